@@ -1,0 +1,160 @@
+"""A platform, resolved: what the engines and the checks know of a chip.
+
+Made from a Renode platform description (``.repl``) and the ``.toml`` beside it; frozen, and free of any emulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import UsageError
+from orchestrator.memory import Extent
+
+__all__ = ["Core", "Interrupt", "Mailbox", "MailboxLine", "Peripheral", "Platform", "Region", "Registration", "Source"]
+
+Value = int | float | str | bool | None | tuple["Value", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a construct stands: file name, line and column, 1-based."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One place on the bus: an address, for one core (its name) or for every core (None)."""
+
+    address: int
+    core: str | None = None
+    size: int | None = None  # bytes, where the registration itself gives it (``<0x1000, +0x400>``)
+
+    def seen_by(self, core: str) -> bool:
+        return self.core is None or self.core == core
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """A peripheral's output wired to an input: ``IRQ -> nvic_cm7@39``."""
+
+    output: str  # "IRQ", or the number as text for ``0 -> ...``, or "" for the only output
+    target: str  # the receiving peripheral's name
+    line: int  # its input number
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One CPU of the platform, in the order of the description, which is the order in which cores take their turn."""
+
+    name: str
+    model: str  # Renode's cpuType: "cortex-m7", "cortex-m4f", "cortex-m33"
+    nvic: str  # name of its NVIC
+    index: int
+    boot_address: int  # of the vector table after reset
+    mips: int  # instructions per virtual microsecond (PerformanceInMips)
+    held: bool  # True: does not run until something releases it (IsHalted)
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One piece of memory with one or more addresses per core."""
+
+    name: str
+    size: int  # bytes
+    registrations: tuple[Registration, ...]
+    writable: bool = True  # False: a guest's store does not change it (flash)
+    fill: int = 0  # value of each byte at power-on
+    source: Source | None = None
+
+    def extents(self, core: str) -> tuple[Extent, ...]:
+        """Every address range at which a core sees this memory, in the order of the description."""
+        return tuple(Extent(at.address, self.size) for at in self.registrations if at.seen_by(core))
+
+
+@dataclass(frozen=True, slots=True)
+class Peripheral:
+    """Anything on the bus that is not plain memory, named by its Renode type ("UART.STM32F7_USART")."""
+
+    name: str
+    type: str
+    registrations: tuple[Registration, ...]
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    interrupts: tuple[Interrupt, ...] = ()
+    script: str | None = None  # text of a Python peripheral
+    script_name: str | None = None  # its file, for messages
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxLine:
+    """The side of a mailbox that interrupts one core; offsets are those of registers, one bit per channel."""
+
+    core: str
+    interrupt: int  # input of that core's NVIC
+    pending: int  # signalled and enabled; reading it has no side effect
+    signalled: int | None = None  # signalled, enabled or not; None: the chip has no such register
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """The IPI peripheral of the platform."""
+
+    peripheral: str
+    lines: tuple[MailboxLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A chip: cores, regions, peripherals, and what only rptwin needs to know of it."""
+
+    name: str
+    path: Path
+    cores: tuple[Core, ...]
+    regions: tuple[Region, ...]
+    peripherals: tuple[Peripheral, ...]
+    roles: Mapping[str, str]  # "main" and "remote" to core names
+    consoles: Mapping[str, str]  # core name to the name of the UART that is its console
+    mailboxes: tuple[Mailbox, ...] = ()
+    tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
+    description: str = ""
+
+    def core(self, name_or_role: str) -> Core:
+        """A core by name or by role ("main", "remote"); :class:`UsageError` names those there are."""
+        name = self.roles.get(name_or_role, name_or_role)
+        for core in self.cores:
+            if core.name == name:
+                return core
+        known = [*self.roles, *(core.name for core in self.cores)]
+        raise UsageError("no such core", where=self.name, expected=" | ".join(known), found=name_or_role)
+
+    def role_of(self, core: str) -> str:
+        """The role of a core, or its own name where it has none."""
+        return next((role for role, name in self.roles.items() if name == core), core)
+
+    def region_at(self, core: str, address: int) -> tuple[Region, int] | None:
+        """The region that a core sees at an address, and the offset into it."""
+        for region in self.regions:
+            for extent in region.extents(core):
+                if address in extent:
+                    return region, address - extent.start
+        return None
+
+    def aliases(self, core: str, address: int) -> tuple[tuple[str, int], ...]:
+        """Every (core, address) that names the same byte, the given one included."""
+        found = self.region_at(core, address)
+        if found is None:
+            return ((core, address),)
+        region, offset = found
+        return tuple(
+            (each.name, extent.start + offset) for each in self.cores for extent in region.extents(each.name)
+        )
