@@ -1,0 +1,189 @@
+"""What every engine promises.
+
+Addresses are absolute in the view of the core that is named with them; sizes are bytes; time is virtual nanoseconds
+since power-on and never depends on the speed of the machine. Cores are named as in the platform description.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.events import Backtrace, CoreState, Listener
+from orchestrator.formats.elf import Image
+from orchestrator.memory import Extent, Memory
+from orchestrator.platform.model import Platform
+
+__all__ = [
+    "Capability",
+    "Condition",
+    "Console",
+    "ConsoleText",
+    "Engine",
+    "EngineOptions",
+    "MemoryEquals",
+    "Snapshot",
+    "Stop",
+    "StopReason",
+]
+
+
+class Capability(enum.StrEnum):
+    """What an engine may lack; asking for a missing one is a CapabilityError that names it."""
+
+    SNAPSHOT = "snapshot"
+    WATCH = "watch"
+    FAULTS = "faults"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a board runs, whatever it runs."""
+
+    quantum_ns: int = 20_000
+    seed: int = 0  # start skew of the cores and the platform's random numbers; 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleText:
+    """Met when this text has come out of a UART since the run began (a regular expression if ``regex``)."""
+
+    uart: str
+    text: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEquals:
+    """Met when ``value == stored & mask``, an unsigned little-endian number of ``size`` bytes in a core's view."""
+
+    core: str
+    address: int
+    size: int
+    value: int
+    mask: int = 0xFFFF_FFFF
+
+
+Condition = ConsoleText | MemoryEquals
+
+
+class StopReason(enum.StrEnum):
+    """Why a run ended."""
+
+    TIMEOUT = "timeout"
+    CONDITION = "condition"
+    REQUESTED = "requested"  # Engine.stop() was called, by a listener or from another thread
+    DEAD = "dead"  # no core can ever run again: each is held or locked up
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a run ended, and when."""
+
+    reason: StopReason
+    time_ns: int
+
+
+class Console(Protocol):
+    """One UART, seen from the cable. Output is kept whole."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> bytes:
+        """Everything the guest has sent since power-on."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes towards the guest; each arrives when the guest has read the one before."""
+        ...
+
+
+class Snapshot(Protocol):
+    """A whole board at one moment; belongs to the engine that took it."""
+
+    @property
+    def time_ns(self) -> int: ...
+
+
+class Engine(Protocol):
+    """A live board."""
+
+    name: str
+    platform: Platform
+    capabilities: frozenset[Capability]
+
+    @property
+    def time_ns(self) -> int: ...
+
+    @property
+    def consoles(self) -> Mapping[str, Console]:
+        """Every UART of the platform by its name."""
+        ...
+
+    def load(self, core: str, image: Image, vector_table: int) -> None:
+        """Store the image's segments at their load addresses as this core sees them and set where it boots.
+
+        Raises EngineError (rule-like text, segment, address) when a segment lies where the core has no memory.
+        """
+        ...
+
+    def start(self, core: str) -> None:
+        """Let a held core go; it starts from its vector table."""
+        ...
+
+    def hold(self, core: str) -> None:
+        """Stop a core until ``start``."""
+        ...
+
+    def reset(self, core: str) -> None:
+        """Reset a core and its private peripherals; it starts again from its vector table."""
+        ...
+
+    def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
+        """Run for at most this much virtual time, or until the condition is met, whichever comes first."""
+        ...
+
+    def stop(self) -> None:
+        """End the current run at the next turn boundary; may be called from a listener or another thread."""
+        ...
+
+    def state(self, core: str) -> CoreState: ...
+
+    def memory(self, core: str) -> Memory:
+        """Plain memory as this core sees it (no device registers), live."""
+        ...
+
+    def registers(self, core: str) -> Mapping[str, int]:
+        """R0..R12, SP, LR, PC, XPSR, MSP, PSP, PRIMASK, BASEPRI, FAULTMASK, CONTROL."""
+        ...
+
+    def backtrace(self, core: str) -> Backtrace: ...
+
+    def instructions(self, core: str) -> int:
+        """Instructions executed since power-on, skipped idle loops included."""
+        ...
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        """Emit ``Changed(name)`` after each turn of a core that changed a byte of this extent, whatever the alias.
+
+        The same name again replaces the watch. The bytes of one turn are seen together, at its end.
+        """
+        ...
+
+    def unwatch(self, name: str) -> None: ...
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call this for every event from now on, in order, on the thread that runs the board."""
+        ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def restore(self, snapshot: Snapshot) -> None: ...
+
+    def close(self) -> None:
+        """Give back everything; the engine cannot be used afterwards."""
+        ...

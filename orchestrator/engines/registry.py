@@ -1,0 +1,23 @@
+"""Engines by name; an engine's package is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+from orchestrator.engines.contract import Engine, EngineOptions
+from orchestrator.errors import UsageError
+from orchestrator.platform.model import Platform
+
+__all__ = ["ENGINES", "create_engine"]
+
+# name: (module, class)
+ENGINES = {"unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine")}
+
+
+def create_engine(name: str, platform: Platform, options: EngineOptions | None = None) -> Engine:
+    """A board of this platform at power-on; :class:`UsageError` when there is no such engine."""
+    if name not in ENGINES:
+        raise UsageError("no such engine", expected=" | ".join(ENGINES), found=name)
+    module, cls = ENGINES[name]
+    engine: Engine = getattr(importlib.import_module(module), cls)(platform, options or EngineOptions())
+    return engine

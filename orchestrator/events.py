@@ -1,0 +1,223 @@
+"""What happens on a board, in order: the words that engines say and checks read.
+
+Virtual time is in nanoseconds since power-on. An engine emits events in the order in which they happened and keeps
+none of them; who needs them listens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = [
+    "Backtrace",
+    "Changed",
+    "CoreState",
+    "Detail",
+    "Event",
+    "ExceptionReturn",
+    "ExceptionTaken",
+    "Fault",
+    "Frame",
+    "GuestError",
+    "Listener",
+    "Lockup",
+    "Note",
+    "NotificationIgnored",
+    "NotificationSent",
+    "NotificationTaken",
+    "StateChanged",
+    "UnmodelledAccess",
+]
+
+
+class CoreState(enum.StrEnum):
+    """What a core is doing."""
+
+    HELD = "held"  # in reset, or never released
+    RUNNING = "running"
+    SLEEPING = "sleeping"  # in WFI or WFE
+    LOCKED_UP = "locked up"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One level of a backtrace; ``guess`` where it was found by scanning the stack and not by unwind tables."""
+
+    pc: int
+    symbol: str | None
+    guess: bool = False
+
+
+Backtrace = tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationSent:
+    """A channel of a mailbox went from not pending to pending towards a core, and is enabled there."""
+
+    mailbox: str
+    target: str  # the core that is interrupted
+    channel: int | None  # bit of the mailbox's status register; None: the mailbox has no channels
+    interrupt: int
+    rising: bool  # False: the line was already active for another channel
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationIgnored:
+    """A channel was signalled that the target core has not enabled: nothing interrupts it."""
+
+    mailbox: str
+    target: str
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationTaken:
+    """A core entered the exception of its mailbox interrupt; channels that were pending at that moment."""
+
+    mailbox: str
+    channels: tuple[int, ...]
+    interrupt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionTaken:
+    """Entry of an exception: number as in IPSR, the address it returns to."""
+
+    number: int
+    name: str
+    return_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionReturn:
+    """Return from an exception."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault exception was raised by the guest, decoded (DDI0403E B3.2.15..18)."""
+
+    name: str  # "BusFault", "UsageFault", ...
+    status: tuple[str, ...]  # names of the bits set by this fault: "PRECISERR", "BFARVALID"
+    address: int | None  # MMFAR or BFAR where valid
+    pc: int
+    symbol: str | None
+    what: str  # one line: "reads 0x70000000, where this chip has nothing"
+    escalated: bool  # to HardFault
+    registers: Mapping[str, int]
+    backtrace: Backtrace
+
+
+@dataclass(frozen=True, slots=True)
+class Lockup:
+    """The core cannot go on (DDI0403E B1.5.15)."""
+
+    pc: int
+    symbol: str | None
+    what: str
+    registers: Mapping[str, int]
+    backtrace: Backtrace
+
+
+@dataclass(frozen=True, slots=True)
+class UnmodelledAccess:
+    """The chip has this register and the model does not: the model is incomplete, the firmware may be right."""
+
+    pc: int
+    symbol: str | None
+    address: int
+    size: int
+    value: int | None  # what was written; None: a read
+    peripheral: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestError:
+    """Something a correct firmware does not do and the hardware lets pass (a store to flash, a wrong key)."""
+
+    pc: int
+    symbol: str | None
+    address: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A core was released, held, reset, fell asleep for good or woke; ``why`` names the cause."""
+
+    state: CoreState
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Bytes of a watched extent changed during this core's turn (stamped with the end of the turn)."""
+
+    watch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the reader of a report should know of the model ("MPU enabled: not enforced")."""
+
+    text: str
+
+
+Detail = (
+    NotificationSent
+    | NotificationIgnored
+    | NotificationTaken
+    | ExceptionTaken
+    | ExceptionReturn
+    | Fault
+    | Lockup
+    | UnmodelledAccess
+    | GuestError
+    | StateChanged
+    | Changed
+    | Note
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened: when (virtual ns), by or to which core ("" for the host), and what."""
+
+    time_ns: int
+    core: str
+    detail: Detail
+
+    @property
+    def kind(self) -> str:
+        """Stable name of the kind of event, as in JSON."""
+        return _KINDS[type(self.detail)]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, in a stable order."""
+        return {"time_ns": self.time_ns, "core": self.core, "kind": self.kind, **dataclasses.asdict(self.detail)}
+
+
+_KINDS: dict[type, str] = {
+    NotificationSent: "notification-sent",
+    NotificationIgnored: "notification-ignored",
+    NotificationTaken: "notification-taken",
+    ExceptionTaken: "exception-taken",
+    ExceptionReturn: "exception-return",
+    Fault: "fault",
+    Lockup: "lockup",
+    UnmodelledAccess: "unmodelled-access",
+    GuestError: "guest-error",
+    StateChanged: "state",
+    Changed: "changed",
+    Note: "note",
+}
+
+Listener = Callable[[Event], None]
