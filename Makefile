@@ -1,0 +1,74 @@
+# Everything that is done with this checkout. Needs python3 (3.11 or newer), python3-venv and make, and no compiler:
+# one comes from the package index with the other requirements. Nothing here calls a system package manager.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DIST := dist
+DEMO := firmware/build/demo
+NATIVE := orchestrator/engines/unicorn/native.c
+
+# Two workers suit the smallest machine that this is developed on.
+TEST_JOBS ?= 2
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench docs wheel firmware clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.run firmware ## build both firmware images, boot both cores, print the report
+	$(BIN)/rptwin run $(DEMO)/main.elf $(DEMO)/remote.elf
+
+test: $(VENV)/.dev firmware ## unit, integration and Robot suites; the last lines count them
+	$(BIN)/pytest -n $(TEST_JOBS) --dist loadgroup
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, and whether the generated pages are current
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords
+	$(BIN)/python docs/generate.py
+
+# By way of the sdist: what it lacks, the wheel lacks, and CI sees it.
+wheel: $(VENV)/.dev ## dist/*.tar.gz and the wheel made from it
+	rm -rf $(DIST)
+	$(BIN)/python -m hatchling build --target sdist --directory $(DIST)
+	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir $(DIST) $(DIST)/*.tar.gz
+	@ls -l $(DIST)
+
+firmware: $(VENV)/.run
+	$(MAKE) -C firmware PYTHON=$(abspath $(BIN)/python) demo
+
+clean: ## what was built, the virtual environment apart
+	rm -rf $(DIST) firmware/build orchestrator/engines/unicorn/_native robot/output
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+# A virtual environment with a pip that knows dependency groups (25.1).
+$(VENV)/.pip:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "there is no $(PYTHON); on Debian: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "rptwin needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V); name another: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+# What running needs. Without build isolation the compiler's wheel is unpacked once and not for every build.
+$(VENV)/.run: $(VENV)/.pip pyproject.toml hatch_build.py $(wildcard $(NATIVE))
+	$(BIN)/pip install --quiet --group build
+	$(BIN)/pip install --quiet --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install --quiet --group dev
+	@touch $@

@@ -1,0 +1,105 @@
+"""Build hook: the native part for the host, and what a wheel holds besides Python.
+
+In: ``native.c``, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine (wheels and editable
+installs) and, in wheels, the demo pair and the platform descriptions. Needs no system compiler: ziglang brings one.
+Run as a script it compiles the native part alone.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ENGINE = Path("orchestrator/engines/unicorn")
+DEMO = ("main.elf", "remote.elf")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the native part is compiled for: the compiler's target, the file, and the wheel's platform tag."""
+
+    target: str
+    library: str
+    tag: str
+
+
+# glibc 2.17 is what manylinux2014 promises; macOS 11 is the first with both processors.
+HOSTS = {
+    ("Linux", "x86_64"): Host("x86_64-linux-gnu.2.17", "libhook.so", "manylinux2014_x86_64"),
+    ("Linux", "aarch64"): Host("aarch64-linux-gnu.2.17", "libhook.so", "manylinux2014_aarch64"),
+    ("Darwin", "x86_64"): Host("x86_64-macos.11.0", "libhook.dylib", "macosx_11_0_x86_64"),
+    ("Darwin", "arm64"): Host("aarch64-macos.11.0", "libhook.dylib", "macosx_11_0_arm64"),
+    ("Windows", "AMD64"): Host("x86_64-windows-gnu", "libhook.dll", "win_amd64"),
+}
+
+
+class BuildError(Exception):
+    """A part that could not be built; the message is what to do about it."""
+
+
+def this_host() -> Host:
+    """The entry of ``HOSTS`` for the interpreter that runs; :class:`BuildError` lists those there are."""
+    key = (platform.system(), platform.machine())
+    if key not in HOSTS:
+        known = ", ".join(" ".join(each) for each in HOSTS)
+        raise BuildError(f"no native part for {' '.join(key)}: expected one of {known}")
+    return HOSTS[key]
+
+
+def compile_native(root: Path, host: Host) -> Path:
+    """Compile ``native.c`` into ``_native/`` and give its path relative to the root."""
+    source = ENGINE / "native.c"
+    library = ENGINE / "_native" / host.library
+    (root / library.parent).mkdir(exist_ok=True)
+    # No sanitizer, debug data or build id: the same bytes from any folder.
+    flags = ["-shared", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all", "-g0", "-s"]
+    if host.library != "libhook.dll":  # all code of a DLL is position independent
+        flags.append("-fPIC")
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", host.target]
+    _run([*compiler, *flags, str(source), "-o", str(library)], root)
+    return library
+
+
+def build_demo(root: Path) -> tuple[Path, ...]:
+    """Build the demo pair with the firmware's own Makefile and give the files' paths relative to the root."""
+    if shutil.which("make") is None:
+        raise BuildError("the demo firmware needs make; on Debian: sudo apt-get install make")
+    _run(["make", "-C", "firmware", f"PYTHON={sys.executable}", "demo"], root)
+    return tuple(Path("firmware/build/demo") / name for name in DEMO)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Called by hatchling for every wheel, the editable kind included."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build what is missing and name it; ``version`` is "standard" or "editable"."""
+        root = Path(self.root)
+        host = this_host()
+        library = compile_native(root, host)
+        if version == "editable":
+            return
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{host.tag}"
+        build_data["artifacts"].append(library.as_posix())
+        included = {str(root / elf): f"orchestrator/demo/{elf.name}" for elf in build_demo(root)}
+        build_data["force_include"].update(included, **{str(root / "platforms"): "orchestrator/platforms"})
+
+
+if __name__ == "__main__":
+    try:
+        compile_native(Path(__file__).parent, this_host())
+    except BuildError as error:
+        sys.exit(f"hatch_build.py: {error}")

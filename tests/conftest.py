@@ -1,0 +1,96 @@
+"""What every test may use: skips that CI refuses, the firmware pairs, and the counts at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ("unit", "integration", "robot_runner")
+OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+ALWAYS_SHOWN = ("passed", "failed", "skipped")
+
+pytest_plugins = ["pytester"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two images of one firmware variant."""
+
+    main: Path
+    remote: Path
+
+
+@pytest.fixture(scope="session")
+def firmware() -> Callable[[str], Pair]:
+    """Builds a variant of ``firmware/`` and gives its images; an up-to-date one costs one call of make."""
+
+    def build(variant: str) -> Pair:
+        folder = ROOT / "firmware" / "build"
+        folder.mkdir(exist_ok=True)
+        with (folder / ".lock").open("w") as lock:  # test processes side by side share the folder
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            command = ["make", "-s", "-C", str(ROOT / "firmware"), f"PYTHON={sys.executable}", variant]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return Pair(folder / variant / "main.elf", folder / variant / "remote.elf")
+
+    return build
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs_command"):
+        name, package = marker.args
+        if shutil.which(name) is None:
+            pytest.skip(f"needs {name}: sudo apt-get install {package}")
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """In CI a test that did not run has failed: what it lacks is for ``.ci/run`` to install."""
+    if in_ci() and report.skipped and not hasattr(report, "wasxfail") and "renode" not in report.keywords:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nCI skips nothing: .ci/run installs what the tests need"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    if not hasattr(report, "keywords"):
+        report.keywords = {}
+    refuse_skip(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each kind of test, every count in it."""
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    for outcome in OUTCOMES:
+        for report in terminalreporter.stats.get(outcome, []):
+            parts = Path(getattr(report, "nodeid", "").split("::")[0]).parts
+            if len(parts) > 1 and parts[1] in counts:
+                counts[parts[1]][outcome] += 1
+    terminalreporter.section("counts")
+    for kind, count in counts.items():
+        shown = ", ".join(f"{count[each]} {each}" for each in OUTCOMES if count[each] or each in ALWAYS_SHOWN)
+        terminalreporter.line(f"{kind.removesuffix('_runner')}: {shown}")

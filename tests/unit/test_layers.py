@@ -1,0 +1,104 @@
+"""Imports point downward only: the layers of docs/architecture.md, read from the source and not from running it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator"
+
+# From the ground up; a part may import itself and what stands on a lower line.
+LAYERS = (
+    ("errors",),
+    ("memory",),
+    ("events",),
+    ("platform",),
+    ("formats",),
+    ("checks",),
+    ("engines",),
+    ("virtqueue",),
+    ("host",),
+    ("board",),
+    ("report",),
+    ("config",),
+    ("cli", "robot", "pytest_plugin"),
+    ("__main__",),
+)
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+
+# Who alone may import a package, by the prefix of its path.
+OWNERS = {"unicorn": "engines/unicorn/", "pyrenode3": "engines/renode/", "elftools": "formats/elf", "robot": "robot/"}
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name(source: Path) -> str:
+    return source.relative_to(PACKAGE).as_posix()
+
+
+def imports(source: Path) -> Iterator[tuple[int, str]]:
+    """Every imported module with its line, those inside functions and under TYPE_CHECKING too."""
+    package = ["orchestrator", *source.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # ``from orchestrator import board`` names a module, ``from orchestrator.board import Board`` does not.
+            own = module == "orchestrator"
+            yield from ((node.lineno, f"{module}.{alias.name}" if own else module) for alias in node.names)
+
+
+def part(module: str) -> str | None:
+    """``orchestrator.formats.elf`` is of "formats"; None: not ours, or the root itself."""
+    root, _, rest = module.partition(".")
+    first = rest.partition(".")[0]
+    return first if root == "orchestrator" and (PACKAGE / first).exists() | (PACKAGE / f"{first}.py").exists() else None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name)
+def test_imports_point_downward_only(source: Path) -> None:
+    own = source.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert [module for _, module in imports(source) if part(module)] == []
+        return
+    assert own in LEVEL, f"{own} has no place in LAYERS"
+    upward = [
+        f"{name(source)}:{line} imports {module}"
+        for line, module in imports(source)
+        if (target := part(module)) and target != own and LEVEL[target] >= LEVEL[own]
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name)
+def test_each_foreign_package_has_one_owner(source: Path) -> None:
+    strangers = [
+        f"{name(source)}:{line} imports {module}"
+        for line, module in imports(source)
+        if (owner := OWNERS.get(module.partition(".")[0])) and not name(source).startswith(owner)
+    ]
+    assert strangers == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    script = f"import sys\n{statement}\nprint(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["", ".cli", ".checks", ".pytest_plugin"])
+def test_importing_loads_no_emulator(module: str) -> None:
+    assert loaded_by(f"import orchestrator{module}").isdisjoint({"unicorn", "pyrenode3"})
+
+
+def test_importing_the_command_line_loads_nothing_that_only_a_run_needs() -> None:
+    assert loaded_by("import orchestrator.cli").isdisjoint({"rich", "lark", "elftools", "orchestrator.board"})
