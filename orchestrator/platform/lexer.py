@@ -95,9 +95,7 @@ class _Lexer:
 
     def error(self, what: str, offset: int | None = None, *, advice: str | None = None) -> PlatformError:
         at = self.at if offset is None else offset
-        return PlatformError(
-            what, file=self.file, line=self.line, column=at - self.line_start + 1, advice=advice
-        )
+        return PlatformError(what, file=self.file, line=self.line, column=at - self.line_start + 1, advice=advice)
 
     def lexeme(self, type_: str, text: str) -> Lexeme:
         return Lexeme(type_, text, self.line, self.at - self.line_start + 1)
@@ -210,7 +208,9 @@ class _Lexer:
             line = self.text[self.at :].split("\n", 1)[0]
             escape = re.match(r'"(?:[^"\\]|\\["\\])*\\', line)
             if escape:
-                return self.error("a backslash in a string", self.at + escape.end() - 1, advice='only \\" and \\\\ exist')
+                return self.error(
+                    "a backslash in a string", self.at + escape.end() - 1, advice='only \\" and \\\\ exist'
+                )
             return self.error("a string that never ends")
         if rest.startswith("//"):
             return self.error("'//' after something other than a space", advice="put a space before a comment")

@@ -12,7 +12,20 @@ from pathlib import Path
 from orchestrator.errors import UsageError
 from orchestrator.memory import Extent
 
-__all__ = ["Core", "Interrupt", "Mailbox", "MailboxLine", "Peripheral", "Platform", "Region", "Registration", "Source"]
+__all__ = [
+    "MAX_INTERRUPTS",
+    "Core",
+    "Interrupt",
+    "Mailbox",
+    "MailboxLine",
+    "Peripheral",
+    "Platform",
+    "Region",
+    "Registration",
+    "Source",
+]
+
+MAX_INTERRUPTS = 496  # external inputs of an NVIC (DDI0403E B3.4.1)
 
 Value = int | float | str | bool | None | tuple["Value", ...]
 
@@ -38,6 +51,7 @@ class Registration:
     size: int | None = None  # bytes, where the registration itself gives it (``<0x1000, +0x400>``)
 
     def seen_by(self, core: str) -> bool:
+        """Whether a core finds it there."""
         return self.core is None or self.core == core
 
 
@@ -48,6 +62,7 @@ class Interrupt:
     output: str  # "IRQ", or the number as text for ``0 -> ...``, or "" for the only output
     target: str  # the receiving peripheral's name
     line: int  # its input number
+    local: int | None = None  # ``target#local@line``: which of several receivers inside the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,9 @@ class Core:
     boot_address: int  # of the vector table after reset
     mips: int  # instructions per virtual microsecond (PerformanceInMips)
     held: bool  # True: does not run until something releases it (IsHalted)
+    interrupts: int = (
+        MAX_INTERRUPTS  # external inputs of its NVIC; the architecture's limit where the platform gives none
+    )
     attributes: Mapping[str, Value] = field(default_factory=dict)
     source: Source | None = None
 
@@ -93,6 +111,7 @@ class Peripheral:
     script: str | None = None  # text of a Python peripheral
     script_name: str | None = None  # its file, for messages
     source: Source | None = None
+    size: int | None = None  # bytes of its window, where the description or its type gives them
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +146,7 @@ class Platform:
     mailboxes: tuple[Mailbox, ...] = ()
     tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
     description: str = ""
+    notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
 
     def core(self, name_or_role: str) -> Core:
         """A core by name or by role ("main", "remote"); :class:`UsageError` names those there are."""
@@ -155,6 +175,4 @@ class Platform:
         if found is None:
             return ((core, address),)
         region, offset = found
-        return tuple(
-            (each.name, extent.start + offset) for each in self.cores for extent in region.extents(each.name)
-        )
+        return tuple((each.name, extent.start + offset) for each in self.cores for extent in region.extents(each.name))

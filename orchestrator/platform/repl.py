@@ -7,6 +7,7 @@ here. Nothing is looked up: a name that does not exist is found by :mod:`orchest
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -53,8 +54,8 @@ registrations: AT NONE -> unregistered
     | AT LBRACE registration (SEMICOLON registration)* SEMICOLON? RBRACE -> registration_list
 registration: NAME [_plain]
 block: LBRACE (attribute (SEMICOLON attribute)* SEMICOLON?)? RBRACE
-?attribute: property | irq | statements
-property: NAME COLON (value | none | empty)
+?attribute: parameter | irq | statements
+parameter: NAME COLON (value | none | empty)
 statements: (PREINIT | INIT | RESET) [NAME] COLON LBRACE statement (SEMICOLON statement)* RBRACE
 ?statement: STATEMENT
 irq: [outputs] ARROW (NONE | destination (PIPE? destination)*)
@@ -65,20 +66,20 @@ destination: NAME [local_index] AT inputs
 inputs: span | LSQB span (COMMA span)* RSQB
 span: number [MINUS number]
 ?value: _plain | dictionary
-_plain: _scalar | inline | list
-_scalar: string | range | signed | enumeration | truth | reference
+_plain: _scalar | inline | listing
+_scalar: string | extent | signed | enumeration | truth | reference
 string: STRING
-range: LESS number COMMA [PLUS] number MORE
-signed: [MINUS] (number | float)
+extent: LESS number COMMA [PLUS] number MORE
+signed: [MINUS] (number | real)
 number: HEX | INT
-float: FLOAT
+real: FLOAT
 enumeration: DOTTED | SHORT
 truth: TRUE | FALSE
 reference: NAME
 none: NONE
 empty: EMPTY
 inline: NEW type [block]
-list: LSQB [(value | empty) (COMMA (value | empty))* COMMA?] RSQB
+listing: LSQB [(value | empty) (COMMA (value | empty))* COMMA?] RSQB
 dictionary: LBRACE [pair (SEMICOLON pair)* SEMICOLON?] RBRACE
 pair: _scalar COLON value
 
@@ -126,7 +127,7 @@ class _Lexer(LarkLexer):
     def __init__(self, lexer_conf: object) -> None:
         pass
 
-    def lex(self, data: Any) -> Iterator[Token]:
+    def lex(self, data: Any) -> Iterator[Token]:  # type: ignore[override]  # lark types only its newer interface
         source: SourceText = data
         for each in lex(source):
             token = _Token(each.type, each.text, None, each.line, each.column)
@@ -200,7 +201,7 @@ class _Builder(Transformer[_Token, Description]):
     def block(self, items: list[Any]) -> tuple[Attribute, ...]:
         return tuple(_of((Property, IrqAttribute, Statements), items))
 
-    def property(self, items: list[Any]) -> Property:
+    def parameter(self, items: list[Any]) -> Property:
         return Property(str(items[0]), items[2], items[0].source)
 
     def statements(self, items: list[Any]) -> Statements:
@@ -211,8 +212,8 @@ class _Builder(Transformer[_Token, Description]):
         return Statements(str(keyword), suffix is not None, texts, keyword.source)
 
     def irq(self, items: list[Any]) -> IrqAttribute:
-        arrow = _first(items, "ARROW")
-        outputs: tuple[str, ...] = items[0] if isinstance(items[0], tuple) else ("",)
+        written = items[0] if isinstance(items[0], _Outputs) else _Outputs(("",), _first(items, "ARROW").source)
+        outputs = written.names
         destinations = tuple(_of(IrqDestination, items))
         for each in destinations:
             if len(each.inputs) != len(outputs):
@@ -224,16 +225,16 @@ class _Builder(Transformer[_Token, Description]):
                     expected=len(outputs),
                     found=len(each.inputs),
                 )
-        return IrqAttribute(outputs, destinations, arrow.source)
+        return IrqAttribute(outputs, destinations, written.source)
 
-    def outputs(self, items: list[Any]) -> tuple[str, ...]:
+    def outputs(self, items: list[Any]) -> _Outputs:
         names: list[str] = []
         for item in items:
-            if isinstance(item, range):
-                names += [str(number) for number in item]
+            if isinstance(item, _Span):
+                names += [str(number) for number in item.numbers]
             elif item.type == "NAME":
                 names.append(str(item))
-        return tuple(names)
+        return _Outputs(tuple(names), items[0].source)
 
     def destination(self, items: list[Any]) -> IrqDestination:
         name, local, _, inputs = items
@@ -243,19 +244,20 @@ class _Builder(Transformer[_Token, Description]):
         return int(items[1])
 
     def inputs(self, items: list[Any]) -> tuple[int, ...]:
-        return tuple(number for item in _of(range, items) for number in item)
+        return tuple(number for item in _of(_Span, items) for number in item.numbers)
 
-    def span(self, items: list[Any]) -> range:
+    def span(self, items: list[Any]) -> _Span:
         first, last = items[0], items[0] if items[2] is None else items[2]
         if abs(last - first) > 4096:
-            raise _error(items[1], "a range of interrupts too long to be meant", expected="up to 4096", found=last)
-        return range(first, last + 1) if last >= first else range(first, last - 1, -1)
+            raise _error(items[1], "a range of interrupts too long to be meant", expected="up to 4096", found=int(last))
+        numbers = range(first, last + 1) if last >= first else range(first, last - 1, -1)
+        return _Span(numbers, first.source)
 
     def number(self, items: list[Any]) -> int:
         text = items[0].replace("_", "")
         return _Number(int(text, 16 if items[0].type == "HEX" else 10), items[0].source)
 
-    def float(self, items: list[Any]) -> Any:
+    def real(self, items: list[Any]) -> Any:
         return _Float(items[0].replace("_", ""), items[0].source)
 
     def signed(self, items: list[Any]) -> Literal:
@@ -281,7 +283,7 @@ class _Builder(Transformer[_Token, Description]):
     def enumeration(self, items: list[Any]) -> Enumeration:
         return Enumeration(str(items[0]), items[0].source)
 
-    def range(self, items: list[Any]) -> Range:
+    def extent(self, items: list[Any]) -> Range:
         less, start, _, plus, end, _ = items
         limit = start + end if plus is not None else int(end)
         if limit < start:
@@ -291,7 +293,7 @@ class _Builder(Transformer[_Token, Description]):
     def inline(self, items: list[Any]) -> Inline:
         return Inline(str(items[1]), items[2] or (), items[0].source)
 
-    def list(self, items: list[Any]) -> ListValue:
+    def listing(self, items: list[Any]) -> ListValue:
         return ListValue(tuple(_of(VALUES, items)), items[0].source)
 
     def dictionary(self, items: list[Any]) -> Dictionary:
@@ -299,6 +301,18 @@ class _Builder(Transformer[_Token, Description]):
 
     def pair(self, items: list[Any]) -> tuple[Value, Value]:
         return items[0], items[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    numbers: range
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    names: tuple[str, ...]
+    source: Source
 
 
 class _Number(int):

@@ -1,0 +1,194 @@
+"""The ``.toml`` beside a platform description: what only rptwin needs and Renode never sees.
+
+Every key and value is checked here; names of cores and peripherals are checked against the description by
+:mod:`orchestrator.platform.resolve`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import PlatformError
+
+__all__ = ["CoreSettings", "LineSettings", "RegionSettings", "Settings", "load_settings"]
+
+ROLES = ("main", "remote")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """``[cores.NAME]``."""
+
+    boot_address: int | None = None
+    interrupts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """``[regions.NAME]``."""
+
+    writable: bool = True
+    fill: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """One of ``[mailboxes.NAME] lines``."""
+
+    core: str
+    interrupt: int
+    pending: int
+    signalled: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file."""
+
+    path: Path
+    text: str = ""
+    description: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    consoles: Mapping[str, str] = field(default_factory=dict)
+    cores: Mapping[str, CoreSettings] = field(default_factory=dict)
+    regions: Mapping[str, RegionSettings] = field(default_factory=dict)
+    mailboxes: Mapping[str, tuple[LineSettings, ...]] = field(default_factory=dict)
+
+    def error(self, key: str, what: str, **sides: Any) -> PlatformError:
+        """An error at a key, whose line is looked up in the text (tomllib keeps none)."""
+        return PlatformError(f"{key}: {what}", file=self.path.name, line=_line_of(self.text, key), **sides)
+
+
+class _Reader:
+    """One table of the file: takes what it knows, and refuses what is left."""
+
+    def __init__(self, settings: Settings, path: str, table: object) -> None:
+        self.settings = settings
+        self.path = path
+        if not isinstance(table, dict):
+            raise settings.error(path, "not a table", found=repr(table))
+        self.table: dict[str, Any] = table
+
+    def key(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def only(self, *known: str) -> None:
+        for name in self.table:
+            if name not in known:
+                raise self.settings.error(self.key(name), "unknown key", expected=" | ".join(known))
+
+    def take(self, name: str, kind: type, what: str) -> Any:
+        value = self.table.get(name)
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            raise self.settings.error(self.key(name), "wrong value", expected=what, found=repr(value))
+        return value
+
+    def integer(self, name: str, limit: int) -> int | None:
+        value: int | None = self.take(name, int, "an integer")
+        if value is not None and not 0 <= value < limit:
+            raise self.settings.error(
+                self.key(name), "out of range", expected=f"0..{limit - 1:#x}", found=f"{value:#x}"
+            )
+        return value
+
+    def required(self, name: str, value: Any) -> Any:
+        if value is None:
+            raise self.settings.error(self.key(name), "missing")
+        return value
+
+    def strings(self) -> dict[str, str]:
+        return {name: self.take(name, str, "a string") for name in self.table}
+
+    def tables(self) -> list[tuple[str, _Reader]]:
+        return [(name, _Reader(self.settings, self.key(name), table)) for name, table in self.table.items()]
+
+
+def _line_of(text: str, key: str) -> int | None:
+    """The line on which a dotted key is given, found by its table header and its last part."""
+    parts = re.sub(r"\[\d+\]", "", key).split(".")
+    lines = text.splitlines()
+    start = 0
+    for depth in range(len(parts), 0, -1):
+        header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(re.escape, parts[:depth])) + r"\s*\]")
+        at = next((number for number, line in enumerate(lines) if header.match(line)), None)
+        if at is None:
+            continue
+        if depth == len(parts):
+            return at + 1
+        start, parts = at + 1, parts[depth:]
+        break
+    given = re.compile(rf"(^|[\s{{,.]){re.escape(parts[-1])}\s*=")
+    return next((number for number, line in enumerate(lines[start:], start + 1) if given.search(line)), start or None)
+
+
+def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise PlatformError(f"cannot be read ({error.strerror})", file=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise PlatformError(f"not UTF-8 text (byte {error.start})", file=path.name) from None
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        if place is None:
+            lines = text.splitlines()
+            raise PlatformError(str(error).split(" (")[0], file=path.name, line=max(len(lines), 1)) from None
+        what = str(error)[: place.start()]
+        raise PlatformError(what, file=path.name, line=int(place[1]), column=int(place[2])) from None
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in a file; all defaults where there is none. :class:`PlatformError` names key and line."""
+    if not path.exists():
+        return Settings(path)
+    text, document = _parse(path)
+    bare = Settings(path, text)
+    root = _Reader(bare, "", document)
+    root.only("description", "roles", "consoles", "cores", "regions", "mailboxes")
+    roles = _Reader(bare, "roles", document.get("roles", {}))
+    roles.only(*ROLES)
+    return Settings(
+        path,
+        text,
+        root.take("description", str, "a string") or "",
+        roles.strings(),
+        _Reader(bare, "consoles", document.get("consoles", {})).strings(),
+        {name: _core(each) for name, each in _Reader(bare, "cores", document.get("cores", {})).tables()},
+        {name: _region(each) for name, each in _Reader(bare, "regions", document.get("regions", {})).tables()},
+        {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
+    )
+
+
+def _core(table: _Reader) -> CoreSettings:
+    table.only("boot_address", "interrupts")
+    return CoreSettings(table.integer("boot_address", 1 << 32), table.integer("interrupts", 497))
+
+
+def _region(table: _Reader) -> RegionSettings:
+    table.only("writable", "fill")
+    writable = table.take("writable", bool, "true | false")
+    return RegionSettings(writable is not False, table.integer("fill", 256) or 0)
+
+
+def _lines(table: _Reader) -> tuple[LineSettings, ...]:
+    table.only("lines")
+    entries = table.required("lines", table.take("lines", list, "an array of tables"))
+    lines = []
+    for index, entry in enumerate(entries):
+        line = _Reader(table.settings, f"{table.path}.lines[{index}]", entry)
+        line.only("core", "interrupt", "pending", "signalled")
+        lines.append(
+            LineSettings(
+                line.required("core", line.take("core", str, "a string")),
+                line.required("interrupt", line.integer("interrupt", 496)),
+                line.required("pending", line.integer("pending", 1 << 32)),
+                line.integer("signalled", 1 << 32),
+            )
+        )
+    return tuple(lines)
