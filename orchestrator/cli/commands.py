@@ -1,0 +1,138 @@
+"""The subcommands as a person types them; what each does stands in the module that it imports when it is used.
+
+The deferred imports keep ``--help``, completion and a mistyped option free of the board, rich and the emulator.
+"""
+# ruff: noqa: PLC0415  # see above
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.cli.options import (
+    BOARD_OPTIONS,
+    DEMO_OPTIONS,
+    STATIC_OPTIONS,
+    config_option,
+    image_arguments,
+    read_settings,
+    setting_options,
+)
+
+__all__ = ["checks", "console", "demo", "inspect", "platforms", "run"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _verbosity(command: Command) -> Command:
+    command = click.option("-q", "--quiet", is_flag=True, help="Only the verdict and the findings.")(command)
+    return click.option("-v", "--verbose", is_flag=True, help="Consoles and the board's events as well.")(command)
+
+
+@click.command()
+@image_arguments
+@setting_options(*BOARD_OPTIONS)
+@config_option
+@_verbosity
+def run(config_path: str | None, verbose: bool, quiet: bool, **typed: object) -> int:
+    """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
+
+    The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
+    up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
+
+    \b
+    Examples:
+      rptwin run main.elf remote.elf
+      rptwin run --table remote:g_shmem+8 --profile nuttx main.elf remote.elf
+      rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
+      rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
+    """
+    from orchestrator.cli.judge import Verbosity, judge
+
+    return judge(read_settings(config_path, typed), Verbosity.of(verbose=verbose, quiet=quiet))
+
+
+@click.command()
+@setting_options(*DEMO_OPTIONS)
+@_verbosity
+def demo(verbose: bool, quiet: bool, **typed: object) -> int:
+    """Boot the pair of images that comes with rptwin, and report on it as `rptwin run` does.
+
+    The pair is bare-metal C for the STM32H745: main sends pings over RPMsg, the remote echoes them.
+    """
+    from orchestrator.cli.judge import Verbosity, demo_settings, judge
+
+    return judge(demo_settings(typed), Verbosity.of(verbose=verbose, quiet=quiet))
+
+
+@click.command()
+@click.argument("first", metavar="ELF")
+@click.argument("second", metavar="[ELF]", required=False)
+@click.option(
+    "--role",
+    type=click.Choice(["main", "remote"]),
+    help="Which core the first ELF is for. Default: told from where it is loaded and whether it has a table.",
+)
+@setting_options(*STATIC_OPTIONS)
+@config_option
+def inspect(first: str, second: str | None, role: str | None, config_path: str | None, **typed: object) -> int:
+    """Say what ELF files promise, booting nothing: resource table as a tree, memory map, findings.
+
+    \b
+    Examples:
+      rptwin inspect remote.elf
+      rptwin inspect main.elf remote.elf
+      rptwin inspect --profile linux --role remote remote.elf
+    """
+    from orchestrator.cli.examine import examine
+
+    return examine(read_settings(config_path, typed), first, second, role)
+
+
+@click.command()
+@image_arguments
+@setting_options(*BOARD_OPTIONS)
+@config_option
+def console(config_path: str | None, **typed: object) -> int:
+    """Boot both cores and talk to their consoles; each line shows the console that it comes from.
+
+    What you type goes to the main core's console. Ctrl-T, or a line `:NAME` (`:remote`, `:usart1`), switches to
+    another one; Ctrl-C, or `:quit`, ends. Lines from a pipe are sent one by one, each when all consoles have fallen
+    silent; the session ends with them.
+
+    \b
+    Examples:
+      rptwin console main.elf remote.elf
+      printf 'ping 3 64\\n:remote\\nstatus\\n' | rptwin console main.elf remote.elf
+    """
+    from orchestrator.cli.terminal import converse
+
+    return converse(read_settings(config_path, typed))
+
+
+@click.command()
+def platforms() -> None:
+    """List the chips that rptwin knows, with their cores and the role of each.
+
+    A .repl file of your own, with a .toml of the same name beside it, works as well: `rptwin run --platform FILE.repl`.
+    """
+    from orchestrator.report.lists import print_platforms
+
+    print_platforms()
+
+
+@click.command()
+@click.argument("rule", required=False)
+def checks(rule: str | None) -> None:
+    """List every rule with its stage, source and meaning; with RULE, those that begin with it.
+
+    \b
+    Examples:
+      rptwin checks
+      rptwin checks vring.align
+    """
+    from orchestrator.report.lists import print_rules
+
+    print_rules(rule or "")

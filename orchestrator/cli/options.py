@@ -1,0 +1,88 @@
+"""Options that commands share, made from the declarations in :mod:`orchestrator.config`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.config import SETTINGS, Setting, Settings, find_config, format_duration, load_config, settings_from
+from orchestrator.errors import UsageError
+
+__all__ = [
+    "BOARD_OPTIONS",
+    "DEMO_OPTIONS",
+    "STATIC_OPTIONS",
+    "both_images",
+    "config_option",
+    "image_arguments",
+    "read_settings",
+    "setting_options",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote"))
+STATIC_OPTIONS = ("platform", "profile", "table", "vtor", "nuttx-config", "json")  # what needs no running board
+DEMO_OPTIONS = ("engine", "quantum", "timeout", "until", "json", "junit", "seed")  # what does not depend on the images
+
+
+def setting_options(*keys: str) -> Callable[[Command], Command]:
+    """A decorator: these settings as options, in this order."""
+    wanted = {setting.key: setting for setting in SETTINGS}
+
+    def decorate(command: Command) -> Command:
+        for key in reversed(keys):
+            command = _option(wanted[key])(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: Setting) -> Callable[[Command], Command]:
+    text = setting.help
+    default = getattr(Settings(), setting.attribute)
+    if default not in (None, (), {}):
+        text += f"  [default: {format_duration(default) if setting.metavar == 'DURATION' else default}]"
+    return click.option(
+        f"--{setting.key}", setting.attribute, metavar=setting.metavar, multiple=setting.repeated, help=text
+    )
+
+
+def config_option(command: Command) -> Command:
+    """A decorator: ``--config``."""
+    return click.option(
+        "--config",
+        "config_path",
+        metavar="FILE",
+        help="Settings file. Default: rptwin.toml of the current folder, if there is one.",
+    )(command)
+
+
+def image_arguments(command: Command) -> Command:
+    """A decorator: ``MAIN.elf REMOTE.elf``, which rptwin.toml may give instead."""
+    command = click.argument("remote", metavar="[REMOTE.elf]", required=False)(command)
+    return click.argument("main", metavar="[MAIN.elf]", required=False)(command)
+
+
+def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Settings:
+    """Settings file and command line together; :class:`UsageError` for what makes no sense."""
+    path = find_config(config_path)
+    return settings_from(typed, load_config(path) if path else {})
+
+
+def both_images(settings: Settings) -> tuple[str, str]:
+    """The two files that a board needs; :class:`UsageError` says which is missing and how to give it."""
+    if settings.main is not None and settings.remote is not None:
+        return settings.main, settings.remote
+    if settings.main is not None:
+        missing = "no firmware for the remote core"
+    else:
+        missing = "no firmware for the main core" if settings.remote is not None else "no firmware given"
+    raise UsageError(
+        missing,
+        expected="MAIN.elf REMOTE.elf, or main and remote in rptwin.toml",
+        found=settings.main or settings.remote or "neither",
+        advice="`rptwin demo` runs the pair that comes with rptwin; `rptwin inspect` takes one file",
+    )

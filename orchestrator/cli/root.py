@@ -1,0 +1,141 @@
+"""The ``rptwin`` command itself: finds its subcommands and lets no exception out.
+
+Whatever goes wrong ends as one line on stderr and exit code 2; only ``--debug`` shows a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from orchestrator import __version__
+from orchestrator.errors import RptwinError
+
+__all__ = ["COULD_NOT_RUN", "complain", "main"]
+
+COULD_NOT_RUN = 2
+
+_COMMANDS = {
+    "run": "Boot both cores, check RPTUN, give the verdict.",
+    "demo": "The same on the pair of images that comes with rptwin.",
+    "inspect": "What ELF files promise, without booting them.",
+    "console": "Boot both cores and talk to their consoles.",
+    "platforms": "The chips that rptwin knows.",
+    "checks": "Every rule, and which document demands it.",
+}
+
+_HELP = """Boot the firmware of both cores of a microcontroller, watch RPTUN come up, and be told what is wrong.
+
+\b
+Examples:
+  rptwin demo                          see it work, with images of its own
+  rptwin run main.elf remote.elf       boot your pair, and judge it
+  rptwin inspect remote.elf            read a resource table, boot nothing
+  rptwin console main.elf remote.elf   type into the firmware's shells
+
+Settings that stay the same go into rptwin.toml. Exit codes: 0 good, 1 findings, 2 could not run.
+"""
+
+
+def complain(error: object) -> None:
+    """One line on stderr, as ``rptwin: error: ...``."""
+    with contextlib.suppress(OSError):
+        click.echo(f"rptwin: error: {error}", err=True)
+
+
+class _Root(click.Group):
+    """Imports a subcommand when it is asked for, and turns every exception into a line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module("orchestrator.cli.commands"), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command: expected {' | '.join(_COMMANDS)}, found {args[0]}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        arguments = list(sys.argv[1:] if args is None else args)
+        sys.exit(self._guarded(arguments, prog_name, complete_var, windows_expand_args, extra))
+
+    def _guarded(
+        self,
+        arguments: list[str],
+        prog_name: str | None,
+        complete_var: str | None,
+        windows_expand_args: bool,
+        extra: dict[str, Any],
+    ) -> int:
+        debug = "--debug" in arguments
+        try:
+            code = super().main(arguments, prog_name, complete_var, False, windows_expand_args, **extra)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help(), err=True)
+        except click.ClickException as error:
+            complain(error.format_message())
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+        except (KeyboardInterrupt, click.Abort):
+            complain("interrupted")
+        except RptwinError as error:
+            if debug:
+                traceback.print_exc()
+            complain(error)
+        except OSError as error:
+            _give_up_stdout()
+            if debug:
+                traceback.print_exc()
+            complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        except Exception as error:  # the last line of defence: a person at a terminal gets no traceback
+            if debug:
+                traceback.print_exc()
+            hint = "" if debug else "; `rptwin --debug ...` shows where, please report it"
+            complain(f"internal error: {type(error).__name__}: {error}{hint}")
+        else:
+            return code if isinstance(code, int) else 0
+        return COULD_NOT_RUN
+
+
+def _give_up_stdout() -> None:
+    """Let the interpreter's own flush at exit go nowhere: it would complain about the same full disk or closed pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(
+    cls=_Root,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="rptwin", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show a traceback where something inside rptwin fails.")
+def main(debug: bool) -> None:
+    """Read by the guard around every command."""

@@ -1,0 +1,289 @@
+"""What a run is told: durations, pairs and ``rptwin.toml``. In: text and TOML. Out: frozen :class:`Settings`.
+
+Every setting is declared once, in :data:`SETTINGS`; the command line and the file read the same declaration, so that
+they accept the same words and complain alike. The command line wins over the file, the file over the defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
+
+from orchestrator.errors import UsageError
+
+__all__ = [
+    "CONFIG_NAME",
+    "DEFAULT_PLATFORM",
+    "DEFAULT_QUANTUM_NS",
+    "DEFAULT_TIMEOUT_NS",
+    "PROFILES",
+    "SETTINGS",
+    "Duration",
+    "Setting",
+    "Settings",
+    "find_config",
+    "format_duration",
+    "load_config",
+    "parse_duration",
+    "parse_pair",
+    "settings_from",
+]
+
+CONFIG_NAME = "rptwin.toml"
+DEFAULT_PLATFORM = "stm32h745"
+DEFAULT_TIMEOUT_NS = 5_000_000_000
+DEFAULT_QUANTUM_NS = 20_000
+PROFILES = ("auto", "linux", "openamp", "nuttx")
+
+Duration = str | int | float
+"""``"50 ms"`` or seconds; what :func:`parse_duration` takes."""
+
+_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)", re.ASCII)
+_DURATION_WORDS = 'a number and a unit (ns, us, ms, s, min), as "50 ms" or "1.5s"'
+_LONGEST_NS = 1 << 63
+_ADDRESS_SPACE = 1 << 32
+_SEEDS = 1 << 64
+
+
+def parse_duration(value: Duration, where: str = "duration") -> int:
+    """Nanoseconds of ``"50 ms"``, ``"1.5s"``, ``"20us"``; a number without a unit is seconds.
+
+    Text always needs its unit. Raises :class:`UsageError` that names what is accepted.
+    """
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
+        exact = Decimal(match[1]) * _UNITS_NS[match[2]]
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LONGEST_NS:
+        raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
+    else:
+        exact = (Decimal(value) * _UNITS_NS["s"]).to_integral_value()
+    if exact != exact.to_integral_value():
+        raise UsageError("finer than a nanosecond", where=where, found=repr(value))
+    if exact >= _LONGEST_NS:
+        raise UsageError("too long", where=where, expected="less than 292 years", found=repr(value))
+    return int(exact)
+
+
+def format_duration(time_ns: int) -> str:
+    """The shortest exact text that :func:`parse_duration` reads back: ``"5 s"``, ``"20 us"``, ``"1.25 ms"``."""
+    unit = next((unit for unit in ("s", "ms", "us") if time_ns >= _UNITS_NS[unit]), "ns")
+    whole, rest = divmod(time_ns, _UNITS_NS[unit])
+    digits = len(str(_UNITS_NS[unit])) - 1
+    fraction = f"{rest:0{digits}d}".rstrip("0") if rest else ""
+    return f"{whole}.{fraction} {unit}" if fraction else f"{whole} {unit}"
+
+
+def parse_pair(text: str, where: str, words: str) -> tuple[str, int]:
+    """``NAME=NUMBER``, the number decimal or 0x-hexadecimal; ``words`` says in the message what is expected."""
+    name, equals, number = text.rpartition("=")
+    try:
+        value = int(number, 0)
+    except ValueError:
+        value = -1
+    if not equals or not name.strip() or not 0 <= value < _ADDRESS_SPACE:
+        raise UsageError("not a pair", where=where, expected=words, found=repr(text))
+    return name.strip(), value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a run can be told; paths as they were given."""
+
+    platform: str = DEFAULT_PLATFORM
+    main: str | None = None
+    remote: str | None = None
+    engine: str = "unicorn"
+    profile: str = "auto"
+    table: str | None = None
+    vtor: Mapping[str, int] = field(default_factory=dict)
+    map: tuple[str, ...] = ()
+    nuttx_config: str | None = None
+    notify: Mapping[str, int] = field(default_factory=dict)
+    quantum: int = DEFAULT_QUANTUM_NS  # ns
+    timeout: int = DEFAULT_TIMEOUT_NS  # ns
+    until: str | None = None
+    json: str | None = None
+    junit: str | None = None
+    seed: int = 0
+
+
+Parse = Callable[[object, str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its key in the file (``--key`` on the command line), how it reads, and what it means."""
+
+    key: str
+    metavar: str
+    parse: Parse  # (value as typed or as TOML gave it, where it stands) -> value for Settings
+    help: str
+    repeated: bool = False
+    is_path: bool = False
+
+    @property
+    def attribute(self) -> str:
+        """Its name in :class:`Settings`."""
+        return self.key.replace("-", "_")
+
+
+def _refuse(where: str, expected: str, found: object) -> NoReturn:
+    raise UsageError("bad value", where=where, expected=expected, found=repr(found))
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        _refuse(where, "text", value)
+    return value
+
+
+def _one_of(*words: str) -> Parse:
+    def parse(value: object, where: str) -> str:
+        if value not in words or not isinstance(value, str):
+            _refuse(where, " | ".join(words), value)
+        return value
+
+    return parse
+
+
+def _positive_duration(value: object, where: str) -> int:
+    if not isinstance(value, str):
+        raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
+    time_ns = parse_duration(value, where)
+    if time_ns == 0:
+        _refuse(where, "more than zero", value)
+    return time_ns
+
+
+def _seed(value: object, where: str) -> int:
+    try:
+        number = int(value, 0) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _SEEDS:
+        _refuse(where, "a whole number, 0 or more", value)
+    return number
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (_text(value, where),)
+    if not isinstance(value, list | tuple):
+        _refuse(where, "text or a list of texts", value)
+    return tuple(_text(each, where) for each in value)
+
+
+def _pairs(words: str) -> Parse:
+    def parse(value: object, where: str) -> dict[str, int]:
+        if isinstance(value, Mapping):
+            for name, number in value.items():
+                if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _ADDRESS_SPACE:
+                    _refuse(f"{where}.{name}", "a number of 32 bits", number)
+            return dict(value)
+        return dict(parse_pair(text, where, words) for text in _texts(value, where))
+
+    return parse
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("platform", "NAME|FILE.repl", _text, "Chip to boot: a name from `rptwin platforms`, or a .repl file."),
+    Setting("main", "ELF", _text, "Firmware of the main core (RPTUN master).", is_path=True),
+    Setting("remote", "ELF", _text, "Firmware of the remote core.", is_path=True),
+    Setting("engine", "NAME", _text, "What executes the cores."),
+    Setting("profile", "|".join(PROFILES), _one_of(*PROFILES), "Whose rules the resource table has to follow."),
+    Setting(
+        "table",
+        "LOCATOR",
+        _text,
+        "Where the resource table is: [main:|remote:] and then `section`, SYMBOL[+OFFSET] or 0xADDRESS.",
+    ),
+    Setting(
+        "vtor",
+        "CORE=ADDRESS",
+        _pairs("CORE=ADDRESS, as main=0x24000000"),
+        "Vector table of a core, by role or name. Default: the platform's boot address if the image has a segment "
+        "there, else the image's own vector table. Repeatable.",
+        repeated=True,
+    ),
+    Setting(
+        "map",
+        "PA:DA:SIZE",
+        _texts,
+        "Address translation: what main calls PA the remote calls DA. Default: the platform's. Repeatable.",
+        repeated=True,
+    ),
+    Setting("nuttx-config", "RELEASE", _text, "NuttX release whose RPMsg config block the table has, as 12.13."),
+    Setting(
+        "notify",
+        "QUEUE=CHANNEL",
+        _pairs("QUEUE=CHANNEL, as vdev[0].vring[1]=0"),
+        "Mailbox channel that serves a queue. Default: learned where it is unambiguous. Repeatable.",
+        repeated=True,
+    ),
+    Setting("quantum", "DURATION", _positive_duration, "Virtual time that a core runs before the other has its turn."),
+    Setting("timeout", "DURATION", _positive_duration, "Virtual time after which the run ends in any case."),
+    Setting(
+        "until",
+        "CONDITION",
+        _text,
+        "End the run when this is met: `up`, CONSOLE:TEXT, CONSOLE~REGEX or CORE@0xADDRESS[&MASK]=VALUE. "
+        "Default: up, and shared memory quiet for 50 ms.",
+    ),
+    Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
+    Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
+    Setting("seed", "NUMBER", _seed, "Start skew of the cores and seed of the random numbers; 0: none."),
+)
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+def find_config(given: str | None) -> Path | None:
+    """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None."""
+    if given is not None:
+        return Path(given)
+    return Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else None
+
+
+def load_config(path: Path) -> dict[str, object]:
+    """Values of a settings file by attribute name; its relative paths are taken from the file's own folder.
+
+    Raises :class:`UsageError` with the file's name, and what is accepted for an unknown key.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not TOML ({error})", where=str(path)) from error
+    values: dict[str, object] = {}
+    for key, value in document.items():
+        setting = _BY_KEY.get(key)
+        if setting is None:
+            raise UsageError("unknown key", where=str(path), expected=" | ".join(_BY_KEY), found=key)
+        parsed = setting.parse(value, f"{path}: {key}")
+        is_file = setting.is_path or (key == "platform" and isinstance(parsed, str) and parsed.endswith(".repl"))
+        values[setting.attribute] = str(path.parent / str(parsed)) if is_file else parsed
+    return values
+
+
+def settings_from(command_line: Mapping[str, object], file: Mapping[str, object]) -> Settings:
+    """The settings of a run. Both map attribute names to values; None and () on the command line mean "not given".
+
+    Values of the command line are texts as typed; those of the file come from :func:`load_config`.
+    """
+    values = dict(file)
+    for setting in SETTINGS:
+        typed = command_line.get(setting.attribute)
+        if typed is not None and typed != ():
+            where = setting.key.upper() if setting.key in ("main", "remote") else f"--{setting.key}"
+            values[setting.attribute] = setting.parse(typed, where)
+    return dataclasses.replace(Settings(), **values)  # type: ignore[arg-type]  # each value came from its own parser
