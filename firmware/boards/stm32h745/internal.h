@@ -1,0 +1,27 @@
+/* What the parts of this board share with each other, and the portable code does not see. */
+#ifndef INTERNAL_H
+#define INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core.h"
+
+/* Both cores run on the HSI, the clock after reset (RM0399 9.5.2): 64 MHz everywhere, no start-up that can fail. */
+#define CORE_HZ 64000000u
+
+/* Set by every interrupt handler: board_sleep() is not to sleep over what has happened. */
+extern volatile bool board_woken;
+
+void interrupt_enable(unsigned line);
+
+void caches_enable(void);
+void console_init(void);
+void mailbox_init(void);
+
+/* Vectors. */
+void console_interrupt(void);
+void mailbox_interrupt(void);
+void alarm_tick(void);
+
+#endif

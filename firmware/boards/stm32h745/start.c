@@ -1,0 +1,86 @@
+/* From reset to main(): power, FPU, memory. */
+#include "cortex_m.h"
+#include "faults.h"
+#include "mem.h"
+#include "resource_table.h"
+
+#define PWR_CSR1 0x58024804u
+#define PWR_CSR1_ACTVOSRDY (1u << 13)
+#define PWR_CR3 0x5802480Cu
+#define PWR_CR3_BYPASS (1u << 0)
+#define PWR_CR3_LDOEN (1u << 1)
+#define PWR_CR3_SMPSEN (1u << 2)
+
+#define SCB_VTOR 0xE000ED08u
+#define SCB_SHCSR 0xE000ED24u
+#define SCB_SHCSR_FAULTS_ENABLE (7u << 16) /* UsageFault, BusFault, MemManage */
+#define SCB_CPACR 0xE000ED88u
+#define SCB_CPACR_FPU_FULL (0xFu << 20)
+
+extern const uint32_t vectors[];
+extern uint32_t __data_start[], __data_end[], __bss_start[], __bss_end[];
+extern const uint32_t __data_load[];
+
+void power_supply_configure(void);
+_Noreturn void start(void);
+int main(void);
+
+/* Leaves Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399 6.4.1).
+ * CR3 can be written once; whichever core comes first writes what the other would. A leaf: it uses no stack. */
+void power_supply_configure(void)
+{
+    *reg(PWR_CR3) = (*reg(PWR_CR3) & ~(PWR_CR3_BYPASS | PWR_CR3_LDOEN)) | PWR_CR3_SMPSEN;
+    while ((*reg(PWR_CSR1) & PWR_CSR1_ACTVOSRDY) == 0) {
+    }
+}
+
+static void copy_words(uint32_t *to, const uint32_t *end, const uint32_t *from)
+{
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
+#if defined(CORE_CM4)
+extern uint32_t __table_start[], __table_end[];
+extern const uint32_t __table_load[];
+
+/* The table as linked, all rings unresolved. What an earlier run left is made invalid first: a reader that
+ * does not wait for our signal must not take a table of which half is old. */
+static void publish_table(void)
+{
+    struct resource_table_header *header = (void *)__table_start;
+
+    header->ver = 0;
+    header->reserved[0] = 0;
+    header->reserved[1] = 0;
+    dsb();
+    if (!FAULT_NO_COPY) {
+        copy_words(__table_start + 1, __table_end, __table_load + 1);
+        dmb();
+        __table_start[0] = __table_load[0]; /* the version makes it valid: last */
+    }
+    dsb();
+}
+#endif
+
+_Noreturn void start(void)
+{
+    *reg(SCB_VTOR) = (uint32_t)vectors;
+    reg_set(SCB_CPACR, SCB_CPACR_FPU_FULL);
+    reg_set(SCB_SHCSR, SCB_SHCSR_FAULTS_ENABLE);
+    dsb();
+    isb();
+
+    copy_words(__data_start, __data_end, __data_load);
+    for (uint32_t *word = __bss_start; word < __bss_end; word++) {
+        *word = 0;
+    }
+#if defined(CORE_CM4)
+    publish_table();
+#endif
+    main();
+    for (;;) {
+        wait_for_interrupt();
+    }
+}
