@@ -11,7 +11,7 @@ import io
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from functools import cached_property
 from itertools import pairwise
@@ -58,6 +58,7 @@ _VECTOR_SYMBOLS = (
     "_vectors",
     "_vector_table",
     "vector_table",
+    "vectors",
 )
 
 
@@ -121,7 +122,7 @@ class Segment:
     offset: int  # of its bytes in the file
     load_address: int  # p_paddr
     run_address: int  # p_vaddr
-    data: bytes
+    data: bytes = field(repr=False)
     memory_size: int
     flags: SegmentFlag
 
@@ -177,7 +178,7 @@ class TableSection:
     name: str
     load_address: int
     run_address: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 class SourceLine(NamedTuple):
@@ -222,8 +223,8 @@ class Image:
     segments: tuple[Segment, ...]  # those that carry bytes, in the order of the file
     zero_segments: tuple[Segment, ...]  # those without, which the start-up code clears; never loaded
     sections: tuple[Section, ...]
-    _data: bytes
-    _headers: tuple[_SectionHeader, ...]
+    _data: bytes = field(repr=False)
+    _headers: tuple[_SectionHeader, ...] = field(repr=False)
 
     @cached_property
     def _all_symbols(self) -> tuple[Symbol, ...]:

@@ -1,0 +1,310 @@
+import io
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import ElfError, TableError
+from orchestrator.formats.elf import SegmentFlag, load_elf, parse_elf
+from orchestrator.formats.resource_table import decode_table_bytes
+
+FLASH, SHARED, RAM = 0x08100000, 0x10040000, 0x10000000
+PH_SIZE = 32
+
+
+@pytest.fixture
+def image(tiny):
+    return load_elf(tiny, name="tiny.elf")
+
+
+@pytest.fixture
+def raw(tiny):
+    return bytearray(tiny.read_bytes())
+
+
+def program_header(raw, index):
+    """Offset of a program header in the file."""
+    return struct.unpack_from("<I", raw, 28)[0] + PH_SIZE * index
+
+
+def refused(data, rule):
+    with pytest.raises(ElfError) as caught:
+        parse_elf(bytes(data), path=Path("x.elf"), name="x.elf")
+    assert caught.value.rule == rule
+    assert str(caught.value).startswith("x.elf: ")
+    return str(caught.value)
+
+
+def test_segments_have_their_load_and_their_run_address(image, tiny):
+    with tiny.open("rb") as file:
+        expected = [
+            (each["p_paddr"], each["p_vaddr"], each.data(), each["p_memsz"])
+            for each in ELFFile(file).iter_segments("PT_LOAD")
+            if each["p_filesz"]
+        ]
+    found = [(each.load_address, each.run_address, each.data, each.memory_size) for each in image.segments]
+    assert found == expected
+    assert [each.run_address for each in image.segments] == [FLASH, SHARED, RAM]
+    assert all(FLASH <= each.load_address < FLASH + 0x10000 for each in image.segments)
+    assert image.segments[0].flags == SegmentFlag.READ | SegmentFlag.EXECUTE
+
+
+def test_a_segment_without_bytes_in_the_file_is_kept_apart(image):
+    assert [(each.run_address, each.data) for each in image.zero_segments] == [(RAM + 4, b"")]
+    assert image.zero_segments[0].memory_size > 64
+
+
+def test_symbols_are_those_of_an_independent_reader(image, tiny):
+    with tiny.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        expected = {
+            (
+                each.name,
+                each["st_value"] & ~1 if each["st_info"]["type"] == "STT_FUNC" else each["st_value"],
+                each["st_size"],
+            )
+            for each in table.iter_symbols()
+            if each.name and not each.name.startswith("$")
+        }
+    assert {(each.name, each.address, each.size) for each in image.symbols.values()} == expected
+    assert {"reset", "inner", "vectors", "g_shmem"} <= set(image.symbols)
+
+
+def test_sections_are_those_of_an_independent_reader(image, tiny):
+    with tiny.open("rb") as file:
+        expected = [(each.name, each["sh_addr"], each["sh_size"]) for each in ELFFile(file).iter_sections()][1:]
+    assert [(each.name, each.address, each.size) for each in image.sections] == expected
+    by_name = {each.name: each for each in image.sections}
+    assert by_name[".text"].load_address == by_name[".text"].address
+    assert by_name[".data"].load_address == image.segments[2].load_address
+    assert by_name[".bss"].load_address is None
+    assert by_name[".debug_frame"].load_address is None
+
+
+def test_an_address_is_named_by_the_symbol_it_lies_in(image):
+    inner, shmem = image.symbols["inner"], image.symbols["g_shmem"]
+    assert image.symbol_at(inner.address) == "inner"
+    assert image.symbol_at(inner.address | 1) == "inner"
+    assert image.symbol_at(inner.address + 0x13) == "inner+0x12"
+    assert image.symbol_at(inner.address + inner.size - 2) == f"inner+{inner.size - 2:#x}"
+    assert image.symbol_at(shmem.address + 9) == "g_shmem+0x9"
+    assert image.symbol_at(image.symbols["label"].address + 4) == "label+0x4"
+    assert image.symbol_at(0) is None
+    assert image.symbol_at(0xFFFFFFFF) is None
+
+
+def test_entry_and_vectors_keep_the_thumb_bit(image):
+    assert image.entry == image.symbols["reset"].address | 1
+    assert image.vector_table == FLASH
+    assert image.initial_sp() == 0x10010000
+    assert image.reset_vector() == image.entry
+    assert image.reset_vector(FLASH + 4) != image.entry
+
+
+def renamed(raw, old, new):
+    """The file with a string of its string tables changed."""
+    assert len(old) == len(new)
+    return bytes(raw).replace(b"\0" + old + b"\0", b"\0" + new + b"\0")
+
+
+def test_the_vector_table_is_found_by_section_then_by_symbol_then_in_the_lowest_code(raw):
+    def vector_table(data):
+        parsed = parse_elf(data, path=Path("x.elf"), name="x.elf")
+        return parsed.vector_table, parsed.segments
+
+    # A word of data that is named like vectors: the section's name comes first, then the symbol's.
+    named = renamed(raw, b"initialised", b"_vectors\0\0\0")
+    assert vector_table(named)[0] == FLASH
+    found, segments = vector_table(renamed(named, b".isr_vector", b".some_other"))
+    assert found == segments[2].load_address
+    # Neither: the code, and not the data that is loaded below it.
+    neither = bytearray(renamed(renamed(raw, b".isr_vector", b".some_other"), b"vectors", b"nothing"))
+    struct.pack_into("<I", neither, program_header(neither, 2) + 12, 0x08000000)
+    assert vector_table(bytes(neither))[0] == FLASH
+
+
+def test_bytes_are_read_as_loaded_and_as_the_program_expects_them(image):
+    data = image.segments[2]
+    assert image.read_load(data.load_address, 4) == image.read_run(RAM, 4) == (0x12345678).to_bytes(4, "little")
+    assert image.read_run(RAM + 2, 20) == bytes.fromhex("3412") + bytes(18)
+    first, second = image.segments[:2]
+    assert image.read_load(second.load_address - 2, 4) == first.data[-2:] + second.data[:2]
+    with pytest.raises(ElfError, match=r"tiny\.elf at 0x10000000: the image has nothing there") as caught:
+        image.read_load(RAM, 4)
+    assert caught.value.rule == "elf.no-such-bytes"
+    with pytest.raises(ElfError, match=r"tiny\.elf at 0x1000006c"):
+        image.read_run(RAM, 0x100)
+
+
+def test_the_resource_table_has_a_load_and_a_run_address(image):
+    table = image.resource_table()
+    assert (table.run_address, table.load_address) == (SHARED, image.segments[1].load_address)
+    decoded = decode_table_bytes(table.data, view=image.name, address=table.run_address)
+    assert [each.at.path for each in decoded.entries] == ["trace[0]"]
+
+
+def test_a_resource_table_that_no_segment_carries_is_an_error_that_names_it(tiny_unloaded):
+    with pytest.raises(TableError) as caught:
+        load_elf(tiny_unloaded).resource_table()
+    assert caught.value.rule == "table.not-loaded"
+    assert "unloaded.elf: .resource_table at 0x00000000" in str(caught.value)
+
+
+def test_an_image_without_a_resource_table_has_none(raw):
+    data = renamed(raw, b".resource_table", b".resource-table")
+    assert parse_elf(data, path=Path("x.elf"), name="x.elf").resource_table() is None
+
+
+def test_frames_are_undone_by_debug_frame(image):
+    # clang -O1 with frame pointers: push {r7, lr}; mov r7, sp
+    twice = image.symbols["twice"].address
+    at_entry, after_push, later = (image.unwind_rule(twice + offset) for offset in (0, 2, 5))
+    assert (at_entry.cfa_register, at_entry.cfa_offset, dict(at_entry.saved)) == (13, 0, {})
+    assert at_entry.return_address_offset is None
+    assert (after_push.cfa_register, after_push.cfa_offset, dict(after_push.saved)) == (13, 8, {14: -4, 7: -8})
+    assert (later.cfa_register, later.return_address_offset, later.source) == (7, -4, ".debug_frame")
+    assert image.unwind_rule(RAM) is None
+
+
+def test_the_exception_index_says_the_same_behind_the_prologue(tiny_exidx, image):
+    other = load_elf(tiny_exidx)
+    assert other.source_line(other.symbols["inner"].address) is None
+    for name in ("inner", "outer", "twice", "reset"):
+        assert other.symbols[name].size == image.symbols[name].size
+        by_dwarf = image.unwind_rule(image.symbols[name].address + 8)
+        by_index = other.unwind_rule(other.symbols[name].address + 8)
+        assert by_index == replace(by_dwarf, source=".ARM.exidx")
+    assert other.unwind_rule(RAM) is None
+
+
+def test_code_has_its_line_of_source(image):
+    text = (Path(__file__).parent / "images" / "tiny.c").read_text().splitlines()
+    line = image.source_line(image.symbols["inner"].address | 1)
+    assert Path(line.file).name == "tiny.c"
+    assert "int inner(int value)" in text[line.line - 2]
+    assert image.source_line(RAM) is None
+    assert image.source_line(image.symbols["label"].address) is None
+
+
+def test_what_is_not_there_cannot_be_read(tmp_path):
+    with pytest.raises(ElfError, match="No such file") as caught:
+        load_elf(tmp_path / "none.elf")
+    assert caught.value.rule == "elf.unreadable"
+    with pytest.raises(ElfError, match="directory"):
+        load_elf(tmp_path)
+
+
+def test_a_file_of_another_kind_is_refused():
+    assert "found an empty file" in refused(b"", "elf.not-an-elf")
+    assert "found 3a 31 30 30" in refused(b":100000", "elf.not-an-elf")
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "rule", "says"),
+    [
+        (4, 2, "elf.not-32-bit", "found 64-bit"),
+        (5, 2, "elf.big-endian", "expected little-endian"),
+        (18, 243, "elf.wrong-machine", "found machine 243"),
+        (42, 56, "elf.malformed", "e_phentsize is wrong: expected 32, found 56"),
+        (46, 64, "elf.malformed", "e_shentsize is wrong: expected 40, found 64"),
+        (44, 0, "elf.no-segments", "is it an object file"),
+    ],
+)
+def test_a_header_for_something_else_is_refused(raw, offset, value, rule, says):
+    raw[offset] = value
+    assert says in refused(raw, rule)
+
+
+def test_an_object_file_has_nothing_to_load(tiny_object):
+    refused(tiny_object.read_bytes(), "elf.no-segments")
+
+
+@pytest.mark.parametrize("keep", [5, 51, 60, 300, 1000])
+def test_a_file_that_was_cut_is_truncated_and_says_where(raw, keep):
+    assert f"found {keep} bytes" in refused(raw[:keep], "elf.truncated")
+
+
+def test_every_cut_is_noticed(raw):
+    for keep in range(4, len(raw), 97):
+        refused(raw[:keep], "elf.truncated")
+
+
+def test_segments_loaded_over_each_other_are_named(raw):
+    struct.pack_into("<I", raw, program_header(raw, 1) + 12, FLASH + 16)
+    message = refused(raw, "elf.segments-overlap")
+    assert "segments 0 and 1 are loaded over each other" in message
+    assert "0x08100010..0x08100054 over 0x08100000.." in message
+
+
+def test_a_segment_past_the_end_of_the_address_space_is_named(raw):
+    struct.pack_into("<I", raw, program_header(raw, 1) + 12, 0xFFFFFFFC)
+    assert "segment 1" in refused(raw, "elf.segment-outside-memory")
+
+
+def test_a_segment_with_more_bytes_than_memory_is_malformed(raw):
+    struct.pack_into("<I", raw, program_header(raw, 2) + 20, 3)
+    assert "expected p_filesz <= 0x3, found 0x4" in refused(raw, "elf.malformed")
+
+
+def exercise(data):
+    """Ask an image for everything; only typed errors may come out."""
+    try:
+        image = parse_elf(data, path=Path("x.elf"), name="x.elf")
+    except ElfError:
+        return
+    for ask in (
+        lambda: image.symbol_at(FLASH + 0x30),
+        lambda: image.symbols,
+        lambda: image.vector_table,
+        image.initial_sp,
+        image.reset_vector,
+        image.resource_table,
+        lambda: [image.unwind_rule(FLASH + at) for at in range(0, 0x100, 0x20)],
+        lambda: [image.source_line(FLASH + at) for at in range(0, 0x100, 0x20)],
+        lambda: image.read_run(RAM, 64),
+    ):
+        try:
+            ask()
+        except (ElfError, TableError) as error:
+            assert error.rule.startswith(("elf.", "table."))  # noqa: PT017 - either outcome is right
+
+
+changes = st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(changes=changes, headers_only=st.booleans())
+@pytest.mark.parametrize("kind", ["dwarf", "exidx"])
+def test_any_damage_is_refused_by_type_or_survived(tiny, tiny_exidx, kind, changes, headers_only):
+    data = bytearray((tiny if kind == "dwarf" else tiny_exidx).read_bytes())
+    sections = struct.unpack_from("<I", data, 32)[0]
+    for at, patch in changes:
+        where = at % len(data)
+        if headers_only:
+            where = at % 180 if at & 1 else sections + at % (len(data) - sections)
+        data[where : where + len(patch)] = patch
+    exercise(bytes(data))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_behind_an_arm_header_are_refused_by_type_or_survived(noise):
+    head = b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<2H5I6H", 2, 40, 1, 0, 52, 0, 0, 52, 32, 2, 40, 0, 0)
+    exercise(head + noise)
+    exercise(noise)
+
+
+def test_debug_information_is_read_only_when_asked_for(tiny, monkeypatch):
+    def fail(*_):
+        raise AssertionError("pyelftools was used")
+
+    monkeypatch.setattr("elftools.elf.elffile.ELFFile.__init__", fail)
+    image = load_elf(tiny)
+    assert image.symbol_at(image.symbols["inner"].address) == "inner"
+    assert image.resource_table() is not None
+    assert image.reset_vector() == image.entry
+    with pytest.raises(AssertionError):
+        ELFFile(io.BytesIO(b""))
