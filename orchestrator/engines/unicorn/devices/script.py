@@ -1,0 +1,392 @@
+"""Python peripheral scripts, run as Renode runs them (Renode's ``Python.PythonPeripheral``).
+
+A script is executed once for each access, in one scope that lives as long as the device: ``request`` says what is
+asked, ``self`` is the peripheral. What of Renode's API exists is in ``docs/writing-a-peripheral.md``. The device sees
+the rest of the board only through a :class:`ScriptHost`, and imports no emulator.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any, Protocol
+
+from orchestrator.errors import EngineError, RptwinError
+
+__all__ = ["ScriptDevice", "ScriptHost", "ScriptState"]
+
+UNMODELLED = "unmodelled "  # a warning that begins so is no log line: firmware touched what the script does not model
+WORD = (1 << 64) - 1
+HOLE = re.compile(r"\{(\d+)(?::([XxDd])(\d*))?\}|\{\{|\}\}")
+
+
+class ScriptHost(Protocol):
+    """What a script may do to the board it is on."""
+
+    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
+        """Drive an input of an NVIC, both by number and name."""
+
+    def is_held(self, core: str) -> bool:
+        """Whether a core does not run until released."""
+
+    def hold(self, core: str, held: bool) -> None:
+        """Hold a core, or let it go."""
+
+    def log(self, level: str, text: str) -> None:
+        """A line of the script: "noisy", "debug", "info", "warning" or "error"."""
+
+    def unmodelled(self, offset: int, text: str) -> None:
+        """A core touched something that the script does not model."""
+
+
+class _Fixed:
+    """Part of the API: the same object before and after a snapshot."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Fixed:
+        return self
+
+
+class _Request(_Fixed):
+    """``request``; a value is what fits in 64 bits without a sign, as in Renode."""
+
+    __slots__ = ("Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "_value")
+
+    def __init__(self) -> None:
+        self.IsInit = self.IsRead = self.IsWrite = self.IsUser = False
+        self.Offset = self.Length = self.Counter = self._value = 0
+
+    @property
+    def Value(self) -> int:  # noqa: N802  # Renode's name
+        return self._value
+
+    @Value.setter
+    def Value(self, value: int) -> None:  # noqa: N802  # Renode's name
+        if type(value) is not int or not 0 <= value <= WORD:
+            raise ValueError(f"Cannot convert {type(value).__name__}({value}) to UInt64")
+        self._value = value
+
+
+class _Nvic(_Fixed):
+    __slots__ = ("_host", "_name")
+
+    def __init__(self, host: ScriptHost, name: str) -> None:
+        self._host, self._name = host, name
+
+    def OnGPIO(self, number: int, value: bool) -> None:  # noqa: N802  # Renode's name
+        self._host.set_interrupt(self._name, number, bool(value))
+
+
+class _Cpu(_Fixed):
+    __slots__ = ("_host", "_name")
+
+    def __init__(self, host: ScriptHost, name: str) -> None:
+        self._host, self._name = host, name
+
+    @property
+    def IsHalted(self) -> bool:  # noqa: N802  # Renode's name
+        return self._host.is_held(self._name)
+
+    @IsHalted.setter
+    def IsHalted(self, held: bool) -> None:  # noqa: N802  # Renode's name
+        self._host.hold(self._name, bool(held))
+
+
+class _SystemBus(_Fixed):
+    __slots__ = ("_cpus", "core")
+
+    def __init__(self, cpus: dict[str, _Cpu]) -> None:
+        self._cpus = cpus
+        self.core: str | None = None  # of the access under way
+
+    def TryGetCurrentCPU(self) -> tuple[bool, _Cpu | None]:  # noqa: N802  # Renode's name
+        return (False, None) if self.core is None else (True, self._cpus[self.core])
+
+
+class _Machine(_Fixed):
+    __slots__ = ("SystemBus", "_by_path")
+
+    def __init__(self, bus: _SystemBus, by_path: dict[str, _Cpu | _Nvic]) -> None:
+        self.SystemBus = bus
+        self._by_path = by_path
+
+    def __getitem__(self, path: str) -> _Cpu | _Nvic:
+        if path not in self._by_path:
+            raise KeyError(f"{path}: a script reaches {', '.join(sorted(self._by_path))}")
+        return self._by_path[path]
+
+
+def dotnet_format(text: str, values: Sequence[object]) -> str:
+    """``String.Format`` as far as scripts need it: ``{0}``, ``{0:X8}``, ``{0:D3}``, ``{{``, ``}}``."""
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0][0]
+        value = values[int(match[1])]
+        if match[2] and isinstance(value, int):
+            return format(value, f"0{match[3] or 0}{match[2] if match[2] in 'Xx' else 'd'}")
+        return str(value)
+
+    return HOLE.sub(fill, text)
+
+
+class _Self(_Fixed):
+    """``self``: the machine, and a log."""
+
+    __slots__ = ("_host", "_machine", "_request")
+
+    def __init__(self, host: ScriptHost, machine: _Machine, request: _Request) -> None:
+        self._host, self._machine, self._request = host, machine, request
+
+    def GetMachine(self) -> _Machine:  # noqa: N802  # Renode's name
+        return self._machine
+
+    def NoisyLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
+        self._host.log("noisy", dotnet_format(text, values))
+
+    def DebugLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
+        self._host.log("debug", dotnet_format(text, values))
+
+    def InfoLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
+        self._host.log("info", dotnet_format(text, values))
+
+    def WarningLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
+        line = dotnet_format(text, values)
+        if not line.startswith(UNMODELLED):
+            self._host.log("warning", line)
+        elif self._machine.SystemBus.core is not None:  # a look from the host leaves no trace
+            self._host.unmodelled(self._request.Offset, line)
+
+    def ErrorLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
+        self._host.log("error", dotnet_format(text, values))
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptState:
+    """All that a script remembers: names of its scope, what its functions closed over, their defaults, class data.
+
+    Functions and classes are kept by identity, so it fits only the device it was taken from.
+    """
+
+    owner: object
+    inited: bool
+    counter: int
+    names: dict[str, Any]
+    cells: list[tuple[CellType, Any]]
+    defaults: list[tuple[FunctionType, Any, Any]]
+    classes: list[tuple[type, dict[str, Any]]]
+
+
+class ScriptDevice:
+    """One Python peripheral; ``cores`` and ``nvics`` are the names that its script reaches as ``sysbus.NAME``.
+
+    A failure of the script is an :class:`EngineError` that names file and line.
+    """
+
+    def __init__(
+        self,
+        script: str,
+        script_name: str,
+        size: int,
+        host: ScriptHost,
+        *,
+        cores: Sequence[str],
+        nvics: Sequence[str],
+        initable: bool = True,
+    ) -> None:
+        self.script_name = script_name
+        self.size = size
+        self._initable = initable
+        self._inited = False
+        self._request = _Request()
+        cpus = {name: _Cpu(host, name) for name in cores}
+        self._bus = _SystemBus(cpus)
+        by_path: dict[str, _Cpu | _Nvic] = {f"sysbus.{name}": cpu for name, cpu in cpus.items()}
+        by_path.update((f"sysbus.{name}", _Nvic(host, name)) for name in nvics)
+        me = _Self(host, _Machine(self._bus, by_path), self._request)
+        self._api = {"request": self._request, "self": me, "size": size, "__name__": "<script>"}
+        self._scope: dict[str, Any] = dict(self._api)
+        self._code = self._compile(script)
+
+    def _compile(self, script: str) -> CodeType:
+        try:
+            return compile(script, self.script_name, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise EngineError(
+                f"syntax error in a script: {error.msg}", where=f"{self.script_name}:{error.lineno}"
+            ) from None
+        except ValueError as error:  # a null character
+            raise EngineError(f"unreadable script: {error}", where=self.script_name) from None
+
+    def read(self, offset: int, size: int, core: str | None) -> int:
+        """The value that an access of ``size`` bytes by a core (None: the host) sees."""
+        self._ensure_inited()
+        request = self._request
+        request.IsRead, request.IsWrite = True, False
+        request.Offset, request.Length = offset, size
+        request._value = 0
+        self._execute(core)
+        return request._value & ((1 << (8 * size)) - 1)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        """An access of ``size`` bytes by a core (None: the host); the value is cut to it."""
+        self._ensure_inited()
+        request = self._request
+        request.IsRead, request.IsWrite = False, True
+        request.Offset, request.Length = offset, size
+        request._value = value & ((1 << (8 * size)) - 1)
+        self._execute(core)
+
+    def reset(self) -> None:
+        """Run the script's initialisation, in the scope that it has, as Renode does."""
+        self._inited = False
+        self._ensure_inited()
+
+    def _ensure_inited(self) -> None:
+        if self._inited:
+            return
+        self._inited = True
+        if self._initable:
+            request = self._request
+            request.IsInit, request.IsRead, request.IsWrite = True, False, False
+            request.Offset = request.Length = request._value = 0
+            try:
+                self._execute(None)
+            finally:
+                request.IsInit = False
+
+    def _execute(self, core: str | None) -> None:
+        self._bus.core = core
+        self._request.Counter += 1
+        try:
+            exec(self._code, self._scope)
+        except RptwinError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        finally:
+            self._bus.core = None
+
+    def _failure(self, error: Exception) -> EngineError:
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.script_name
+        ]
+        last = traceback.format_exception_only(error)[-1].strip()
+        return EngineError(f"a script failed: {last}", where=f"{self.script_name}:{lines[-1] if lines else '?'}")
+
+    # --- snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> ScriptState:
+        """All that the script remembers; :class:`EngineError` when it holds what cannot be copied (an open file)."""
+        self._ensure_inited()
+        functions, classes = self._reachable()
+        cells = {id(cell): cell for each in functions for cell in each.__closure__ or () if _is_filled(cell)}
+        state = ScriptState(
+            self,
+            self._inited,
+            self._request.Counter,
+            {name: value for name, value in self._scope.items() if name not in self._api and name != "__builtins__"},
+            [(cell, cell.cell_contents) for cell in cells.values()],
+            [(each, each.__defaults__, each.__kwdefaults__) for each in functions],
+            [(each, _class_data(each)) for each in classes],
+        )
+        return self._copied(state)
+
+    def restore(self, state: ScriptState) -> None:
+        """Make the script remember what it did at a snapshot of this device, and nothing since."""
+        if not isinstance(state, ScriptState) or state.owner is not self:
+            raise EngineError("a snapshot of another device", where=self.script_name)
+        fresh = self._copied(state)
+        for name in [each for each in self._scope if each not in self._api and each != "__builtins__"]:
+            del self._scope[name]
+        self._scope.update(fresh.names)
+        for cell, contents in fresh.cells:
+            cell.cell_contents = contents
+        for function, defaults, keyword_defaults in fresh.defaults:
+            function.__defaults__, function.__kwdefaults__ = defaults, keyword_defaults
+        for owner, data in fresh.classes:
+            for name in _class_data(owner):
+                delattr(owner, name)
+            for name, value in data.items():
+                setattr(owner, name, value)
+        self._inited = state.inited
+        self._request.Counter = state.counter
+
+    def _copied(self, state: ScriptState) -> ScriptState:
+        """A copy in which what was shared is still shared, in one pass over everything."""
+        parts = (
+            state.names,
+            [value for _, value in state.cells],
+            [rest for _, *rest in state.defaults],
+            [data for _, data in state.classes],
+        )
+        memo: dict[int, Any] = {id(each): each for each in self._scope.values() if isinstance(each, ModuleType)}
+        try:
+            names, contents, defaults, classes = copy.deepcopy(parts, memo)
+        except Exception as error:
+            raise EngineError(f"a script's state cannot be copied: {error}", where=self.script_name) from error
+        return ScriptState(
+            state.owner,
+            state.inited,
+            state.counter,
+            names,
+            [(cell, value) for (cell, _), value in zip(state.cells, contents, strict=True)],
+            [(function, *rest) for (function, *_), rest in zip(state.defaults, defaults, strict=True)],
+            [(owner, data) for (owner, _), data in zip(state.classes, classes, strict=True)],
+        )
+
+    def _reachable(self) -> tuple[list[FunctionType], list[type]]:
+        """Functions and classes of the script itself, through containers, closures and instances."""
+        functions: list[FunctionType] = []
+        classes: list[type] = []
+        seen: set[int] = set()
+        waiting: list[Any] = [value for name, value in self._scope.items() if name not in self._api]
+        while waiting:
+            value = waiting.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            match value:
+                case FunctionType() if value.__globals__ is self._scope:
+                    functions.append(value)
+                    waiting += [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+                    waiting += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+                case type() if value.__module__ == "<script>":
+                    classes.append(value)
+                    waiting += vars(value).values()
+                case dict():
+                    waiting += [*value.keys(), *value.values()]
+                case list() | tuple() | set() | frozenset():
+                    waiting += value
+                case staticmethod() | classmethod():
+                    waiting.append(value.__func__)
+                case property():
+                    waiting += [value.fget, value.fset]
+                case _ if type(value).__module__ == "<script>":
+                    waiting += [type(value), *vars(value).values()]
+                case _ if hasattr(value, "__self__") and hasattr(value, "__func__"):
+                    waiting += [value.__self__, value.__func__]
+        return functions, classes
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
+def _class_data(owner: type) -> dict[str, Any]:
+    """Attributes of a class that are neither code nor the interpreter's own."""
+    code = (FunctionType, staticmethod, classmethod, property, type)
+    return {
+        name: value
+        for name, value in vars(owner).items()
+        if not (name.startswith("__") and name.endswith("__")) and not isinstance(value, code)
+    }
