@@ -17,6 +17,7 @@ LAYERS = (
     ("errors",),
     ("memory",),
     ("events",),
+    ("config",),
     ("platform",),
     ("formats",),
     ("checks",),
@@ -25,7 +26,6 @@ LAYERS = (
     ("host",),
     ("board",),
     ("report",),
-    ("config",),
     ("cli", "robot", "pytest_plugin"),
     ("__main__",),
 )

@@ -1,0 +1,619 @@
+"""A board: both cores of a platform with their firmware, run in virtual time and observed.
+
+In: a platform, two ELF files and options. Out: memory by view, consoles, what the observer saw, and a verdict that
+comes from memory and events alone. All times are virtual; text for people is made in :mod:`orchestrator.report`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from orchestrator.checks.finding import Finding
+from orchestrator.checks.live import LiveRing, LiveTrace, LiveView
+from orchestrator.checks.observer import ObserveOptions, Observer
+from orchestrator.checks.traffic import Buffer, MessageRecord
+from orchestrator.checks.verdict import Verdict, judge
+from orchestrator.config import (
+    DEFAULT_PLATFORM,
+    DEFAULT_QUANTUM_NS,
+    DEFAULT_TIMEOUT_NS,
+    Duration,
+    format_duration,
+    parse_duration,
+)
+from orchestrator.engines import create_engine
+from orchestrator.engines.contract import (
+    Condition,
+    Console,
+    ConsoleText,
+    Engine,
+    EngineOptions,
+    MemoryEquals,
+    Snapshot,
+    StopReason,
+)
+from orchestrator.errors import RptwinError, UsageError
+from orchestrator.events import Listener
+from orchestrator.formats.elf import Image, load_elf
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.nuttx_config import NuttxRelease
+from orchestrator.formats.resource_entry import Profile
+from orchestrator.formats.resource_table import Table
+from orchestrator.formats.translation import AddressRange
+from orchestrator.memory import Memory
+from orchestrator.platform import load_platform
+from orchestrator.platform.model import Core, Platform
+
+__all__ = [
+    "QUIET_NS",
+    "Board",
+    "BoardConsole",
+    "BoardSnapshot",
+    "Consoles",
+    "End",
+    "EndReason",
+    "Progress",
+    "Until",
+    "VectorTable",
+    "choose_vector_table",
+    "parse_until",
+]
+
+QUIET_NS = 50_000_000  # nothing in shared memory and no notification for this long: the bring-up is over
+_PIECE_NS = 10_000_000  # how often a run looks whether it is over; not of the wall clock, so that runs repeat exactly
+_ROLES = ("main", "remote")
+
+_WORD_CONDITION = re.compile(
+    r"(?P<core>[\w.]+)@(?P<address>0[xX][0-9a-fA-F]{1,8})(?:&(?P<mask>0[xX][0-9a-fA-F]{1,8}))?="
+    r"(?P<value>0[xX][0-9a-fA-F]{1,8}|\d{1,10})",
+    re.ASCII,
+)
+_CONSOLE_CONDITION = re.compile(r"(?P<console>[\w.]+)(?P<kind>[:~])(?P<text>.+)", re.ASCII | re.DOTALL)
+_UNTIL_WORDS = "up | CONSOLE:TEXT | CONSOLE~REGEX | CORE@0xADDRESS[&MASK]=VALUE"
+
+
+class EndReason(enum.StrEnum):
+    """Why a run ended."""
+
+    QUIET = "quiet"
+    CONDITION = "condition"
+    TIMEOUT = "timeout"
+    DEAD = "dead"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+_END_TEXTS = {
+    EndReason.QUIET: f"up, and shared memory quiet for {format_duration(QUIET_NS)}",
+    EndReason.CONDITION: "the condition was met",
+    EndReason.TIMEOUT: "timeout",
+    EndReason.DEAD: "no core can run again",
+    EndReason.INTERRUPTED: "interrupted",
+    EndReason.FAILED: "the engine failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended, and when (virtual ns since power-on)."""
+
+    reason: EndReason
+    time_ns: int
+
+    def __str__(self) -> str:
+        return f"{_END_TEXTS[self.reason]} at {self.time_ns / 1e9:.6f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    time_ns: int
+    deadline_ns: int
+    instructions: int  # of all cores since power-on
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTable:
+    """Where a core boots, and who said so."""
+
+    core: str
+    address: int
+    how: str
+
+
+class BoardConsole(Protocol):
+    """Text that a core prints: a UART, or the buffer of a trace entry."""
+
+    @property
+    def name(self) -> str:
+        """Name of the UART, or ``remote.trace``."""
+        ...
+
+    @property
+    def output(self) -> bytes:
+        """Everything so far."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the guest; :class:`UsageError` where nothing listens."""
+        ...
+
+
+class _TraceConsole:
+    """The buffer of a trace entry, up to its first zero byte (Linux, remoteproc_debugfs)."""
+
+    def __init__(self, name: str, board: Board, index: int) -> None:
+        self.name = name
+        self._board = board
+        self._index = index
+
+    @property
+    def output(self) -> bytes:
+        traces = self._board.live.traces
+        if self._index >= len(traces):
+            return b""
+        extent = traces[self._index].span.seen_by("remote")
+        if extent is None:
+            return b""
+        return self._board.memory("remote").read(extent.start, extent.size).partition(b"\0")[0]
+
+    def write(self, data: bytes) -> None:
+        raise UsageError("a trace buffer takes no input", where=self.name)
+
+
+class Consoles(Mapping[str, BoardConsole]):
+    """Consoles by role (``main``, ``remote``), or by UART where no role has it, and ``remote.trace``.
+
+    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def _names(self) -> dict[str, str]:
+        """Name of the console to name of the UART, in the order in which a report shows them."""
+        platform = self._board.platform
+        uarts = {role: platform.consoles[core] for role, core in platform.roles.items() if core in platform.consoles}
+        spare = [name for name in self._board.engine.consoles if name not in uarts.values()]
+        return uarts | {name: name for name in spare}
+
+    def __getitem__(self, key: str) -> BoardConsole:
+        uarts = self._board.engine.consoles
+        uart = self._names().get(key, key)
+        if uart in uarts:
+            return uarts[uart]
+        traces = self._traces()
+        if key in traces:
+            return traces[key]
+        raise UsageError("no such console", expected=" | ".join(dict.fromkeys((*self, *uarts))), found=key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names() or key in self._board.engine.consoles or key in self._traces()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._names()
+        yield from self._traces()
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _traces(self) -> dict[str, BoardConsole]:
+        names = [f"remote.trace{i or ''}" for i in range(len(self._board.live.traces))]
+        return {name: _TraceConsole(name, self._board, i) for i, name in enumerate(names)}
+
+
+Until = str | Condition | Callable[["Board"], bool]
+"""What ends a run: text for :func:`parse_until`, a condition of the engine, or a function asked every 10 ms."""
+
+
+def parse_until(text: str, board: Board) -> Until:
+    """``up``, ``CONSOLE:TEXT``, ``CONSOLE~REGEX`` or ``CORE@0xADDRESS[&MASK]=VALUE`` (a 32-bit word).
+
+    :class:`UsageError` names what is accepted.
+    """
+    if text == "up":
+        return Board.is_up
+    word = _WORD_CONDITION.fullmatch(text)
+    if word is not None:
+        core = board.platform.core(word["core"]).name
+        mask = int(word["mask"], 16) if word["mask"] else 0xFFFF_FFFF
+        return MemoryEquals(core, int(word["address"], 16), 4, int(word["value"], 0), mask)
+    console = _CONSOLE_CONDITION.fullmatch(text)
+    if console is None:
+        raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))
+    regex = console["kind"] == "~"
+    if regex:
+        try:
+            re.compile(console["text"])
+        except re.error as error:
+            raise UsageError("not a regular expression", where="until", found=f"{text!r} ({error})") from error
+    name = console["console"]
+    if name.startswith("remote.trace"):
+        return _trace_shows(name, console["text"], regex)
+    return ConsoleText(board.consoles[name].name, console["text"], regex)
+
+
+def _trace_shows(name: str, text: str, regex: bool) -> Callable[[Board], bool]:
+    pattern = re.compile(text if regex else re.escape(text))
+    return lambda board: (
+        name in board.consoles and bool(pattern.search(board.consoles[name].output.decode(errors="replace")))
+    )
+
+
+def choose_vector_table(core: Core, image: Image, given: int | None) -> VectorTable:
+    """Where a core boots: as given, else the platform's boot address if a segment lies there, else as the image says."""
+    if given is not None:
+        return VectorTable(core.name, given, "given by --vtor")
+    if any(core.boot_address in segment.load_extent for segment in image.segments):
+        return VectorTable(core.name, core.boot_address, "the platform's boot address")
+    return VectorTable(core.name, image.vector_table, f"the vector table of {image.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSnapshot:
+    """A board at one moment: the engine's state and what the observer had seen."""
+
+    engine: Snapshot
+    observer: object
+    end: End | None
+
+    @property
+    def time_ns(self) -> int:
+        """When it was taken."""
+        return self.engine.time_ns
+
+
+class Board:
+    """Both cores of a platform with firmware loaded, at power-on; use it as a context manager.
+
+    ``main`` and ``remote`` are ELF files. ``vtor`` maps cores (role or name) to vector tables; ``maps`` are
+    ``"PA:DA:SIZE"``; ``table`` is a locator (:func:`~orchestrator.formats.locator.parse_locator`); ``notify`` maps
+    paths of vrings to mailbox channels. ``engine`` is a name, or an engine for this platform that is at power-on.
+
+    Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
+    the platform, EngineError when a segment lies where the core has no memory.
+    """
+
+    def __init__(
+        self,
+        platform: str | Platform = DEFAULT_PLATFORM,
+        *,
+        main: str | Path | None = None,
+        remote: str | Path | None = None,
+        engine: str | Engine = "unicorn",
+        profile: str = "auto",
+        table: str | None = None,
+        vtor: Mapping[str, int] | None = None,
+        maps: Iterable[str] = (),
+        nuttx_config: str | None = None,
+        notify: Mapping[str, int] | None = None,
+        quantum_ns: int = DEFAULT_QUANTUM_NS,
+        seed: int = 0,
+    ) -> None:
+        self.platform = load_platform(platform) if isinstance(platform, str) else platform
+        self.images = _load_pair(main, remote)
+        options = ObserveOptions(
+            profile=_profile(profile),
+            locator=None if table is None else parse_locator(table),
+            maps=tuple(AddressRange.parse(each) for each in maps),
+            notify=dict(notify or {}),
+            release=_release(nuttx_config),
+            quantum_ns=quantum_ns,
+        )
+        self.vector_tables = self._vector_tables(vtor or {})
+        self.quantum_ns = quantum_ns
+        self.seed = seed
+        self.end: End | None = None
+        self._stopping = False
+        self.engine: Engine = (
+            create_engine(engine, self.platform, EngineOptions(quantum_ns=quantum_ns, seed=seed))
+            if isinstance(engine, str)
+            else engine
+        )
+        try:
+            self._power_on(options)
+        except BaseException:
+            self.engine.close()
+            raise
+
+    def _vector_tables(self, given: Mapping[str, int]) -> dict[str, VectorTable]:
+        by_core = {self.platform.core(name).name: address for name, address in given.items()}
+        cores = {role: self.platform.core(role) for role in _ROLES}
+        unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
+        if unknown:
+            raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
+        return {role: choose_vector_table(c, self.images[role], by_core.get(c.name)) for role, c in cores.items()}
+
+    def _power_on(self, options: ObserveOptions) -> None:
+        for role, image in self.images.items():
+            self.engine.load(self.platform.core(role).name, image, self.vector_tables[role].address)
+        memories = {core.name: self.engine.memory(core.name) for core in self.platform.cores}
+        self.observer = Observer(self.platform, self.images, memories, options, watcher=self.engine)
+        self.engine.subscribe(self.observer.on_event)
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back everything that the engine holds."""
+        self.engine.close()
+
+    # running
+
+    def run(
+        self,
+        until: Until | None = None,
+        timeout: Duration = DEFAULT_TIMEOUT_NS / 1e9,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> End:
+        """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
+
+        Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
+        ``QUIET_NS``. It also ends when no core can run again, and at :meth:`stop`. KeyboardInterrupt and errors of
+        the engine pass through; what was gathered until then stays.
+        """
+        goal = _goal(self, until)
+        deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
+        self._stopping = False
+        reason = EndReason.FAILED
+        try:
+            reason = self._run_pieces(goal, deadline, progress)
+        except KeyboardInterrupt:
+            reason = EndReason.INTERRUPTED
+            raise
+        finally:
+            self._finish(reason)
+        return End(reason, self.engine.time_ns)
+
+    def run_for(self, duration: Duration) -> End:
+        """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, or DEAD."""
+        return self.run(until=_never, timeout=duration)
+
+    def stop(self) -> None:
+        """End the current run as INTERRUPTED at the next turn boundary; from a signal handler or another thread too."""
+        self._stopping = True
+        self.engine.stop()
+
+    def _run_pieces(self, goal: _Goal, deadline: int, progress: Callable[[Progress], None] | None) -> EndReason:
+        while True:
+            if self._stopping:
+                return EndReason.INTERRUPTED
+            met = goal.met()
+            if met is not None:
+                return met
+            now = self.engine.time_ns
+            if now >= deadline:
+                return EndReason.TIMEOUT
+            stop = self.engine.run(min(deadline - now, goal.piece_ns()), goal.condition)
+            if progress is not None:
+                cores = self.platform.cores
+                progress(Progress(stop.time_ns, deadline, sum(self.engine.instructions(core.name) for core in cores)))
+            if stop.reason is StopReason.CONDITION:
+                return EndReason.CONDITION
+            if stop.reason is StopReason.DEAD:
+                return EndReason.DEAD
+            if stop.reason is StopReason.REQUESTED:
+                return EndReason.INTERRUPTED
+
+    def _finish(self, reason: EndReason) -> None:
+        names = [core.name for core in self.platform.cores]
+        self.end = End(reason, self.engine.time_ns)
+        states, backtraces = {}, {}
+        with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
+            states = {name: self.engine.state(name) for name in names}
+            backtraces = {name: self.engine.backtrace(name) for name in names}
+        self.observer.finish(self.end.time_ns, reason.value, states, backtraces)
+
+    @property
+    def time_ns(self) -> int:
+        """Virtual time since power-on."""
+        return self.engine.time_ns
+
+    @property
+    def time_s(self) -> float:
+        """The same in seconds."""
+        return self.engine.time_ns / 1e9
+
+    def is_up(self) -> bool:
+        """Every vdev is at DRIVER_OK and every vring resolved in both views."""
+        return self.observer.is_up()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call this for every event from now on, in order."""
+        self.engine.subscribe(listener)
+
+    def snapshot(self) -> BoardSnapshot:
+        """Cores, memory, devices, and what was observed so far."""
+        return BoardSnapshot(self.engine.snapshot(), self.observer.snapshot(), self.end)
+
+    def restore(self, snapshot: BoardSnapshot) -> None:
+        """Go back to a snapshot of this board; what follows equals never having gone on."""
+        self.engine.restore(snapshot.engine)
+        self.observer.restore(snapshot.observer)
+        self.end = snapshot.end
+
+    # looking
+
+    def memory(self, core: str) -> Memory:
+        """Memory as one core sees it, by role or name."""
+        return self.engine.memory(self.platform.core(core).name)
+
+    @property
+    def consoles(self) -> Consoles:
+        """Consoles by role, by UART name, and ``remote.trace``."""
+        return Consoles(self)
+
+    @property
+    def live(self) -> LiveView:
+        """The table and all that it leads to, as last seen."""
+        return self.observer.live
+
+    @property
+    def table(self) -> Table | None:
+        """The resource table in memory; None while there is none."""
+        return self.live.table
+
+    @property
+    def vrings(self) -> tuple[LiveRing, ...]:
+        """Every vring of every vdev, resolved in both views as far as it can be."""
+        return self.live.rings
+
+    @property
+    def traces(self) -> tuple[LiveTrace, ...]:
+        """Trace entries and their buffers."""
+        return self.live.traces
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Every buffer that a descriptor ever named, by address, with its owner and history."""
+        return tuple(buffer for _, buffer in sorted(self.observer.run.traffic.buffers.items()))
+
+    @property
+    def messages(self) -> tuple[MessageRecord, ...]:
+        """RPMsg messages in order: the first and the last ones of each vdev where there were many."""
+        kept: dict[int, MessageRecord] = {}
+        for log in self.observer.run.traffic.messages.values():
+            kept |= {id(record): record for record in (*log.first, *log.last)}
+        return tuple(sorted(kept.values(), key=lambda record: record.time_ns))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong so far; causes first, each with what follows from it."""
+        return self.verdict().findings
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything up to now, from memory and events only."""
+        return judge(self.observer)
+
+
+def _load_pair(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:
+    paths = {"main": main, "remote": remote}
+    missing = [role for role, path in paths.items() if path is None]
+    if missing:
+        raise UsageError(
+            f"no firmware for {' and '.join(missing)}",
+            expected="an ELF file for main and one for remote",
+            found="neither" if len(missing) == 2 else "only one",
+        )
+    return {role: load_elf(path) for role, path in paths.items() if path is not None}
+
+
+def _profile(name: str) -> Profile | None:
+    if name == "auto":
+        return None
+    try:
+        return Profile(name)
+    except ValueError:
+        accepted = " | ".join(("auto", *Profile))
+        raise UsageError("no such profile", expected=accepted, found=name) from None
+
+
+def _release(text: str | None) -> NuttxRelease | None:
+    if text is None:
+        return None
+    try:
+        wanted = tuple(int(part) for part in text.split("."))
+    except ValueError:
+        wanted = ()
+    if not wanted:
+        raise UsageError("not a NuttX release", where="nuttx-config", expected="as 12.13", found=repr(text))
+    older = [each for each in NuttxRelease if tuple(int(part) for part in each.split(".")) <= wanted]
+    return older[-1] if older else NuttxRelease.V9_0
+
+
+def _never(board: Board) -> bool:
+    return False
+
+
+class _Goal(Protocol):
+    """What a run waits for."""
+
+    condition: Condition | None
+
+    def met(self) -> EndReason | None:
+        """Why the run is over, if it is."""
+        ...
+
+    def piece_ns(self) -> int:
+        """How long to run before asking again."""
+        ...
+
+
+class _Quiet:
+    """Up, and nothing more goes on."""
+
+    condition: Condition | None = None
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def _missing_ns(self) -> int:
+        """How much longer it has to stay quiet."""
+        return self._board.observer.last_activity_ns + QUIET_NS - self._board.time_ns
+
+    def met(self) -> EndReason | None:
+        return EndReason.QUIET if self._board.is_up() and self._missing_ns() <= 0 else None
+
+    def piece_ns(self) -> int:
+        return max(1, self._missing_ns()) if self._board.is_up() else _PIECE_NS
+
+
+class _Asked:
+    """A function of the board says so."""
+
+    condition: Condition | None = None
+
+    def __init__(self, board: Board, question: Callable[[Board], bool]) -> None:
+        self._board = board
+        self._question = question
+
+    def met(self) -> EndReason | None:
+        return EndReason.CONDITION if self._question(self._board) else None
+
+    def piece_ns(self) -> int:
+        return _PIECE_NS
+
+
+class _Conditional:
+    """The engine says so; text that began in an earlier piece of the run is looked for here."""
+
+    def __init__(self, board: Board, condition: Condition) -> None:
+        self.condition: Condition | None = condition
+        self._console: Console | None = None
+        if isinstance(condition, ConsoleText):
+            self._console = board.engine.consoles[condition.uart]
+            self._from = len(self._console.output)
+            text = condition.text if condition.regex else re.escape(condition.text)
+            self._pattern = re.compile(text.encode())
+
+    def met(self) -> EndReason | None:
+        if self._console is not None and self._pattern.search(self._console.output, self._from):
+            return EndReason.CONDITION
+        return None
+
+    def piece_ns(self) -> int:
+        return _PIECE_NS
+
+
+def _goal(board: Board, until: Until | None) -> _Goal:
+    if isinstance(until, str):
+        until = parse_until(until, board)
+    if until is None:
+        return _Quiet(board)
+    if isinstance(until, ConsoleText | MemoryEquals):
+        return _Conditional(board, until)
+    assert callable(until)
+    return _Asked(board, until)
