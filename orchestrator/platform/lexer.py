@@ -123,11 +123,11 @@ class _Lexer:
                 continue
             if fresh and self.depth == 0:
                 structure = list(self.structure())
+                if self.awaits_statements and (not structure or structure[-1].type != "LBRACE"):
+                    raise self.error("no statements", advice="indent them under init:, or write init: { ... }")
                 yield from structure
                 if self.awaits_statements:
                     self.awaits_statements = False
-                    if not structure or structure[-1].type != "LBRACE":
-                        raise self.error("no statements", advice="indent them under init:, or write init: { ... }")
                     yield from self.indented_statements()
                     fresh = True
                     continue
@@ -168,7 +168,7 @@ class _Lexer:
         if lexeme.type == "COLON":
             self.awaits_statements = True
             return []
-        return [*header, lexeme.type] if lexeme.text == "add" else []
+        return [*header, lexeme.type] if lexeme.type == "NAME" else []
 
     def structure(self) -> Iterator[Lexeme]:
         """What the indent of this line means after the one before."""

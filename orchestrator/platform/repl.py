@@ -115,6 +115,9 @@ SPELLED = {
 }
 
 
+NO_COMBINING = "to wire several outputs to one input, write a line for each (Renode has no 'A | B -> ...')"
+
+
 class _Token(Token):
     """lark's token, which knows its place in a file."""
 
@@ -357,26 +360,24 @@ def parse_repl(text: str, file: str) -> Description:
     try:
         tree: object = _parser().parse(cast("str", SourceText(text, file)))
     except UnexpectedToken as error:
-        raise _unexpected(cast("_Token", error.token), error.expected, file) from None
+        raise _unexpected(cast("_Token", error.token), error.accepts or error.expected, text, file) from None
     description = cast("Description", tree)
     return Description(file, description.usings, description.entries)
 
 
-def _unexpected(token: _Token, expected: set[str], file: str) -> PlatformError:
+def _unexpected(token: _Token, expected: set[str], text: str, file: str) -> PlatformError:
     if token.type == "$END":
-        found, source = "the end of the file", None
+        found = "the end of the file"
+        source = Source(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
     else:
-        found, source = repr(str(token)) if str(token) else SPELLED[token.type], token.source
-    advice = None
-    if token.type == "PIPE":
-        advice = "to wire several outputs to one input, write a line for each (Renode has no 'A | B -> ...')"
+        found, source = repr(str(token)) if token else SPELLED[token.type], token.source
     spelled = sorted({SPELLED.get(terminal, terminal.lower()) for terminal in expected})
     return PlatformError(
         "syntax error",
         file=file,
-        line=source.line if source else max(token.line or 1, 1),
-        column=source.column if source else max(token.column or 1, 1),
+        line=source.line,
+        column=source.column,
         expected=" | ".join(spelled),
         found=found,
-        advice=advice,
+        advice=NO_COMBINING if token.type == "PIPE" else None,
     )
