@@ -1,15 +1,8 @@
-/* From reset to main(): power, FPU, memory. */
+/* From the end of the reset handler to main(): FPU, memory, the table. */
 #include "cortex_m.h"
 #include "faults.h"
 #include "mem.h"
 #include "resource_table.h"
-
-#define PWR_CSR1 0x58024804u
-#define PWR_CSR1_ACTVOSRDY (1u << 13)
-#define PWR_CR3 0x5802480Cu
-#define PWR_CR3_BYPASS (1u << 0)
-#define PWR_CR3_LDOEN (1u << 1)
-#define PWR_CR3_SMPSEN (1u << 2)
 
 #define SCB_VTOR 0xE000ED08u
 #define SCB_SHCSR 0xE000ED24u
@@ -21,18 +14,8 @@ extern const uint32_t vectors[];
 extern uint32_t __data_start[], __data_end[], __bss_start[], __bss_end[];
 extern const uint32_t __data_load[];
 
-void power_supply_configure(void);
 _Noreturn void start(void);
 int main(void);
-
-/* Leaves Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399 6.4.1).
- * CR3 can be written once; whichever core comes first writes what the other would. A leaf: it uses no stack. */
-void power_supply_configure(void)
-{
-    *reg(PWR_CR3) = (*reg(PWR_CR3) & ~(PWR_CR3_BYPASS | PWR_CR3_LDOEN)) | PWR_CR3_SMPSEN;
-    while ((*reg(PWR_CSR1) & PWR_CSR1_ACTVOSRDY) == 0) {
-    }
-}
 
 static void copy_words(uint32_t *to, const uint32_t *end, const uint32_t *from)
 {

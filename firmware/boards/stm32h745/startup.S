@@ -1,6 +1,13 @@
 /* Vector table and reset of either core. The table is placed where the core boots (RM0399 2.6). */
 #include "core.h"
 
+#define PWR_CSR1 0x58024804
+#define PWR_CSR1_ACTVOSRDY (1 << 13)
+#define PWR_CR3 0x5802480C
+#define PWR_CR3_BYPASS (1 << 0)
+#define PWR_CR3_LDOEN (1 << 1)
+#define PWR_CR3_SMPSEN (1 << 2)
+
     .syntax unified
     .thumb
     .cfi_sections .debug_frame
@@ -60,7 +67,17 @@ reset_handler:
 #endif
     ldr r0, =__stack_top        /* a debugger may have started us without the table's value */
     msr msp, r0
-    bl power_supply_configure   /* before the first store to RAM */
+
+    /* Leave Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399 6.4.1).
+     * CR3 can be written once; whichever core comes first writes what the other would. */
+    ldr r0, =PWR_CSR1
+    ldr r1, [r0, #PWR_CR3 - PWR_CSR1]
+    bic r1, #PWR_CR3_BYPASS | PWR_CR3_LDOEN
+    orr r1, #PWR_CR3_SMPSEN
+    str r1, [r0, #PWR_CR3 - PWR_CSR1]
+2:  ldr r1, [r0]
+    tst r1, #PWR_CSR1_ACTVOSRDY
+    beq 2b
     bl start
     .cfi_endproc
     .size reset_handler, . - reset_handler
