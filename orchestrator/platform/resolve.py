@@ -116,7 +116,7 @@ class _Resolver:
         self.folders: dict[str, Path] = {}  # of each file by the name that messages use
         self.notes: list[str] = []
 
-    # --- files and names ------------------------------------------------------------------------------------------
+    # files and names
 
     def include(self, path: Path, file: str, prefix: str, inside: tuple[Path, ...]) -> None:
         """Merge a file, after the files that it uses."""
@@ -190,7 +190,7 @@ class _Resolver:
             else:
                 variable.statements[attribute.when] = list(attribute.statements)
 
-    # --- meaning --------------------------------------------------------------------------------------------------
+    # meaning
 
     def platform(self, path: Path) -> Platform:
         variables = [each for each in self.variables.values() if each.name not in BUILT_IN]
@@ -262,7 +262,7 @@ class _Resolver:
         halted = self.typed(variable, "IsHalted", syntax.Literal, "true | false", bool)
         mips = self.integer(variable, "PerformanceInMips")
         told = self.core_statements(variable)
-        mips = int(told.get("PerformanceInMips", mips or DEFAULT_MIPS))
+        mips = int(told.get("PerformanceInMips", DEFAULT_MIPS if mips is None else mips))
         if mips < 1:
             raise _at(
                 variable.source, f"{variable.name}: PerformanceInMips out of range", expected="1 or more", found=mips
@@ -337,7 +337,7 @@ class _Resolver:
         except UnicodeDecodeError as error:
             raise _at(named.source, f"{variable.name}: {named.value} is not UTF-8 (byte {error.start})") from None
 
-    # --- values ---------------------------------------------------------------------------------------------------
+    # values
 
     def typed(
         self, variable: _Variable, name: str, kind: type, what: str, value_kind: type | tuple[type, ...] = object
@@ -388,7 +388,7 @@ class _Resolver:
                 return (value.type, *((each.name, self.value(each.value, scope, user)) for each in given))
         return None
 
-    # --- places on the bus ----------------------------------------------------------------------------------------
+    # places on the bus
 
     def registrations(self, variable: _Variable) -> Iterator[Registration]:
         """Those on the system bus; one at another peripheral has no address of its own."""
@@ -470,7 +470,7 @@ class _Resolver:
                     found=f"{earlier.name} at {other} ({earlier.source})",
                 )
 
-    # --- interrupts -----------------------------------------------------------------------------------------------
+    # interrupts
 
     def interrupts(self, variable: _Variable, limits: Mapping[str, int]) -> Iterator[Interrupt]:
         """Outputs wired later replace those wired earlier, as in Renode."""
@@ -492,7 +492,7 @@ class _Resolver:
         for each in wired.values():
             yield from each
 
-    # --- what only rptwin needs -----------------------------------------------------------------------------------
+    # what only rptwin needs
 
     def tags(self) -> Iterator[tuple[str, Extent, int]]:
         """Windows that Renode only names: ``Tag <start, last> "name" value``, or ``<start, +size>``."""

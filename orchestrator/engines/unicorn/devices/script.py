@@ -279,7 +279,7 @@ class ScriptDevice:
         last = traceback.format_exception_only(error)[-1].strip()
         return EngineError(f"a script failed: {last}", where=f"{self.script_name}:{lines[-1] if lines else '?'}")
 
-    # --- snapshots ------------------------------------------------------------------------------------------------
+    # snapshots
 
     def snapshot(self) -> ScriptState:
         """All that the script remembers; :class:`EngineError` when it holds what cannot be copied (an open file)."""

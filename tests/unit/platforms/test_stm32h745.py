@@ -1,0 +1,614 @@
+"""The STM32H745 platform: its map, and each register that its scripts model (RM0399)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from orchestrator.engines.unicorn.devices.script import ScriptDevice
+from orchestrator.platform import load_platform
+
+CM7, CM4 = "cpu_cm7", "cpu_cm4"
+PLATFORM = load_platform("stm32h745")
+
+
+class Host:
+    """The board as a script sees it; remembers what was done to it."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int, bool]] = []
+        self.held: dict[str, bool] = defaultdict(bool)
+        self.holds: list[tuple[str, bool]] = []
+        self.touched: list[tuple[int, str]] = []
+        self.logged: list[tuple[str, str]] = []
+
+    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
+        self.lines.append((nvic, line, level))
+
+    def is_held(self, core: str) -> bool:
+        return self.held[core]
+
+    def hold(self, core: str, held: bool) -> None:
+        self.held[core] = held
+        self.holds.append((core, held))
+
+    def log(self, level: str, text: str) -> None:
+        self.logged.append((level, text))
+
+    def unmodelled(self, offset: int, text: str) -> None:
+        self.touched.append((offset, text))
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+def device(name: str, host: Host) -> ScriptDevice:
+    found = next(each for each in PLATFORM.peripherals if each.name == name)
+    assert found.script is not None
+    assert found.script_name is not None
+    assert found.size is not None
+    return ScriptDevice(
+        found.script,
+        found.script_name,
+        found.size,
+        host,
+        cores=[core.name for core in PLATFORM.cores],
+        nvics=[core.nvic for core in PLATFORM.cores],
+    )
+
+
+@pytest.fixture
+def hsem(host):
+    return device("hsem", host)
+
+
+# the map (RM0399 2.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "cm7", "cm4"),
+    [
+        ("flash", 0x200000, [0x08000000], [0x08000000]),
+        ("itcm", 0x10000, [0x00000000], []),
+        ("dtcm", 0x20000, [0x20000000], []),
+        ("axi_sram", 0x80000, [0x24000000], [0x24000000]),
+        ("sram1", 0x20000, [0x30000000], [0x30000000, 0x10000000]),
+        ("sram2", 0x20000, [0x30020000], [0x30020000, 0x10020000]),
+        ("sram3", 0x8000, [0x30040000], [0x30040000, 0x10040000]),
+        ("sram4", 0x10000, [0x38000000], [0x38000000]),
+        ("backup_sram", 0x1000, [0x38800000], [0x38800000]),
+    ],
+)
+def test_a_memory_is_where_each_core_sees_it(name, size, cm7, cm4):
+    region = next(each for each in PLATFORM.regions if each.name == name)
+    assert region.size == size
+    assert [each.start for each in region.extents(CM7)] == cm7
+    assert [each.start for each in region.extents(CM4)] == cm4
+
+
+def test_flash_is_erased_and_a_store_does_not_change_it():
+    flash = next(each for each in PLATFORM.regions if each.name == "flash")
+    assert (flash.fill, flash.writable) == (0xFF, False)
+
+
+def test_cores_boot_from_their_banks_with_150_interrupts():
+    assert [(c.name, c.model, c.boot_address, c.interrupts, c.held, c.mips) for c in PLATFORM.cores] == [
+        (CM7, "cortex-m7", 0x08000000, 150, False, 100),
+        (CM4, "cortex-m4f", 0x08100000, 150, False, 100),
+    ]
+
+
+def test_each_usart_interrupts_both_cores():
+    wired = {
+        each.name: [(i.target, i.line) for i in each.interrupts]
+        for each in PLATFORM.peripherals
+        if each.type == "UART.STM32F7_USART"
+    }
+    assert wired == {f"usart{n}": [("nvic_cm7", line), ("nvic_cm4", line)] for n, line in ((1, 37), (2, 38), (3, 39))}
+
+
+def test_roles_consoles_and_mailbox_are_named():
+    assert PLATFORM.roles == {"main": CM7, "remote": CM4}
+    assert PLATFORM.consoles == {CM7: "usart3", CM4: "usart2"}
+    assert [(x.core, x.interrupt, x.pending, x.signalled) for x in PLATFORM.mailboxes[0].lines] == [
+        (CM7, 125, 0x10C, 0x108),
+        (CM4, 126, 0x11C, 0x118),
+    ]
+
+
+def test_nothing_in_the_description_is_left_without_a_meaning():
+    assert PLATFORM.notes == ()
+
+
+# HSEM (RM0399 ch. 11)
+
+LOCKED_CM7, LOCKED_CM4 = 0x80000300, 0x80000100
+
+
+def test_reading_rlr_locks_for_the_reading_core_and_returns_the_lock(hsem):
+    """RM0399 ch. 11, HSEM_RLRx."""
+    assert hsem.read(0x80 + 4 * 7, 4, CM4) == LOCKED_CM4
+    assert hsem.read(0x80 + 4 * 7, 4, CM7) == LOCKED_CM4
+    assert hsem.read(4 * 7, 4, CM7) == LOCKED_CM4
+
+
+def test_the_host_looks_at_rlr_without_locking(hsem):
+    assert hsem.read(0x80, 4, None) == 0
+    assert hsem.read(0x00, 4, None) == 0
+
+
+def test_two_step_lock_takes_the_first_writer_only(hsem):
+    """RM0399 ch. 11, HSEM_Rx."""
+    hsem.write(0, 4, 0x80000305, CM7)
+    hsem.write(0, 4, 0x80000109, CM4)
+    assert hsem.read(0, 4, CM4) == 0x80000305
+
+
+@pytest.mark.parametrize(("core", "foreign"), [(CM7, 0x80000100), (CM4, 0x80000300), (CM7, 0x80000000)])
+def test_a_lock_with_the_core_id_of_another_core_is_refused(hsem, core, foreign):
+    hsem.write(0, 4, foreign, core)
+    assert hsem.read(0, 4, core) == 0
+
+
+@pytest.mark.parametrize(("core", "value"), [(CM4, 0x300), (CM4, 0x100), (CM7, 0x301), (CM7, 0x100), (None, 0x300)])
+def test_only_the_owner_with_its_process_id_frees(hsem, host, core, value):
+    hsem.read(0x80, 4, CM7)
+    hsem.write(0, 4, value, core)
+    assert hsem.read(0, 4, CM7) == LOCKED_CM7
+    assert hsem.read(0x108, 4, CM7) == 0
+    assert host.lines == []
+
+
+def test_the_host_is_no_bus_master_and_cannot_lock(hsem):
+    hsem.write(0, 4, LOCKED_CM7, None)
+    assert hsem.read(0, 4, None) == 0
+
+
+def test_freeing_sets_the_status_of_every_core_and_the_line_of_those_that_enabled_it(hsem, host):
+    """RM0399 ch. 11, HSEM_CnIER, CnISR, CnMISR."""
+    hsem.write(0x110, 4, 1 << 3, CM4)
+    hsem.read(0x80 + 12, 4, CM7)
+    hsem.write(12, 4, 0x300, CM7)
+    assert [hsem.read(offset, 4, CM4) for offset in (0x108, 0x10C, 0x118, 0x11C)] == [8, 0, 8, 8]
+    assert host.lines == [("nvic_cm4", 126, True)]
+
+
+def test_freeing_what_is_free_signals_nothing(hsem, host):
+    hsem.write(0x100, 4, 0xFFFFFFFF, CM7)
+    hsem.write(0, 4, 0x300, CM7)
+    assert hsem.read(0x108, 4, CM7) == 0
+    assert host.lines == []
+
+
+def test_lines_move_only_when_their_level_changes(hsem, host):
+    hsem.write(0x100, 4, 0b11, CM7)
+    for n in (0, 1, 0):
+        hsem.read(0x80 + 4 * n, 4, CM4)
+        hsem.write(4 * n, 4, 0x100, CM4)
+    hsem.write(0x104, 4, 0b01, CM7)
+    assert host.lines == [("nvic_cm7", 125, True)]
+    hsem.write(0x104, 4, 0b10, CM7)
+    hsem.write(0x104, 4, 0b10, CM7)
+    assert host.lines == [("nvic_cm7", 125, True), ("nvic_cm7", 125, False)]
+
+
+def test_enabling_a_signalled_channel_raises_the_line_and_disabling_lowers_it(hsem, host):
+    hsem.read(0x80, 4, CM7)
+    hsem.write(0, 4, 0x300, CM7)
+    hsem.write(0x110, 4, 1, CM4)
+    hsem.write(0x110, 4, 0, CM4)
+    assert host.lines == [("nvic_cm4", 126, True), ("nvic_cm4", 126, False)]
+
+
+def test_the_key_frees_all_semaphores_of_one_core(hsem):
+    """RM0399 ch. 11, HSEM_CR and HSEM_KEYR."""
+    hsem.write(0x144, 4, 0x5A5A0000, CM7)
+    for n, core in ((0, CM4), (1, CM7), (2, CM4)):
+        hsem.read(0x80 + 4 * n, 4, core)
+    hsem.write(0x140, 4, 0x11110100, CM7)
+    assert hsem.read(0, 4, CM7) == LOCKED_CM4
+    hsem.write(0x140, 4, 0x5A5A0100, CM7)
+    assert [hsem.read(4 * n, 4, CM7) for n in range(3)] == [0, LOCKED_CM7, 0]
+    assert hsem.read(0x118, 4, CM7) == 0b101
+    assert hsem.read(0x144, 4, CM7) == 0x5A5A0000
+
+
+@pytest.mark.parametrize("offset", [0x120, 0x148, 0x3FC])
+def test_an_offset_without_a_register_is_reported(hsem, host, offset):
+    assert hsem.read(offset, 4, CM7) == 0
+    hsem.write(offset, 4, 1, CM7)
+    assert host.touched == [
+        (offset, f"unmodelled read at 0x{offset:X}"),
+        (offset, f"unmodelled write at 0x{offset:X}"),
+    ]
+
+
+def test_a_narrow_access_is_reported_and_locks_nothing(hsem, host):
+    hsem.read(0x80, 1, CM7)
+    hsem.write(0x00, 2, 0x300, CM7)
+    assert [text for _, text in host.touched] == [
+        "unmodelled read of 1 bytes at 0x80",
+        "unmodelled write of 2 bytes at 0x0",
+    ]
+    assert hsem.read(0, 4, CM7) == 0
+
+
+def test_a_snapshot_in_mid_lock_is_restored_with_lines_and_functions(hsem, host):
+    hsem.write(0x110, 4, 1, CM4)
+    hsem.read(0x80, 4, CM7)
+    state = hsem.snapshot()
+    hsem.write(0, 4, 0x300, CM7)
+    hsem.write(0x114, 4, 1, CM4)
+    hsem.restore(state)
+    host.lines.clear()
+    assert hsem.read(0, 4, CM4) == LOCKED_CM7
+    hsem.write(0, 4, 0x300, CM7)
+    assert host.lines == [("nvic_cm4", 126, True)]
+    hsem.restore(state)
+    assert hsem.read(0x118, 4, CM4) == 0
+
+
+# registers: name, offset, value after reset, bits that a write changes
+
+BANK = [
+    ("RSR", 0x00, 0x00FE0000, 0),
+    ("AHB3ENR", 0x04, 0, 0xF0015131),
+    ("AHB1ENR", 0x08, 0, 0x1E03C023),
+    ("AHB2ENR", 0x0C, 0, 0xE0000271),
+    ("AHB4ENR", 0x10, 0, 0x132807FF),
+    ("APB3ENR", 0x14, 0, 0x00000048),
+    ("APB1LENR", 0x18, 0, 0xE8FFCBFF),
+    ("APB1HENR", 0x1C, 0, 0x00000136),
+    ("APB2ENR", 0x20, 0, 0x31D73033),
+    ("APB4ENR", 0x24, 0, 0x0021DEAA),
+    ("AHB3LPENR", 0x2C, 0xF0015131, 0xF0015131),
+    ("AHB1LPENR", 0x30, 0x1E03C023, 0x1E03C023),
+    ("AHB2LPENR", 0x34, 0xE0000271, 0xE0000271),
+    ("AHB4LPENR", 0x38, 0x312807FF, 0x312807FF),
+    ("APB3LPENR", 0x3C, 0x00000048, 0x00000048),
+    ("APB1LLPENR", 0x40, 0xE8FFCBFF, 0xE8FFCBFF),
+    ("APB1HLPENR", 0x44, 0x00000136, 0x00000136),
+    ("APB2LPENR", 0x48, 0x31D73033, 0x31D73033),
+    ("APB4LPENR", 0x4C, 0x0021DEAA, 0x0021DEAA),
+]
+RCC = [  # RM0399 ch. 9
+    ("HSICFGR", 0x04, 0x40000000, 0x7F000000),
+    ("CRRCR", 0x08, 0, 0),
+    ("CSICFGR", 0x0C, 0x20000000, 0x3F000000),
+    ("D1CFGR", 0x18, 0, 0x00000F7F),
+    ("D2CFGR", 0x1C, 0, 0x00000770),
+    ("D3CFGR", 0x20, 0, 0x00000070),
+    ("PLLCKSELR", 0x28, 0x02020200, 0x03F3F3F3),
+    ("PLLCFGR", 0x2C, 0x01FF0000, 0x01FF0FFF),
+    *((f"PLL{n}DIVR", 0x28 + 8 * n, 0x01010280, 0x7F7FFFFF) for n in (1, 2, 3)),
+    *((f"PLL{n}FRACR", 0x2C + 8 * n, 0, 0x0000FFF8) for n in (1, 2, 3)),
+    ("D1CCIPR", 0x4C, 0, 0x30010133),
+    ("D2CCIP1R", 0x50, 0, 0xB13771C7),
+    ("D2CCIP2R", 0x54, 0, 0x70F0333F),
+    ("D3CCIPR", 0x58, 0, 0x77E3FF07),
+    ("CIER", 0x60, 0, 0x000003FF),
+    ("CIFR", 0x64, 0, 0),
+    ("CICR", 0x68, 0, 0),
+    ("AHB3RSTR", 0x7C, 0, 0x80015031),
+    ("AHB1RSTR", 0x80, 0, 0x0A00C023),
+    ("AHB2RSTR", 0x84, 0, 0x00000271),
+    ("AHB4RSTR", 0x88, 0, 0x032807FF),
+    ("APB3RSTR", 0x8C, 0, 0x00000008),
+    ("APB1LRSTR", 0x90, 0, 0xE8FFC3FF),
+    ("APB1HRSTR", 0x94, 0, 0x00000136),
+    ("APB2RSTR", 0x98, 0, 0x31D73033),
+    ("APB4RSTR", 0x9C, 0, 0x0020DEAA),
+    ("GCR", 0xA0, 0, 0x0000000F),
+    ("D3AMR", 0xA8, 0, 0x3129DEA9),
+    *((f"C{n}_{name}", 0xD0 + 0x60 * n + at, *rest) for n in (1, 2) for name, at, *rest in BANK if at),
+]
+PWR = [  # RM0399 ch. 7
+    ("CR1", 0x00, 0xF000C000, 0x0007C3F1),
+    ("CSR1", 0x04, 0x00006000, 0),
+    ("CR3", 0x0C, 0x04010006, 0x0300033F),
+    ("CPUCR", 0x10, 0, 0x00000C07),
+    ("CPU2CR", 0x14, 0, 0x00000C07),
+    ("D3CR", 0x18, 0x00006000, 0x0000C000),
+    ("WKUPCR", 0x20, 0, 0),
+    ("WKUPFR", 0x24, 0, 0),
+    ("WKUPEPR", 0x28, 0, 0x0FFF3F3F),
+]
+FLASH = [  # RM0399 ch. 4
+    ("ACR", 0x000, 0x37, 0x37),
+    ("CR1", 0x00C, 0x31, 0),
+    ("SR1", 0x010, 0, 0),
+    ("CCR1", 0x014, 0, 0),
+    ("BOOT7_CUR", 0x040, 0x1FF00800, 0),
+    ("BOOT4_CUR", 0x048, 0x10000810, 0),
+    ("ACR", 0x100, 0x37, 0x37),
+    ("CR2", 0x10C, 0x31, 0),
+    ("SR2", 0x110, 0, 0),
+    ("CCR2", 0x114, 0, 0),
+]
+SYSCFG = [  # RM0399 ch. 13
+    ("PMCR", 0x04, 0, 0x0FE003FF),
+    *((f"EXTICR{n}", 4 + 4 * n, 0, 0xFFFF) for n in (1, 2, 3, 4)),
+    ("CFGR", 0x18, 0, 0xFECD),
+    ("CCCR", 0x28, 0, 0xFF),
+    ("PWRCR", 0x2C, 0, 1),
+    ("UR1", 0x304, 0x00010001, 0x00010001),
+    ("UR2", 0x308, 0x08000000, 0),
+    ("UR3", 0x30C, 0x08101FF0, 0),
+    ("UR4", 0x310, 0x00001000, 0),
+]
+DBGMCU = [  # RM0399, debug infrastructure
+    ("IDC", 0x00, 0x20036450, 0),
+    ("CR", 0x04, 0, 0x107001BF),
+    ("APB3FZ1", 0x34, 0, 0x40),
+    ("APB3FZ2", 0x38, 0, 0x40),
+    ("APB1LFZ1", 0x3C, 0, 0x00E00BFF),
+    ("APB1LFZ2", 0x40, 0, 0x00E00BFF),
+    ("APB2FZ1", 0x4C, 0, 0x20070003),
+    ("APB2FZ2", 0x50, 0, 0x20070003),
+    ("APB4FZ1", 0x54, 0, 0x000D1E80),
+    ("APB4FZ2", 0x58, 0, 0x000D1E80),
+]
+EXTI = [  # RM0399 ch. 21
+    ("RTSR1", 0x00, 0, 0x003FFFFF),
+    ("FTSR1", 0x04, 0, 0x003FFFFF),
+    ("SWIER1", 0x08, 0, 0),
+    ("D3PMR1", 0x0C, 0, 0x0238FFFF),
+    ("D3PCR1L", 0x10, 0, 0xFFFFFFFF),
+    ("D3PCR1H", 0x14, 0, 0x000C0FC0),
+    ("RTSR2", 0x20, 0, 0x000A0000),
+    ("FTSR2", 0x24, 0, 0x000A0000),
+    ("SWIER2", 0x28, 0, 0),
+    ("D3PMR2", 0x2C, 0, 0x003F020C),
+    ("D3PCR2L", 0x30, 0, 0x000C00F0),
+    ("D3PCR2H", 0x34, 0, 0x00000FFF),
+    ("RTSR3", 0x40, 0, 0x00740000),
+    ("FTSR3", 0x44, 0, 0x00740000),
+    ("SWIER3", 0x48, 0, 0),
+    ("D3PMR3", 0x4C, 0, 0x01000000),
+    ("D3PCR3H", 0x54, 0, 0x000C0000),
+    *(
+        (f"C{n}{name}", 0x40 + 0x40 * n + at, *rest)
+        for n in (1, 2)
+        for name, at, *rest in (
+            ("IMR1", 0x00, 0xFFC00000, 0xFFFFFFFF),
+            ("EMR1", 0x04, 0, 0xFFFFFFFF),
+            ("PR1", 0x08, 0, 0),
+            ("IMR2", 0x10, 0xFFF5FFFF, 0xFFFFDFFF),
+            ("EMR2", 0x14, 0, 0xFFFFDFFF),
+            ("PR2", 0x18, 0, 0),
+            ("IMR3", 0x20, 0x018BFFFF, 0x01FFFFFF),
+            ("EMR3", 0x24, 0, 0x01FFFFFF),
+            ("PR3", 0x28, 0, 0),
+        )
+    ),
+]
+PINS = {"A": (0xABFFFFFF, 0x0C000000, 0x64000000), "B": (0xFFFFFEBF, 0x000000C0, 0x00000100)}
+GPIO = [  # RM0399 ch. 12
+    (f"GPIO{port}_{name}", 0x400 * index + at, reset, mask)
+    for index, port in enumerate("ABCDEFGHIJK")
+    for pins in [PINS.get(port, (0xFFFFFFFF, 0, 0))]
+    for name, at, reset, mask in (
+        ("MODER", 0x00, pins[0], 0xFFFFFFFF),
+        ("OTYPER", 0x04, 0, 0xFFFF),
+        ("OSPEEDR", 0x08, pins[1], 0xFFFFFFFF),
+        ("PUPDR", 0x0C, pins[2], 0xFFFFFFFF),
+        ("IDR", 0x10, 0, 0),
+        ("ODR", 0x14, 0, 0xFFFF),
+        ("LCKR", 0x1C, 0, 0x1FFFF),
+        ("AFRL", 0x20, 0, 0xFFFFFFFF),
+        ("AFRH", 0x24, 0, 0xFFFFFFFF),
+    )
+]
+ART = [("CTR", 0x00, 0x4, 0x000FFF01)]  # RM0399 ch. 6
+TABLES = {
+    "rcc": RCC,
+    "pwr": PWR,
+    "flash_registers": FLASH,
+    "syscfg": SYSCFG,
+    "dbgmcu": DBGMCU,
+    "exti": EXTI,
+    "gpio": GPIO,
+    "art": ART,
+}
+REGISTERS = [pytest.param(name, *row[1:], id=f"{name}.{row[0]}") for name, table in TABLES.items() for row in table]
+
+
+@pytest.mark.parametrize(("name", "offset", "reset", "mask"), REGISTERS)
+def test_a_register_has_its_reset_value_and_takes_what_is_writable(host, name, offset, reset, mask):
+    it = device(name, host)
+    assert it.read(offset, 4, CM7) == reset
+    it.write(offset, 4, 0xFFFFFFFF, CM7)
+    assert it.read(offset, 4, CM7) == reset | mask
+    it.reset()
+    assert it.read(offset, 4, CM7) == reset
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_register_that_a_script_declares_is_in_the_tables_above_or_tested_by_itself(host, name):
+    it = device(name, host)
+    it.read(0, 4, CM7)
+    special = {
+        "rcc": {0x00, 0x10, 0x70, 0x74, 0x130, 0x190},
+        "pwr": {0x08},
+        "syscfg": {0x20},
+        "gpio": {0x400 * port + 0x18 for port in range(11)},
+    }
+    mirrors = {"flash_registers": {0x100}}
+    listed = {row[1] for row in TABLES[name]} | special.get(name, set())
+    assert set(it.snapshot().names["REGISTERS"]) == listed - mirrors.get(name, set())
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_offset_that_no_script_declares_is_reported_with_its_offset(host, name):
+    it = device(name, host)
+    it.read(0x3FC, 4, CM4)
+    it.write(0x3FC, 2, 1, CM4)
+    assert [offset for offset, _ in host.touched] == [0x3FC, 0x3FC]
+
+
+def test_a_look_from_the_host_at_what_is_not_modelled_leaves_no_trace(host):
+    device("rcc", host).read(0x3FC, 4, None)
+    assert host.touched == []
+    assert host.logged == []
+
+
+def test_a_byte_access_changes_and_reads_its_byte_only(host):
+    it = device("rcc", host)
+    it.write(0x4D, 1, 0xFF, CM7)
+    assert it.read(0x4C, 4, CM7) == 0x00000100
+    assert it.read(0x4D, 1, CM7) == 0x01
+    assert it.read(0x4E, 2, CM7) == 0
+
+
+@pytest.mark.parametrize(
+    ("enable", "ready"), [(0, 2), (7, 8), (12, 13), (16, 17), (24, 25), (26, 27), (28, 29)], ids=str
+)
+def test_a_clock_is_ready_while_it_is_enabled(host, enable, ready):
+    """RM0399 ch. 9, RCC_CR."""
+    it = device("rcc", host)
+    it.write(0, 4, 1 << enable, CM7)
+    assert it.read(0, 4, CM7) == 0x0000C020 | 1 << enable | 1 << ready
+    it.write(0, 4, 0, CM7)
+    assert it.read(0, 4, CM7) == 0x0000C020
+
+
+def test_the_internal_oscillator_runs_and_both_domains_are_ready_after_reset(host):
+    """RM0399 ch. 9, RCC_CR: HSION, HSIRDY, HSIDIVF, D1CKRDY, D2CKRDY."""
+    assert device("rcc", host).read(0, 4, CM7) == 0x0000C025
+
+
+@pytest.mark.parametrize("source", range(4))
+def test_the_clock_switch_is_reported_as_done(host, source):
+    """RM0399 ch. 9, RCC_CFGR: SWS follows SW."""
+    it = device("rcc", host)
+    it.write(0x10, 4, 0xFFFCFFC0 | source, CM7)
+    assert it.read(0x10, 4, CM7) == 0xFFFCFFC0 | source << 3 | source
+
+
+@pytest.mark.parametrize(("offset", "others"), [(0x70, 0x0000833C), (0x74, 0)])
+def test_a_low_speed_oscillator_is_ready_while_it_is_enabled(host, offset, others):
+    """RM0399 ch. 9, RCC_BDCR and RCC_CSR."""
+    it = device("rcc", host)
+    assert it.read(offset, 4, CM7) == 0
+    it.write(offset, 4, 0xFFFEFFFF, CM7)
+    assert it.read(offset, 4, CM7) == others | 3
+    it.write(offset, 4, 0, CM7)
+    assert it.read(offset, 4, CM7) == 0
+
+
+def test_resetting_the_backup_domain_clears_its_register(host):
+    """RM0399 ch. 9, RCC_BDCR, BDRST."""
+    it = device("rcc", host)
+    it.write(0x70, 4, 0x8301, CM7)
+    it.write(0x70, 4, 0x18301, CM7)
+    it.write(0x70, 4, 0, CM7)
+    assert it.read(0x70, 4, CM7) == 0
+
+
+@pytest.mark.parametrize(("core", "own"), [(CM7, 0x130), (CM4, 0x190)])
+@pytest.mark.parametrize("row", BANK, ids=lambda row: row[0])
+def test_the_common_address_of_an_enable_register_is_the_accessing_cores_own(host, core, own, row):
+    """RM0399 ch. 9, RCC_C1_xxxENR and RCC_C2_xxxENR."""
+    _, at, reset, mask = row
+    it = device("rcc", host)
+    it.write(0xD0 + at, 4, 0xFFFFFFFF, core)
+    wanted = 0x10000 if at == 0 else reset | mask
+    assert it.read(own + at, 4, None) == wanted
+    assert it.read(0xD0 + at, 4, core) == wanted
+    assert it.read((0x130 + 0x190 - own) + at, 4, None) == reset
+
+
+@pytest.mark.parametrize("offset", [0x130, 0x190])
+def test_reset_flags_stand_until_rmvf_removes_them(host, offset):
+    """RM0399 ch. 9, RCC_RSR."""
+    it = device("rcc", host)
+    it.write(offset, 4, 0, CM7)
+    assert it.read(offset, 4, CM7) == 0x00FE0000
+    it.write(offset, 4, 0x00010000, CM7)
+    assert it.read(offset, 4, CM7) == 0x00010000
+
+
+@pytest.mark.parametrize(("bit", "core"), [(2, CM7), (3, CM4)])
+def test_gcr_releases_a_held_core_once_and_cannot_be_cleared(host, bit, core):
+    """RM0399 ch. 9, RCC_GCR, BOOT_C1 and BOOT_C2."""
+    it = device("rcc", host)
+    it.read(0, 4, CM7)
+    host.held[core] = True
+    it.write(0xA0, 4, 1 << bit, CM7)
+    it.write(0xA0, 4, 1 << bit, CM7)
+    assert host.holds == [(core, False)]
+    it.write(0xA0, 4, 0, CM7)
+    assert it.read(0xA0, 4, CM7) == 1 << bit
+
+
+@pytest.mark.parametrize("scale", range(4))
+def test_voltage_scaling_is_ready_and_reported_as_asked(host, scale):
+    """RM0399 ch. 7, PWR_D3CR VOS and VOSRDY, PWR_CSR1 ACTVOS and ACTVOSRDY."""
+    it = device("pwr", host)
+    it.write(0x18, 4, scale << 14, CM7)
+    assert it.read(0x18, 4, CM7) == scale << 14 | 0x2000
+    assert it.read(0x04, 4, CM7) == scale << 14 | 0x2000
+
+
+def test_the_backup_regulator_is_ready_while_it_is_enabled(host):
+    """RM0399 ch. 7, PWR_CR2."""
+    it = device("pwr", host)
+    assert it.read(0x08, 4, CM7) == 0
+    it.write(0x08, 4, 0xFFFFFFFF, CM7)
+    assert it.read(0x08, 4, CM7) == 0x00010011
+
+
+def test_both_flash_interfaces_have_one_acr(host):
+    """RM0399 ch. 4, FLASH_ACR."""
+    it = device("flash_registers", host)
+    it.write(0x000, 4, 0x24, CM7)
+    assert it.read(0x100, 4, CM4) == 0x24
+
+
+def test_the_compensation_cell_is_ready_while_it_is_enabled(host):
+    """RM0399 ch. 13, SYSCFG_CCCSR."""
+    it = device("syscfg", host)
+    assert it.read(0x20, 4, CM7) == 0
+    it.write(0x20, 4, 0xFFFFFFFF, CM7)
+    assert it.read(0x20, 4, CM7) == 0x00010103
+
+
+def test_a_lock_up_connection_lasts_until_reset(host):
+    """RM0399 ch. 13, SYSCFG_CFGR."""
+    it = device("syscfg", host)
+    it.write(0x18, 4, 0x40, CM7)
+    it.write(0x18, 4, 0, CM7)
+    assert it.read(0x18, 4, CM7) == 0x40
+
+
+def test_a_software_event_is_reported_as_unmodelled(host):
+    """RM0399 ch. 21, EXTI_SWIER1."""
+    device("exti", host).write(0x08, 4, 0x4, CM7)
+    assert host.touched == [(0x08, "unmodelled software event, 0x4 at 0x8")]
+
+
+def test_an_output_pin_reads_what_it_drives_and_bsrr_sets_and_resets(host):
+    """RM0399 ch. 12, GPIOx_BSRR (set wins), GPIOx_IDR."""
+    it = device("gpio", host)
+    base = 0x400
+    it.write(base + 0x00, 4, 0b0101, CM7)  # pins 0 and 1 drive
+    it.write(base + 0x18, 4, 0x00000007, CM7)
+    assert it.read(base + 0x14, 4, CM7) == 0b111
+    assert it.read(base + 0x10, 4, CM7) == 0b011
+    it.write(base + 0x18, 4, 0x00030001, CM7)
+    assert it.read(base + 0x14, 4, CM7) == 0b101
+    assert it.read(base + 0x18, 4, CM7) == 0
+    assert it.read(0x14, 4, CM7) == 0
+
+
+@pytest.mark.parametrize(("offset", "size", "value"), [(0x8108, 4, 1), (0xFFFFE, 2, 0xBEEF), (3, 1, 0x7F)])
+def test_the_axi_interconnect_reads_back_what_was_written(host, offset, size, value):
+    """RM0399 ch. 2, AXI interconnect; the errata sheet has start-up code write 0x51008108."""
+    it = device("axi", host)
+    assert it.read(offset, size, CM7) == 0
+    it.write(offset, size, value, CM7)
+    assert it.read(offset, size, CM7) == value
+    assert host.touched == []
