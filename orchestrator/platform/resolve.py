@@ -142,13 +142,11 @@ class _Resolver:
             self.merge(entry, _Scope(file, prefix))
 
     def find(self, using: syntax.Using, path: Path) -> Path:
-        """Relative to the file that uses it, or to a folder above (Renode's root, for its own files)."""
-        for folder in path.resolve().parents:
-            if (folder / using.path).is_file():
-                return folder / using.path
-            if using.path.startswith("."):
-                break
-        raise _at(using.source, f"no file {using.path}")
+        """The file that a ``using`` means."""
+        found = _beside_or_above(path.resolve().parent, using.path)
+        if found is None:
+            raise _at(using.source, f"no file {using.path}")
+        return found
 
     def lookup(self, name: str, scope: _Scope) -> _Variable | None:
         keys = ((scope.file, name), ("", scope.prefix + name), ("", name))
@@ -329,11 +327,13 @@ class _Resolver:
         if inline is not None:
             return str(inline.value), f"{inline.source.file} ({variable.name})"
         assert named is not None
-        path = self.folders[named.source.file] / str(named.value)
+        path = _beside_or_above(self.folders[named.source.file].resolve(), str(named.value))
+        if path is None:
+            raise _at(named.source, f"{variable.name}: no script {named.value}")
         try:
             return path.read_text(encoding="utf-8"), str(named.value)
         except OSError as error:
-            raise _at(named.source, f"{variable.name}: no script {named.value} ({error.strerror})") from None
+            raise _at(named.source, f"{variable.name}: {named.value} cannot be read ({error.strerror})") from None
         except UnicodeDecodeError as error:
             raise _at(named.source, f"{variable.name}: {named.value} is not UTF-8 (byte {error.start})") from None
 
@@ -584,6 +584,12 @@ class _Resolver:
         if core not in cores:
             raise self.settings.error(key, "no such core", expected=" | ".join((*roles, *sorted(cores))), found=name)
         return core
+
+
+def _beside_or_above(folder: Path, name: str) -> Path | None:
+    """A file relative to a folder, or to one above it (Renode's own descriptions name files from Renode's root)."""
+    folders = (folder,) if name.startswith(".") else (folder, *folder.parents)
+    return next((each / name for each in folders if (each / name).is_file()), None)
 
 
 def _order(each: Region | Peripheral) -> tuple[int, int]:

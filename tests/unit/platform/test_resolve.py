@@ -217,7 +217,7 @@ RAM = "ram: Memory.MappedMemory @ sysbus 0x1000\n    size: 0x100\n"
         ("cpu0:\n    PerformanceInMips: 0\n", "1:1: cpu0: PerformanceInMips out of range: expected 1 or more, found 0"),
         (
             's: Python.PythonPeripheral @ sysbus 0\n    size: 4\n    filename: "no.py"\n',
-            "{2}:15: s: no script no.py (No such file or directory)",
+            "{2}:15: s: no script no.py",
         ),
         (
             "s: Python.PythonPeripheral @ sysbus 0\n    size: 4\n",
