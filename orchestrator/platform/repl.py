@@ -6,9 +6,11 @@ here. Nothing is looked up: a name that does not exist is found by :mod:`orchest
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedToken
@@ -343,6 +345,19 @@ def _error(token: _Token, what: str, **sides: object) -> PlatformError:
     return PlatformError(what, file=at.file, line=at.line, column=at.column, **cast("Any", sides))
 
 
+def _tables() -> str | bool:
+    """Where lark keeps the tables of the grammar between runs: building them takes longer than all else in a start.
+
+    The file carries a digest of grammar, lark and Python; a stale or damaged one is built anew. False: nowhere.
+    """
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rptwin"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # read-only, or a user without a home
+        return False
+    return str(folder / "repl-grammar")
+
+
 @cache
 def _parser() -> Lark:
     return Lark(
@@ -352,6 +367,7 @@ def _parser() -> Lark:
         start="description",
         transformer=_Builder(),
         maybe_placeholders=True,
+        cache=_tables(),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import PlatformError
-from orchestrator.platform.repl import parse_repl
+from orchestrator.platform.repl import _parser, parse_repl
 from orchestrator.platform.syntax import (
     EMPTY,
     Dictionary,
@@ -284,3 +284,32 @@ def test_any_text_parses_or_is_a_platform_error_inside_the_file(pieces):
     except PlatformError as caught:
         error = caught
     assert error is None or (error.line is not None and 1 <= error.line <= text.count("\n") + 1)
+
+
+@pytest.fixture
+def cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _parser.cache_clear()
+    yield tmp_path
+    _parser.cache_clear()
+
+
+def test_the_grammars_tables_are_kept_and_give_the_same_tree(cache_folder):
+    first = entries("a: T @ sysbus 1\n    -> b@2\n")
+    assert (cache_folder / "rptwin" / "repl-grammar").exists()
+    _parser.cache_clear()
+    assert entries("a: T @ sysbus 1\n    -> b@2\n") == first
+    assert failure("a T").column == 3
+
+
+def test_damaged_tables_are_built_anew(cache_folder):
+    entries("a: T\n")
+    tables = cache_folder / "rptwin" / "repl-grammar"
+    tables.write_bytes(tables.read_bytes()[:200])
+    _parser.cache_clear()
+    assert entry("a: T\n").name == "a"
+
+
+def test_without_a_place_for_the_tables_parsing_works(cache_folder):
+    (cache_folder / "rptwin").write_text("a file where a folder should be")
+    assert entry("a: T\n").name == "a"
