@@ -1,0 +1,299 @@
+"""The one door to Unicorn and to the native hooks: creation through the binding, hot calls straight to the library.
+
+The binding's own ``emu_start`` and register calls cost several microseconds each; the library's, called with arguments
+made once, a fraction of that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import unicorn
+from unicorn import arm_const, unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from orchestrator.errors import EngineError
+
+__all__ = ["CPU_MODELS", "CoreState", "Cpu", "ProbeState", "RegisterBatch", "registers"]
+
+# Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
+CPU_MODELS = {
+    "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
+    "cortex-m4f": arm_const.UC_CPU_ARM_CORTEX_M4,
+    "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
+    "cortex-m33": arm_const.UC_CPU_ARM_CORTEX_M33,
+}
+
+NO_ADDRESS = 0xFFFF_FFFE  # emu_start's ``until``: no instruction can stand there
+MASK_COUNT = 3
+PAGE_BITS = 10
+PAGE_SIZE = 1 << PAGE_BITS
+PAGES = 1 << (32 - PAGE_BITS)
+
+
+class PageBits(ctypes.Structure):
+    """``struct bits`` of native.c."""
+
+    _fields_ = [("stop", ctypes.c_uint8 * 64), ("exclusive", ctypes.c_uint8 * 64)]
+
+
+class CoreState(ctypes.Structure):
+    """``struct core`` of native.c."""
+
+    _fields_ = [
+        ("executed", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("address", ctypes.c_uint32),
+        ("stopping", ctypes.c_uint32),
+        ("why", ctypes.c_uint32),
+        ("page", ctypes.c_uint32),
+        ("exclusive", ctypes.c_uint32),
+        ("bits", ctypes.c_void_p),
+        ("pages", ctypes.c_void_p),
+        ("page_bits", ctypes.c_void_p),
+        ("watch_masks", ctypes.c_uint32),
+        ("masks", ctypes.c_uint32 * MASK_COUNT),
+        ("mask_ids", ctypes.c_int32 * MASK_COUNT),
+        ("exception", ctypes.c_int32),
+        ("access", ctypes.c_int32),
+        ("access_address", ctypes.c_uint32),
+        ("access_size", ctypes.c_uint32),
+        ("emu_stop", ctypes.c_void_p),
+        ("reg_read", ctypes.c_void_p),
+    ]
+
+
+WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED = range(4)
+
+PROBE_REGISTERS = 40
+PROBE_ACCESSES = 64 + 64  # with the spare ones
+
+
+class Access(ctypes.Structure):
+    """``struct access`` of native.c."""
+
+    _fields_ = [("address", ctypes.c_uint32), ("size", ctypes.c_uint32), ("value", ctypes.c_uint64)]
+
+
+class ProbeState(ctypes.Structure):
+    """``struct probe`` of native.c."""
+
+    _fields_ = [
+        ("executed", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("head", ctypes.c_uint32),
+        ("passed", ctypes.c_uint32),
+        ("same", ctypes.c_uint32),
+        ("spoilt", ctypes.c_uint32),
+        ("lowest", ctypes.c_uint32),
+        ("highest", ctypes.c_uint32),
+        ("read_count", ctypes.c_uint32),
+        ("write_count", ctypes.c_uint32),
+        ("reads", Access * PROBE_ACCESSES),
+        ("writes", Access * PROBE_ACCESSES),
+        ("start", ctypes.c_uint64 * PROBE_REGISTERS),
+        ("now", ctypes.c_uint64 * PROBE_REGISTERS),
+        ("ids", ctypes.c_int32 * PROBE_REGISTERS),
+        ("now_pointers", ctypes.c_void_p * PROBE_REGISTERS),
+        ("count", ctypes.c_int32),
+        ("emu_stop", ctypes.c_void_p),
+        ("reg_read_batch", ctypes.c_void_p),
+        ("mem_read", ctypes.c_void_p),
+    ]
+
+
+def _load_hooks() -> ctypes.CDLL:
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    path = Path(__file__).parent / "_native" / f"libhook{suffix}"
+    if not path.is_file():
+        raise EngineError(
+            "the native part of the Unicorn engine is missing",
+            where="engine unicorn",
+            expected=path.name,
+            advice="install rptwin for this platform again (in a checkout: make)",
+        )
+    return ctypes.CDLL(str(path))
+
+
+hooks = _load_hooks()
+
+
+def function_pointer(function: Any) -> int:
+    """The address of a function of a loaded library."""
+    pointer = ctypes.cast(function, ctypes.c_void_p).value
+    assert pointer is not None
+    return pointer
+
+
+def registers(*names: str) -> tuple[int, ...]:
+    """Unicorn's ids of registers by name ("R0", "XPSR", "D7")."""
+    return tuple(getattr(arm_const, f"UC_ARM_REG_{name}") for name in names)
+
+
+class RegisterBatch:
+    """Some registers, read and written in one call; values are unsigned integers in the order of the names."""
+
+    def __init__(self, *names: str) -> None:
+        count = len(names)
+        self.names = names
+        self._ids = (ctypes.c_int * count)(*registers(*names))
+        self._values = (ctypes.c_uint64 * count)()
+        base = ctypes.addressof(self._values)
+        self._pointers = (ctypes.c_void_p * count)(*(base + 8 * index for index in range(count)))
+        self._count = count
+        # Half of each value is never written for a 32-bit register: zero once, zero for good.
+        self._read = uclib.uc_reg_read_batch
+        self._write = uclib.uc_reg_write_batch
+
+    def read(self, handle: ctypes.c_void_p) -> list[int]:
+        self._read(handle, self._ids, self._pointers, self._count)
+        return self._values[:]
+
+    def write(self, handle: ctypes.c_void_p, values: Sequence[int]) -> None:
+        self._values[:] = values  # type: ignore[assignment]
+        self._write(handle, self._ids, self._pointers, self._count)
+
+
+_READ_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
+)
+_WRITE_CALLBACK = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+_PROTECT_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_bool,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint64,
+    ctypes.c_int,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+)
+
+
+class Cpu:
+    """One Unicorn instance of a CPU model with helpers that raise :class:`EngineError`."""
+
+    def __init__(self, model: str) -> None:
+        if model not in CPU_MODELS:
+            raise EngineError(
+                "no such CPU model", where="engine unicorn", expected=" | ".join(CPU_MODELS), found=model
+            )
+        self.uc = unicorn.Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB)
+        self.uc.ctl_set_cpu_model(CPU_MODELS[model])
+        self.handle = self.uc._uch
+        self._keep: list[object] = []  # callbacks and structs that the library points to
+        self._word = ctypes.c_uint64()
+        self._word_pointer = ctypes.byref(self._word)
+
+    def _checked(self, error: int, what: str) -> None:
+        if error:
+            raise EngineError(what, where="engine unicorn", found=unicorn.UcError(error))
+
+    def map_memory(self, address: int, size: int, pointer: int, *, writable: bool) -> None:
+        """Map a host buffer as executable memory; addresses and sizes in multiples of 1 KB."""
+        protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
+        if writable:
+            protection |= unicorn_const.UC_PROT_WRITE
+        self._checked(
+            uclib.uc_mem_map_ptr(
+                self.handle, ctypes.c_uint64(address), ctypes.c_size_t(size), protection, ctypes.c_void_p(pointer)
+            ),
+            f"cannot map {size:#x} bytes at {address:#010x}",
+        )
+
+    def protect(self, address: int, size: int, *, writable: bool) -> None:
+        """Allow or refuse stores; a refused one calls the hook of :meth:`on_protected_write`."""
+        protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
+        if writable:
+            protection |= unicorn_const.UC_PROT_WRITE
+        self._checked(
+            uclib.uc_mem_protect(self.handle, ctypes.c_uint64(address), ctypes.c_size_t(size), protection),
+            f"cannot protect {size:#x} bytes at {address:#010x}",
+        )
+
+    def map_device(self, address: int, size: int, read: Any, write: Any) -> None:
+        """Map ``read(offset, size) -> value`` and ``write(offset, size, value)`` as device memory."""
+
+        def on_read(_uc: Any, offset: int, length: int, _user: Any) -> int:
+            value: int = read(offset, length)
+            return value
+
+        def on_write(_uc: Any, offset: int, length: int, value: int, _user: Any) -> None:
+            write(offset, length, value)
+
+        callbacks = (_READ_CALLBACK(on_read), _WRITE_CALLBACK(on_write))
+        self._keep.append(callbacks)
+        self._checked(
+            uclib.uc_mmio_map(
+                self.handle,
+                ctypes.c_uint64(address),
+                ctypes.c_size_t(size),
+                ctypes.cast(callbacks[0], ctypes.c_void_p),
+                None,
+                ctypes.cast(callbacks[1], ctypes.c_void_p),
+                None,
+            ),
+            f"cannot map a device at {address:#010x}",
+        )
+
+    def hook(self, kind: int, function: int, user: ctypes.Structure) -> None:
+        """Install a native hook over the whole address space."""
+        hook = ctypes.c_size_t()
+        self._keep.append((hook, user))
+        self._checked(
+            uclib.uc_hook_add(
+                self.handle,
+                ctypes.byref(hook),
+                kind,
+                ctypes.c_void_p(function),
+                ctypes.byref(user),
+                ctypes.c_uint64(1),
+                ctypes.c_uint64(0),
+            ),
+            "cannot install a hook",
+        )
+
+    def on_protected_write(self, handler: Any) -> None:
+        """Call ``handler(address, size) -> bool`` for a store to memory that refuses it; True: try again."""
+
+        def callback(_uc: Any, _kind: int, address: int, size: int, _value: int, _user: Any) -> bool:
+            return bool(handler(address, size))
+
+        wrapped = _PROTECT_CALLBACK(callback)
+        hook = ctypes.c_size_t()
+        self._keep.append((hook, wrapped))
+        self._checked(
+            uclib.uc_hook_add(
+                self.handle,
+                ctypes.byref(hook),
+                unicorn_const.UC_HOOK_MEM_WRITE_PROT,
+                ctypes.cast(wrapped, ctypes.c_void_p),
+                None,
+                ctypes.c_uint64(1),
+                ctypes.c_uint64(0),
+            ),
+            "cannot install a hook",
+        )
+
+    def read(self, register: int) -> int:
+        self._word.value = 0
+        uclib.uc_reg_read(self.handle, register, self._word_pointer)
+        return self._word.value
+
+    def write(self, register: int, value: int) -> None:
+        self._word.value = value
+        uclib.uc_reg_write(self.handle, register, self._word_pointer)
+
+    def flush(self) -> None:
+        """Forget every translated block: code has changed."""
+        self.uc.ctl_flush_tb()
+
+    def close(self) -> None:
+        """Free the instance now rather than whenever Python gets to it."""
+        del self.uc
+        self._keep.clear()

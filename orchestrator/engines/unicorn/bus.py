@@ -1,0 +1,132 @@
+"""Device accesses of one core: which peripheral answers at which address, and what happens where none does."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
+from orchestrator.memory import Extent
+
+__all__ = ["Access", "Bus", "BusPort", "Device", "Slot"]
+
+PAGE = 1 << PAGE_BITS
+
+
+class Device(Protocol):
+    """A peripheral: registers by offset. ``core`` is who accesses; None: the host, which changes nothing by reading."""
+
+    def read(self, offset: int, size: int, core: str | None) -> int: ...
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def snapshot(self) -> object: ...
+
+    def restore(self, state: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A device at one address of one core."""
+
+    name: str
+    extent: Extent
+    device: Device
+
+
+class Access(NamedTuple):
+    """One access of a core to something that is not memory; ``value`` is None for a read."""
+
+    address: int
+    size: int
+    value: int | None
+
+
+class BusPort(Protocol):
+    """What the bus tells its core."""
+
+    def device_access(self) -> None:
+        """A device is about to be read or written."""
+        ...
+
+    def bus_error(self, access: Access) -> None:
+        """Nothing answers at this address."""
+        ...
+
+    def device_failed(self, error: BaseException) -> None:
+        """A device raised; the run is to end with this."""
+        ...
+
+    def device_written(self, slot: Slot) -> None: ...
+
+
+class Bus:
+    """The devices that one core sees."""
+
+    def __init__(self, core: str, slots: list[Slot], port: BusPort) -> None:
+        self._core = core
+        self._slots = sorted(slots, key=lambda slot: slot.extent)
+        self._starts = [slot.extent.start for slot in self._slots]
+        self._port = port
+        self.access: Access | None = None  # the last one
+
+    def map_into(self, cpu: Cpu) -> None:
+        """Map the pages that hold devices; a device's page that is memory as well is refused by Unicorn itself."""
+        pages: set[int] = set()
+        for slot in self._slots:
+            pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
+        for first, count in _runs(sorted(pages)):
+            base = first * PAGE
+            cpu.map_device(
+                base,
+                count * PAGE,
+                lambda offset, size, base=base: self.read(base + offset, size),
+                lambda offset, size, value, base=base: self.write(base + offset, size, value),
+            )
+
+    def slot_at(self, address: int) -> Slot | None:
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0:
+            return None
+        slot = self._slots[index]
+        return slot if address in slot.extent else None
+
+    def read(self, address: int, size: int) -> int:
+        self._port.device_access()
+        self.access = access = Access(address, size, None)
+        try:
+            slot = self.slot_at(address)
+            if slot is None:
+                self._port.bus_error(access)
+                return 0
+            return slot.device.read(address - slot.extent.start, size, self._core)
+        except BaseException as error:  # noqa: BLE001  # a callback of C code must not unwind through it
+            self._port.device_failed(error)
+            return 0
+
+    def write(self, address: int, size: int, value: int) -> None:
+        self._port.device_access()
+        self.access = access = Access(address, size, value)
+        try:
+            slot = self.slot_at(address)
+            if slot is None:
+                self._port.bus_error(access)
+                return
+            slot.device.write(address - slot.extent.start, size, value, self._core)
+            self._port.device_written(slot)
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._port.device_failed(error)
+
+
+def _runs(pages: list[int]) -> list[tuple[int, int]]:
+    """Consecutive numbers as (first, count)."""
+    runs: list[tuple[int, int]] = []
+    for page in pages:
+        if runs and runs[-1][0] + runs[-1][1] == page:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((page, 1))
+    return runs

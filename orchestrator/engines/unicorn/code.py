@@ -1,0 +1,101 @@
+"""What the engine must know of the instructions on a page before they run.
+
+A page is marked when a core first reaches it. Data that looks like an instruction is marked too and does no harm: the
+hook asks only at addresses where an instruction begins.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from array import array
+
+from orchestrator.engines.unicorn.binding import PAGE_BITS, PAGES, CoreState, PageBits
+
+__all__ = ["CodeMarks", "Hint", "hint_at"]
+
+PAGE = 1 << PAGE_BITS
+_SEEN, _FIRST_BITS = 1, 2
+_MARKED_PAGES = 4096  # pages with instructions of interest: 4 MB of such code
+
+
+class Hint:
+    """Hint instructions, Thumb encodings T1 and the second halfword of T2 (DDI0403E A7.7)."""
+
+    WFE, WFI, SEV = 0xBF20, 0xBF30, 0xBF40
+    WIDE = 0xF3AF
+    WIDE_SECOND = {0x8002: WFE, 0x8003: WFI, 0x8004: SEV}
+
+
+def hint_at(code: bytes) -> tuple[int | None, int]:
+    """Which hint stands at the start of these bytes (None: another instruction), and its size."""
+    first = int.from_bytes(code[:2], "little")
+    if first == Hint.WIDE:
+        return Hint.WIDE_SECOND.get(int.from_bytes(code[2:4], "little")), 4
+    return (first if first in (Hint.WFE, Hint.WFI, Hint.SEV) else None), 2
+
+
+def _is_floating_point(first: int, second: int) -> bool:
+    """Coprocessor instructions of coprocessors 10 and 11 (A5.3.18): 111x 11xx ... with bits [11:9] 101."""
+    return first & 0xEC00 == 0xEC00 and second & 0x0E00 == 0x0A00
+
+
+def _is_load_exclusive(first: int, second: int) -> bool:
+    """LDREX (T1), LDREXB and LDREXH (A7.7.52 ff)."""
+    return first & 0xFFF0 == 0xE850 or (first & 0xFFF0 == 0xE8D0 and second & 0x0FCF == 0x0F4F)
+
+
+class CodeMarks:
+    """The marks of one core, shared with its native hook."""
+
+    def __init__(self, state: CoreState) -> None:
+        self._state = state
+        self._marks = mmap.mmap(-1, 2 * PAGES)
+        self._words = memoryview(self._marks).cast("H")
+        self._bits = (PageBits * _MARKED_PAGES)()
+        self._seen: list[int] = []
+        self._used = 0
+        anchor = ctypes.c_char.from_buffer(self._marks)
+        state.pages = ctypes.addressof(anchor)
+        state.page_bits = ctypes.addressof(self._bits)
+        self.forget()
+
+    def forget(self) -> None:
+        """Look at every page again before it runs."""
+        for page in self._seen:
+            self._words[page] = 0
+        self._seen.clear()
+        self._used = 0
+        self._state.page = 0xFFFF_FFFF
+        self._state.bits = None
+
+    def mark(self, page: int, code: bytes, *, stop_floating_point: bool) -> None:
+        """Mark a page whose bytes (and the halfword behind them) are given."""
+        halves = array("H", code[: len(code) & ~1])
+        stops: list[int] = []
+        exclusives: list[int] = []
+        for index, half in enumerate(halves[: PAGE // 2]):
+            if half < 0xBF00 or (0xBF40 < half < 0xE800):
+                continue
+            second = halves[index + 1] if index + 1 < len(halves) else 0
+            if half in (Hint.WFE, Hint.WFI, Hint.SEV) or (half == Hint.WIDE and second in Hint.WIDE_SECOND):
+                stops.append(index)
+            elif _is_load_exclusive(half, second):
+                exclusives.append(index)
+            elif stop_floating_point and _is_floating_point(half, second):
+                stops.append(index)
+        self._seen.append(page)
+        if not stops and not exclusives:
+            self._words[page] = _SEEN
+            return
+        if self._used == _MARKED_PAGES:
+            self.forget()
+            self._seen.append(page)
+        bits = self._bits[self._used]
+        ctypes.memset(ctypes.addressof(bits), 0, ctypes.sizeof(bits))
+        for index in stops:
+            bits.stop[index >> 3] |= 1 << (index & 7)
+        for index in exclusives:
+            bits.exclusive[index >> 3] |= 1 << (index & 7)
+        self._words[page] = _FIRST_BITS + self._used
+        self._used += 1

@@ -1,0 +1,982 @@
+"""One Cortex-M core on Unicorn: runs instructions, takes exceptions, sleeps, faults.
+
+Time is counted in *slots*: one instruction, or the time of one while the core sleeps; ``mips`` slots to a virtual
+microsecond. The native hook stops the core before any given slot, and before the instruction after one that changed
+what may interrupt it, so nothing ever has to be undone or run twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from unicorn import unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from orchestrator.engines.unicorn import binding, nvic
+from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
+from orchestrator.engines.unicorn.bus import Access, Bus, Slot
+from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at
+from orchestrator.engines.unicorn.frames import Frames, StackError, is_exc_return
+from orchestrator.engines.unicorn.idle import IdleLoop, Prober
+from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
+from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
+from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS, SystemControlSpace, features_of
+from orchestrator.errors import EngineError, RptwinError
+from orchestrator.events import (
+    Backtrace,
+    Detail,
+    ExceptionReturn,
+    ExceptionTaken,
+    Fault,
+    GuestError,
+    Lockup,
+    Note,
+    StateChanged,
+    UnmodelledAccess,
+)
+from orchestrator.events import CoreState as RunState
+from orchestrator.formats.elf import Image
+from orchestrator.memory import Extent
+from orchestrator.platform.model import Core as CoreModel
+
+__all__ = ["Core", "CoreHost", "NEVER"]
+
+NEVER = 1 << 62  # a slot that does not come
+SCS_BASE = 0xE000_E000
+_STUB_PAGE = 0xEFFF_FC00  # private page with CLREX; the guest cannot execute there (XN)
+_CLREX = b"\xbf\xf3\x2f\x8f"
+_XPSR_T = 1 << 24
+
+# QEMU's exception numbers as the INTR hook gives them.
+_SVC, _PREFETCH_ABORT, _BREAKPOINT, _EXCEPTION_EXIT = 2, 3, 7, 8
+_NOCP, _INVSTATE, _STKOF, _UNALIGNED = 17, 18, 19, 22
+_USAGE_FAULTS = {_NOCP: "NOCP", _INVSTATE: "INVSTATE", _STKOF: "STKOF", _UNALIGNED: "UNALIGNED"}
+
+_SLEEPONEXIT, _SEVONPEND = 2, 16
+_STKALIGN = 0x200
+_MOST_PATIENCE = 256  # turns
+
+_GENERAL = tuple(f"R{number}" for number in range(13))
+_VISIBLE = (*_GENERAL, "SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
+
+
+class CoreHost(Protocol):
+    """What a core needs of the board around it."""
+
+    def emit(self, core: Core, detail: Detail) -> None: ...
+
+    def send_event(self, core: Core) -> None:
+        """SEV: every core's event register is set."""
+        ...
+
+    def system_reset(self, core: Core) -> None: ...
+
+    def device_written(self, core: Core, slot: Slot) -> None: ...
+
+    def interrupt_taken(self, core: Core, interrupt: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _FaultCause:
+    """A fault on its way to becoming an exception."""
+
+    exception: int
+    status: tuple[str, ...]
+    what: str
+    address: int | None = None
+
+
+class Core:
+    """A core with its private peripherals; implements the ports of its bus and of its System Control Space."""
+
+    def __init__(
+        self,
+        model: CoreModel,
+        host: CoreHost,
+        *,
+        interrupts: int,
+        priority_mask: int,
+        systick_hz: int,
+        mpu_regions: int | None,
+        skip_idle_loops: bool,
+    ) -> None:
+        self.skip_idle_loops = skip_idle_loops
+        self.model = model
+        self.name = model.name
+        self.mips = model.mips
+        self.images: list[Image] = []
+        self._host = host
+        self._systick_hz = systick_hz
+        self.cpu = Cpu(model.model)
+        self.native = CoreState()
+        self.exceptions = ExceptionState(interrupts, priority_mask)
+        self.scs = SystemControlSpace(self, self.exceptions, features_of(model.model), mpu_regions)
+        self._marks = CodeMarks(self.native)
+        self._visible = RegisterBatch(*_VISIBLE)
+        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR")
+        self._clear_registers = RegisterBatch(
+            *_GENERAL, "LR", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP"
+        )
+        self._restored_on_bus_error = RegisterBatch(*_GENERAL, "SP", "LR", "XPSR_NZCVQG")
+        self._install_hooks()
+        self.pc = 0
+        self.held = model.held
+        self.locked_up = False
+        self.sleeping = False
+        self._waits_for_event = False  # WFE rather than WFI
+        self._event = False  # the event register
+        self._attention = False
+        self._inbox: list[tuple[int, int, str, int, bool]] = []  # slot, order, what, number, level
+        self._order = 0
+        self._next = NEVER
+        self._forget = False
+        self._failure: BaseException | None = None
+        self._bus_error: tuple[Access, list[int]] | None = None
+        self._undo: list[tuple[int, bytes]] = []
+        self._reset_asked = False
+        self._noted: set[str] = set()
+        self._sevonpend_seen = 0
+        self.disturbed = True  # in this turn: a device access, an exception, a sleep
+        self.ran = False  # in this turn: at least one instruction
+        self.loop: IdleLoop | None = None
+        self._prober: Prober | None = None
+        self._calm_turns = 0
+        self._patience = 1  # calm turns before the next look for a loop
+        self._known_loops: set[int] = set()  # pages where one was found
+        self.memory: CoreMemory
+        self.bus: Bus
+
+    def _install_hooks(self) -> None:
+        native = self.native
+        native.exception = native.access = -1
+        native.page = 0xFFFF_FFFF
+        native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
+        native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
+        native.reg_read = binding.function_pointer(uclib.uc_reg_read)
+        kinds = {
+            unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
+            unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
+            unicorn_const.UC_HOOK_MEM_UNMAPPED
+            | unicorn_const.UC_HOOK_MEM_READ_PROT
+            | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
+        }
+        for kind, function in kinds.items():
+            self.cpu.hook(kind, binding.function_pointer(function), native)
+        self._emu_start = uclib.uc_emu_start
+
+    def attach(self, board: BoardMemory, slots: list[Slot]) -> None:
+        """Connect memory and devices."""
+        self._board = board
+        self.memory = board.map_core(self.name, self.cpu, self._forget_translations)
+        scs = Slot("scs", Extent(SCS_BASE, 0x1000), _ScsDevice(self.scs))
+        self.bus = Bus(self.name, [*slots, scs], self)
+        self.bus.map_into(self.cpu)
+        self.cpu.on_protected_write(self._store_to_protected_page)
+        self.cpu.uc.mem_map(_STUB_PAGE, 0x400)
+        self.cpu.uc.mem_write(_STUB_PAGE, _CLREX)
+        self.frames = Frames(self.cpu, self.memory, secure_fp=self.model.model == "cortex-m33")
+
+    # --- time
+
+    @property
+    def slot(self) -> int:
+        return int(self.native.executed)
+
+    @property
+    def time_ns(self) -> int:
+        return self.slot * 1000 // self.mips
+
+    def slot_at(self, time_ns: int) -> int:
+        """The first slot at or after a moment."""
+        return -(-time_ns * self.mips // 1000)
+
+    def systick_now(self) -> int:
+        return int(self.native.executed) * self._systick_hz // (self.mips * 1_000_000)
+
+    def _systick_slot(self) -> int:
+        expiry = self.scs.systick.expiry
+        return NEVER if expiry is None else -(-expiry * self.mips * 1_000_000 // self._systick_hz)
+
+    @property
+    def next_slot(self) -> int:
+        """The slot of the next thing that happens to this core by itself; NEVER when nothing will."""
+        return self._next
+
+    def _replan(self) -> None:
+        head = self._inbox[0][0] if self._inbox else NEVER
+        self._next = min(head, self._systick_slot()) if not (self.held or self.locked_up) else head
+
+    # --- what comes from outside
+
+    def post(self, slot: int, what: str, number: int = 0, level: bool = False) -> None:
+        """Something reaches this core at a slot: ``line`` (interrupt, level), ``event`` or ``release``."""
+        heapq.heappush(self._inbox, (slot, self._order, what, number, level))
+        self._order += 1
+        self._replan()
+
+    def set_line(self, interrupt: int, level: bool) -> None:
+        """Drive an external interrupt now."""
+        self.exceptions.set_line(interrupt, level)
+        self.reconsider()
+
+    def _happen(self) -> None:
+        now = self.slot
+        while self._inbox and self._inbox[0][0] <= now:
+            _slot, _order, what, number, level = heapq.heappop(self._inbox)
+            if what == "line":
+                self.exceptions.set_line(number, level)
+                self._attention = True
+            elif what == "event":
+                self.set_event()
+            elif what == "release":
+                self.release("released")
+        expiry = self.scs.systick.expiry
+        if expiry is not None and self.systick_now() >= expiry and self.scs.systick.advance(self.systick_now()):
+            self.exceptions.pend(nvic.SYS_TICK)
+            self._attention = True
+        self._replan()
+
+    def set_event(self) -> None:
+        self._event = True
+        if self.sleeping and self._waits_for_event:
+            self._event = False
+            self.sleeping = False
+
+    def hold(self, why: str) -> None:
+        if not self.held:
+            self.held = True
+            self._replan()
+            self._host.emit(self, StateChanged(RunState.HELD, why))
+
+    def release(self, why: str) -> None:
+        """Let a held core go: it starts from its vector table."""
+        if self.held:
+            self.held = False
+            self._host.emit(self, StateChanged(RunState.RUNNING, why))
+            self.start()
+
+    # --- reset
+
+    def reset(self) -> None:
+        """Power-on state of the core and its private peripherals; memory and the shared devices stay."""
+        self.exceptions.reset()
+        self.scs.reset()
+        self.held = self.model.held
+        self.locked_up = self.sleeping = self._event = self._waits_for_event = False
+        self.loop = None
+        self._inbox.clear()
+        self._reset_asked = False
+        self._marks.forget()
+        self.native.watch_masks = 0
+        self._replan()
+
+    def start(self) -> None:
+        """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
+        self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF] + [0] * 6)
+        self.cpu.write(_SPECIAL.fpscr, 0)
+        self.locked_up = False
+        try:
+            words = self.memory.read(self.scs.vtor, 8)
+        except RptwinError:
+            self.pc = 0
+            self._lock_up(f"the vector table at {self.scs.vtor:#010x} lies in no memory")
+            return
+        stack, entry = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
+        self.cpu.write(_SPECIAL.msp, stack & ~3)
+        self.pc = entry & ~1
+        self.cpu.write(_SPECIAL.xpsr, _XPSR_T)
+        self._attention = True
+        self._replan()
+        if not entry & 1:
+            self._fault(
+                _FaultCause(
+                    nvic.USAGE_FAULT,
+                    ("INVSTATE",),
+                    f"the reset vector at {self.scs.vtor + 4:#010x} is even ({entry:#010x}): not Thumb code",
+                )
+            )
+
+    # --- the run
+
+    @property
+    def idle(self) -> bool:
+        """Nothing happens here by itself before ``next_slot``."""
+        if self._attention:
+            return False
+        return self.sleeping or self.held or self.locked_up or (self.loop is not None and self.loop.holds())
+
+    def run_to(self, end: int) -> None:
+        """Advance to a slot."""
+        native = self.native
+        self.ran = self.disturbed = False
+        while native.executed < end:
+            if self.loop is not None:
+                if native.executed < self._next and not self._attention and not self._forget and self.loop.holds():
+                    self._skip(min(end, self._next))
+                    continue
+                self._leave_loop()
+            if native.executed >= self._next:
+                self._happen()
+            if self.held or self.locked_up:
+                native.executed = min(end, self._next)
+                continue
+            if self._attention:
+                self._consider()
+                continue
+            if self.sleeping:
+                native.executed = min(end, self._next)
+                continue
+            native.limit = min(end, self._next)
+            self.ran = True
+            self._execute()
+        if self.ran:
+            self._look_for_loop()
+
+    # --- idle loops
+
+    def _skip(self, slot: int) -> None:
+        assert self.loop is not None
+        self.loop.debt = (self.loop.debt + slot - self.slot) % self.loop.length
+        self.native.executed = slot
+
+    def settle(self) -> None:
+        """Execute what was skipped of the current round, on the memory that it would have seen."""
+        loop = self.loop
+        if loop is None or not loop.debt:
+            return
+        changed = [(span, bytes(span), data) for span, data in loop.watched if span != data]
+        for span, _new, old in changed:
+            span[:] = old
+        native = self.native
+        end = native.executed
+        native.executed = end - loop.debt
+        watch_masks, native.watch_masks = native.watch_masks, 0
+        while native.executed < end:
+            native.limit = end
+            self._execute()
+        native.watch_masks = watch_masks
+        loop.debt = 0
+        for span, new, _old in changed:
+            span[:] = new
+
+    def _leave_loop(self) -> None:
+        self.settle()
+        self.loop = None
+
+    def _look_for_loop(self) -> None:
+        """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
+        if self.disturbed and self.pc >> binding.PAGE_BITS not in self._known_loops:
+            self._calm_turns = 0
+            return
+        self._calm_turns += 1
+        if self._calm_turns < self._patience and self.pc >> binding.PAGE_BITS not in self._known_loops:
+            return
+        self._calm_turns = 0
+        if not self.skip_idle_loops or self.sleeping or self.held or self.locked_up or self._attention:
+            return
+        if self._prober is None:
+            self._prober = Prober(self.model.model, self.memory)
+        self.loop = self._prober.probe(self.cpu, self.pc)
+        if self.loop is not None:
+            self._patience = 1
+            self._known_loops.add(self.pc >> binding.PAGE_BITS)
+        else:
+            self._patience = min(2 * self._patience, _MOST_PATIENCE)
+            self._known_loops.discard(self.pc >> binding.PAGE_BITS)
+
+    def _execute(self) -> None:
+        native = self.native
+        if self._forget:
+            self._flush()
+        native.stopping = 0
+        error = self._emu_start(self.cpu.handle, self.pc | 1, binding.NO_ADDRESS, 0, 0)
+        if native.stopping and native.exception < 0 and not error and not self._odd:
+            self.pc = native.address
+            why = native.why
+            if why == binding.WHY_BUDGET:
+                return
+            if why == binding.WHY_NEW_PAGE:
+                self._reach_page()
+            elif why == binding.WHY_SPECIAL:
+                self._special()
+            else:  # unmasked
+                self._attention = True
+            return
+        self._after_stop(error)
+
+    @property
+    def _odd(self) -> bool:
+        return self._failure is not None or self._bus_error is not None or bool(self._undo) or self._reset_asked
+
+    def _after_stop(self, error: int) -> None:
+        """Everything but the end of a slice."""
+        native = self.native
+        self.disturbed = True
+        exception, access = native.exception, native.access
+        native.exception = native.access = -1
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._bus_error is not None:
+            self._raise_bus_error()
+            return
+        self.pc = native.address if native.stopping and not error and exception < 0 else self._read_pc()
+        if self._undo:
+            self._undo_flash_store()
+        if self._reset_asked:
+            self._reset_asked = False
+            self._host.system_reset(self)
+            return
+        if exception >= 0:
+            self._guest_exception(exception)
+        elif access >= 0:
+            self._invalid_access(access, native.access_address, native.access_size)
+        elif error == unicorn_const.UC_ERR_INSN_INVALID:
+            self._undefined()
+        elif error:
+            raise EngineError(
+                "the emulator stopped",
+                where=f"{self.name} at {self.pc:#010x}",
+                found=binding.unicorn.UcError(error),
+            )
+        elif not native.stopping:
+            self.sleeping = True  # WFI inside an IT block, where the hook cannot stop
+            self._attention = True
+
+    def _read_pc(self) -> int:
+        return self.cpu.read(_SPECIAL.pc) & ~1
+
+    # --- exceptions
+
+    def reconsider(self) -> None:
+        """What may interrupt has changed: look before the next instruction."""
+        self._attention = True
+        self.native.limit = self.native.executed
+        self._replan()
+
+    def active_exception(self) -> int:
+        return self.cpu.read(_SPECIAL.ipsr)
+
+    def _consider(self) -> None:
+        self._attention = False
+        native = self.native
+        exceptions = self.exceptions
+        native.watch_masks = 0
+        if self.scs.scr & _SEVONPEND and exceptions.pending & ~self._sevonpend_seen:
+            self.set_event()
+        self._sevonpend_seen = exceptions.pending
+        if not exceptions.candidates:
+            return
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
+        if number is not None:
+            self.sleeping = False
+            self._take(number, self.pc)
+            return
+        if self.sleeping and exceptions.wakes(basepri, faultmask):
+            self.sleeping = False
+        if primask or basepri or faultmask:
+            native.masks[:] = (primask, basepri, faultmask)
+            native.watch_masks = 1
+
+    def _take(self, number: int, return_address: int) -> None:
+        """Exception entry (B1.5.6)."""
+        self.disturbed = True
+        try:
+            exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
+        except StackError as error:
+            self._derived_fault("STKERR", error.address, f"stacking for {exception_name(number)}", number)
+            return
+        self._enter(number, exc_return, return_address)
+
+    def _enter(self, number: int, exc_return: int, return_address: int) -> None:
+        """From a stacked context into a handler: vector fetch, IPSR, LR."""
+        self._host.emit(self, ExceptionTaken(number, exception_name(number), return_address))
+        if number >= nvic.FIRST_INTERRUPT:
+            self._host.interrupt_taken(self, number - nvic.FIRST_INTERRUPT)
+        vector = self.scs.vtor + 4 * number
+        try:
+            handler = int.from_bytes(self.memory.read(vector, 4), "little")
+        except RptwinError:
+            self.exceptions.enter(number)
+            self.frames.enter(number, exc_return, True)
+            if number == nvic.HARD_FAULT:
+                self._lock_up(f"the HardFault vector at {vector:#010x} lies in no memory")
+                return
+            self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
+            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("VECTTBL",), f"no vector at {vector:#010x}", vector))
+            return
+        self.exceptions.enter(number)
+        self.frames.enter(number, exc_return, True)
+        self._clear_exclusive()
+        self._event = True
+        self.pc = handler & ~1
+        self._attention = True
+        if not handler & 1:
+            self._fault(
+                _FaultCause(
+                    nvic.USAGE_FAULT,
+                    ("INVSTATE",),
+                    f"the vector of {exception_name(number)} at {vector:#010x} is even ({handler:#010x})",
+                )
+            )
+
+    def _return(self, exc_return: int) -> None:
+        """Exception return (B1.5.8)."""
+        number = self.active_exception()
+        exceptions = self.exceptions
+        if not exceptions.active >> number & 1 or exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0:
+            self._fault(
+                _FaultCause(nvic.USAGE_FAULT, ("INVPC",), f"EXC_RETURN {exc_return:#010x} is not valid here")
+            )
+            return
+        exceptions.leave(number)
+        if number != nvic.NMI:
+            self.cpu.write(_SPECIAL.faultmask, 0)
+        self._host.emit(self, ExceptionReturn(number, exception_name(number)))
+        self._clear_exclusive()
+        self._event = True
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
+        if chained is not None:
+            self._enter(chained, exc_return, self._stacked_pc(exc_return))
+            return
+        try:
+            resumed = self.frames.pop(exc_return)
+        except StackError as error:
+            self._derived_fault("UNSTKERR", error.address, f"unstacking for {exception_name(number)}", number)
+            return
+        nested = exceptions.active != 0
+        if bool(resumed.exception) != nested and resumed.exception != 0:
+            self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVPC",), "the stacked IPSR does not match the return"))
+            return
+        self.pc = resumed.pc
+        self._attention = True
+        if self.scs.scr & _SLEEPONEXIT and not nested:
+            self.sleeping = True
+            self._waits_for_event = False
+
+    def _stacked_pc(self, exc_return: int) -> int:
+        try:
+            return int.from_bytes(self.memory.read(self.frames.frame_pointer(exc_return) + 24, 4), "little")
+        except RptwinError:
+            return 0
+
+    def _clear_exclusive(self) -> None:
+        """Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs."""
+        native = self.native
+        if not native.exclusive:
+            return
+        native.exclusive = 0
+        executed, limit, watch = native.executed, native.limit, native.watch_masks
+        native.page = _STUB_PAGE >> binding.PAGE_BITS
+        native.bits = None
+        native.watch_masks = 0
+        native.stopping = 0
+        native.limit = executed + 1
+        self._emu_start(self.cpu.handle, _STUB_PAGE | 1, binding.NO_ADDRESS, 0, 0)
+        native.executed, native.limit, native.watch_masks = executed, limit, watch
+        native.page = 0xFFFF_FFFF
+
+    def _guest_exception(self, number: int) -> None:
+        """What the INTR hook saw."""
+        if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
+            if self.active_exception():
+                self._return(self.pc | 1)
+            else:
+                self._fault(
+                    _FaultCause(
+                        nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {self.pc | 1:#010x} outside any exception"
+                    )
+                )
+        elif number == _SVC:
+            self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
+        elif number == _BREAKPOINT:
+            self.scs.hfsr |= 1 << HFSR_BITS["DEBUGEVT"]
+            self.scs.dfsr |= 2
+            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))
+        elif number in _USAGE_FAULTS:
+            name = _USAGE_FAULTS[number]
+            what = {
+                "NOCP": "uses a coprocessor that is absent or switched off",
+                "INVSTATE": "executes with the Thumb bit clear",
+                "STKOF": "moves the stack pointer below its limit",
+                "UNALIGNED": "makes an unaligned access that the instruction does not allow",
+            }[name]
+            self._fault(_FaultCause(nvic.USAGE_FAULT, (name,), what))
+        else:
+            raise EngineError(
+                "the emulator raised an exception that is not known here",
+                where=f"{self.name} at {self.pc:#010x}",
+                found=number,
+            )
+
+    def _synchronous(self, number: int, return_address: int, escalation: str) -> None:
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        if self.exceptions.can_take(number, self.exceptions.execution_priority(primask, basepri, faultmask)):
+            self._take(number, return_address)
+        else:
+            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("FORCED",), escalation))
+
+    # --- faults
+
+    def _fault(self, cause: _FaultCause) -> None:
+        """Set the status and take the fault, or escalate it (B1.5.14)."""
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        priority = self.exceptions.execution_priority(primask, basepri, faultmask)
+        self._record(cause)
+        if self.exceptions.can_take(cause.exception, priority):
+            self._report(cause, escalated=False)
+            self._take(cause.exception, self.pc)
+            return
+        self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+        self._hard_fault(cause, escalated=True)
+
+    def _record(self, cause: _FaultCause) -> None:
+        for name in cause.status:
+            if name in CFSR_BITS:
+                self.scs.cfsr |= 1 << CFSR_BITS[name]
+        if cause.address is not None:
+            if "BFARVALID" in cause.status:
+                self.scs.bfar = cause.address
+            if "MMARVALID" in cause.status:
+                self.scs.mmfar = cause.address
+
+    def _hard_fault(self, cause: _FaultCause, *, escalated: bool = False) -> None:
+        _primask, _basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        # A fault at HardFault's priority or above cannot be taken (B1.5.15).
+        if self.exceptions.execution_priority(0, 0, faultmask) < 0:
+            self._lock_up(cause.what)
+            return
+        self._report(cause, escalated=escalated)
+        self._take(nvic.HARD_FAULT, self.pc)
+
+    def _derived_fault(self, status: str, address: int, during: str, number: int) -> None:
+        """A stack that is not memory: BusFault, or its escalation, with the context lost (B1.5.11)."""
+        cause = _FaultCause(nvic.BUS_FAULT, (status,), f"{during} at {address:#010x}, where there is no memory")
+        self._record(cause)
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        priority = self.exceptions.execution_priority(primask, basepri, faultmask)
+        if number >= nvic.FIRST_INTERRUPT or number in (nvic.PEND_SV, nvic.SYS_TICK):
+            self.exceptions.pend(number)
+        if self.exceptions.can_take(nvic.BUS_FAULT, priority):
+            taken = nvic.BUS_FAULT
+        elif priority < 0 or number == nvic.HARD_FAULT:
+            self._lock_up(cause.what)
+            return
+        else:
+            taken = nvic.HARD_FAULT
+            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+        self._report(cause, escalated=taken == nvic.HARD_FAULT)
+        thread = self.active_exception() == 0
+        self._enter(taken, 0xFFFF_FFF9 if thread else 0xFFFF_FFF1, self.pc)
+
+    def _report(self, cause: _FaultCause, *, escalated: bool) -> None:
+        registers = self.registers()
+        self._host.emit(
+            self,
+            Fault(
+                exception_name(cause.exception),
+                cause.status,
+                cause.address,
+                self.pc,
+                symbol_of(self.images, self.pc),
+                cause.what,
+                escalated,
+                registers,
+                backtrace_of(registers, self.memory, self.images),
+            ),
+        )
+
+    def _lock_up(self, what: str) -> None:
+        self.locked_up = True
+        self._attention = False
+        self._replan()
+        registers = self.registers()
+        trace = backtrace_of(registers, self.memory, self.images)
+        self._host.emit(self, Lockup(self.pc, symbol_of(self.images, self.pc), what, registers, trace))
+
+    def _undefined(self) -> None:
+        if not self.cpu.read(_SPECIAL.xpsr) & _XPSR_T:
+            cause = _FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
+        else:
+            span = self.memory.span(self.pc, 2)
+            code = int.from_bytes(span, "little") if span is not None else 0
+            cause = _FaultCause(nvic.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
+        self._fault(cause)
+
+    def _invalid_access(self, kind: int, address: int, size: int) -> None:
+        fetches = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
+        if kind in fetches:
+            self.pc = address & ~1
+            self._fetch_fault(address)
+            return
+        verb = "reads" if kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT) else "writes"
+        self._data_fault(verb, address, size)
+
+    def _data_fault(self, verb: str, address: int, size: int) -> None:
+        what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
+        self._fault(_FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
+
+    def _fetch_fault(self, address: int) -> None:
+        if _execute_never(address):
+            what = f"executes at {address:#010x}, where the memory map forbids it"
+            self._fault(_FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), what))
+        else:
+            what = f"executes at {address:#010x}, where there is no memory"
+            self._fault(_FaultCause(nvic.BUS_FAULT, ("IBUSERR",), what))
+
+    # --- special instructions and pages
+
+    def _special(self) -> None:
+        """The instruction at PC is a hint, or a floating-point one while the unit is off."""
+        self.disturbed = True
+        code = bytes(self.memory.read(self.pc, 4)) if self.memory.span(self.pc, 4) else self.memory.read(self.pc, 2)
+        hint, size = hint_at(code)
+        if hint is None:
+            self._fault(_FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
+            return
+        self.pc += size
+        self.native.executed += 1
+        if hint == Hint.SEV:
+            self._host.send_event(self)
+        elif hint == Hint.WFE and self._event:
+            self._event = False
+        else:
+            self.sleeping = True
+            self._waits_for_event = hint == Hint.WFE
+            self._attention = True
+
+    def _reach_page(self) -> None:
+        """First execution of one page, or of two by an instruction across their border."""
+        for address in (self.pc, self.pc + 3):
+            page = address >> binding.PAGE_BITS
+            mapping = self.memory.mapping_at(address)
+            if mapping is None:
+                if address == self.pc:
+                    self._fetch_fault(self.pc)
+                    return
+                continue
+            if _execute_never(address):
+                self._fetch_fault(self.pc)
+                return
+            self._board.executes(mapping, address)
+            start = (page << binding.PAGE_BITS) - mapping.extent.start
+            code = bytes(mapping.store.view[start : start + 1026])
+            self._marks.mark(page, code, stop_floating_point=not self.scs.fp_enabled)
+
+    def floating_point_changed(self) -> None:
+        self._marks.forget()
+
+    def _forget_translations(self) -> None:
+        self._forget = True
+        self.native.limit = self.native.executed
+
+    def _flush(self) -> None:
+        self._forget = False
+        if self._prober is not None:
+            self._prober.flush()
+        self.cpu.flush()
+        self._marks.forget()
+
+    def _store_to_protected_page(self, address: int, size: int) -> bool:
+        """A store met a page that is executed elsewhere, or memory that no store changes."""
+        mapping = self.memory.mapping_at(address)
+        if mapping is None:
+            return False
+        offset = address - mapping.extent.start
+        if mapping.store.region.writable:
+            self._board.changes(mapping.store, offset, size)
+            return True
+        # Let the instruction finish, and put the bytes back before the next one.
+        page = address & ~(binding.PAGE_SIZE - 1)
+        length = min(2 * binding.PAGE_SIZE, mapping.extent.end - page)
+        if not self._undo:
+            self._host.emit(
+                self,
+                GuestError(
+                    self.native.address,
+                    symbol_of(self.images, self.native.address),
+                    address,
+                    f"a store to {mapping.store.region.name} at {address:#010x} changes nothing",
+                ),
+            )
+        self._undo.append((page, self.memory.read(page, length)))
+        self.cpu.protect(page, length, writable=True)
+        self.native.limit = self.native.executed
+        return True
+
+    def _undo_flash_store(self) -> None:
+        for page, data in reversed(self._undo):
+            span = self.memory.span(page, len(data))
+            assert span is not None
+            span[:] = data
+            self.cpu.protect(page, len(data), writable=False)
+        self._undo.clear()
+
+    # --- the bus's port
+
+    def device_access(self) -> None:
+        self.disturbed = True
+
+    def bus_error(self, access: Access) -> None:
+        # The load will still write its register: what it held is put back before the fault is taken.
+        if self._bus_error is None:
+            self._bus_error = (access, self._restored_on_bus_error.read(self.cpu.handle))
+            self._bus_error_pc = self.native.address
+        self.native.limit = self.native.executed
+
+    def _raise_bus_error(self) -> None:
+        assert self._bus_error is not None
+        (access, values), self._bus_error = self._bus_error, None
+        self._restored_on_bus_error.write(self.cpu.handle, values)
+        self.pc = self._bus_error_pc
+        self._data_fault("reads" if access.value is None else "writes", access.address, access.size)
+
+    def device_failed(self, error: BaseException) -> None:
+        self._failure = error
+        self.native.limit = self.native.executed
+
+    def device_written(self, slot: Slot) -> None:
+        self._host.device_written(self, slot)
+
+    # --- the System Control Space's port
+
+    def reset_requested(self) -> None:
+        self._reset_asked = True
+        self.native.limit = self.native.executed
+
+    def note(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self._host.emit(self, Note(text))
+
+    def unmodelled(self, offset: int, size: int, value: int | None) -> None:
+        self.unmodelled_access("system control space", SCS_BASE + offset, size, value, "register")
+
+    def report_unmodelled(self, peripheral: str, text: str) -> None:
+        """A device does not model the access that is under way."""
+        access = self.bus.access
+        if access is not None:
+            self.unmodelled_access(peripheral, access.address, access.size, access.value, text)
+
+    def unmodelled_access(self, peripheral: str, address: int, size: int, value: int | None, what: str) -> None:
+        """The instruction that runs touches something the model does not have."""
+        pc = self.native.address
+        symbol = symbol_of(self.images, pc)
+        self._host.emit(self, UnmodelledAccess(pc, symbol, address, size, value, peripheral, what))
+
+    # --- looking
+
+    @property
+    def state(self) -> RunState:
+        if self.held:
+            return RunState.HELD
+        if self.locked_up:
+            return RunState.LOCKED_UP
+        return RunState.SLEEPING if self.sleeping else RunState.RUNNING
+
+    def registers(self) -> dict[str, int]:
+        """As the contract names them."""
+        self.settle()
+        values = dict(zip(_VISIBLE, self._visible.read(self.cpu.handle), strict=True))
+        values["PC"] = self.pc
+        return values
+
+    def backtrace(self) -> Backtrace:
+        return backtrace_of(self.registers(), self.memory, self.images)
+
+    # --- snapshot
+
+    def save(self) -> Mapping[str, object]:
+        """Everything but memory."""
+        self.settle()
+        return {
+            "context": self.cpu.uc.context_save(),
+            "exceptions": self.exceptions.save(),
+            "scs": self.scs.save(),
+            "plain": {name: getattr(self, name) for name in _PLAIN_STATE},
+            "inbox": list(self._inbox),
+            "native": (self.native.executed, self.native.exclusive),
+        }
+
+    def load(self, saved: Mapping[str, object]) -> None:
+        self.cpu.uc.context_restore(saved["context"])
+        exceptions, scs, plain = saved["exceptions"], saved["scs"], saved["plain"]
+        assert isinstance(exceptions, ExceptionState)
+        assert isinstance(scs, dict)
+        assert isinstance(plain, dict)
+        self.exceptions.restore(exceptions)
+        self.scs.restore(scs)
+        for name, value in plain.items():
+            setattr(self, name, value)
+        self._noted = set(self._noted)
+        self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
+        self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
+        self.native.watch_masks = 0
+        self.loop = None
+        self._attention = True
+        self._forget = True
+        self._replan()
+
+    def close(self) -> None:
+        if self._prober is not None:
+            self._prober.close()
+        self.cpu.close()
+
+
+_PLAIN_STATE = (
+    "pc",
+    "held",
+    "locked_up",
+    "sleeping",
+    "_waits_for_event",
+    "_event",
+    "_order",
+    "_sevonpend_seen",
+    "_noted",
+)
+
+
+class _ScsDevice:
+    """The System Control Space as a device on its core's bus."""
+
+    def __init__(self, scs: SystemControlSpace) -> None:
+        self._scs = scs
+
+    def read(self, offset: int, size: int, core: str | None) -> int:
+        return self._scs.read(offset, size)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        self._scs.write(offset, size, value)
+
+    def reset(self) -> None:
+        """The core resets it."""
+
+    def snapshot(self) -> object:
+        return None
+
+    def restore(self, state: object) -> None:
+        """The core restores it."""
+
+
+def _execute_never(address: int) -> bool:
+    """Peripheral, device and system regions of the default memory map (B3.1, table B3-1)."""
+    return 0x4000_0000 <= address < 0x6000_0000 or address >= 0xA000_0000
+
+
+class _Special:
+    """Ids of single registers."""
+
+    pc, xpsr, msp, ipsr, faultmask, fpscr = binding.registers(
+        "PC", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
+    )
+
+
+_SPECIAL = _Special
+

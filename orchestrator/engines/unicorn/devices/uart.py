@@ -1,0 +1,50 @@
+"""The cable end of a UART."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["UartConsole"]
+
+
+class UartConsole:
+    """Bytes out of and into one UART (:class:`orchestrator.engines.contract.Console`)."""
+
+    def __init__(self, name: str, before_input: Callable[[], None]) -> None:
+        self.name = name
+        self._output = bytearray()
+        self._before_input = before_input
+        self._receive: Callable[[bytes], None] = _unconnected
+
+    def connect(self, receive: Callable[[bytes], None]) -> None:
+        self._receive = receive
+
+    @property
+    def output(self) -> bytes:
+        return bytes(self._output)
+
+    def output_since(self, position: int) -> bytes:
+        """What came out after the first ``position`` bytes."""
+        return bytes(self._output[position:])
+
+    @property
+    def length(self) -> int:
+        return len(self._output)
+
+    def transmit(self, byte: int) -> None:
+        """The guest sends a byte."""
+        self._output.append(byte)
+
+    def write(self, data: bytes) -> None:
+        self._before_input()
+        self._receive(bytes(data))
+
+    def save(self) -> int:
+        return len(self._output)
+
+    def load(self, length: int) -> None:
+        del self._output[length:]
+
+
+def _unconnected(_data: bytes) -> None:
+    return

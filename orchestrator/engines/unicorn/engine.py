@@ -1,0 +1,532 @@
+"""The default engine: the cores of a platform on Unicorn, in turns of virtual time.
+
+In each quantum every core runs its share, in the order of the platform description. What one core does to another
+reaches it at the moment it was done, or at the start of its turn where that moment has passed for it. When nobody can do
+anything, time jumps to the next thing that happens.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.engines.contract import (
+    Capability,
+    Condition,
+    ConsoleText,
+    EngineOptions,
+    MemoryEquals,
+    Stop,
+    StopReason,
+)
+from orchestrator.engines.unicorn.bus import Device, Slot
+from orchestrator.engines.unicorn.core import NEVER, Core
+from orchestrator.engines.unicorn.devices.registry import create_device, create_tag
+from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
+from orchestrator.errors import EngineError, RptwinError, UsageError
+from orchestrator.events import (
+    Backtrace,
+    Changed,
+    CoreState,
+    Detail,
+    Event,
+    Listener,
+    Note,
+    NotificationIgnored,
+    NotificationSent,
+    NotificationTaken,
+    StateChanged,
+)
+from orchestrator.formats.elf import Image
+from orchestrator.memory import Extent
+from orchestrator.platform.model import Mailbox, MailboxLine, Platform
+
+__all__ = ["UnicornEngine"]
+
+_MOST_SKEW_NS = 1_000_000  # start skew of a core when a seed is given
+
+
+@dataclass(slots=True)
+class _Watch:
+    name: str
+    span: memoryview
+    seen: bytes
+
+
+@dataclass(slots=True)
+class _MailboxState:
+    """What a mailbox's line showed at the last look."""
+
+    mailbox: Mailbox
+    line: MailboxLine
+    pending: int = 0
+    signalled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _BoardSnapshot:
+    owner: object
+    time_ns: int
+    quantum: int
+    memory: dict[str, bytes]
+    cores: tuple[Mapping[str, object], ...]
+    devices: dict[str, object]
+    mailboxes: tuple[tuple[int, int], ...]
+    lines: dict[tuple[str, int], bool]
+    consoles: dict[str, object]
+
+
+class HostMemory:
+    """A core's view for the host: what the host stores is no core's doing."""
+
+    def __init__(self, memory: CoreMemory, written: UnicornEngine) -> None:
+        self.view = memory.view
+        self._memory = memory
+        self._engine = written
+
+    def read(self, address: int, size: int) -> bytes:
+        return self._memory.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        self._engine.settle()
+        self._memory.write(address, data)
+        self._engine.refresh_watches()
+
+
+class UnicornEngine:
+    """One board; implements :class:`orchestrator.engines.contract.Engine`."""
+
+    name = "unicorn"
+    capabilities = frozenset(Capability)
+
+    def __init__(self, platform: Platform, options: EngineOptions, *, skip_idle_loops: bool = True) -> None:
+        self.platform = platform
+        self._options = options
+        self._quantum_ns = options.quantum_ns
+        if self._quantum_ns <= 0:
+            raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=self._quantum_ns)
+        self._listeners: list[Listener] = []
+        self._watches: dict[str, _Watch] = {}
+        self._quantum = 0  # number of whole quanta since power-on
+        self._stop_asked = False
+        self._current: Core | None = None
+        self._lines: dict[tuple[str, int], bool] = {}
+        self._memory = BoardMemory(platform)
+        nvics = {peripheral.name: peripheral for peripheral in platform.peripherals}
+        self._cores: list[Core] = []
+        for model in platform.cores:
+            nvic = nvics[model.nvic].attributes if model.nvic in nvics else {}
+            regions = model.attributes.get("numberOfMPURegions")
+            self._cores.append(
+                Core(
+                    model,
+                    self,
+                    interrupts=model.interrupts,
+                    priority_mask=_integer(nvic.get("priorityMask"), 0xFF),
+                    systick_hz=_integer(nvic.get("systickFrequency"), model.mips * 1_000_000),
+                    mpu_regions=regions if isinstance(regions, int) else None,
+                    skip_idle_loops=skip_idle_loops,
+                )
+            )
+        self._by_name = {core.name: core for core in self._cores}
+        self._by_nvic = {core.model.nvic: core for core in self._cores}
+        self._consoles: dict[str, UartConsole] = {}
+        self._devices: dict[str, Device] = {}
+        self._create_devices()
+        for core in self._cores:
+            core.attach(self._memory, list(self._slots_of(core)))
+        self._mailboxes = [
+            _MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines
+        ]
+        self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
+        self._started = False
+        for device in self._devices.values():
+            device.reset()
+
+    # --- devices
+
+    def _create_devices(self) -> None:
+        nvics = {core.model.nvic for core in self._cores}
+        for peripheral in self.platform.peripherals:
+            if peripheral.name in nvics:
+                continue  # part of its core
+            device, console = create_device(self, peripheral)
+            self._devices[peripheral.name] = device
+            if console is not None:
+                self._consoles[peripheral.name] = console
+        for name, extent, value in self.platform.tags:
+            self._devices[f"tag {name} {extent}"] = create_tag(self, name, value)
+
+    def _slots_of(self, core: Core) -> Iterator[Slot]:
+        for peripheral in self.platform.peripherals:
+            if peripheral.name not in self._devices:
+                continue
+            for at in peripheral.registrations:
+                if at.seen_by(core.name):
+                    size = at.size or peripheral.size or _WINDOW
+                    yield Slot(peripheral.name, Extent(at.address, size), self._devices[peripheral.name])
+        for name, extent, _value in self.platform.tags:
+            yield Slot(name, extent, self._devices[f"tag {name} {extent}"])
+
+    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
+        """A device drives an input of a core's NVIC."""
+        if self._lines.get((nvic, line), False) == level:
+            return
+        self._lines[(nvic, line)] = level
+        core = self._by_nvic[nvic]
+        self._reach(core, "line", line, level)
+
+    def _reach(self, core: Core, what: str, number: int = 0, level: bool = False) -> None:
+        """Something reaches a core: at once if it is running or nobody is, else at the sender's moment."""
+        slot = core.slot
+        if self._current is not None and self._current is not core:
+            slot = max(slot, core.slot_at(self._current.time_ns))
+        if self._current is core and what == "line":
+            core.set_line(number, level)
+        else:
+            core.post(slot, what, number, level)
+
+    def is_held(self, core: str) -> bool:
+        return self._by_name[core].held
+
+    def hold_core(self, name: str, held: bool, why: str) -> None:
+        core = self._by_name[name]
+        if held:
+            core.hold(why)
+        elif core.held:
+            self._reach(core, "release")
+
+    def cycles(self, core: str, frequency_hz: int) -> int:
+        """Ticks of a clock since power-on, at the very instruction that this core executes."""
+        each = self._by_name[core]
+        return each.slot * frequency_hz // (each.mips * 1_000_000)
+
+    def device_log(self, peripheral: str, level: str, text: str) -> None:
+        """A line of a peripheral script; from a warning on it is worth reading in a report."""
+        if level in ("warning", "error"):
+            core = self._current
+            self._say(core.name if core else "", core.time_ns if core else self.time_ns, Note(f"{peripheral}: {text}"))
+
+    def unmodelled(self, peripheral: str, text: str) -> None:
+        """A device was touched where it has no model; the access under way says the rest."""
+        if self._current is not None:
+            self._current.report_unmodelled(peripheral, text)
+
+    # --- the cores' host
+
+    def emit(self, core: Core, detail: Detail) -> None:
+        self._say(core.name, core.time_ns, detail)
+
+    def _say(self, core: str, time_ns: int, detail: Detail) -> None:
+        event = Event(time_ns, core, detail)
+        for listener in self._listeners:
+            listener(event)
+
+    def send_event(self, core: Core) -> None:
+        for each in self._cores:
+            if each is core:
+                each.set_event()
+            else:
+                self._reach(each, "event")
+
+    def system_reset(self, core: Core) -> None:
+        """SYSRESETREQ resets the chip: every core and device; memory keeps its bytes."""
+        self.emit(core, StateChanged(CoreState.RUNNING, "system reset requested by firmware"))
+        self._reset_all()
+
+    def _reset_all(self) -> None:
+        for device in self._devices.values():
+            device.reset()
+        for core in self._cores:
+            core.reset()
+        for core in self._cores:
+            if not core.held:
+                core.start()
+
+    def device_written(self, core: Core, slot: Slot) -> None:
+        if slot.name in self._mailbox_names:
+            self._look_at_mailbox(slot.name, core)
+
+    def _look_at_mailbox(self, name: str, writer: Core) -> None:
+        for state in self._mailboxes:
+            if state.mailbox.peripheral != name:
+                continue
+            device = self._devices[name]
+            line = state.line
+            pending = device.read(line.pending, 4, None)
+            signalled = pending if line.signalled is None else device.read(line.signalled, 4, None)
+            rising = not state.pending
+            for channel in _bits(pending & ~state.pending):
+                sent = NotificationSent(name, line.core, channel, line.interrupt, rising)
+                rising = False
+                self._say(writer.name, writer.time_ns, sent)
+            if line.core != writer.name:
+                for channel in _bits(signalled & ~pending & ~state.signalled):
+                    self._say(writer.name, writer.time_ns, NotificationIgnored(name, line.core, channel))
+            state.pending, state.signalled = pending, signalled
+
+    def interrupt_taken(self, core: Core, interrupt: int) -> None:
+        for state in self._mailboxes:
+            if state.line.core == core.name and state.line.interrupt == interrupt:
+                pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, None)
+                taken = NotificationTaken(state.mailbox.peripheral, tuple(_bits(pending)), interrupt)
+                self.emit(core, taken)
+
+    # --- the contract: firmware
+
+    def load(self, core: str, image: Image, vector_table: int) -> None:
+        target = self._core(core)
+        for segment in image.segments:
+            extent = Extent(segment.load_address, len(segment.data))
+            if not segment.data:
+                continue
+            try:
+                target.memory.read(extent.start, extent.size)
+            except RptwinError as error:
+                raise EngineError(
+                    f"segment {extent} does not lie in memory of {core}",
+                    where=f"{image.name} (load address)",
+                    expected=_memory_map(self.platform, core),
+                    found=error.where,
+                ) from None
+            target.memory.write(extent.start, segment.data)
+        target.images.append(image)
+        target.scs.vtor_reset = target.scs.vtor = vector_table
+
+    def start(self, core: str) -> None:
+        self._core(core).release("started")
+
+    def hold(self, core: str) -> None:
+        self._core(core).hold("held")
+
+    def reset(self, core: str) -> None:
+        each = self._core(core)
+        each.reset()
+        self._say(core, self.time_ns, StateChanged(each.state, "reset"))
+        if not each.held:
+            each.start()
+
+    # --- the contract: time
+
+    @property
+    def time_ns(self) -> int:
+        return self._quantum * self._quantum_ns
+
+    def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
+        """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole."""
+        if not self._started:
+            self._power_on()
+        is_met = self._condition(until)
+        end = -(-(self.time_ns + timeout_ns) // self._quantum_ns)
+        self._stop_asked = False
+        while self._quantum < end:
+            self._turn()
+            if self._stop_asked:
+                return Stop(StopReason.REQUESTED, self.time_ns)
+            if is_met is not None and is_met():
+                return Stop(StopReason.CONDITION, self.time_ns)
+            if all(core.held or core.locked_up for core in self._cores) and not any(
+                core.next_slot < NEVER for core in self._cores
+            ):
+                return Stop(StopReason.DEAD, self.time_ns)
+            if all(core.idle for core in self._cores):
+                self._jump(end)
+        return Stop(StopReason.TIMEOUT, self.time_ns)
+
+    def _power_on(self) -> None:
+        self._started = True
+        skew = random.Random(self._options.seed)
+        for core in self._cores:
+            if core.held:
+                continue
+            if not self._options.seed:
+                core.start()
+                continue
+            core.held = True
+            core.post(core.slot_at(skew.randrange(_MOST_SKEW_NS)), "release")
+
+    def _turn(self) -> None:
+        """One quantum: each core its share, in order."""
+        self._quantum += 1
+        boundary = self._quantum * self._quantum_ns
+        for core in self._cores:
+            self._current = core
+            core.run_to(boundary * core.mips // 1000)
+            if core.ran and self._watches:
+                self._compare_watches(core)
+        self._current = None
+
+    def _jump(self, end: int) -> None:
+        """Nobody can do anything: go on in the quantum in which something happens."""
+        quantum = end
+        for core in self._cores:
+            if core.next_slot < NEVER:
+                quantum = min(quantum, core.next_slot * 1000 // core.mips // self._quantum_ns)
+        if quantum > self._quantum:
+            self._quantum = quantum
+            for core in self._cores:
+                core.run_to(quantum * self._quantum_ns * core.mips // 1000)
+
+    def stop(self) -> None:
+        self._stop_asked = True
+
+    def _condition(self, until: Condition | None) -> _Met | None:
+        if until is None:
+            return None
+        if isinstance(until, MemoryEquals):
+            return _MemoryMet(self._core(until.core).memory, until)
+        if until.uart not in self._consoles:
+            raise UsageError("no such UART", expected=" | ".join(self._consoles), found=until.uart)
+        return _TextMet(self._consoles[until.uart], until)
+
+    # --- the contract: looking
+
+    @property
+    def consoles(self) -> Mapping[str, UartConsole]:
+        return self._consoles
+
+    def _core(self, name: str) -> Core:
+        if name not in self._by_name:
+            raise UsageError("no such core", expected=" | ".join(self._by_name), found=name)
+        return self._by_name[name]
+
+    def state(self, core: str) -> CoreState:
+        return self._core(core).state
+
+    def memory(self, core: str) -> HostMemory:
+        return HostMemory(self._core(core).memory, self)
+
+    def registers(self, core: str) -> Mapping[str, int]:
+        return self._core(core).registers()
+
+    def backtrace(self, core: str) -> Backtrace:
+        return self._core(core).backtrace()
+
+    def instructions(self, core: str) -> int:
+        return self._core(core).slot
+
+    def settle(self) -> None:
+        """Execute what idle loops still owe, before something outside changes."""
+        for core in self._cores:
+            core.settle()
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        span = self._core(core).memory.span(extent.start, extent.size)
+        if span is None:
+            raise EngineError("what is to be watched does not lie in one piece of memory", where=core, found=extent)
+        self._watches[name] = _Watch(name, span, bytes(span))
+
+    def unwatch(self, name: str) -> None:
+        self._watches.pop(name, None)
+
+    def refresh_watches(self) -> None:
+        """Take memory as it is now: the host has changed it."""
+        for watch in self._watches.values():
+            watch.seen = bytes(watch.span)
+
+    def _compare_watches(self, core: Core) -> None:
+        changed = [watch for watch in self._watches.values() if watch.span != watch.seen]
+        for watch in changed:
+            watch.seen = bytes(watch.span)
+        for watch in changed:
+            self.emit(core, Changed(watch.name))
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    # --- the contract: snapshots
+
+    def snapshot(self) -> _BoardSnapshot:
+        if not self._started:
+            self._power_on()
+        self.settle()
+        return _BoardSnapshot(
+            self,
+            self.time_ns,
+            self._quantum,
+            self._memory.save(),
+            tuple(core.save() for core in self._cores),
+            {name: device.snapshot() for name, device in self._devices.items()},
+            tuple((state.pending, state.signalled) for state in self._mailboxes),
+            dict(self._lines),
+            {name: console.save() for name, console in self._consoles.items()},
+        )
+
+    def restore(self, snapshot: object) -> None:
+        if not isinstance(snapshot, _BoardSnapshot) or snapshot.owner is not self:
+            raise UsageError("a snapshot can be restored only on the board it was taken from")
+        self._started = True
+        self._quantum = snapshot.quantum
+        self._memory.restore(snapshot.memory)
+        for core, saved in zip(self._cores, snapshot.cores, strict=True):
+            core.load(saved)
+        for name, device in self._devices.items():
+            device.restore(snapshot.devices[name])
+        for state, (pending, signalled) in zip(self._mailboxes, snapshot.mailboxes, strict=True):
+            state.pending, state.signalled = pending, signalled
+        self._lines = dict(snapshot.lines)
+        for name, console in self._consoles.items():
+            console.load(snapshot.consoles[name])
+        self.refresh_watches()
+
+    def close(self) -> None:
+        self._listeners.clear()
+        self._watches.clear()
+        for core in self._cores:
+            core.close()
+        self._cores.clear()
+        self._memory.close()
+
+
+_WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
+
+
+def _integer(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default
+
+
+def _bits(word: int) -> Iterator[int]:
+    return (bit for bit in range(word.bit_length()) if word >> bit & 1)
+
+
+def _memory_map(platform: Platform, core: str) -> str:
+    extents = sorted(extent for region in platform.regions for extent in region.extents(core))
+    return ", ".join(str(extent) for extent in extents)
+
+
+class _Met(Protocol):
+    def __call__(self) -> bool: ...
+
+
+class _MemoryMet:
+    def __init__(self, memory: CoreMemory, condition: MemoryEquals) -> None:
+        span = memory.span(condition.address, condition.size)
+        if span is None:
+            raise UsageError("no memory to wait for", where=f"{condition.core} at {condition.address:#010x}")
+        self._span = span
+        self._condition = condition
+
+    def __call__(self) -> bool:
+        return int.from_bytes(self._span, "little") & self._condition.mask == self._condition.value
+
+
+class _TextMet:
+    """Looks only at what came since, with what a match could have begun before."""
+
+    def __init__(self, console: UartConsole, condition: ConsoleText) -> None:
+        self._console = console
+        self._begin = self._seen = console.length
+        self._pattern = re.compile(
+            condition.text.encode() if condition.regex else re.escape(condition.text.encode()), re.MULTILINE
+        )
+
+    def __call__(self) -> bool:
+        length = self._console.length
+        if length == self._seen:
+            return False
+        self._seen = length
+        return self._pattern.search(self._console.output_since(self._begin)) is not None

@@ -1,0 +1,127 @@
+"""Exception entry and return on one CPU: the stack frames of DDI0403E B1.5.6 to B1.5.8.
+
+Registers move in batches; memory through the core's own view, so that a frame on bad memory is a fault and a frame
+over translated code is noticed. Floating-point context is stacked eagerly.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
+from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.errors import TranslationError
+
+__all__ = ["EXC_RETURN", "Frames", "StackError", "is_exc_return"]
+
+EXC_RETURN = 0xFFFF_FFE1
+_NO_FP, _THREAD, _PROCESS = 0x10, 0x8, 0x4
+_BASIC, _EXTENDED = 0x20, 0x68  # bytes
+_STKALIGN = 0x200
+_FPCA, _SPSEL = 4, 2
+_FP_BITS = 0xC  # FPCA and, on Armv8-M, SFPA
+_THUMB = 1 << 24
+_FLAGS = 0xF80F_0000  # NZCVQ and GE
+_XPSR_KEPT = 0xFF0F_FC00  # flags, GE, IT and T
+
+
+class StackError(Exception):
+    """A frame does not lie in memory; ``address`` is where."""
+
+    def __init__(self, address: int) -> None:
+        super().__init__(hex(address))
+        self.address = address
+
+
+def is_exc_return(address: int) -> bool:
+    """A branch target that means return from exception (bit 0 already cleared)."""
+    return address >= 0xFFFF_FF00
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where execution goes on after a return."""
+
+    pc: int
+    exception: int  # IPSR: 0 is Thread mode
+
+
+class Frames:
+    """Stacking and unstacking for one core."""
+
+    def __init__(self, cpu: Cpu, memory: CoreMemory, *, secure_fp: bool) -> None:
+        self._cpu = cpu
+        self._memory = memory
+        self._fp_bits = _FP_BITS if secure_fp else _FPCA
+        self._caller = RegisterBatch("R0", "R1", "R2", "R3", "R12", "LR", "XPSR", "SP", "CONTROL", "IPSR")
+        self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
+        self._stacked = RegisterBatch("SP", "CONTROL")
+        # XPSR before IPSR: Unicorn clears the exception number with the flags.
+        self._jump = RegisterBatch("XPSR_NZCVQG", "IPSR", "LR")
+        self._return = RegisterBatch(
+            "XPSR_NZCVQG", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
+        )
+        self._banked = RegisterBatch("MSP", "PSP", "CONTROL", "IPSR", "XPSR")
+
+    def push(self, return_address: int, stack_align: bool) -> int:
+        """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does."""
+        handle = self._cpu.handle
+        r0, r1, r2, r3, r12, link, xpsr, sp, control, ipsr = self._caller.read(handle)
+        with_fp = bool(control & _FPCA)
+        size = _EXTENDED if with_fp else _BASIC
+        padding = stack_align and sp & 4
+        frame = (sp - size - (4 if padding else 0)) & 0xFFFF_FFFF
+        # With SPREALIGN the frame is on 8 bytes; without, wherever the stack was.
+        stacked = xpsr & ~_STKALIGN | (_STKALIGN if padding else 0)
+        words = struct.pack("<8I", r0, r1, r2, r3, r12, link, return_address, stacked)
+        if with_fp:
+            *doubles, fpscr = self._fp.read(handle)
+            words += struct.pack("<8Q2I", *doubles, fpscr, 0)
+        exc_return = EXC_RETURN | (0 if with_fp else _NO_FP)
+        if ipsr == 0:
+            exc_return |= _THREAD | (_PROCESS if control & _SPSEL else 0)
+        # In this order: SP goes to the caller's bank before CONTROL selects the main stack.
+        self._stacked.write(handle, (frame, control & ~(_SPSEL | self._fp_bits)))
+        try:
+            self._memory.write(frame, words)
+        except TranslationError:
+            raise StackError(frame) from None
+        return exc_return
+
+    def enter(self, number: int, exc_return: int, thumb: bool) -> None:
+        """Handler mode for this exception, LR set, IT cleared."""
+        xpsr = self._banked.read(self._cpu.handle)[4]
+        self._jump.write(self._cpu.handle, (xpsr & _FLAGS | (_THUMB if thumb else 0), number, exc_return))
+
+    def frame_pointer(self, exc_return: int) -> int:
+        msp, psp, *_ = self._banked.read(self._cpu.handle)
+        return psp if exc_return & _PROCESS else msp
+
+    def pop(self, exc_return: int) -> Resumed:
+        """Unstack the frame that EXC_RETURN names; StackError when it does not lie in memory."""
+        handle = self._cpu.handle
+        msp, psp, control, *_ = self._banked.read(handle)
+        frame = psp if exc_return & _PROCESS else msp
+        with_fp = not exc_return & _NO_FP
+        size = _EXTENDED if with_fp else _BASIC
+        try:
+            words = self._memory.read(frame, size)
+        except TranslationError:
+            raise StackError(frame) from None
+        r0, r1, r2, r3, r12, link, pc, xpsr = struct.unpack_from("<8I", words)
+        if with_fp:
+            *doubles, fpscr, _reserved = struct.unpack_from("<8Q2I", words, _BASIC)
+            self._fp.write(handle, (*doubles, fpscr))
+        thread = bool(exc_return & _THREAD)
+        number = 0 if thread else xpsr & 0x1FF
+        control &= ~(_SPSEL | self._fp_bits)
+        if thread and exc_return & _PROCESS:
+            control |= _SPSEL
+        if with_fp:
+            control |= self._fp_bits
+        sp = frame + size + (4 if xpsr & _STKALIGN else 0)
+        values = (xpsr & _XPSR_KEPT, number, control, sp, r0, r1, r2, r3, r12, link)
+        self._return.write(handle, values)
+        return Resumed(pc & ~1, number)
+

@@ -1,0 +1,120 @@
+"""Finding idle loops: code that provably does the same for ever, so that its time can be skipped.
+
+A loop that comes back to the same registers, touches no device, takes no exception and stores only what is there
+already cannot leave by itself. The proof is made on a second CPU with the same memory; it holds as long as the bytes
+that the loop reads, stores and executes stay as they were.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from unicorn import unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.binding import Cpu, ProbeState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.memory import CoreMemory
+
+__all__ = ["IdleLoop", "Prober"]
+
+_LIMIT = 2000  # instructions: longer loops are not looked for
+_STATE = (
+    "IPSR",
+    "CONTROL",
+    "MSP",
+    "PSP",
+    *(f"R{number}" for number in range(13)),
+    "LR",
+    "XPSR_NZCVQG",
+    "PRIMASK",
+    "BASEPRI",
+    "FAULTMASK",
+    *(f"D{number}" for number in range(16)),
+    "FPSCR",
+)
+
+
+@dataclass(slots=True)
+class IdleLoop:
+    """A proven loop; ``debt`` counts instructions of its current round that are still to be executed."""
+
+    length: int  # instructions
+    watched: list[tuple[memoryview, bytes]]
+    reads: tuple[tuple[int, int, int], ...]  # address, size, value
+    debt: int = 0
+
+    def holds(self) -> bool:
+        return all(span == data for span, data in self.watched)
+
+
+class Prober:
+    """Tries out whether a core has come to an idle loop."""
+
+    def __init__(self, model: str, memory: CoreMemory) -> None:
+        self._memory = memory
+        self._cpu = Cpu(model)
+        for mapping in memory.mappings():
+            self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.store.pointer, writable=True)
+        self._registers = RegisterBatch(*_STATE)
+        self._state = state = ProbeState()
+        state.count = len(_STATE)
+        state.ids[: len(_STATE)] = binding.registers(*_STATE)
+        base = ctypes.addressof(state) + ProbeState.now.offset
+        for index in range(len(_STATE)):
+            state.now_pointers[index] = base + 8 * index
+        state.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
+        state.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
+        state.mem_read = binding.function_pointer(uclib.uc_mem_read)
+        for kind, function in (
+            (unicorn_const.UC_HOOK_CODE, hooks.probe_on_code),
+            (unicorn_const.UC_HOOK_MEM_READ, hooks.probe_on_read),
+            (unicorn_const.UC_HOOK_MEM_WRITE, hooks.probe_on_write),
+            (unicorn_const.UC_HOOK_INTR, hooks.probe_on_exception),
+            (unicorn_const.UC_HOOK_MEM_INVALID, hooks.probe_on_invalid),
+        ):
+            self._cpu.hook(kind, binding.function_pointer(function), state)
+
+    def flush(self) -> None:
+        """Code has changed."""
+        self._cpu.flush()
+
+    def probe(self, core: Cpu, pc: int) -> IdleLoop | None:
+        """The loop that a core stands in, or None; memory is left as it was."""
+        state = self._state
+        values = self._registers.read(core.handle)
+        self._registers.write(self._cpu.handle, values)
+        if self._registers.read(self._cpu.handle) != values:
+            return None
+        state.start[: len(values)] = values
+        state.head = pc
+        state.executed = 0
+        state.limit = _LIMIT
+        state.passed = state.same = state.spoilt = 0
+        state.lowest, state.highest = 0xFFFF_FFFF, 0
+        state.read_count = state.write_count = 0
+        uclib.uc_emu_start(self._cpu.handle, ctypes.c_uint64(pc | 1), ctypes.c_uint64(binding.NO_ADDRESS), 0, 0)
+        if not state.same or state.spoilt:
+            for access in reversed(state.writes[: state.write_count]):
+                span = self._memory.span(access.address, access.size)
+                if span is not None:
+                    span[:] = access.value.to_bytes(8, "little")[: access.size]
+            return None
+        reads = [(access.address, access.size, access.value) for access in state.reads[: state.read_count]]
+        written = [(access.address, access.size, access.value) for access in state.writes[: state.write_count]]
+        code_size = state.highest - state.lowest
+        watched = []
+        for address, size, value in (*reads, *written):
+            span = self._memory.span(address, size)
+            if span is None:
+                return None
+            watched.append((span, value.to_bytes(8, "little")[:size]))
+        code = self._memory.span(state.lowest, code_size)
+        if code is None or code_size > _LIMIT * 4:
+            return None
+        watched.append((code, bytes(code)))
+        return IdleLoop(int(state.executed), watched, tuple(reads))
+
+    def close(self) -> None:
+        self._cpu.close()

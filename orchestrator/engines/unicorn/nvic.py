@@ -1,0 +1,196 @@
+"""Exceptions of a Cortex-M core: what is enabled, pending and active, and which one is next.
+
+Armv7-M Architecture Reference Manual (DDI0403E) B1.5 and B3.4. Knows no emulator: the core asks which exception to take
+and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+
+__all__ = ["BUS_FAULT", "DEBUG_MONITOR", "EXCEPTION_NAMES", "HARD_FAULT", "MEM_MANAGE", "NMI", "NO_PRIORITY", "PEND_SV"]
+__all__ += ["RESET", "SV_CALL", "SYS_TICK", "USAGE_FAULT", "ExceptionState", "bits_of", "exception_name"]
+
+RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
+SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK = 11, 12, 14, 15
+FIRST_INTERRUPT = 16
+EXCEPTION_NAMES = {
+    RESET: "Reset",
+    NMI: "NMI",
+    HARD_FAULT: "HardFault",
+    MEM_MANAGE: "MemManage",
+    BUS_FAULT: "BusFault",
+    USAGE_FAULT: "UsageFault",
+    SV_CALL: "SVCall",
+    DEBUG_MONITOR: "DebugMonitor",
+    PEND_SV: "PendSV",
+    SYS_TICK: "SysTick",
+}
+NO_PRIORITY = 256  # of Thread mode with nothing masked: lower than any exception
+_FIXED_PRIORITY = {RESET: -3, NMI: -2, HARD_FAULT: -1}
+_CONFIGURABLE_FAULTS = (MEM_MANAGE, BUS_FAULT, USAGE_FAULT)
+
+
+def exception_name(number: int) -> str:
+    """The architecture's name, or ``IRQ n``."""
+    if number >= FIRST_INTERRUPT:
+        return f"IRQ {number - FIRST_INTERRUPT}"
+    return EXCEPTION_NAMES.get(number, f"exception {number}")
+
+
+def bits_of(word: int) -> Iterator[int]:
+    """Positions of the set bits, lowest first."""
+    while word:
+        low = word & -word
+        yield low.bit_length() - 1
+        word ^= low
+
+
+class ExceptionState:
+    """Enabled, pending and active exceptions, one bit each by exception number, and their priorities."""
+
+    def __init__(self, interrupts: int, priority_mask: int) -> None:
+        self.interrupts = interrupts
+        self._priority_mask = priority_mask
+        self._implemented = ((1 << interrupts) - 1) << FIRST_INTERRUPT
+        self.reset()
+
+    def reset(self) -> None:
+        """Reset values of NVIC and system handlers (DDI0403E B3.2.2, B3.4.2); input lines stay as they are driven."""
+        always = (NMI, HARD_FAULT, SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK)
+        self.enabled = sum(1 << number for number in always)
+        self.pending = 0
+        self.active = 0
+        self.lines = getattr(self, "lines", 0)
+        self.priority = [0] * (FIRST_INTERRUPT + self.interrupts)
+        for number, priority in _FIXED_PRIORITY.items():
+            self.priority[number] = priority
+        self.group_shift = 1  # PRIGROUP 0: bits [7:1] are the group
+        self.pending |= self.lines
+
+    def __copy__(self) -> ExceptionState:
+        new = object.__new__(ExceptionState)
+        new.__dict__.update(self.__dict__)
+        new.priority = list(self.priority)
+        return new
+
+    def save(self) -> ExceptionState:
+        return copy(self)
+
+    def restore(self, saved: ExceptionState) -> None:
+        self.__dict__.update(copy(saved).__dict__)
+
+    # --- inputs
+
+    def set_line(self, interrupt: int, level: bool) -> None:
+        """Drive an external interrupt: level-sensitive, pends while it is high (DDI0403E B3.4.1)."""
+        bit = 1 << FIRST_INTERRUPT + interrupt
+        if level:
+            self.lines |= bit
+            if not self.active & bit:
+                self.pending |= bit
+        else:
+            # A pulse stays pending: the edge is latched until the exception is entered.
+            self.lines &= ~bit
+
+    def pend(self, number: int) -> None:
+        self.pending |= 1 << number
+
+    def unpend(self, number: int) -> None:
+        self.pending &= ~(1 << number)
+        if number >= FIRST_INTERRUPT:
+            self.pending |= self.lines & (1 << number) & ~self.active
+
+    # --- registers: interrupts, 32 to a word
+
+    def word(self, bits: int, index: int) -> int:
+        """Word ``index`` of a set of exceptions as ISER, ISPR and IABR show it."""
+        return (bits >> FIRST_INTERRUPT + 32 * index) & 0xFFFF_FFFF
+
+    def enable_word(self, index: int, value: int, *, on: bool) -> None:
+        bits = (value << FIRST_INTERRUPT + 32 * index) & self._implemented
+        self.enabled = self.enabled | bits if on else self.enabled & ~bits
+
+    def pend_word(self, index: int, value: int, *, on: bool) -> None:
+        bits = (value << FIRST_INTERRUPT + 32 * index) & self._implemented
+        if on:
+            self.pending |= bits
+        else:
+            self.pending = (self.pending & ~bits) | (self.lines & bits & ~self.active)
+
+    def set_priority(self, number: int, value: int) -> None:
+        """Write a priority register's byte; unimplemented bits read as zero."""
+        if number not in _FIXED_PRIORITY and number < len(self.priority):
+            self.priority[number] = value & self._priority_mask
+
+    def set_priority_grouping(self, prigroup: int) -> None:
+        """AIRCR.PRIGROUP: the group is bits [7:PRIGROUP+1] (DDI0403E B1.5.4, table B1-5)."""
+        self.group_shift = prigroup + 1
+
+    # --- what is next
+
+    def group_priority(self, priority: int) -> int:
+        """The part of a priority that decides preemption."""
+        return priority if priority < 0 else priority >> self.group_shift << self.group_shift
+
+    def execution_priority(self, primask: int, basepri: int, faultmask: int) -> int:
+        """DDI0403E B1.5.4, ExecutionPriority(): the highest of the active exceptions and the masks."""
+        highest = NO_PRIORITY
+        for number in bits_of(self.active):
+            highest = min(highest, self.group_priority(self.priority[number]))
+        if basepri:
+            highest = min(highest, self.group_priority(basepri & self._priority_mask))
+        if primask:
+            highest = min(highest, 0)
+        if faultmask:
+            highest = min(highest, -1)
+        return highest
+
+    @property
+    def candidates(self) -> int:
+        """Exceptions that are pending and enabled, whatever masks them."""
+        return self.pending & self.enabled
+
+    def highest_pending(self) -> int | None:
+        """The pending and enabled exception of highest priority; the lowest number among equals (B1.5.4)."""
+        best: int | None = None
+        for number in bits_of(self.pending & self.enabled):
+            if best is None or self.priority[number] < self.priority[best]:
+                best = number
+        return best
+
+    def takeable(self, execution_priority: int) -> int | None:
+        """The exception that preempts now; None when none does."""
+        best = self.highest_pending()
+        if best is not None and self.group_priority(self.priority[best]) < execution_priority:
+            return best
+        return None
+
+    def wakes(self, basepri: int, faultmask: int) -> bool:
+        """WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""
+        return self.takeable(self.execution_priority(0, basepri, faultmask)) is not None
+
+    # --- what happens
+
+    def enter(self, number: int) -> None:
+        bit = 1 << number
+        self.pending &= ~bit
+        self.active |= bit
+
+    def leave(self, number: int) -> None:
+        """The exception returned; a line that is still high pends it again (DDI0403E B3.4.1)."""
+        bit = 1 << number
+        self.active &= ~bit
+        self.pending |= self.lines & bit
+
+    def can_take(self, number: int, execution_priority: int) -> bool:
+        """A synchronous exception is taken as itself when it is enabled and preempts; else it escalates."""
+        enabled = bool(self.enabled >> number & 1)
+        return enabled and self.group_priority(self.priority[number]) < execution_priority
+
+    def set_fault_enables(self, shcsr: int) -> None:
+        """SHCSR bits 16 to 18 enable MemManage, BusFault and UsageFault (B3.2.13)."""
+        for index, number in enumerate(_CONFIGURABLE_FAULTS):
+            bit = 1 << number
+            self.enabled = self.enabled | bit if shcsr >> 16 + index & 1 else self.enabled & ~bit

@@ -1,0 +1,102 @@
+"""SysTick, the 24-bit down counter of every core (DDI0403E B3.3).
+
+Counts ticks of its clock since power-on; the core turns them into its own time. Expiry is at the tick on which the
+counter reaches zero; the reload follows one tick later.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+__all__ = ["SysTick"]
+
+ENABLE, TICKINT, CLKSOURCE, COUNTFLAG = 1, 2, 4, 1 << 16
+NOREF = 1 << 31
+_MASK = 0xFF_FFFF
+
+
+class SysTick:
+    """The counter, by absolute ticks: ``now`` in every call is the number of ticks since power-on."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.control = 0
+        self.reload = 0
+        self._stopped_at = 0  # the counter's value while it does not run
+        self._zero: int | None = None  # tick on which it next reaches zero; None: it does not run
+        self._wrapped: int | None = None  # tick on which it was zero last, and the reload had not come yet
+        self._flag = False
+
+    @property
+    def expiry(self) -> int | None:
+        """The tick of the next interrupt; None when there will be none."""
+        return self._zero if self.control & TICKINT else None
+
+    def advance(self, now: int) -> bool:
+        """Bring the counter to this tick; True when it reached zero with the interrupt enabled."""
+        if self._zero is None or now < self._zero:
+            return False
+        self._flag = True
+        period = self.reload + 1
+        if self.reload:
+            self._wrapped = self._zero + (now - self._zero) // period * period
+            self._zero = self._wrapped + period
+        else:
+            self._zero = None  # a reload of zero stops it at the next wrap
+            self._stopped_at = 0
+        return bool(self.control & TICKINT)
+
+    def _value(self, now: int) -> int:
+        if self._zero is None:
+            return self._stopped_at
+        return 0 if now == self._wrapped else self._zero - now
+
+    def read_control(self, now: int) -> tuple[int, bool]:
+        """CSR, and whether an interrupt fell due on the way; reading clears COUNTFLAG."""
+        due = self.advance(now)
+        value = self.control | (COUNTFLAG if self._flag else 0)
+        self._flag = False
+        return value, due
+
+    def write_control(self, value: int, now: int) -> bool:
+        due = self.advance(now)
+        counter = self._value(now)
+        self.control = value & (ENABLE | TICKINT | CLKSOURCE)
+        self._run(counter, now)
+        return due
+
+    def write_reload(self, value: int, now: int) -> bool:
+        """RVR is used at the next wrap, not before."""
+        due = self.advance(now)
+        counter = self._value(now)
+        self.reload = value & _MASK
+        if self._zero is None:
+            self._run(counter, now)
+        return due
+
+    def read_value(self, now: int) -> tuple[int, bool]:
+        due = self.advance(now)
+        return self._value(now) & _MASK, due
+
+    def write_value(self, now: int) -> bool:
+        """Any write clears CVR and COUNTFLAG; the next tick reloads (B3.3.4)."""
+        due = self.advance(now)
+        self._flag = False
+        self._run(0, now)
+        return due
+
+    def _run(self, counter: int, now: int) -> None:
+        if not self.control & ENABLE or (counter == 0 and self.reload == 0):
+            self._zero = None
+            self._stopped_at = counter
+        else:
+            self._zero = now + counter if counter else now + self.reload + 1
+            self._wrapped = None if counter else now
+
+    def save(self) -> SysTick:
+        return copy(self)
+
+    def restore(self, saved: SysTick) -> None:
+        self.__dict__.update(saved.__dict__)
