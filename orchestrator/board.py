@@ -249,7 +249,7 @@ def _trace_shows(name: str, text: str, regex: bool) -> Callable[[Board], bool]:
 
 
 def choose_vector_table(core: Core, image: Image, given: int | None) -> VectorTable:
-    """Where a core boots: as given, else the platform's boot address if a segment lies there, else as the image says."""
+    """Where a core boots: as given, the platform's boot address if a segment lies there, or the image's table."""
     if given is not None:
         return VectorTable(core.name, given, "given by --vtor")
     if any(core.boot_address in segment.load_extent for segment in image.segments):
@@ -367,7 +367,6 @@ class Board:
         """
         goal = _goal(self, until)
         deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
-        self._stopping = False
         reason = EndReason.FAILED
         try:
             reason = self._run_pieces(goal, deadline, progress)
@@ -375,6 +374,7 @@ class Board:
             reason = EndReason.INTERRUPTED
             raise
         finally:
+            self._stopping = False
             self._finish(reason)
         return End(reason, self.engine.time_ns)
 
@@ -383,7 +383,7 @@ class Board:
         return self.run(until=_never, timeout=duration)
 
     def stop(self) -> None:
-        """End the current run as INTERRUPTED at the next turn boundary; from a signal handler or another thread too."""
+        """End the current run, or the next one, as INTERRUPTED; from a signal handler or another thread too."""
         self._stopping = True
         self.engine.stop()
 

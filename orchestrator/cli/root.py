@@ -18,7 +18,7 @@ import click
 from orchestrator import __version__
 from orchestrator.errors import RptwinError
 
-__all__ = ["COULD_NOT_RUN", "complain", "main"]
+__all__ = ["COULD_NOT_RUN", "complain", "give_up_stdout", "main"]
 
 COULD_NOT_RUN = 2
 
@@ -73,29 +73,15 @@ class _Root(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **named: Any) -> NoReturn:
+        """What click calls, and tests do; leaves by SystemExit in any case."""
         arguments = list(sys.argv[1:] if args is None else args)
-        sys.exit(self._guarded(arguments, prog_name, complete_var, windows_expand_args, extra))
+        sys.exit(self._guarded(arguments, positional, named | {"standalone_mode": False}))
 
-    def _guarded(
-        self,
-        arguments: list[str],
-        prog_name: str | None,
-        complete_var: str | None,
-        windows_expand_args: bool,
-        extra: dict[str, Any],
-    ) -> int:
+    def _guarded(self, arguments: list[str], positional: tuple[Any, ...], named: dict[str, Any]) -> int:
         debug = "--debug" in arguments
         try:
-            code = super().main(arguments, prog_name, complete_var, False, windows_expand_args, **extra)
+            code = super().main(arguments, *positional, **named)
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help(), err=True)
@@ -110,7 +96,7 @@ class _Root(click.Group):
                 traceback.print_exc()
             complain(error)
         except OSError as error:
-            _give_up_stdout()
+            give_up_stdout()
             if debug:
                 traceback.print_exc()
             complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
@@ -124,7 +110,7 @@ class _Root(click.Group):
         return COULD_NOT_RUN
 
 
-def _give_up_stdout() -> None:
+def give_up_stdout() -> None:
     """Let the interpreter's own flush at exit go nowhere: it would complain about the same full disk or closed pipe."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

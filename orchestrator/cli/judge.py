@@ -1,0 +1,128 @@
+"""``rptwin run`` and ``rptwin demo``: boot, check, report, and say it all in an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.board import Board, EndReason
+from orchestrator.cli.options import both_images
+from orchestrator.cli.root import COULD_NOT_RUN, complain, give_up_stdout
+from orchestrator.cli.session import ProgressLine, interruptible, open_board
+from orchestrator.config import Settings, settings_from
+from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
+from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
+from orchestrator.report.files import write_report
+from orchestrator.report.json import to_json
+from orchestrator.report.junit import to_junit
+from orchestrator.report.record import Record, WallClock, record_of
+from orchestrator.report.terminal import make_console
+from orchestrator.report.text import print_report, print_verdict
+
+__all__ = ["Verbosity", "demo_settings", "judge", "write_reports"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_DEMO_FOLDERS = (_PACKAGE / "demo", _PACKAGE.parent / "firmware" / "build" / "demo")  # a wheel's, a checkout's
+_FREQUENT = (Changed, ExceptionTaken, ExceptionReturn)  # thousands a second, each of them for the log of an engine
+
+
+class Verbosity(enum.Enum):
+    """How much of a report a person wants."""
+
+    QUIET = enum.auto()
+    NORMAL = enum.auto()
+    VERBOSE = enum.auto()
+
+    @classmethod
+    def of(cls, *, verbose: bool, quiet: bool) -> Verbosity:
+        """From the two options; :class:`UsageError` for both at once."""
+        if verbose and quiet:
+            raise UsageError("contradict each other", where="--verbose and --quiet")
+        return cls.VERBOSE if verbose else cls.QUIET if quiet else cls.NORMAL
+
+
+def demo_settings(typed: Mapping[str, object]) -> Settings:
+    """Settings for the pair that comes with rptwin; :class:`UsageError` when it has not been built."""
+    for folder in _DEMO_FOLDERS:
+        main, remote = folder / "main.elf", folder / "remote.elf"
+        if main.is_file() and remote.is_file():
+            return dataclasses.replace(settings_from(typed, {}), main=str(main), remote=str(remote))
+    raise UsageError("the demo images are not built", advice="`make -C firmware demo` builds them")
+
+
+def judge(settings: Settings, verbosity: Verbosity) -> int:
+    """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written."""
+    both_images(settings)
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    with open_board(settings) as board:
+        failure = _run(board, settings, verbosity)
+        record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
+    failures = [failure] if failure is not None else []
+    failures += _report(record, verbosity)
+    for each in failures:
+        complain(each)
+    if failures or record.end.reason is EndReason.INTERRUPTED:
+        return COULD_NOT_RUN
+    return record.verdict.exit_code
+
+
+def _run(board: Board, settings: Settings, verbosity: Verbosity) -> RptwinError | None:
+    """Run to the end; what stopped it otherwise, so that what was gathered until then can still be reported."""
+    progress = ProgressLine()
+    if verbosity is Verbosity.VERBOSE:
+        board.subscribe(_print_event)
+    try:
+        with interruptible(board):
+            board.run(settings.until, f"{settings.timeout} ns", progress)
+    except KeyboardInterrupt:
+        return EngineError("interrupted")
+    except EngineError as error:
+        return error
+    finally:
+        progress.clear()
+    return None
+
+
+def _print_event(event: Event) -> None:
+    if isinstance(event.detail, _FREQUENT):
+        return
+    facts = {k: v for k, v in event.to_json().items() if k not in ("time_ns", "core", "kind", "registers", "backtrace")}
+    words = " ".join(f"{name}={value}" for name, value in facts.items())
+    sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {words}\n")
+
+
+def _report(record: Record, verbosity: Verbosity) -> list[RptwinError]:
+    """Every report that was asked for; those that cannot be written come back as errors, and hinder no other."""
+    failures: list[RptwinError] = []
+    try:
+        console = make_console()
+        if verbosity is Verbosity.QUIET:
+            print_verdict(console, record)
+        else:
+            print_report(console, record, whole_consoles=verbosity is Verbosity.VERBOSE)
+        sys.stdout.flush()
+    except OSError as error:
+        give_up_stdout()
+        failures.append(ReportError(f"report not written: {error.strerror or error}", where="standard output"))
+    documents: list[tuple[str | None, str, Callable[[], str]]] = [
+        (record.settings.json, "JSON", lambda: to_json(record)),
+        (record.settings.junit, "JUnit", lambda: to_junit(record)),
+    ]
+    return failures + write_reports(documents)
+
+
+def write_reports(documents: list[tuple[str | None, str, Callable[[], str]]]) -> list[RptwinError]:
+    """Write those (path, kind, text) that have a path; what could not be written."""
+    failures: list[RptwinError] = []
+    for path, kind, text in documents:
+        if path is not None:
+            try:
+                write_report(path, kind, text())
+            except ReportError as error:
+                failures.append(error)
+    return failures

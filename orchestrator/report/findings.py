@@ -1,0 +1,63 @@
+"""Findings for people: each cause in full, what follows from it in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.checks.finding import Finding, Severity
+from orchestrator.report.groups import Cause, causes_of
+from orchestrator.report.terminal import heading
+
+__all__ = ["print_findings", "summary"]
+
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """All of them, grouped by cause; nothing when there are none."""
+    if findings:
+        heading(console, "Findings")
+    for cause in causes_of(findings):
+        _print_cause(console, cause)
+
+
+def _print_cause(console: Console, cause: Cause) -> None:
+    finding = cause.finding
+    title = Text.assemble((f"{finding.severity.value:7}", STYLES[finding.severity]), " ", (finding.rule, "bold"))
+    if finding.subject:
+        title.append(f"  {finding.subject}")
+    console.print(Padding(title, (0, 0, 0, 2)))
+    facts = Table.grid(padding=(0, 1))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for place in finding.at:
+        facts.add_row("at", str(place))
+    facts.add_row("expected", finding.expected)
+    facts.add_row("found", finding.actual)
+    for line in finding.detail:
+        facts.add_row("", line)
+    facts.add_row("advice", finding.advice)
+    facts.add_row("source", finding.source)
+    for each in cause.consequences:
+        facts.add_row("so", f"{each.rule}  {each.subject}: expected {each.expected}, found {each.actual}")
+    console.print(Padding(facts, (0, 0, 1, 10)))
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """``1 error (3 more because of it), 2 warnings``, or ``no findings``; notes are no findings to worry about."""
+    causes = list(causes_of(findings))
+    counts = {severity: [c for c in causes if c.finding.severity is severity] for severity in Severity}
+    parts = []
+    for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
+        found = counts[severity]
+        if found:
+            parts.append(f"{len(found)} {severity.value}{'s' if len(found) > 1 else ''}")
+    follow = sum(len(cause.consequences) for cause in causes)
+    if follow:
+        parts.append(f"{follow} that follow{'s' if follow == 1 else ''} from them")
+    return ", ".join(parts) or "no findings"

@@ -1,0 +1,89 @@
+"""ELF files for people: where each is loaded, what is where in its core's memory, the table that they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from orchestrator.board import VectorTable
+from orchestrator.checks.promise import Promise
+from orchestrator.errors import ElfError
+from orchestrator.formats.elf import Image, Segment, SegmentFlag
+from orchestrator.memory import Extent
+from orchestrator.platform.model import Platform
+from orchestrator.report.resources import table_tree
+from orchestrator.report.terminal import heading, make_table
+
+__all__ = ["print_image", "print_promise"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    extent: Extent
+    what: str
+
+
+def print_image(console: Console, platform: Platform, role: str, image: Image, boot: VectorTable) -> None:
+    """Vector table and memory map of one image, in the view of the core that it is for."""
+    core = platform.core(role)
+    heading(console, f"{image.name}: {role} core {core.name} of {platform.name}")
+    for line in _boot_lines(image, boot):
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
+    table = make_table("from", "to", "bytes", "region", "what", right=("bytes",))
+    for item in sorted(_items(image), key=lambda each: each.extent):
+        found = platform.region_at(core.name, item.extent.start)
+        region = found[0].name if found else "no memory"
+        extent = item.extent
+        table.add_row(f"{extent.start:#010x}", f"{extent.end:#010x}", str(extent.size), region, item.what)
+    console.print(table)
+
+
+def _boot_lines(image: Image, boot: VectorTable) -> Iterator[str]:
+    yield f"vector table at {boot.address:#010x} ({boot.how})"
+    try:
+        sp, reset = image.initial_sp(boot.address), image.reset_vector(boot.address)
+    except ElfError as error:
+        yield str(error)
+        return
+    name = image.symbol_at(reset & ~1)
+    yield f"initial SP {sp:#010x}, reset vector {reset:#010x}" + (f" ({name})" if name else "")
+
+
+def _flags(segment: Segment) -> str:
+    return "".join(
+        flag.name[0].lower() if flag in segment.flags else "-" for flag in reversed(SegmentFlag) if flag.name
+    )
+
+
+def _items(image: Image) -> Iterator[_Item]:
+    for segment in (*image.segments, *image.zero_segments):
+        name = f"segment {segment.index} {_flags(segment)}"
+        if segment.data:
+            yield _Item(segment.load_extent, f"{name}, loaded")
+        moved = segment.run_address != segment.load_address
+        if segment.data and moved:
+            yield _Item(Extent(segment.run_address, len(segment.data)), f"{name}, copied here at run time")
+        zeros = segment.memory_size - len(segment.data)
+        if zeros > 0:
+            yield _Item(Extent(segment.run_address + len(segment.data), zeros), f"{name}, zeros")
+
+
+def print_promise(console: Console, promise: Promise, profile: str, why: str, images: Mapping[str, Image]) -> None:
+    """The resource table as the files hold it, and how it was found."""
+    heading(console, "Resource table")
+    location, scan = promise.location, promise.scan
+    if location is None:
+        console.print(Padding(Text(str(promise.error or "none")), (0, 0, 0, 2)))
+        return
+    loaded = f", loaded at {location.load_address:#010x}" if location.load_address is not None else ""
+    title = f"{location.how}: {location.role} sees it at {location.address:#010x}{loaded}"
+    if scan is None or scan.table is None:
+        remark = "made at run time" if promise.can_be_made_at_run_time else "cannot be decoded"
+        console.print(Padding(Text(f"{title}; {remark}"), (0, 0, 0, 2)))
+        return
+    console.print(Padding(Text(f"profile {profile}: {why}"), (0, 0, 0, 2)))
+    console.print(Padding(table_tree(scan.table, (), title), (0, 0, 0, 2)))

@@ -1,0 +1,24 @@
+"""The report for machines: stable keys, stable order, everything that depends on the wall clock under one key."""
+
+from __future__ import annotations
+
+import json
+
+from orchestrator import __version__
+from orchestrator.report.record import Record
+
+__all__ = ["to_json"]
+
+
+def to_json(record: Record) -> str:
+    """The report as a JSON document; two runs with the same inputs differ under ``wall_clock`` only."""
+    document = {
+        "rptwin": __version__,
+        "parameters": record.parameters(),
+        "end": {"reason": record.end.reason.value, "time_ns": record.end.time_ns},
+        "verdict": record.verdict.to_json(),
+        "instructions": dict(record.instructions),
+        "consoles": dict(record.consoles),
+        "wall_clock": {"started": record.wall_clock.started, "seconds": record.wall_clock.seconds},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

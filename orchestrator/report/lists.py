@@ -1,0 +1,38 @@
+"""What ``rptwin platforms`` and ``rptwin checks`` print."""
+
+from __future__ import annotations
+
+from rich.padding import Padding
+from rich.text import Text
+
+from orchestrator.checks.rule import catalogue
+from orchestrator.errors import UsageError
+from orchestrator.platform import available_platforms, load_platform
+from orchestrator.report.terminal import make_console, make_table
+
+__all__ = ["print_platforms", "print_rules"]
+
+
+def print_platforms() -> None:
+    """Each platform with its cores and their roles."""
+    table = make_table("platform", "cores", "description")
+    for name in available_platforms():
+        platform = load_platform(name)
+        cores = "\n".join(f"{core.name} {core.model} ({platform.role_of(core.name)})" for core in platform.cores)
+        table.add_row(name, cores, platform.description)
+    make_console().print(table)
+
+
+def print_rules(beginning: str) -> None:
+    """The rules whose id begins so; :class:`UsageError` when none does."""
+    rules = [rule for rule in catalogue() if rule.id.startswith(beginning)]
+    if not rules:
+        raise UsageError("no such rule", found=beginning, advice="`rptwin checks` lists them all")
+    console = make_console()
+    for rule in rules:
+        title = Text.assemble((rule.id, "bold"), f"  {rule.stage.value}, {rule.severity.value}")
+        for profile, severity in rule.severities.items():
+            title.append(f", {profile.value}: {severity.value if severity else 'not applied'}")
+        console.print(title)
+        console.print(Padding(Text(rule.description.replace("\n", " ")), (0, 0, 0, 4)))
+        console.print(Padding(Text(f"source: {rule.source}", style="dim"), (0, 0, 0, 4)))

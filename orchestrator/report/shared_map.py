@@ -1,0 +1,116 @@
+"""Shared memory, address by address, as both cores call it: table, vrings and their parts, buffers, what is unused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.checks.live import LiveCarveout, LiveRing, LiveView
+from orchestrator.checks.traffic import Buffer
+from orchestrator.checks.views import MAIN, Span
+
+__all__ = ["Row", "parts_in_both_views", "shared_map"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A range with its name; ``depth`` 1: inside of the nearest row of depth 0 above."""
+
+    span: Span
+    what: str
+    depth: int = 0
+
+
+def parts_in_both_views(ring: LiveRing) -> Iterator[Span]:
+    """Descriptor table, available ring, used ring of a ring that has an address."""
+    if ring.span is None or ring.layout is None:
+        return
+    base = ring.span.pa if ring.role == MAIN else ring.span.da
+    if base is None:
+        return
+    for part in ring.layout.parts:
+        offset = part.extent.start - base
+        pa = None if ring.span.pa is None else ring.span.pa + offset
+        da = None if ring.span.da is None else ring.span.da + offset
+        yield Span(part.name, part.extent.size, pa, da)
+
+
+def shared_map(live: LiveView, buffers: Sequence[Buffer]) -> tuple[Row, ...]:
+    """Everything that the table leads to, by address; carveouts with what is inside them and what was never used."""
+    things = [Row(ring.span, f"{ring.path}, {ring.entry.num} entries") for ring in live.rings if ring.span]
+    things += list(_buffer_rows(buffers))
+    rows: list[Row] = []
+    for carveout in live.carveouts:
+        if carveout.span is not None:
+            inside = [each for each in things if carveout.span.contains(each.span)]
+            things = [each for each in things if each not in inside]
+            rows += list(_carveout_rows(carveout, carveout.span, inside))
+    loose = [*things, *(Row(t.span, f"{t.entry.at.path} {t.entry.value.text!r}") for t in live.traces)]
+    if live.span is not None:
+        loose.append(Row(live.span, "resource table"))
+    return tuple(_by_address([*((each,) for each in loose), *_blocks(rows)]))
+
+
+def _start(row: Row) -> int:
+    return next((a for a in (row.span.pa, row.span.da) if a is not None), 0)
+
+
+def _by_address(blocks: Iterable[Sequence[Row]]) -> Iterator[Row]:
+    for block in sorted(blocks, key=lambda block: _start(block[0])):
+        yield from block
+
+
+def _blocks(rows: Sequence[Row]) -> Iterator[tuple[Row, ...]]:
+    starts = [i for i, row in enumerate(rows) if row.depth == 0]
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        yield tuple(rows[start:end])
+
+
+def _buffer_rows(buffers: Sequence[Buffer]) -> Iterator[Row]:
+    """Buffers that lie end to end, have one size and serve one ring are one row."""
+    run: list[Buffer] = []
+    for buffer in sorted(buffers, key=lambda each: each.address):
+        follows = run and (
+            buffer.address == run[-1].address + run[-1].span.size
+            and buffer.span.size == run[0].span.size
+            and buffer.ring == run[0].ring
+        )
+        if run and not follows:
+            yield _buffer_row(run)
+            run = []
+        run.append(buffer)
+    if run:
+        yield _buffer_row(run)
+
+
+def _buffer_row(run: Sequence[Buffer]) -> Row:
+    first = run[0]
+    size = sum(each.span.size for each in run)
+    many = f"{len(run)} buffers of {first.span.size} bytes" if len(run) > 1 else f"buffer of {first.span.size} bytes"
+    held = sum(each.owner == "device" for each in run)
+    return Row(Span("buffers", size, first.span.pa, first.span.da), f"{many}, {first.ring}, {held} with the device")
+
+
+def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row]) -> Iterator[Row]:
+    yield Row(span, f"{carveout.entry.at.path} {carveout.entry.value.text!r}")
+    at = 0
+    for row in sorted(inside, key=_start):
+        offset = _offset(row.span, span)
+        if offset > at:
+            yield _unused(span, at, offset)
+        yield Row(row.span, row.what, 1)
+        at = max(at, offset + row.span.size)
+    if at < span.size:
+        yield _unused(span, at, span.size)
+
+
+def _offset(inner: Span, outer: Span) -> int:
+    if inner.pa is not None and outer.pa is not None:
+        return inner.pa - outer.pa
+    return (inner.da or 0) - (outer.da or 0)
+
+
+def _unused(span: Span, start: int, end: int) -> Row:
+    pa = None if span.pa is None else span.pa + start
+    da = None if span.da is None else span.da + start
+    return Row(Span("unused", end - start, pa, da), "never used", 1)

@@ -1,0 +1,51 @@
+"""The terminal that reports for people are printed to."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import IO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table"]
+
+PLAIN_WIDTH = 100  # columns where there is no terminal to ask: a file, a pipe, a CI log
+
+
+class _Console(Console):
+    """Rich's, but a reader that goes away is an error like any other and not an exit code of rich's own."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def make_console(file: IO[str] | None = None) -> Console:
+    """A console for text that is no markup (``vdev[0]``). Colours on a terminal only, and not with NO_COLOR."""
+    console = _Console(file=file, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def heading(console: Console, text: str) -> None:
+    """Begin a section."""
+    console.print()
+    console.print(Text(text, style="bold"))
+
+
+def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without lines, indented; ``right`` names the columns of numbers. The last column takes what is left."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=True, header_style="dim")
+    for column in columns:
+        last = column == columns[-1]
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=not last, overflow="fold")
+    return table
+
+
+def address(value: int | None) -> str:
+    """``0x30040000``, or ``nowhere`` for a view that does not have it."""
+    return "nowhere" if value is None else f"{value:#010x}"

@@ -1,0 +1,225 @@
+"""The report for people: how the cores came up, what stands in shared memory, what went through it, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from orchestrator.checks.traffic import MessageRecord, RingTraffic
+from orchestrator.checks.views import ROLES
+from orchestrator.config import format_duration
+from orchestrator.report.findings import print_findings, summary
+from orchestrator.report.record import Record
+from orchestrator.report.resources import table_tree
+from orchestrator.report.round_trips import conversations
+from orchestrator.report.shared_map import parts_in_both_views, shared_map
+from orchestrator.report.terminal import address, heading, make_table
+
+__all__ = ["print_report", "print_verdict"]
+
+TAIL_LINES = 6  # of each console, when the whole was not asked for
+
+
+def print_report(console: Console, record: Record, *, whole_consoles: bool = False) -> None:
+    """Everything, the verdict last, where a terminal leaves it in sight."""
+    sections: Sequence[Callable[[Console, Record], None]] = (
+        _cores,
+        _milestones,
+        _table,
+        _vrings,
+        _map,
+        _rings,
+        _messages,
+        _notifications,
+    )
+    for section in sections:
+        section(console, record)
+    _consoles(console, record, None if whole_consoles else TAIL_LINES)
+    _remarks(console, record)
+    print_verdict(console, record)
+
+
+def print_verdict(console: Console, record: Record) -> None:
+    """Findings, and the line that says whether RPTUN is up."""
+    findings = record.verdict.findings
+    print_findings(console, findings)
+    console.print()
+    up = record.verdict.up
+    line = Text("RPTUN is up" if up else "RPTUN did not come up", style="bold green" if up else "bold red")
+    line.append(f": {summary(findings)}", style="none")
+    console.print(line)
+    console.print(Text(f"Run ended: {record.end}."))
+
+
+def _time(time_ns: int) -> str:
+    return f"{time_ns / 1e6:.3f} ms"
+
+
+def _cores(console: Console, record: Record) -> None:
+    heading(console, f"Board {record.platform.name} on {record.settings.engine}")
+    table = make_table("role", "core", "vector table", "state", "firmware")
+    for role in ROLES:
+        core = record.run.cores[role]
+        boot = record.vector_tables[role]
+        state = core.state.value if core.state else "unknown"
+        firmware = f"{record.files[role]}; boots from {boot.how}"
+        table.add_row(role, core.name, address(boot.address), state, firmware)
+    console.print(table)
+
+
+def _milestones(console: Console, record: Record) -> None:
+    if not record.run.milestones:
+        return
+    heading(console, "Bring-up (virtual time)")
+    table = make_table("time", "core", "milestone", right=("time",))
+    for each in record.run.milestones:
+        table.add_row(_time(each.time_ns), each.core, f"{each.name}: {each.detail}" if each.detail else each.name)
+    console.print(table)
+
+
+def _table(console: Console, record: Record) -> None:
+    live = record.live
+    heading(console, "Resource table")
+    location = live.promise.location
+    if live.table is None or live.span is None:
+        where = f" at {live.span}" if live.span else ""
+        console.print(Padding(Text(f"none in memory{where}"), (0, 0, 0, 2)))
+        return
+    console.print(Padding(Text(f"profile {record.profile}: {record.profile_reason}"), (0, 0, 0, 2)))
+    title = f"main {address(live.span.pa)} = remote {address(live.span.da)}, {live.table.size} bytes"
+    title += f", from {location.how}" if location else ""
+    console.print(Padding(table_tree(live.table, live.vdevs, title), (0, 0, 0, 2)))
+
+
+def _vrings(console: Console, record: Record) -> None:
+    if not record.live.rings:
+        return
+    heading(console, "Vrings as each core addresses them")
+    table = make_table("vring", "part", "main", "remote", "bytes", right=("bytes",))
+    for ring in record.live.rings:
+        parts = list(parts_in_both_views(ring))
+        if not parts:
+            table.add_row(ring.path, "no address", "", "", "")
+        for i, part in enumerate(parts):
+            table.add_row(ring.path if i == 0 else "", part.name, address(part.pa), address(part.da), str(part.size))
+    console.print(table)
+    formulas = dict.fromkeys(ring.layout.formula for ring in record.live.rings if ring.layout)
+    if formulas:
+        console.print(Padding(Text(f"layout: {', '.join(formulas)}", style="dim"), (0, 0, 0, 2)))
+
+
+def _map(console: Console, record: Record) -> None:
+    rows = shared_map(record.live, list(record.run.traffic.buffers.values()))
+    if not rows:
+        return
+    heading(console, "Shared memory")
+    table = make_table("main", "remote", "bytes", "what", right=("bytes",))
+    for row in rows:
+        span = row.span
+        table.add_row(address(span.pa), address(span.da), str(span.size), "  " * row.depth + row.what)
+    console.print(table)
+
+
+def _direction(traffic: RingTraffic) -> str:
+    return "remote to main" if traffic.is_pool else "main to remote"
+
+
+def _rings(console: Console, record: Record) -> None:
+    rings = [record.run.traffic.rings.get(ring.path) for ring in record.live.rings]
+    seen = [traffic for traffic in rings if traffic is not None]
+    if not seen:
+        return
+    heading(console, "Buffers through the virtqueues")
+    table = make_table("vring", "direction", "available", "used", "with device", right=("available", "used"))
+    for traffic in seen:
+        if traffic.posted == 0:
+            table.add_row(traffic.path, "no traffic seen", "0", "0", "0")
+            continue
+        remark = "" if traffic.used else "  no traffic seen"
+        outstanding = f"{len(traffic.outstanding)}{remark}"
+        table.add_row(traffic.path, _direction(traffic), str(traffic.posted), str(traffic.used), outstanding)
+    console.print(table)
+
+
+def _messages(console: Console, record: Record) -> None:
+    logs = {path: log for path, log in record.run.traffic.messages.items() if sum(log.sent.values())}
+    if not logs:
+        return
+    heading(console, "RPMsg")
+    for path, log in logs.items():
+        counts = [f"{role} sent {log.sent[role]} ({log.payload[role]} bytes)" for role in ROLES]
+        console.print(Padding(Text(f"{path}: {', '.join(counts)}"), (0, 0, 0, 2)))
+        for each in log.announced:
+            text = f"{_time(each.time_ns)}  name service from {each.sender}: {_printable(each.text)}"
+            console.print(Padding(Text(text), (0, 0, 0, 4)))
+        kept = list({id(each): each for each in (*log.first, *log.last)}.values())
+        _print_conversations(console, kept, kept_all=len(kept) == sum(log.sent.values()))
+
+
+def _print_conversations(console: Console, messages: Sequence[MessageRecord], *, kept_all: bool) -> None:
+    talks = conversations(messages)
+    if not talks:
+        return
+    table = make_table("from", "to", "sent", "answered", "bytes", "round trip (min / mean / max)", right=("sent",))
+    for talk in talks:
+        times = talk.times_ns
+        trip = " / ".join(_time(t) for t in (min(times), sum(times) // len(times), max(times))) if times else "-"
+        table.add_row(
+            f"{talk.asker} {talk.asker_address}",
+            f"{talk.answerer} {talk.answerer_address}",
+            str(talk.sent),
+            str(talk.answered),
+            f"{min(talk.lengths)}..{max(talk.lengths)}",
+            trip,
+        )
+    console.print(Padding(table, (0, 0, 0, 2)))
+    if not kept_all:
+        note = f"pings counted among the first and the last {len(messages) // 2} messages"
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4)))
+
+
+def _notifications(console: Console, record: Record) -> None:
+    ledger = record.run.ledger
+    channels = sorted({*ledger.sent, *ledger.taken, *ledger.ignored}, key=str)
+    if not channels:
+        return
+    heading(console, "Notifications")
+    right = ("sent", "taken", "ignored")
+    table = make_table("to", "channel", "sent", "taken", "ignored", "queues", right=right)
+    for each in channels:
+        served = [ring for (ring, to) in ledger.votes if to == each.target and ledger.serves(ring, to) == each.number]
+        counts = (ledger.sent[each], ledger.taken[each], ledger.ignored[each])
+        queues = ", ".join(sorted(served)) or "per core only"
+        table.add_row(each.target, str(each), *(str(count) for count in counts), queues)
+    console.print(table)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _consoles(console: Console, record: Record, tail: int | None) -> None:
+    for name, text in record.consoles.items():
+        lines = [_printable(line) for line in text.replace("\r", "").splitlines()]
+        if not lines:
+            continue
+        shown = lines if tail is None else lines[-tail:]
+        heading(console, f"Console {name}" + (f", last {len(shown)} of {len(lines)} lines" * (shown != lines)))
+        for line in shown:
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def _remarks(console: Console, record: Record) -> None:
+    for title, tally in (("Unmodelled registers", record.run.unmodelled), ("Notes", record.run.notes)):
+        if tally.total:
+            heading(console, title)
+            for what, count in sorted(tally.counts.items()):
+                times = f"  ({count} times)" if count > 1 else ""
+                console.print(Padding(Text(f"{what}{times}"), (0, 0, 0, 2)))
+    instructions = ", ".join(f"{core} {count:,}" for core, count in record.instructions.items())
+    speed = f"{record.wall_clock.seconds:.2f} s of wall time for {format_duration(record.end.time_ns)} of virtual time"
+    console.print()
+    console.print(Text(f"{speed}; instructions: {instructions}", style="dim"))
