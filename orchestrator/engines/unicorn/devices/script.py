@@ -297,7 +297,7 @@ class ScriptDevice:
         )
         return self._copied(state)
 
-    def restore(self, state: ScriptState) -> None:
+    def restore(self, state: object) -> None:
         """Make the script remember what it did at a snapshot of this device, and nothing since."""
         if not isinstance(state, ScriptState) or state.owner is not self:
             raise EngineError("a snapshot of another device", where=self.script_name)
