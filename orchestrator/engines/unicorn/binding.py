@@ -135,12 +135,17 @@ def registers(*names: str) -> tuple[int, ...]:
 
 
 class RegisterBatch:
-    """Some registers, read and written in one call; values are unsigned integers in the order of the names."""
+    """Some registers, read and written in one call; values are unsigned integers in the order of the names.
+
+    XPSR is written without its exception number, which goes by IPSR: writing XPSR first, IPSR after it.
+    """
 
     def __init__(self, *names: str) -> None:
         count = len(names)
         self.names = names
         self._ids = (ctypes.c_int * count)(*registers(*names))
+        written = ["XPSR_NZCVQG" if name == "XPSR" else name for name in names]
+        self._written_ids = (ctypes.c_int * count)(*registers(*written))
         self._values = (ctypes.c_uint64 * count)()
         base = ctypes.addressof(self._values)
         self._pointers = (ctypes.c_void_p * count)(*(base + 8 * index for index in range(count)))
@@ -155,7 +160,7 @@ class RegisterBatch:
 
     def write(self, handle: ctypes.c_void_p, values: Sequence[int]) -> None:
         self._values[:] = values  # type: ignore[assignment]
-        self._write(handle, self._ids, self._pointers, self._count)
+        self._write(handle, self._written_ids, self._pointers, self._count)
 
 
 _READ_CALLBACK = ctypes.CFUNCTYPE(

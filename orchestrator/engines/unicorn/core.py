@@ -121,7 +121,7 @@ class Core:
         self._clear_registers = RegisterBatch(
             *_GENERAL, "LR", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP"
         )
-        self._restored_on_bus_error = RegisterBatch(*_GENERAL, "SP", "LR", "XPSR_NZCVQG")
+        self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR")
         self._install_hooks()
         self.pc = 0
         self.held = model.held
@@ -288,7 +288,7 @@ class Core:
         stack, entry = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
         self.cpu.write(_SPECIAL.msp, stack & ~3)
         self.pc = entry & ~1
-        self.cpu.write(_SPECIAL.xpsr, _XPSR_T)
+        self.cpu.write(_SPECIAL.xpsr_write, _XPSR_T)
         self._attention = True
         self._replan()
         if not entry & 1:
@@ -973,8 +973,8 @@ def _execute_never(address: int) -> bool:
 class _Special:
     """Ids of single registers."""
 
-    pc, xpsr, msp, ipsr, faultmask, fpscr = binding.registers(
-        "PC", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
+    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr = binding.registers(
+        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
     )
 
 

@@ -58,9 +58,9 @@ class Frames:
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
         self._stacked = RegisterBatch("SP", "CONTROL")
         # XPSR before IPSR: Unicorn clears the exception number with the flags.
-        self._jump = RegisterBatch("XPSR_NZCVQG", "IPSR", "LR")
+        self._jump = RegisterBatch("XPSR", "IPSR", "LR")
         self._return = RegisterBatch(
-            "XPSR_NZCVQG", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
+            "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
         )
         self._banked = RegisterBatch("MSP", "PSP", "CONTROL", "IPSR", "XPSR")
 

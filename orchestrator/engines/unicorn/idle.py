@@ -21,13 +21,13 @@ __all__ = ["IdleLoop", "Prober"]
 
 _LIMIT = 2000  # instructions: longer loops are not looked for
 _STATE = (
+    "XPSR",
     "IPSR",
     "CONTROL",
     "MSP",
     "PSP",
     *(f"R{number}" for number in range(13)),
     "LR",
-    "XPSR_NZCVQG",
     "PRIMASK",
     "BASEPRI",
     "FAULTMASK",
