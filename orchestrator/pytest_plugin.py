@@ -1,0 +1,54 @@
+"""The pytest plugin: ``rptwin_board``, a board that fails a test with the findings as the message.
+
+::
+
+    def test_our_firmware_comes_up(rptwin_board):
+        board = rptwin_board("stm32h745", main="main.elf", remote="remote.elf")
+        board.run()
+
+A board that is not up when the test ends, or has an error among its findings, fails the test; with ``judge=False`` the
+test alone decides.
+"""
+# ruff: noqa: PLC0415  # every pytest run of every project loads this module: it must cost nothing until it is used
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from orchestrator.board import Board
+
+__all__ = ["rptwin_board"]
+
+
+@pytest.fixture
+def rptwin_board() -> Iterator[Callable[..., Board]]:
+    """Makes boards: takes the arguments of ``orchestrator.board.Board``, and ``judge=False`` to judge by oneself."""
+    from orchestrator.board import Board
+
+    judged: list[Board] = []
+    with ExitStack() as opened:
+
+        def make(*args: Any, judge: bool = True, **options: Any) -> Board:
+            board = opened.enter_context(Board(*args, **options))
+            if judge:
+                judged.append(board)
+            return board
+
+        yield make
+        for board in judged:
+            _judge(board)
+
+
+def _judge(board: Board) -> None:
+    from orchestrator.report.plain import plain_findings
+
+    verdict = board.verdict()
+    if verdict.exit_code:
+        up = "RPTUN is up, with errors" if verdict.up else "RPTUN did not come up"
+        when = str(board.end) if board.end else "the board never ran"
+        pytest.fail(f"{up} ({when})\n{plain_findings(verdict.findings)}", pytrace=False)

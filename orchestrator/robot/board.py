@@ -1,0 +1,145 @@
+"""Keywords that start a board, let its time pass, and look at its cores and memory."""
+
+from __future__ import annotations
+
+from robot.api.deco import keyword
+
+from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.events import CoreState
+from orchestrator.report.plain import plain_findings
+from orchestrator.robot.session import Session
+
+__all__ = ["BoardKeywords"]
+
+
+class BoardKeywords(Session):
+    """Start, run, look."""
+
+    @keyword
+    def start_board(
+        self,
+        platform: str,
+        main: str,
+        remote: str,
+        *,
+        engine: str = "unicorn",
+        profile: str = "auto",
+        table: str | None = None,
+        vtor: dict[str, int] | None = None,
+        maps: list[str] | None = None,
+        nuttx_config: str | None = None,
+        notify: dict[str, int] | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Puts a board of this platform at power-on, with the firmware of both cores loaded.
+
+        ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
+        The options are those of ``rptwin run``. A board that was running before is given up. No time passes yet.
+        """
+        self._close()
+        self._open = Board(
+            platform,
+            main=main,
+            remote=remote,
+            engine=engine,
+            profile=profile,
+            table=table,
+            vtor=vtor,
+            maps=maps or (),
+            nuttx_config=nuttx_config,
+            notify=notify,
+            seed=seed,
+        )
+
+    @keyword
+    def stop_board(self) -> None:
+        """Gives the board up. The end of the suite does so too."""
+        self._close()
+
+    @keyword
+    def run_for(self, duration: float | str) -> None:
+        """Lets this much virtual time pass: ``2`` (seconds), ``50 ms``."""
+        self._board().run_for(duration)
+
+    @keyword
+    def run_until(self, condition: str, timeout: float | str = "5 s") -> None:
+        """Lets time pass until a condition is met, and fails if it is not within the timeout.
+
+        The condition is written as for ``rptwin run --until``: ``up``, ``CONSOLE:TEXT``, ``CONSOLE~REGEX`` or
+        ``CORE@0xADDRESS[&MASK]=VALUE``.
+        """
+        end = self._board().run(until=condition, timeout=timeout)
+        if end.reason is not EndReason.CONDITION:
+            raise AssertionError(f"{condition!r} was not met: {self._how_it_stands(end)}")
+
+    @keyword
+    def run_until_up(self, timeout: float | str = "5 s") -> None:
+        """Lets time pass until every vdev is at DRIVER_OK and every vring is resolved, and fails with the findings."""
+        end = self._board().run(until="up", timeout=timeout)
+        if end.reason is not EndReason.CONDITION:
+            raise AssertionError(f"RPTUN did not come up: {self._how_it_stands(end)}")
+
+    @keyword
+    def run_until_quiet(self, timeout: float | str = "5 s") -> None:
+        """Lets time pass until RPTUN is up and shared memory has been quiet for 50 ms, and fails with the findings."""
+        end = self._board().run(timeout=timeout)
+        if end.reason is not EndReason.QUIET:
+            raise AssertionError(f"the bring-up did not come to rest: {self._how_it_stands(end)}")
+
+    @keyword
+    def run_until_the_end(self, timeout: float | str = "5 s") -> str:
+        """Lets time pass as ``rptwin run`` does, accepts any end of the run, and returns which it was."""
+        return str(self._board().run(timeout=timeout))
+
+    @keyword
+    def get_virtual_time(self) -> float:
+        """Returns the virtual seconds since power-on."""
+        return self._board().time_s
+
+    @keyword
+    def take_snapshot(self) -> BoardSnapshot:
+        """Returns the whole board as it is now, for `Restore Snapshot`."""
+        return self._board().snapshot()
+
+    @keyword
+    def restore_snapshot(self, snapshot: object) -> None:
+        """Takes the board back to a snapshot of it."""
+        assert isinstance(snapshot, BoardSnapshot), "expected what `Take Snapshot` returned"
+        self._board().restore(snapshot)
+
+    @keyword
+    def read_word(self, core: str, address: int) -> int:
+        """Returns the 32-bit word at an address as a core (role or name) sees it."""
+        return int.from_bytes(self._board().memory(core).read(address, 4), "little")
+
+    @keyword
+    def write_word(self, core: str, address: int, value: int) -> None:
+        """Stores a 32-bit word at an address as a core sees it, as a debugger would."""
+        self._board().memory(core).write(address, value.to_bytes(4, "little"))
+
+    @keyword
+    def core_should_be(self, core: str, state: str) -> None:
+        """Fails unless a core (role or name) is ``running``, ``sleeping``, ``held`` or ``locked up``."""
+        board = self._board()
+        wanted = CoreState(state.lower())
+        found = board.engine.state(board.platform.core(core).name)
+        if found is not wanted:
+            raise AssertionError(f"{core} is {found}, not {wanted}, at {self._where(core)}")
+
+    @keyword
+    def core_should_not_have_faulted(self, core: str) -> None:
+        """Fails with the fault's address, cause and backtrace if a core (role or name) took a fault."""
+        board = self._board()
+        run = board.observer.run.cores[board.platform.role_of(board.platform.core(core).name)]
+        if run.faults:
+            time_ns, fault = run.faults[0]
+            trace = " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in fault.backtrace)
+            raise AssertionError(f"{core} took {fault.name} at {time_ns / 1e6:.3f} ms: {fault.what}; {trace}")
+
+    def _where(self, core: str) -> str:
+        board = self._board()
+        frames = board.engine.backtrace(board.platform.core(core).name)
+        return " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in frames) or "an unknown place"
+
+    def _how_it_stands(self, end: End) -> str:
+        return f"{end}\n{plain_findings(self._board().findings)}"

@@ -1,0 +1,49 @@
+"""The library that suites import: every topic's keywords on one board."""
+
+from __future__ import annotations
+
+from robot.api.deco import library
+
+from orchestrator import __version__
+from orchestrator.robot.board import BoardKeywords
+from orchestrator.robot.table import TableKeywords
+from orchestrator.robot.traffic import TrafficKeywords
+from orchestrator.robot.uart import UartKeywords
+from orchestrator.robot.verdict import VerdictKeywords
+
+__all__ = ["RptwinLibrary"]
+
+
+@library(scope="SUITE", version=__version__, doc_format="MARKDOWN")
+class RptwinLibrary(BoardKeywords, UartKeywords, TableKeywords, TrafficKeywords, VerdictKeywords):
+    """Boots the firmware of both cores of a microcontroller and checks how RPTUN comes up.
+
+    `Start Board` puts both cores at power-on. Time is virtual and passes only inside keywords: those that run
+    (`Run Until Up`, `Run For`) and those that wait for a UART. A suite that passes once passes always.
+
+    Keywords with *should* look at the board as it is, let no time pass, and say in their failure what was seen. The
+    keywords for UARTs are named and called as those of Renode. Times are virtual seconds, or texts such as ``50 ms``.
+
+    ```robotframework
+    *** Settings ***
+    Library    orchestrator.robot.RptwinLibrary
+
+    *** Test Cases ***
+    RPTUN comes up
+        Start Board    stm32h745    main.elf    remote.elf
+        Run Until Quiet
+        Rptun Should Be Up
+        Every Vring Should Be Inside Its Carveout
+    ```
+    """
+
+    ROBOT_LISTENER_API_VERSION = 3
+
+    def __init__(self) -> None:
+        """Takes no arguments."""
+        super().__init__()
+        self.ROBOT_LIBRARY_LISTENER = self
+
+    def close(self) -> None:
+        """Called by Robot when the suite has ended."""
+        self.stop_board()
