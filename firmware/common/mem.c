@@ -74,7 +74,7 @@ bool string_equal(const char *a, const char *b)
     return *a == *b;
 }
 
-/* The run-time ABI's own names for them (RTABI 4.3.4); clang calls these for structures. Note __aeabi_memset's order. */
+/* The run-time ABI's names for them (RTABI 4.3.4), which clang calls for structures. Note the order of memset's. */
 void __aeabi_memcpy(void *to, const void *from, size_t size);
 void __aeabi_memcpy4(void *to, const void *from, size_t size);
 void __aeabi_memcpy8(void *to, const void *from, size_t size);

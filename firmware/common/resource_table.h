@@ -1,4 +1,4 @@
-/* The resource table as Linux, OpenAMP and NuttX lay it out (linux/rsc_table.h, OpenAMP remoteproc.h, NuttX rptun.h). */
+/* The resource table (Linux rsc_table.h, OpenAMP remoteproc.h, NuttX rptun.h). */
 #ifndef RESOURCE_TABLE_H
 #define RESOURCE_TABLE_H
 

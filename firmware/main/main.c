@@ -98,7 +98,7 @@ int main(void)
     board_init();
     LOG(MESSAGE_HELLO);
     rptun_init(ping_attach);
-    shell_init("main> ");
+    shell_init(CONFIG_PRINTS ? "main> " : "");
     if (FAULT_NO_RINGS) {
         pretend();
     }

@@ -47,10 +47,13 @@ static uint32_t remote_address(uint32_t pa)
 {
     uint32_t da;
 
-    if (FAULT_BAD_DESC) {
-        return pa;
-    }
     return address_to_remote(&environment, pa, 1, &da) ? da : pa;
+}
+
+/* What a descriptor holds for a buffer of ours. */
+static uint32_t buffer_address(const void *buffer)
+{
+    return FAULT_BAD_DESC ? (uint32_t)buffer : remote_address((uint32_t)buffer);
 }
 
 static uint32_t main_address(uint32_t da)
@@ -94,7 +97,8 @@ static bool table_is_valid(void)
 }
 
 /* Where a vring is, in main's view: where the table says, or cut out of the carveout. 0: no room. */
-static uint32_t vring_allocate(volatile struct fw_rsc_vdev_vring *vring, struct heap *heap, uint32_t index)
+static uint32_t vring_allocate(volatile struct fw_rsc_vdev_vring *vring, uint32_t align, struct heap *heap,
+                               uint32_t index)
 {
     uint32_t pa;
 
@@ -104,7 +108,7 @@ static uint32_t vring_allocate(volatile struct fw_rsc_vdev_vring *vring, struct 
     if (FAULT_PAST_CARVEOUT && index == 1) {
         pa = heap->end - 64;
     } else {
-        pa = heap_allocate(heap, vring_size(vring->num, vring->align), vring->align);
+        pa = heap_allocate(heap, vring_size(vring->num, align), align);
     }
     if (pa != 0) {
         vring->da = remote_address(pa);
@@ -123,7 +127,7 @@ static bool vring_start(struct rptun_device *device, uint32_t index, struct vq_d
             (unsigned)vring->num, (unsigned)VQ_NUM_MAX);
         return false;
     }
-    pa = vring_allocate(vring, heap, index);
+    pa = vring_allocate(vring, align, heap, index);
     if (pa == 0) {
         LOG("vdev %u vring %u: no room in its carveout", (unsigned)device->index, (unsigned)index);
         return false;
@@ -153,12 +157,12 @@ static void *transmit_buffer_allocate(struct heap *heap, uint32_t size)
 static bool buffers_allocate(struct rptun_device *device, struct heap *heap)
 {
     for (uint32_t i = 0; i < device->receive.ring.num; i++) {
-        uint32_t pa = heap_allocate(heap, device->receive_size, BLOCK_ALIGN);
+        void *buffer = (void *)heap_allocate(heap, device->receive_size, BLOCK_ALIGN);
 
-        if (pa == 0) {
+        if (buffer == NULL) {
             return false;
         }
-        vq_driver_add(&device->receive, (void *)pa, remote_address(pa), device->receive_size, VRING_DESC_F_WRITE);
+        vq_driver_add(&device->receive, buffer, buffer_address(buffer), device->receive_size, VRING_DESC_F_WRITE);
     }
     for (device->idle_count = 0; device->idle_count < device->transmit.ring.num; device->idle_count++) {
         void *buffer = transmit_buffer_allocate(heap, device->transmit_size);
@@ -189,7 +193,7 @@ static bool device_send(struct rpmsg_link *link, uint32_t source, uint32_t desti
     }
     buffer = device->idle[--device->idle_count];
     size = rpmsg_write(buffer, source, destination, payload, length);
-    vq_driver_add(&device->transmit, buffer, remote_address((uint32_t)buffer), size, 0);
+    vq_driver_add(&device->transmit, buffer, buffer_address(buffer), size, 0);
     device->sent++;
     if (vq_driver_must_notify(&device->transmit)) {
         mailbox_signal();
@@ -273,7 +277,7 @@ static void device_poll(struct rptun_device *device)
     while (device->is_up && (buffer = vq_driver_reclaim(&device->receive, &size)) != NULL) {
         device->received++;
         rpmsg_deliver(&device->link, buffer, size < device->receive_size ? size : device->receive_size);
-        vq_driver_add(&device->receive, buffer, remote_address((uint32_t)buffer), device->receive_size,
+        vq_driver_add(&device->receive, buffer, buffer_address(buffer), device->receive_size,
                       VRING_DESC_F_WRITE);
         offered = true;
     }

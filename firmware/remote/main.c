@@ -59,7 +59,7 @@ int main(void)
     LOG("rptwin remote: Cortex-M4 is up");
     devices_publish();
     LOG("resource table is published at 0x%08x", (unsigned)&CONFIG_TABLE_SYMBOL);
-    shell_init("remote> ");
+    shell_init(CONFIG_PRINTS ? "remote> " : "");
     if (FAULT_NO_RINGS) {
         LOG(MESSAGE_REMOTE_UP, 0u, SHARED_REMOTE + CARVEOUT_OFFSET(0), SHARED_REMOTE + CARVEOUT_OFFSET(0) + 0xF0);
     }

@@ -5,6 +5,9 @@
 #include "faults.h"
 #include "memory_map.h"
 
+_Static_assert(sizeof(struct remote_table) <= TRACE_OFFSET - TABLE_OFFSET, "the trace buffer follows the table");
+_Static_assert(CARVEOUT_OFFSET(CONFIG_VDEVS) <= SHARED_SIZE, "the carveouts end inside the shared memory");
+
 #if CONFIG_STATIC_VRINGS
 #define VRING_DA(vdev, ring) (SHARED_REMOTE + STATIC_VRING_OFFSET(vdev, ring))
 #else

@@ -5,7 +5,7 @@
 #include "config.h"
 #include "faults.h"
 
-#define USART2_IRQ 38 /* RM0399 20.1.2, the same on both NVICs */
+#define USART2_IRQ 38 /* RM0399, NVIC, the same on both NVICs */
 #define USART3_IRQ 39
 #define INTERRUPTS 150
 

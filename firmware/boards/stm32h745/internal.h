@@ -7,7 +7,7 @@
 
 #include "core.h"
 
-/* Both cores run on the HSI, the clock after reset (RM0399 9.5.2): 64 MHz everywhere, no start-up that can fail. */
+/* Both cores run on the HSI, the clock after reset (RM0399, RCC): 64 MHz everywhere, no start-up that can fail. */
 #define CORE_HZ 64000000u
 
 /* Set by every interrupt handler: board_sleep() is not to sleep over what has happened. */

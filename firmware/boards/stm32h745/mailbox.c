@@ -1,4 +1,4 @@
-/* The hardware semaphores as doorbells: freeing one interrupts whoever enabled its notification (RM0399 11.3). */
+/* The hardware semaphores as doorbells: freeing one interrupts whoever enabled its notification (RM0399, HSEM). */
 #include "board.h"
 #include "cortex_m.h"
 #include "internal.h"

@@ -5,14 +5,14 @@
 #include "config.h"
 
 #if CONFIG_OTHER
-/* SRAM4 (RM0399 2.3): one address for both cores. */
+/* SRAM4 (RM0399, Memory organization): one address for both cores. */
 #define SHARED_MAIN 0x38000000u
 #define SHARED_REMOTE 0x38000000u
 #define SHARED_SIZE_LOG2 16
 #define TABLE_OFFSET 0x1000u
 #define CARVEOUT_SIZE 0x6000u
 #else
-/* SRAM3 (RM0399 2.3): the Cortex-M4 reaches it through its alias of the D2 SRAMs. */
+/* SRAM3 (RM0399, Memory organization): the Cortex-M4 reaches it through its alias of the D2 SRAMs. */
 #define SHARED_MAIN 0x30040000u
 #define SHARED_REMOTE 0x10040000u
 #define SHARED_SIZE_LOG2 15

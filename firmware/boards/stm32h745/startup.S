@@ -1,4 +1,4 @@
-/* Vector table and reset of either core. The table is placed where the core boots (RM0399 2.6). */
+/* Vector table and reset of either core. The table is placed where the core boots (RM0399, Boot configuration). */
 #include "core.h"
 
 #define PWR_CSR1 0x58024804
@@ -65,10 +65,11 @@ reset_handler:
 #if FAULT_DEAD
 1:  b 1b
 #endif
-    ldr r0, =__stack_top        /* a debugger may have started us without the table's value */
+    ldr r0, =vectors            /* a debugger may have started us with another stack than the table's */
+    ldr r0, [r0]
     msr msp, r0
 
-    /* Leave Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399 6.4.1).
+    /* Leave Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399, PWR).
      * CR3 can be written once; whichever core comes first writes what the other would. */
     ldr r0, =PWR_CSR1
     ldr r1, [r0, #PWR_CR3 - PWR_CSR1]
