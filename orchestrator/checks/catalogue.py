@@ -1,0 +1,49 @@
+"""The catalogue of checks as a page: everything on it comes from the rules themselves."""
+
+from __future__ import annotations
+
+from orchestrator.checks.finding import Stage
+from orchestrator.checks.rule import Rule, catalogue
+from orchestrator.formats.resource_entry import Profile
+
+__all__ = ["render_catalogue"]
+
+_STAGES = {
+    Stage.STATIC: "What the images promise, before anything runs, and what stands in the table.",
+    Stage.BOOT: "What the cores do, and how far the bring-up gets.",
+    Stage.LIVE: "What stands in shared memory, as both cores see it.",
+    Stage.TRAFFIC: "What goes through the rings, and who is told of it.",
+}
+
+
+def render_catalogue() -> str:
+    """Markdown, the same for the same rules."""
+    lines = [
+        "# Check catalogue",
+        "",
+        "Made from the rules in `orchestrator/checks/rules/` by `python -m orchestrator.checks`; do not edit.",
+        "Each rule has a stable name. An error makes the verdict bad; a warning deserves a look; a note is a remark.",
+    ]
+    for stage, text in _STAGES.items():
+        lines += ["", f"## {stage.value.capitalize()}", "", text]
+        for each in catalogue():
+            if each.stage is stage:
+                lines += [
+                    "",
+                    f"### `{each.id}`",
+                    "",
+                    each.description,
+                    "",
+                    f"- {_severity(each)}",
+                    f"- Source: {each.source}",
+                ]
+    return "\n".join(lines) + "\n"
+
+
+def _severity(rule: Rule) -> str:
+    by_profile = [
+        f"{profile.value}: {rule.severities[profile] or 'not applied'}"
+        for profile in Profile
+        if profile in rule.severities
+    ]
+    return f"Severity: {rule.severity.value}" + (f" ({', '.join(by_profile)})" if by_profile else "")

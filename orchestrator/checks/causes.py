@@ -1,0 +1,198 @@
+"""Which finding follows from which: one broken line is one cause, two independent ones are two.
+
+Each declaration says what a kind of finding can follow from, and how close the two must be. The first declaration
+that fits decides, so the most direct cause stands first.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from orchestrator.checks.finding import Finding, Severity
+
+__all__ = ["FOLLOWS", "Follows", "Scope", "relate"]
+
+
+class Scope(enum.StrEnum):
+    """How close a cause must be to what follows from it."""
+
+    ANYWHERE = "anywhere"
+    CORE = "core"  # the same core
+    VDEV = "vdev"  # the same vdev; what is about the whole table is about each
+    RING = "ring"  # the same vring
+    ADDRESS = "address"  # the same bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """``effect`` follows from any of ``causes`` (rule names, ``*`` as in file names) within a scope."""
+
+    effect: str
+    causes: tuple[str, ...]
+    scope: Scope
+
+
+_IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
+_DEAD = ("core.fault", "core.lockup", "core.never-started", "core.silent")
+_STOPPED = (*_DEAD, "core.stuck")
+_TABLE = (
+    "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
+    "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries", "table.offset-*",
+    "table.entries-overlap", "table.no-vdev",
+)  # fmt: skip
+_FIELD = ("vring.num-*", "vring.align-*")
+_VDEV = ("vdev.rpmsg-vrings", "vdev.too-many-vrings", "vdev.no-carveout", "vdev.features-without-config",
+         "vdev.config-size", "carveout.*")  # fmt: skip
+_PLACE = ("vring.outside-*", "vring.one-core-only", "vring.untranslated", "vring.overlap", "vring.part-misaligned")
+_ADDRESS = ("buffer.unreachable-*", "buffer.untranslated", "buffer.outside-carveout", "buffer.overlap*")
+
+FOLLOWS: tuple[Follows, ...] = (
+    # a core that cannot start, or dies
+    Follows("core.*", _IMAGE, Scope.CORE),
+    Follows("core.lockup", ("core.fault",), Scope.CORE),
+    Follows("core.guest-error", ("core.fault", "core.lockup"), Scope.CORE),
+    Follows("core.fault", ("buffer.unreachable-*", "vring.outside-*", "vring.one-core-only", "carveout.outside-memory"),
+            Scope.ADDRESS),
+    Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
+    Follows("core.never-started", _STOPPED, Scope.ANYWHERE),
+    Follows("core.silent", ("core.fault", "core.lockup", "core.never-started", "core.stuck", "core.silent"),
+            Scope.ANYWHERE),
+    Follows("core.silent", _TABLE, Scope.ANYWHERE),
+    Follows("core.stuck", (*_IMAGE, *_DEAD), Scope.ANYWHERE),
+    Follows("core.stuck", (*_TABLE, *_FIELD), Scope.ANYWHERE),
+    # a table that never gets where it belongs
+    Follows("table.not-copied", ("table.not-loaded", "table.one-core-only"), Scope.ANYWHERE),
+    Follows("table.not-copied", (*_IMAGE, *_STOPPED), Scope.CORE),
+    Follows("table.absent", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("table.no-vdev", ("table.unknown-type", "table.entries-overlap"), Scope.ANYWHERE),
+    # a bring-up that stops
+    Follows("vring.unresolved", (*_FIELD, *_VDEV), Scope.RING),
+    Follows("vring.unresolved", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("vring.unresolved", _TABLE, Scope.ANYWHERE),
+    Follows("vring.unresolved", (*_FIELD, *_VDEV, *_PLACE), Scope.VDEV),
+    Follows("vring.unresolved", (*_FIELD, *_VDEV, *_PLACE), Scope.ANYWHERE),
+    Follows("vdev.failed", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved"), Scope.VDEV),
+    Follows("vdev.failed", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("vdev.driver-ok-not-reached", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("vdev.driver-ok-not-reached", _TABLE, Scope.ANYWHERE),
+    Follows("vdev.driver-ok-not-reached", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved", "vdev.failed"), Scope.VDEV),
+    Follows("vdev.driver-ok-not-reached", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved"), Scope.ANYWHERE),
+    Follows("vdev.driver-ok-not-reached", ("vdev.failed", "vdev.driver-ok-not-reached"), Scope.ANYWHERE),
+    # a ring in the wrong place
+    Follows("vring.part-misaligned", _FIELD, Scope.RING),
+    Follows("vring.outside-memory", (*_FIELD, "vring.outside-carveout"), Scope.RING),
+    Follows("vring.one-core-only", (*_FIELD, "vring.outside-carveout"), Scope.RING),
+    Follows("vring.one-core-only", ("carveout.outside-memory",), Scope.VDEV),
+    Follows("vring.outside-carveout", (*_FIELD, "vring.untranslated"), Scope.RING),
+    Follows("vring.outside-carveout", ("carveout.outside-memory",), Scope.VDEV),
+    Follows("vring.untranslated", ("vring.untranslated",), Scope.VDEV),
+    Follows("vring.overlap", (*_FIELD, "vring.outside-carveout"), Scope.RING),
+    Follows("vring.overlap", ("carveout.overlap", "vring.outside-carveout", "vring.num-*"), Scope.VDEV),
+    Follows("vdev.notifyid-collision", ("vring.notifyid-*",), Scope.VDEV),
+    # what goes through the rings
+    Follows("ring.layout-disagreement", (*_FIELD, *_PLACE, "ring.wrong-writer", "message.malformed"), Scope.RING),
+    Follows("ring.layout-disagreement", _STOPPED, Scope.CORE),
+    Follows("ring.layout-disagreement", (*_PLACE, *_ADDRESS), Scope.VDEV),
+    Follows("ring.*", (*_FIELD, *_PLACE, "ring.wrong-writer", "ring.layout-disagreement"), Scope.RING),
+    Follows("ring.*", ("vring.overlap", "vring.outside-*", "buffer.overlaps-ring", "carveout.overlap"), Scope.VDEV),
+    Follows("buffer.unreachable-*", ("carveout.outside-memory", "vring.untranslated"), Scope.VDEV),
+    Follows("buffer.untranslated", ("vring.untranslated", "buffer.untranslated"), Scope.VDEV),
+    Follows("buffer.outside-carveout", ("vring.outside-carveout", "vring.overlap", "carveout.outside-memory",
+            "buffer.outside-carveout"), Scope.VDEV),
+    Follows("buffer.outside-carveout", ("ring.*", *_FIELD), Scope.RING),
+    Follows("buffer.overlap*", ("vring.outside-carveout", "vring.overlap", "carveout.overlap", "buffer.overlap*",
+            "ring.layout-disagreement"), Scope.VDEV),
+    Follows("buffer.overlap*", ("ring.*", *_FIELD), Scope.RING),
+    Follows("buffer.not-returned", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.RING),
+    Follows("buffer.not-returned", _STOPPED, Scope.ANYWHERE),
+    Follows("buffer.not-returned", (*_PLACE, "ring.*", *_ADDRESS), Scope.VDEV),
+    Follows("buffer.not-returned", ("notification.*",), Scope.VDEV),
+    Follows("vdev.buffer-size", ("ring.*", "vring.overlap"), Scope.VDEV),
+    Follows("message.*", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed", "carveout.overlap"), Scope.VDEV),
+    # who tells whom
+    Follows("notification.*", _STOPPED, Scope.ANYWHERE),
+    Follows("notification.*", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.RING),
+    Follows("notification.*", ("vring.untranslated", "vring.outside-*", "vring.one-core-only", "ring.*",
+            "buffer.unreachable-*", "buffer.not-returned"), Scope.VDEV),
+    Follows("traffic.none", ("*",), Scope.RING),
+    Follows("traffic.none", ("*",), Scope.VDEV),
+    Follows("traffic.none", ("*",), Scope.ANYWHERE),
+)  # fmt: skip
+
+
+def _ring_of(subject: str) -> str:
+    """``vdev[0].vring[1]`` of a subject within it; empty otherwise."""
+    parts = subject.split(".")
+    return ".".join(parts[:2]) if len(parts) > 1 and parts[1].startswith("vring[") else ""
+
+
+def _vdev_of(subject: str) -> str:
+    """``vdev[0]`` of a subject within it, or of the carveout that RPTUN pairs with it; empty for the whole table."""
+    head = subject.split(".", maxsplit=1)[0]
+    if head.startswith("carveout["):
+        return "vdev" + head.removeprefix("carveout")
+    return head if head.startswith("vdev[") else ""
+
+
+def _is_near(effect: Finding, cause: Finding, scope: Scope) -> bool:
+    if scope is Scope.CORE:
+        return bool(effect.core) and effect.core == cause.core
+    if scope is Scope.RING:
+        return bool(_ring_of(effect.subject)) and _ring_of(effect.subject) == _ring_of(cause.subject)
+    if scope is Scope.VDEV:
+        vdev = _vdev_of(cause.subject)
+        return bool(vdev) and _vdev_of(effect.subject) in ("", vdev)
+    if scope is Scope.ADDRESS:
+        return any(mine.overlaps(theirs) for mine in effect.touches for theirs in cause.touches)
+    return True
+
+
+def _candidates(effect: Finding, findings: Sequence[Finding], declared: Follows) -> Iterable[int]:
+    for index, cause in enumerate(findings):
+        if (
+            cause is not effect
+            and cause.severity is not Severity.NOTE
+            and (cause.severity is Severity.ERROR or effect.severity is not Severity.ERROR)
+            and any(fnmatchcase(cause.rule, pattern) for pattern in declared.causes)
+            and _is_near(effect, cause, declared.scope)
+        ):
+            yield index
+
+
+def _leads_back(parents: dict[int, int], start: int, to: int) -> bool:
+    at: int | None = start
+    while at is not None:
+        if at == to:
+            return True
+        at = parents.get(at)
+    return False
+
+
+def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The same findings in the same order, each linked to the one that it follows from, if any; never in a circle."""
+    parents: dict[int, int] = {}
+    for index, effect in enumerate(findings):
+        chosen = next(
+            (
+                cause
+                for declared in FOLLOWS
+                if fnmatchcase(effect.rule, declared.effect)
+                for cause in _candidates(effect, findings, declared)
+                if not _leads_back(parents, cause, index)
+            ),
+            None,
+        )
+        if chosen is not None:
+            parents[index] = chosen
+    linked: dict[int, Finding] = {}
+
+    def link(index: int) -> Finding:
+        if index not in linked:
+            parent = parents.get(index)
+            linked[index] = replace(findings[index], because_of=None if parent is None else link(parent))
+        return linked[index]
+
+    return tuple(link(index) for index in range(len(findings)))

@@ -1,0 +1,99 @@
+"""What a check says: violations as rules yield them, findings as reports show them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from orchestrator.memory import Extent, Place
+
+__all__ = ["Finding", "Severity", "Stage", "Violation"]
+
+
+class Severity(enum.StrEnum):
+    """How bad it is: an error makes the verdict bad, a warning deserves a look, a note is a remark."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Stage(enum.StrEnum):
+    """When in the life of a board a rule can be judged."""
+
+    STATIC = "static"  # what the images promise
+    BOOT = "boot"  # whether the cores do it
+    LIVE = "live"  # what stands in shared memory
+    TRAFFIC = "traffic"  # what goes through it
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a promise is broken.
+
+    ``subject`` is what it is about (a field path; default: the path of the first place), ``core`` the role of the
+    core that did it, where one did; ``touches`` are the bytes concerned, as any core addresses them.
+    """
+
+    at: tuple[Place, ...]
+    expected: str
+    actual: str
+    advice: str
+    subject: str = ""
+    core: str = ""
+    detail: tuple[str, ...] = ()
+    touches: tuple[Extent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A violation, with the rule that it breaks and the finding that it follows from, if any."""
+
+    rule: str
+    severity: Severity
+    stage: Stage
+    at: tuple[Place, ...]
+    expected: str
+    actual: str
+    advice: str
+    subject: str
+    source: str
+    core: str = ""
+    detail: tuple[str, ...] = ()
+    touches: tuple[Extent, ...] = ()
+    because_of: Finding | None = None
+
+    @property
+    def is_cause(self) -> bool:
+        """Nothing else explains it, and it is more than a remark."""
+        return self.because_of is None and self.severity is not Severity.NOTE
+
+    @property
+    def root(self) -> Finding:
+        """The cause at the end of the chain; itself when nothing explains it."""
+        finding = self
+        while finding.because_of is not None:
+            finding = finding.because_of
+        return finding
+
+    def __str__(self) -> str:
+        where = "; ".join(str(place) for place in self.at) or self.subject
+        return f"{self.rule}: {where}: expected {self.expected}, found {self.actual}; {self.advice}"
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order; the cause is named by rule and subject."""
+        cause = self.because_of
+        return {
+            "rule": self.rule,
+            "severity": self.severity.value,
+            "stage": self.stage.value,
+            "subject": self.subject,
+            "core": self.core or None,
+            "at": [{"view": place.view, "address": place.address, "path": place.path} for place in self.at],
+            "expected": self.expected,
+            "actual": self.actual,
+            "advice": self.advice,
+            "detail": list(self.detail),
+            "source": self.source,
+            "because_of": {"rule": cause.rule, "subject": cause.subject} if cause else None,
+        }

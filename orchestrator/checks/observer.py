@@ -1,0 +1,378 @@
+"""Follows a run: fed with events, it watches the table, the rings and the carveouts, and attributes what changes.
+
+It drives nothing but its watches, reads memory only, and uses as much memory for a long run as for a short one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.checks.live import LiveRing, LiveView, read_live
+from orchestrator.checks.promise import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.checks.run import Channel, CoreRun, Run
+from orchestrator.checks.traffic import Handling, MessageLog
+from orchestrator.checks.views import MAIN, REMOTE, ROLES, Views, other_role
+from orchestrator.errors import RptwinError
+from orchestrator.events import (
+    Backtrace,
+    Changed,
+    CoreState,
+    Event,
+    ExceptionTaken,
+    Fault,
+    GuestError,
+    Lockup,
+    Note,
+    NotificationIgnored,
+    NotificationSent,
+    NotificationTaken,
+    StateChanged,
+    UnmodelledAccess,
+)
+from orchestrator.formats.elf import Image
+from orchestrator.formats.locator import TableLocator
+from orchestrator.formats.nuttx_config import NuttxRelease
+from orchestrator.formats.resource_entry import (
+    VIRTIO_CONFIG_S_ACKNOWLEDGE,
+    VIRTIO_CONFIG_S_DRIVER,
+    VIRTIO_CONFIG_S_DRIVER_OK,
+    Profile,
+)
+from orchestrator.formats.resource_table import Table
+from orchestrator.formats.translation import AddressRange
+from orchestrator.memory import Extent, Memory
+from orchestrator.platform.model import Platform
+
+__all__ = ["ObserveOptions", "Observer", "Watcher"]
+
+_TABLE_WATCH = "table"
+_FIRST_LOOK = 512  # bytes watched for a table whose size nobody knows yet
+_STATUS_MILESTONES = (
+    (VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"),
+    (VIRTIO_CONFIG_S_DRIVER, "DRIVER"),
+    (VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK"),
+)
+
+
+class Watcher(Protocol):
+    """What the observer needs of an engine: report changes of an extent of a core's view, under a name."""
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        """Emit ``Changed(name)`` after each turn that changed a byte; the same name again replaces the watch."""
+        ...
+
+    def unwatch(self, name: str) -> None:
+        """Stop that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveOptions:
+    """How to look at a board; None: find out."""
+
+    profile: Profile | None = None
+    locator: TableLocator | None = None
+    maps: tuple[AddressRange, ...] = ()
+    notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel
+    release: NuttxRelease | None = None
+    quantum_ns: int = 20_000
+
+
+class Observer:
+    """One run of one board. ``memories`` are by core name, ``images`` by role."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        images: Mapping[str, Image],
+        memories: Mapping[str, Memory],
+        options: ObserveOptions | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.platform = platform
+        self.images = images
+        self.options = options or ObserveOptions()
+        names = {role: platform.core(role).name for role in ROLES}
+        self.views = Views.of({role: memories[name] for role, name in names.items()}, platform, self.options.maps)
+        self.promise: Promise = find_promise(images, self.options.locator)
+        self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
+        self._roles = {name: role for role, name in names.items()}
+        self._watcher = watcher
+        self._watched: dict[str, Extent] = {}
+        self._raw: bytes | None = None
+        self._live = read_live(self.views, self.promise, release=self.options.release)
+        self._recent: deque[tuple[int, str, Channel]] = deque(maxlen=256)
+        self._watch_table()
+
+    # what others ask
+
+    @property
+    def live(self) -> LiveView:
+        """The table and all that it leads to, as last seen."""
+        return self._live
+
+    @property
+    def profile(self) -> Profile:
+        """The profile in force: given, or chosen by the table."""
+        return self.options.profile or self._chosen()[0]
+
+    @property
+    def profile_reason(self) -> str:
+        """Why this profile."""
+        return "given" if self.options.profile else self._chosen()[1]
+
+    def _chosen(self) -> tuple[Profile, str]:
+        return choose_profile(self.promise.scan or self._live.scan)
+
+    def is_up(self) -> bool:
+        """Every vdev at DRIVER_OK and every vring resolved in both views, in the table as last seen."""
+        vdevs = self._live.vdevs
+        return (
+            bool(vdevs)
+            and self._live.is_as_promised
+            and all(vdev.is_driver_ok and vdev.rings and all(r.is_resolved for r in vdev.rings) for vdev in vdevs)
+        )
+
+    @property
+    def last_activity_ns(self) -> int:
+        """When shared memory was last written or a notification last sent."""
+        return self.run.last_activity_ns
+
+    def snapshot(self) -> object:
+        """A copy of everything that was seen, for :meth:`restore`."""
+        return copy.deepcopy(self.run), self._raw, deque(self._recent, self._recent.maxlen)
+
+    def restore(self, snapshot: object) -> None:
+        """Go back to a copy; the board's memory must have gone back first."""
+        assert isinstance(snapshot, tuple)
+        run, self._raw, recent = snapshot
+        self.run, self._recent = copy.deepcopy(run), deque(recent, maxlen=256)
+        self._read_table()
+        self._watch_live()
+
+    def finish(
+        self,
+        time_ns: int,
+        ended: str,
+        states: Mapping[str, CoreState] | None = None,
+        backtraces: Mapping[str, Backtrace] | None = None,
+    ) -> None:
+        """The run has ended, at least for now: look once more, and note where each core (by name) is."""
+        self.run.time_ns, self.run.ended = time_ns, ended
+        for core in self.run.cores.values():
+            core.state = (states or {}).get(core.name, core.state)
+            core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
+        self._look(Handling(time_ns, ""))
+
+    # what the engine says
+
+    def on_event(self, event: Event) -> None:
+        """Take the next event; in order."""
+        self.run.time_ns = max(self.run.time_ns, event.time_ns)
+        role, detail = self._roles.get(event.core, ""), event.detail
+        if isinstance(detail, Changed):
+            self._on_changed(event.time_ns, role, detail)
+        elif isinstance(detail, NotificationSent | NotificationIgnored | NotificationTaken):
+            self._on_notification(event.time_ns, role, detail)
+        elif isinstance(detail, UnmodelledAccess):
+            self.run.see_unmodelled(event.core, detail)
+        elif isinstance(detail, Note):
+            self.run.notes.add(f"{event.core}: {detail.text}" if event.core else detail.text)
+        elif role:
+            self._on_core(event.time_ns, self.run.cores[role], detail)
+
+    def _on_core(self, time_ns: int, core: CoreRun, detail: object) -> None:
+        if isinstance(detail, ExceptionTaken):
+            core.exceptions += 1
+        elif isinstance(detail, StateChanged):
+            core.state, core.why = detail.state, detail.why
+            if detail.state is CoreState.SLEEPING:
+                core.slept = True
+            elif detail.state is CoreState.RUNNING and core.released_ns is None:
+                core.released_ns = time_ns
+                self.run.reach(time_ns, core.role, "released", detail.why)
+        elif isinstance(detail, Fault):
+            self.run.see_fault(core, time_ns, detail)
+            self.run.reach(time_ns, core.role, "fault", detail.what)
+        elif isinstance(detail, Lockup):
+            core.lockup = core.lockup or (time_ns, detail)
+            core.state = CoreState.LOCKED_UP
+            self.run.reach(time_ns, core.role, "lockup", detail.what)
+        elif isinstance(detail, GuestError):
+            self.run.see_error(core, time_ns, detail)
+
+    def _on_notification(
+        self, time_ns: int, role: str, detail: NotificationSent | NotificationIgnored | NotificationTaken
+    ) -> None:
+        ledger = self.run.ledger
+        if isinstance(detail, NotificationTaken):
+            for number in detail.channels or (None,):
+                ledger.taken[Channel(role, detail.mailbox, number)] += 1
+            ledger.last_taken_ns[role] = time_ns
+            return
+        target = self._roles.get(detail.target, detail.target)
+        channel = Channel(target, detail.mailbox, detail.channel)
+        self.run.last_activity_ns = time_ns
+        if isinstance(detail, NotificationIgnored):
+            ledger.ignored[channel] += 1
+            ledger.last_ignored_ns[channel] = time_ns
+            return
+        ledger.sent[channel] += 1
+        ledger.last_sent_ns[channel] = time_ns
+        sender = role if role and role != target else other_role(target)
+        self._recent.append((time_ns, sender, channel))
+        if sender in self.run.cores:
+            self.run.cores[sender].sent += 1
+            self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
+
+    def _on_changed(self, time_ns: int, role: str, detail: Changed) -> None:
+        self.run.last_activity_ns = time_ns
+        if role:
+            self.run.cores[role].shared_writes += 1
+        if detail.watch.startswith("carveout"):
+            return
+        self._look(Handling(time_ns, role))
+
+    # looking at memory
+
+    def _look(self, by: Handling) -> None:
+        if self._table_has_changed():
+            self._read_table(by)
+        self._sync_rings(by)
+        if self.run.up_ns is None and self.is_up():
+            self.run.up_ns = by.time_ns
+
+    def _table_has_changed(self) -> bool:
+        span = self._live.span
+        extent = None if span is None else span.seen_by(self._live.role)
+        if extent is None:
+            return False
+        try:
+            raw = self.views.memories[self._live.role].read(extent.start, max(extent.size, 16))
+        except RptwinError:
+            return False
+        changed, self._raw = raw != self._raw, raw
+        return changed
+
+    def _read_table(self, by: Handling | None = None) -> None:
+        before = self._live
+        self._live = read_live(self.views, self.promise, release=self.options.release, dynamic=self.run.dynamic)
+        for ring in self._live.rings:
+            self.run.dynamic.setdefault(ring.path, bool(ring.was_dynamic))
+            if ring.entry.is_dynamic:
+                self.run.dynamic[ring.path] = True
+        if by is not None:
+            self._note_progress(by, before)
+            self._watch_live()
+
+    def _note_progress(self, by: Handling, before: LiveView) -> None:
+        run, live = self.run, self._live
+        if live.is_as_promised and not before.is_as_promised:
+            for role in live.others:
+                run.reach(by.time_ns, by.role, f"table present as {role} sees it")
+        old = {ring.path: ring for ring in before.rings}
+        for ring in live.rings:
+            was = old.get(ring.path)
+            if was is not None and was.span != ring.span and was.has_address:
+                run.traffic.restart(ring.path)
+            if ring.is_resolved:
+                run.reach(by.time_ns, by.role, f"{ring.path} resolved", str(ring.span))
+        for vdev in live.vdevs:
+            earlier = next((v.status for v in before.vdevs if v.path == vdev.path), 0)
+            for bit, name in _STATUS_MILESTONES:
+                if vdev.status & bit and not earlier & bit:
+                    run.reach(by.time_ns, by.role, f"{vdev.path} {name}")
+            if vdev.is_driver_ok and not earlier & VIRTIO_CONFIG_S_DRIVER_OK:
+                self._forgive(vdev.rings)
+
+    def _forgive(self, rings: tuple[LiveRing, ...]) -> None:
+        """What stood in a ring before DRIVER_OK may have been anything: where it made no sense, start from nothing."""
+        for ring in rings:
+            if self.run.traffic.ring(ring.path).faults:
+                self.run.traffic.restart(ring.path, counting=False)
+
+    def _sync_rings(self, by: Handling) -> None:
+        traffic = self.run.traffic
+        published: list[tuple[str, str]] = []
+        for vdev in self._live.vdevs:
+            log = traffic.messages.setdefault(vdev.path, MessageLog()) if vdev.is_rpmsg else None
+            for ring in vdev.rings:
+                queue = ring.open(self.views)
+                if queue is None:
+                    continue
+                posted, used = traffic.sync(queue, self.views, by, log)
+                if posted:
+                    published.append((ring.path, REMOTE))
+                    self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
+                if used:
+                    published.append((ring.path, MAIN))
+                    self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
+                if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
+                    traffic.restart(ring.path, counting=False)
+            if log is not None:
+                self._note_messages(log, vdev.path)
+        self._vote(by, published)
+
+    def _note_messages(self, log: MessageLog, path: str) -> None:
+        for sender in log.sent:
+            if self.run.milestone(f"{path} first message from {sender}") is None:
+                first = next((each for each in log.first if each.sender == sender), None)
+                if first is not None:
+                    self.run.reach(first.time_ns, sender, f"{path} first message from {sender}", first.text)
+        for record in log.announced:
+            self.run.reach(record.time_ns, record.sender, f"{path} name service: {record.text}")
+
+    def _vote(self, by: Handling, published: list[tuple[str, str]]) -> None:
+        """A turn that published on one ring and rang one channel tells which channel serves that ring."""
+        since = by.time_ns - self.options.quantum_ns
+        for target in ROLES:
+            rings = [ring for ring, to in published if to == target]
+            rung = {
+                channel.number
+                for time, sender, channel in self._recent
+                if time >= since and sender == by.role and channel.target == target
+            }
+            for ring in rings:
+                votes = self.run.ledger.votes.setdefault((ring, target), Counter())
+                if len(rings) == 1 and len(rung) == 1:
+                    votes[next(iter(rung))] += 1
+
+    # watches
+
+    def _watch(self, name: str, core: str, extent: Extent | None) -> None:
+        if extent is None or extent.size <= 0 or self._watched.get(name) == extent:
+            return
+        self._watched[name] = extent
+        if self._watcher is not None:
+            self._watcher.watch(name, core, extent)
+
+    def _watch_table(self) -> None:
+        location = self.promise.location
+        if location is None:
+            return
+        size = min(len(self.promise.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
+        span = self.views.span_at(location.role, _TABLE_WATCH, location.address, 16)
+        role = self._live.role
+        extent = span.seen_by(role)
+        while extent is not None and size > 16 and not self.views.reaches(role, Extent(extent.start, size)):
+            size //= 2
+        if extent is not None:
+            self._watch(_TABLE_WATCH, self.views.name(role), Extent(extent.start, max(16, size)))
+        self._watch_live()
+
+    def _watch_live(self) -> None:
+        live = self._live
+        table: Table | None = live.table
+        if table is not None:
+            self._watch(_TABLE_WATCH, self.views.name(live.role), Extent(table.address, table.size))
+        for name, span in [
+            *((ring.path, ring.span) for ring in live.rings),
+            *((each.entry.at.path, each.span) for each in live.carveouts),
+        ]:
+            if span is not None:
+                role = next((role for role in ROLES if span.seen_by(role) is not None), MAIN)
+                self._watch(name, self.views.name(role), span.seen_by(role))

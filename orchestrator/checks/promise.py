@@ -1,0 +1,81 @@
+"""The table that the images promise: where it is to be, and what it says before anything ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.errors import ElfError, FormatError, TableError
+from orchestrator.formats.elf import Image
+from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate
+from orchestrator.formats.resource_entry import Checksum, Profile, RprocMem
+from orchestrator.formats.resource_table import Scan, scan_table_bytes
+
+__all__ = ["TABLE_LIMIT", "Promise", "choose_profile", "find_promise"]
+
+TABLE_LIMIT = 0x10000  # bytes; real tables have a few hundred, and more than this is not read
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Where the table is to be found, or why that is unknown; ``scan`` is what the image holds of it."""
+
+    location: TableLocation | None
+    error: FormatError | None = None
+    scan: Scan | None = None
+    data: bytes = b""
+
+    @property
+    def can_be_made_at_run_time(self) -> bool:
+        """The image names a place and brings no table to it."""
+        return self.location is not None and self.scan is None
+
+
+def find_promise(images: Mapping[str, Image], locator: TableLocator | None = None) -> Promise:
+    """Look for the table in the images, by role. :class:`UsageError` when the locator names what cannot be."""
+    try:
+        location = locate(locator or AUTO, images)
+    except (ElfError, TableError) as error:
+        return Promise(None, error)
+    image = images.get(location.role)
+    data = b"" if image is None else _bytes_of(image, location, locator)
+    if not data or not any(data):
+        return Promise(location)
+    view = image.name if image else location.role
+    return Promise(location, None, scan_table_bytes(data, view=view, address=location.address), data)
+
+
+def _bytes_of(image: Image, location: TableLocation, locator: TableLocator | None) -> bytes:
+    """The table in the file; nothing when the program makes it at run time (bss)."""
+    if locator is None or locator.kind is LocatorKind.SECTION:
+        section = image.resource_table()
+        return section.data[:TABLE_LIMIT] if section else b""
+    load_address = image.load_address_of(location.address)
+    if load_address is None:
+        return b""
+    for segment in image.segments:
+        if load_address in segment.load_extent:
+            start = load_address - segment.load_address
+            size = location.size or TABLE_LIMIT
+            return segment.data[start : start + min(size, TABLE_LIMIT)]
+    return b""
+
+
+def choose_profile(scan: Scan | None) -> tuple[Profile, str]:
+    """Whose rules a table seems to be made for, and why; OpenAMP's, the most tolerant, when nothing tells."""
+    table = scan.table if scan else None
+    if table is None:
+        return Profile.OPENAMP, "no table to tell by"
+    vdevs = table.vdevs
+    if any(each.value.head.config_len >= 64 for each in vdevs):
+        return Profile.NUTTX, "a vdev has a config block of 64 bytes"
+    dynamic = [each for each in vdevs if any(ring.is_dynamic for ring in each.value.vrings)]
+    if dynamic and len(table.carveouts) >= len(vdevs) and all("vring" not in c.value.text for c in table.carveouts):
+        return Profile.NUTTX, "each vdev has a carveout to cut its vrings from"
+    if any(isinstance(each.value, RprocMem | Checksum) for each in table.entries) or any(
+        len(each.value.vrings) > 2 for each in vdevs
+    ):
+        return Profile.OPENAMP, "entries that only OpenAMP has"
+    if dynamic:
+        return Profile.LINUX, "vrings for a host to place, and no carveout to cut them from"
+    return Profile.OPENAMP, "nothing that only Linux or NuttX has"

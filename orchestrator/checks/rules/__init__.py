@@ -1,0 +1,5 @@
+"""Every rule, by what it is about; importing this registers them all."""
+
+from orchestrator.checks.rules import boot, buffers, images, notifications, placement, rings, table, vdevs, vrings
+
+__all__ = ["boot", "buffers", "images", "notifications", "placement", "rings", "table", "vdevs", "vrings"]

@@ -1,0 +1,144 @@
+"""What the cores do: start, live, and stay alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.rule import rule
+from orchestrator.checks.state import CoreSubject, State, cores, states
+from orchestrator.checks.views import MAIN, REMOTE
+from orchestrator.events import Backtrace, CoreState
+from orchestrator.memory import Extent, Place
+
+__all__: list[str] = []
+
+
+def _frames(backtrace: Backtrace) -> tuple[str, ...]:
+    return tuple(
+        f"{frame.pc:#010x} {frame.symbol or '?'}{' (guess)' if frame.guess else ''}" for frame in backtrace[:8]
+    )
+
+
+def _ended(state: State) -> Iterator[CoreSubject]:
+    for each in cores(state):
+        if each.run.ended is not None:
+            yield each
+
+
+@rule("core.never-started", stage=Stage.BOOT, source="RM0399 9.7.39 (RCC_GCR): BOOT_C1 and BOOT_C2", each=_ended)
+def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
+    """Each core is running, or has run, by the end."""
+    core = subject.core
+    if core.state is CoreState.HELD and core.released_ns is None:
+        yield Violation(
+            at=(Place(core.name, 0, "reset"),),
+            expected="released from reset",
+            actual=f"held: {core.why or 'nobody let it go'}",
+            advice="the other core must release it, or the chip's options must boot it",
+            subject=core.role,
+            core=core.role,
+        )
+
+
+@rule("core.fault", stage=Stage.BOOT, source="DDI0403E B1.5.14, fault behaviour", each=cores)
+def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
+    """No core takes a fault exception."""
+    core = subject.core
+    if core.faults:
+        time_ns, fault = core.faults[0]
+        more = f", and {core.fault_count - 1} more" if core.fault_count > 1 else ""
+        yield Violation(
+            at=(Place(core.name, fault.pc, fault.symbol or ""),),
+            expected="no fault",
+            actual=f"{fault.name} after {time_ns / 1e6:.3f} ms: {fault.what}{more}",
+            advice=f"status {' | '.join(fault.status) or 'none'}"
+            + (", escalated to HardFault" if fault.escalated else ""),
+            subject=core.role,
+            core=core.role,
+            detail=_frames(fault.backtrace),
+            touches=() if fault.address is None else (Extent(fault.address, 1),),
+        )
+
+
+@rule("core.lockup", stage=Stage.BOOT, source="DDI0403E B1.5.15, lockup", each=cores)
+def cores_do_not_lock_up(subject: CoreSubject) -> Iterator[Violation]:
+    """No core locks up."""
+    core = subject.core
+    if core.lockup is not None:
+        time_ns, lockup = core.lockup
+        yield Violation(
+            at=(Place(core.name, lockup.pc, lockup.symbol or ""),),
+            expected="a core that can go on",
+            actual=f"locked up after {time_ns / 1e6:.3f} ms: {lockup.what}",
+            advice="a fault inside a fault handler, or no usable vector: only a reset helps",
+            subject=core.role,
+            core=core.role,
+            detail=_frames(lockup.backtrace),
+        )
+
+
+@rule(
+    "core.silent",
+    stage=Stage.BOOT,
+    source="RPTUN: each side has a part in the bring-up",
+    each=_ended,
+)
+def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
+    """A core that runs to the end sleeps, takes an exception, notifies or writes shared memory at least once."""
+    core = subject.core
+    if core.is_silent and subject.run.up_ns is None:
+        pc = core.backtrace[0].pc if core.backtrace else 0
+        yield Violation(
+            at=(Place(core.name, pc, core.backtrace[0].symbol or "" if core.backtrace else ""),),
+            expected="some sign of life",
+            actual="it executes instructions and does nothing that can be seen"
+            + (f", at {core.where}" if core.where else ""),
+            advice="it waits in a loop early in its start-up, or never gets there",
+            subject=core.role,
+            core=core.role,
+            detail=_frames(core.backtrace),
+        )
+
+
+@rule("core.stuck", stage=Stage.BOOT, source="RPTUN: the slave tells the master that its table is ready", each=states)
+def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
+    """The remote does not spin for ever before it has told main anything."""
+    run, live = state.run, state.live
+    if run is None or run.ended is None or run.up_ns is not None or live is None:
+        return
+    core = run.cores[REMOTE]
+    busy = core.state is CoreState.RUNNING and not core.is_silent and not core.faults
+    if busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs):
+        pc = core.backtrace[0].pc if core.backtrace else 0
+        main = run.cores[MAIN]
+        yield Violation(
+            at=(Place(core.name, pc, core.backtrace[0].symbol or "" if core.backtrace else ""),),
+            expected="a notification to main, or sleep",
+            actual=f"busy to the end{f', at {core.where}' if core.where else ''}, and main was never notified",
+            advice="see what this loop waits for: a lock that nobody frees, a flag that nobody sets",
+            subject=REMOTE,
+            core=REMOTE,
+            detail=(*_frames(core.backtrace), f"main is {main.state} at {main.where}" if main.where else ""),
+        )
+
+
+@rule(
+    "core.guest-error",
+    stage=Stage.BOOT,
+    source="the chip's reference manual: what the hardware lets pass and correct firmware does not do",
+    each=cores,
+    severity=Severity.WARNING,
+)
+def firmware_does_nothing_odd(subject: CoreSubject) -> Iterator[Violation]:
+    """No core does what the hardware silently ignores, such as a store to flash."""
+    for _, error in subject.core.errors:
+        yield Violation(
+            at=(Place(subject.core.name, error.pc, error.symbol or ""),),
+            expected="no such access",
+            actual=f"{error.what} (at {error.address:#010x})",
+            advice="the hardware ignores it: what the code wanted did not happen",
+            subject=f"{subject.core.role} at {error.pc:#010x}",
+            core=subject.core.role,
+            touches=(Extent(error.address, 1),),
+        )

@@ -1,0 +1,258 @@
+"""Buffers and messages: addresses that both sides have, memory of their own, everything returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.rule import rule
+from orchestrator.checks.state import RingSubject, VdevSubject, live_rings, live_vdevs, rings_at_rest
+from orchestrator.checks.traffic import Buffer
+from orchestrator.checks.views import MAIN, REMOTE, Span
+from orchestrator.memory import Extent, Place
+
+__all__: list[str] = []
+
+
+def _buffers(subject: RingSubject) -> list[Buffer]:
+    run = subject.state.run
+    if run is None:
+        return []
+    return [each for _, each in sorted(run.traffic.buffers.items()) if each.ring == subject.ring.path]
+
+
+def _place(subject: RingSubject, buffer: Buffer) -> Place:
+    views = subject.state.views
+    path = f"{subject.ring.path}.desc.addr"
+    return views.place(REMOTE, buffer.address, path) if views else Place("remote", buffer.address, path)
+
+
+def _others(count: int) -> tuple[str, ...]:
+    return (f"and {count - 1} more buffers of this ring",) if count > 1 else ()
+
+
+@rule(
+    "buffer.unreachable-by-device",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (field bugs B11, B18)",
+    each=live_rings,
+)
+def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
+    """The device's core has memory for every buffer that a descriptor names."""
+    bad = [each for each in _buffers(subject) if each.span.da is None]
+    if bad:
+        first = bad[0]
+        extent = Extent(first.address, first.span.size)
+        views = subject.state.views
+        also = views.reaches(MAIN, extent) if views else False
+        yield Violation(
+            at=(_place(subject, first),),
+            expected="memory of the device's core",
+            actual=f"none for all of {extent}" + (", which is memory of main alone" if also else ""),
+            advice="allocate buffers from shared memory, and translate their addresses for the device",
+            subject=subject.ring.path,
+            core=MAIN,
+            detail=_others(len(bad)),
+            touches=tuple(Extent(each.address, each.span.size) for each in bad[:64]),
+        )
+
+
+@rule(
+    "buffer.unreachable-by-driver",
+    stage=Stage.TRAFFIC,
+    source="RPTUN, address environment: a pointer handed to the other core is translated",
+    each=live_rings,
+)
+def driver_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
+    """What a descriptor's address means to the device is memory that the driver's core reaches too."""
+    bad = [each for each in _buffers(subject) if each.span.da is not None and each.span.pa is None]
+    if bad:
+        extent = Extent(bad[0].address, bad[0].span.size)
+        yield Violation(
+            at=(_place(subject, bad[0]),),
+            expected="memory that both cores reach",
+            actual=f"{extent}, which is memory of the remote alone",
+            advice="translate the address for the device, or describe how addresses map with --map PA:DA:SIZE",
+            subject=subject.ring.path,
+            core=MAIN,
+            detail=_others(len(bad)),
+            touches=(extent,),
+        )
+
+
+@rule(
+    "buffer.untranslated",
+    stage=Stage.TRAFFIC,
+    source="RPTUN, address environment: a pointer handed to the other core is translated",
+    each=live_rings,
+)
+def buffer_addresses_are_the_devices(subject: RingSubject) -> Iterator[Violation]:
+    """A descriptor names a buffer of the carveout as the carveout's da does, and not in main's addresses."""
+    carveout = subject.vdev.carveout.span if subject.vdev.carveout else None
+    da = carveout.seen_by(REMOTE) if carveout else None
+    if carveout is None or da is None:
+        return
+    bad = [
+        each
+        for each in _buffers(subject)
+        if carveout.contains(each.span) and Extent(each.address, each.span.size) not in da
+    ]
+    if bad:
+        extent = Extent(bad[0].address, bad[0].span.size)
+        yield Violation(
+            at=(_place(subject, bad[0]),),
+            expected=f"inside {carveout.name} as the remote addresses it, {da}",
+            actual=f"{extent}, which is main's name for it",
+            advice="translate the buffer's address (pa to da) before it goes into the descriptor",
+            subject=subject.ring.path,
+            core=MAIN,
+            detail=_others(len(bad)),
+            touches=(extent,),
+        )
+
+
+@rule(
+    "buffer.outside-carveout",
+    stage=Stage.TRAFFIC,
+    source="RPTUN, Carveout: what the vrings leave of it is the heap that buffers are allocated from",
+    each=live_rings,
+)
+def buffers_lie_in_the_carveout(subject: RingSubject) -> Iterator[Violation]:
+    """Buffers of a device whose vrings were cut from a carveout lie in that carveout too."""
+    carveout = subject.vdev.carveout.span if subject.vdev.carveout else None
+    if carveout is None or not any(ring.was_dynamic for ring in subject.vdev.rings):
+        return
+    bad = [
+        each
+        for each in _buffers(subject)
+        if each.span.da is not None and each.span.pa is not None and not carveout.contains(each.span)
+    ]
+    if bad:
+        yield Violation(
+            at=(_place(subject, bad[0]),),
+            expected=f"inside {carveout.name}, {carveout}",
+            actual=str(bad[0].span),
+            advice="the heap runs past the carveout, or the buffers come from somewhere else",
+            subject=subject.ring.path,
+            core=MAIN,
+            detail=_others(len(bad)),
+        )
+
+
+@rule(
+    "buffer.overlap",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.5: each buffer is memory of its own while the device has it",
+    each=live_rings,
+)
+def buffers_lie_apart(subject: RingSubject) -> Iterator[Violation]:
+    """Two buffers that the device has at the same time share no byte."""
+    run = subject.state.run
+    for first, second in run.traffic.overlaps if run else ():
+        if second.ring == subject.ring.path:
+            yield Violation(
+                at=(_place(subject, second),),
+                expected=f"apart from the buffer at {first.address:#010x}, {first.span.size} bytes, of {first.ring}",
+                actual=f"{second.address:#010x}, {second.span.size} bytes",
+                advice="the allocator gave the same memory out twice, or with too small a size",
+                subject=subject.ring.path,
+                core=MAIN,
+            )
+            return
+
+
+@rule(
+    "buffer.overlaps-ring",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.5: a buffer is memory of its own",
+    each=live_rings,
+)
+def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
+    """No buffer shares bytes with a vring or with the table."""
+    live = subject.state.live
+    if live is None:
+        return
+    blocks: list[tuple[str, Span | None]] = [("table", live.span), *((ring.path, ring.span) for ring in live.rings)]
+    for buffer in _buffers(subject):
+        for name, span in blocks:
+            if span is not None and span.overlaps(buffer.span):
+                yield Violation(
+                    at=(_place(subject, buffer),),
+                    expected=f"apart from {name}, {span}",
+                    actual=str(buffer.span),
+                    advice="the heap begins after the end of the last vring",
+                    subject=subject.ring.path,
+                    core=MAIN,
+                )
+                return
+
+
+@rule(
+    "buffer.not-returned",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.8: the device returns each buffer through the used ring (field bug B26)",
+    each=rings_at_rest,
+)
+def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
+    """At rest the device has returned every message that it was given and told of."""
+    traffic, run = subject.traffic, subject.state.run
+    held = [each for _, each in sorted(traffic.outstanding.items()) if not each.is_writable]
+    taken = run.ledger.last_taken_ns.get(REMOTE) if run else None
+    if not held or taken is None or taken <= held[0].posted_ns - subject.state.turn_ns:
+        return
+    yield Violation(
+        at=(subject.ring.at,),
+        expected="every message returned",
+        actual=f"{len(held)} of {traffic.posted} with the device, the oldest since {held[0].posted_ns / 1e6:.3f} ms",
+        advice="the remote took a notification and kept the buffers: does every path through its receiver return them?",
+        subject=subject.ring.path,
+        core=REMOTE,
+        detail=tuple(f"head {each.head}" for each in held[:8]),
+    )
+
+
+@rule(
+    "message.malformed",
+    stage=Stage.TRAFFIC,
+    source="Linux rpmsg_internal.h, struct rpmsg_hdr; rpmsg_ns.h, struct rpmsg_ns_msg",
+    each=live_vdevs,
+)
+def messages_make_sense(subject: VdevSubject) -> Iterator[Violation]:
+    """Each message fits its buffer, and each name-service message has its size and a known meaning."""
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    if log is None or not log.malformed:
+        return
+    error, ring, by = log.malformed[0]
+    more = (f"and {len(log.malformed) - 1} more",) if len(log.malformed) > 1 else ()
+    yield Violation(
+        at=(subject.vdev.entry.at,),
+        expected=str(error.expected),
+        actual=f"{error.found} ({error.what}) from {by.role or 'one side'}",
+        advice="the header's len counts the payload only; the name service takes exactly 40 bytes",
+        subject=ring,
+        core=by.role,
+        detail=(f"{error.rule}: {error.where}", *more),
+    )
+
+
+@rule(
+    "message.unknown-destination",
+    stage=Stage.TRAFFIC,
+    source="RPMsg: dynamic addresses, from 1024 on, become known by the name service or by a message from them",
+    each=live_vdevs,
+    severity=Severity.WARNING,
+)
+def destinations_are_known(subject: VdevSubject) -> Iterator[Violation]:
+    """A message to a dynamic address goes to one that was announced, or that had sent before."""
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    for (peer, address), record in sorted(log.unknown.items()) if log else ():
+        yield Violation(
+            at=(subject.vdev.entry.at,),
+            expected=f"an endpoint of {peer} that was announced",
+            actual=f"address {address}, from {record.sender}'s {record.src}, {record.length} bytes",
+            advice="the receiver drops it; was the endpoint destroyed, or never announced?",
+            subject=record.ring,
+            core=record.sender,
+        )

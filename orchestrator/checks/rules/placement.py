@@ -1,0 +1,249 @@
+"""Where things lie in shared memory: inside their carveouts, reachable by both cores, apart from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.live import LiveRing
+from orchestrator.checks.rule import rule
+from orchestrator.checks.state import RingSubject, State, live_rings, states, tables
+from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views
+from orchestrator.formats.resource_entry import ANY, Carveout, Profile
+from orchestrator.memory import Extent, Place
+
+__all__: list[str] = []
+
+
+def places(views: Views | None, span: Span, path: str) -> tuple[Place, ...]:
+    """A span's address in every view that has it."""
+    if views is None:
+        return ()
+    found = [(role, extent) for role in ROLES if (extent := span.seen_by(role)) is not None]
+    return tuple(views.place(role, extent.start, path) for role, extent in found)
+
+
+def _da_extent(ring: LiveRing) -> Extent | None:
+    """The ring as its entry addresses it, whether or not there is memory."""
+    return None if ring.span is None else Extent(ring.entry.da, ring.span.size)
+
+
+@rule(
+    "vring.outside-memory",
+    stage=Stage.LIVE,
+    source="RPTUN, Vrings: an address that is not 0 or ANY is used as it is",
+    each=live_rings,
+)
+def vrings_lie_in_memory(subject: RingSubject) -> Iterator[Violation]:
+    """Some core has memory for all of a vring."""
+    ring = subject.ring
+    extent = _da_extent(ring)
+    if ring.span is not None and extent is not None and ring.span.pa is None and ring.span.da is None:
+        yield Violation(
+            at=(ring.field("da"),),
+            expected="memory for the whole ring",
+            actual=f"none for all of {extent}",
+            advice="correct da, num or align; da is an address of the remote core",
+            touches=(extent,),
+        )
+
+
+@rule(
+    "vring.one-core-only",
+    stage=Stage.LIVE,
+    source="virtio 1.3, 2.7: both sides access the virtqueue (field bug B11)",
+    each=live_rings,
+)
+def both_cores_reach_vrings(subject: RingSubject) -> Iterator[Violation]:
+    """Both cores have memory for all of a vring."""
+    ring, views = subject.ring, subject.state.views
+    if ring.span is None or views is None or (ring.span.pa is None) == (ring.span.da is None):
+        return
+    blind = REMOTE if ring.span.da is None else MAIN
+    extent = _da_extent(ring)
+    yield Violation(
+        at=(ring.field("da"),),
+        expected="memory that both cores reach",
+        actual=f"{views.name(blind)} has none for all of {extent}",
+        advice="da is an address of the remote core: place the ring in shared memory and translate it",
+        touches=() if extent is None else (extent,),
+    )
+
+
+@rule(
+    "vring.outside-carveout",
+    stage=Stage.LIVE,
+    source="RPTUN, Carveout: the framework cuts a device's vrings out of its carveout",
+    each=live_rings,
+)
+def allocated_rings_lie_in_their_carveout(subject: RingSubject) -> Iterator[Violation]:
+    """A ring that the host placed lies wholly inside the carveout that it was to be cut from."""
+    ring = subject.ring
+    carveout = ring.carveout.span if ring.carveout else None
+    extent = _da_extent(ring)
+    if not ring.was_dynamic or carveout is None or ring.span is None or extent is None or carveout.contains(ring.span):
+        return
+    within = Span(ring.span.name, 1, ring.span.pa, ring.span.da)
+    if (
+        ring.span.pa is None
+        and ring.span.da is None
+        and not (carveout.contains(within) or _starts_in(carveout, extent))
+    ):
+        return  # vring.outside-memory
+    yield Violation(
+        at=(ring.field("da"),),
+        expected=f"inside {carveout.name}, {carveout}",
+        actual=f"{extent} (main: {ring.span.seen_by(MAIN) or 'nowhere'})",
+        advice="enlarge the carveout, or give the ring an address of its own",
+        touches=(*ring.span.extents, extent),
+    )
+
+
+def _starts_in(carveout: Span, extent: Extent) -> bool:
+    return any(extent.start in each for each in carveout.extents)
+
+
+@rule(
+    "vring.untranslated",
+    stage=Stage.LIVE,
+    source="RPTUN, address environment: a pointer handed to the other core is translated",
+    each=live_rings,
+)
+def vring_addresses_are_the_remotes(subject: RingSubject) -> Iterator[Violation]:
+    """A ring's da names it as the carveout's da does, in the remote core's addresses and not in main's."""
+    ring = subject.ring
+    carveout = ring.carveout.span if ring.carveout else None
+    extent = _da_extent(ring)
+    if carveout is None or ring.span is None or extent is None or not carveout.contains(ring.span):
+        return
+    da = carveout.seen_by(REMOTE)
+    if da is not None and extent not in da:
+        yield Violation(
+            at=(ring.field("da"),),
+            expected=f"inside {carveout.name} as the remote addresses it, {da}",
+            actual=f"{extent}, which is main's name for it",
+            advice="translate the address for the remote core (pa to da) before it goes into the table",
+            touches=(extent,),
+        )
+
+
+@rule(
+    "vring.part-misaligned", stage=Stage.LIVE, source="virtio 1.3, 2.7: alignment of the three parts", each=live_rings
+)
+def parts_are_aligned(subject: RingSubject) -> Iterator[Violation]:
+    """Descriptor table, available and used ring start at multiples of 16, 2 and 4."""
+    ring, views = subject.ring, subject.state.views
+    for part in ring.parts():
+        if not part.is_aligned and views is not None:
+            yield Violation(
+                at=(views.place(ring.role, part.extent.start, f"{ring.path}.{part.name}"), ring.field("da")),
+                expected=f"a multiple of {part.alignment}",
+                actual=f"{part.extent.start:#010x}",
+                advice="align each vring to 16 bytes; its size ends in a 16-bit field (field bug B01)",
+                subject=ring.path,
+            )
+            return
+
+
+def _blocks(state: State) -> list[tuple[str, Span]]:
+    """Everything that must lie apart: table, traces, rings."""
+    live = state.live
+    if live is None:
+        return []
+    found: list[tuple[str, Span | None]] = [("table", live.span)]
+    found += [(each.entry.at.path, each.span) for each in live.traces]
+    found += [(ring.path, ring.span) for ring in live.rings]
+    return [(name, span) for name, span in found if span is not None and span.size > 0]
+
+
+@rule(
+    "vring.overlap",
+    stage=Stage.LIVE,
+    source="virtio 1.3, 2.7: the parts of a virtqueue are memory of its own",
+    each=states,
+)
+def rings_lie_apart(state: State) -> Iterator[Violation]:
+    """No vring shares bytes with another, with the table or with a trace buffer."""
+    for (first, span), (second, other) in combinations(_blocks(state), 2):
+        if span.overlaps(other) and "vring" in second:
+            yield Violation(
+                at=(*places(state.views, other, second), *places(state.views, span, first)),
+                expected=f"{second} apart from {first}",
+                actual=f"{first} at {span}, {second} at {other}",
+                advice="reserve the ring's whole size, used ring and avail_event included",
+                subject=second,
+            )
+
+
+def _carveouts_with_place(state: State) -> Iterator[tuple[State, Span | None, Place, Carveout]]:
+    for table in tables(state):
+        for each in state.live.carveouts if table.is_live and state.live else ():
+            yield state, each.span, each.entry.at, each.entry.value
+
+
+@rule(
+    "carveout.outside-memory",
+    stage=Stage.LIVE,
+    source="RPTUN, Carveout: shared memory that both cores use",
+    each=_carveouts_with_place,
+)
+def carveouts_lie_in_shared_memory(subject: tuple[State, Span | None, Place, Carveout]) -> Iterator[Violation]:
+    """Both cores have memory for all of a carveout that has an address."""
+    _, span, at, carveout = subject
+    if span is not None and carveout.da != ANY and (span.pa is None or span.da is None):
+        extent = Extent(carveout.da, carveout.len)
+        yield Violation(
+            at=(Place(at.view, at.address + Carveout.offset_of("da"), f"{at.path}.da"),),
+            expected="memory that both cores reach",
+            actual=f"{extent}: {span}",
+            advice="correct da and len; da is an address of the remote core",
+            touches=(extent,),
+        )
+
+
+@rule(
+    "carveout.overlap",
+    stage=Stage.LIVE,
+    source="RPTUN, Carveout: one for each VirtIO device",
+    each=states,
+)
+def carveouts_lie_apart(state: State) -> Iterator[Violation]:
+    """No carveout shares bytes with another, with the table or with a trace buffer."""
+    live = state.live
+    if live is None:
+        return
+    blocks: list[tuple[str, Span | None]] = [("table", live.span)]
+    blocks += [*((each.entry.at.path, each.span) for each in live.traces)]
+    blocks += [(each.entry.at.path, each.span) for each in live.carveouts]
+    known = [(name, span) for name, span in blocks if span is not None and span.size > 0]
+    for (first, span), (second, other) in combinations(known, 2):
+        if span.overlaps(other) and second.startswith("carveout"):
+            yield Violation(
+                at=places(state.views, other, second),
+                expected=f"{second} apart from {first}",
+                actual=f"{first} at {span}, {second} at {other}",
+                advice="give each memory of its own",
+                subject=second,
+            )
+
+
+@rule(
+    "trace.outside-memory",
+    stage=Stage.LIVE,
+    source="Linux remoteproc, rproc_handle_trace: da is translated and len bytes are read",
+    each=states,
+    severity=Severity.WARNING,
+    profiles={Profile.LINUX: Severity.ERROR},
+)
+def traces_can_be_read(state: State) -> Iterator[Violation]:
+    """Main can read a trace buffer, and the remote can write it."""
+    for each in state.live.traces if state.live else ():
+        if each.span.pa is None or each.span.da is None:
+            trace = each.entry.value
+            yield Violation(
+                at=(Place(each.entry.at.view, each.entry.at.address + 4, f"{each.entry.at.path}.da"),),
+                expected="memory that both cores reach",
+                actual=f"{Extent(trace.da, trace.len)}: {each.span}",
+                advice="correct da and len; da is an address of the remote core",
+            )

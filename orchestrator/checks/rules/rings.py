@@ -1,0 +1,219 @@
+"""What happens in the rings: indices, chains, and whether both sides look at the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.live import ring_layout
+from orchestrator.checks.rule import rule
+from orchestrator.checks.rules.table import place_of
+from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
+from orchestrator.checks.views import MAIN, REMOTE
+from orchestrator.errors import RingError, RptwinError
+from orchestrator.formats.virtqueue import RingLayout, SplitRing
+
+__all__ = ["RING_RULES"]
+
+RING_RULES = {
+    "ring.avail-overrun": (
+        "The driver makes no more chains available than the queue holds.",
+        "virtio 1.3, 2.7.13.1: a chain takes free descriptors",
+        "the driver lost count, or wrote the index of another ring",
+    ),
+    "ring.head-in-use": (
+        "The driver makes a head available only when the device does not have it.",
+        "virtio 1.3, 2.7.13.1: a chain takes free descriptors",
+        "reclaim a descriptor from the used ring before using it again",
+    ),
+    "ring.used-ahead": (
+        "The device uses no more chains than were made available.",
+        "virtio 1.3, 2.7.8: the used ring returns buffers that the driver made available",
+        "the device's index starts elsewhere: were the rings set up anew without it (field bug B21)?",
+    ),
+    "ring.used-not-a-head": (
+        "Each used element names the head of a chain that the device has.",
+        "virtio 1.3, 2.7.8: id is the index of the start of the used descriptor chain (field bug B23)",
+        "the device returned a chain twice, or an index of its own",
+    ),
+    "ring.desc-loop": (
+        "A chain of descriptors has an end.",
+        "virtio 1.3, 2.7.5.2: a driver must not create loops",
+        "clear NEXT in the chain's last descriptor",
+    ),
+    "ring.index-out-of-range": (
+        "Each index names a descriptor of its table.",
+        "virtio 1.3, 2.7.5: next and ring entries are indices into the descriptor table",
+        "an index counts descriptors, not bytes, and starts from 0",
+    ),
+    "ring.chain-too-long": (
+        "A chain has no more buffers than the queue has entries.",
+        "virtio 1.3, 2.7.5.3.1: a chain is not longer than the Queue Size",
+        "split the request",
+    ),
+    "ring.indirect-next": (
+        "A descriptor does not have both INDIRECT and NEXT.",
+        "virtio 1.3, 2.7.5.3.1",
+        "an indirect table ends its chain",
+    ),
+    "ring.indirect-nested": (
+        "An indirect table names no other.",
+        "virtio 1.3, 2.7.5.3.1",
+        "put all descriptors into one indirect table",
+    ),
+    "ring.indirect-length": (
+        "An indirect table has a whole number of descriptors.",
+        "virtio 1.3, 2.7.5.3: len is a multiple of 16",
+        "len counts bytes, 16 for each descriptor",
+    ),
+    "ring.indirect-address": (
+        "An indirect table lies in memory.",
+        "virtio 1.3, 2.7.5.3",
+        "addr is an address of the device",
+    ),
+    "ring.wrong-writer": (
+        "Only the driver moves the available index, only the device the used index.",
+        "virtio 1.3, 2.7.6 and 2.7.8: each ring has one writer (field bug B31)",
+        "does the start-up code of this core clear shared memory that the other one already uses?",
+    ),
+}
+
+
+def _ring_rule(id_: str, description: str, source: str, advice: str) -> None:
+    def judge(subject: RingSubject) -> Iterator[Violation]:
+        fault = subject.traffic.faults.get(id_)
+        if fault is not None and subject.vdev.is_driver_ok:
+            at = place_of(RingError("", rule=id_, where=fault.at), fault.ring)
+            expected = fault.expected or description.rstrip(".")
+            when = f"{fault.found} after {fault.by.time_ns / 1e6:.3f} ms"
+            yield Violation((at,), expected, when, advice, subject=fault.ring, core=fault.by.role, detail=(fault.what,))
+
+    judge.__doc__ = description
+    rule(id_, stage=Stage.TRAFFIC, source=source, each=live_rings)(judge)
+
+
+for _id, (_description, _source, _advice) in RING_RULES.items():
+    _ring_rule(_id, _description, _source, _advice)
+
+
+def _device_layouts(ring: RingSubject) -> Iterator[RingLayout]:
+    """Where a device that disagrees with the table about align, or uses rpmsg-lite's formula, puts its used ring."""
+    layout = ring.ring.layout
+    if layout is None:
+        return
+    num, seen = layout.num, {layout.used}
+    for align in (1 << shift for shift in range(2, 13)):
+        for make in (RingLayout.legacy, RingLayout.rpmsg_lite):
+            candidate = make(layout.desc, num, align)
+            if candidate.used not in seen:
+                seen.add(candidate.used)
+                yield candidate
+
+
+def _looks_used(queue: SplitRing, posted: int) -> bool:
+    """Whether there is a used ring in which this many chains at most were returned."""
+    idx = queue.used_idx
+    if not 0 < idx <= min(posted, queue.layout.num) or queue.used_flags > 1:
+        return False
+    elements = [queue.used_ring(slot) for slot in range(idx)]
+    return all(each.id < queue.layout.num for each in elements) and len({each.id for each in elements}) == idx
+
+
+def _elsewhere(subject: RingSubject) -> RingLayout | None:
+    """The layout by which the device seems to have returned buffers where the table has no used ring."""
+    views, ring, traffic = subject.state.views, subject.ring, subject.traffic
+    if views is None or traffic.used or not traffic.posted:
+        return None
+    for layout in _device_layouts(subject):
+        try:
+            if _looks_used(SplitRing(views.memories[ring.role], layout), traffic.posted):
+                return layout
+        except RptwinError:
+            continue
+    return None
+
+
+def _cut_by(subject: RingSubject) -> str:
+    """The align by which main seems to have cut the next ring, if that differs from the table's."""
+    rings = [each for each in subject.vdev.rings if each.span and each.span.pa is not None and each.was_dynamic]
+    layout = subject.ring.layout
+    if layout is None or len(rings) < 2 or subject.ring is not rings[0]:
+        return ""
+    distance = rings[1].entry.da - rings[0].entry.da
+    fits = []
+    for align in (1 << shift for shift in range(2, 13)):
+        other = ring_layout(0, layout.num, align)
+        if other is not None and -(-other.extent.size // 16) * 16 == distance:
+            fits.append(align)
+    if len(fits) == 1 and fits[0] != subject.ring.entry.align:
+        return f"main cut the next ring {distance} bytes further on, as align {fits[0]} would give"
+    return ""
+
+
+@rule(
+    "ring.layout-disagreement",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.2: both sides place the used ring by the same align (field bug B02)",
+    each=rings_at_rest,
+)
+def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
+    """Buffers are returned where the table's align puts the used ring, and the driver looks for them there."""
+    run, ring, traffic, views = subject.state.run, subject.ring, subject.traffic, subject.state.views
+    if run is None or ring.layout is None or views is None:
+        return
+    used = ring.layout.used
+    other = _elsewhere(subject)
+    if other is not None:
+        yield Violation(
+            at=(views.place(ring.role, other.used, f"{ring.path}.used"), ring.field("align")),
+            expected=f"the used ring at {used:#010x} (align {ring.entry.align})",
+            actual=f"buffers were returned at {other.used:#010x} ({other.formula})",
+            advice="the remote must place the used ring by the align of the table",
+            subject=ring.path,
+            core=REMOTE,
+        )
+        return
+    taken = run.ledger.last_taken_ns.get(MAIN)
+    since = traffic.oldest_unseen_ns
+    unseen = traffic.is_pool and traffic.used_unseen == traffic.used and since is not None
+    if (
+        not unseen
+        or since is None
+        or taken is None
+        or taken <= since - subject.state.turn_ns
+        or _main_acted_after(subject, since)
+    ):
+        return
+    hint = _cut_by(subject)
+    yield Violation(
+        at=(views.place(ring.role, used, f"{ring.path}.used"), ring.field("align")),
+        expected=f"main takes the {traffic.used} buffers returned at {used:#010x} (align {ring.entry.align})",
+        actual="main was notified and did nothing with any of them",
+        advice="main seems to look for the used ring elsewhere: both sides must place it by the align of the table",
+        subject=ring.path,
+        core=MAIN,
+        detail=(hint,) if hint else (),
+    )
+
+
+def _main_acted_after(subject: RingSubject, since_ns: int) -> bool:
+    """Main offered something on a ring of this vdev after then, so it sees what comes back."""
+    run = subject.state.run
+    rings = run.traffic.rings if run else {}
+    offers = [rings[r.path].last_posted for r in subject.vdev.rings if r.path in rings]
+    return any(offer is not None and offer.time_ns > since_ns for offer in offers)
+
+
+@rule(
+    "traffic.none",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7: what is made available comes back",
+    each=live_rings,
+    severity=Severity.NOTE,
+)
+def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
+    """Each ring has seen a used buffer; where it has not, the report says so."""
+    traffic = subject.traffic
+    if subject.vdev.is_driver_ok and subject.state.run is not None and not traffic.used:
+        found = f"{traffic.posted} made available, none used" if traffic.posted else "nothing was made available"
+        yield Violation((subject.ring.at,), "a used buffer", found, "no traffic seen", subject=subject.ring.path)

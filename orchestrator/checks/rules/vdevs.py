@@ -1,0 +1,230 @@
+"""The vdev entries: features, configuration, carveouts, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.live import MAX_VRINGS
+from orchestrator.checks.rule import rule
+from orchestrator.checks.state import State, TableSubject, VdevSubject, live_vdevs, tables, vdevs
+from orchestrator.formats.resource_entry import (
+    ANY,
+    VIRTIO_CONFIG_S_FAILED,
+    VIRTIO_CONFIG_S_NEEDS_RESET,
+    Feature,
+    Profile,
+    VdevHeader,
+    feature_names,
+    status_names,
+)
+from orchestrator.memory import Place
+
+__all__: list[str] = []
+
+_IN_CONFIG = Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR  # NuttX rpmsg_virtio: what these announce is in there
+
+
+def field(subject: VdevSubject, name: str) -> Place:
+    """One field of a vdev's head."""
+    at = subject.vdev.entry.at
+    return Place(at.view, at.address + VdevHeader.offset_of(name), f"{at.path}.{name}")
+
+
+def status_text(status: int) -> str:
+    """``3 (ACKNOWLEDGE, DRIVER)``."""
+    return f"{status:#x} ({', '.join(status_names(status))})" if status else "0"
+
+
+@rule(
+    "vdev.too-many-vrings",
+    stage=Stage.STATIC,
+    source="Linux remoteproc, RVDEV_NUM_VRINGS: two vrings per vdev at most",
+    each=vdevs,
+    profiles={Profile.OPENAMP: None, Profile.NUTTX: None},
+)
+def linux_takes_two_vrings(subject: VdevSubject) -> Iterator[Violation]:
+    """A vdev for Linux has two vrings at most."""
+    num = subject.vdev.entry.value.head.num_of_vrings
+    if num > 2:
+        yield Violation((field(subject, "num_of_vrings"),), "at most 2", str(num), "Linux refuses the vdev")
+
+
+@rule(
+    "vdev.rpmsg-vrings",
+    stage=Stage.STATIC,
+    source="Linux virtio_rpmsg_bus and OpenAMP rpmsg_virtio: one vring for each direction",
+    each=vdevs,
+)
+def rpmsg_has_two_vrings(subject: VdevSubject) -> Iterator[Violation]:
+    """An RPMsg device (id 7) has two vrings: 0 towards the host, 1 from it."""
+    num = subject.vdev.entry.value.head.num_of_vrings
+    if subject.vdev.is_rpmsg and num < 2:
+        yield Violation((field(subject, "num_of_vrings"),), "2", str(num), "RPMsg needs a vring for each direction")
+
+
+@rule("table.too-many-vrings", stage=Stage.STATIC, source="virtio devices in the field have two to eight", each=tables)
+def vrings_can_be_followed(subject: TableSubject) -> Iterator[Violation]:
+    """The table has no more vrings than rptwin follows."""
+    table = subject.table
+    total = sum(len(vdev.value.vrings) for vdev in table.vdevs) if table else 0
+    if table is not None and total > MAX_VRINGS:
+        advice = "those after them are not looked at"
+        yield Violation((Place(table.view, table.address, "table"),), f"at most {MAX_VRINGS}", str(total), advice)
+
+
+@rule(
+    "vdev.no-carveout",
+    stage=Stage.STATIC,
+    source="RPTUN, Carveout: one carveout per VirtIO device, paired by index",
+    each=vdevs,
+    profiles={Profile.LINUX: None, Profile.OPENAMP: None},
+)
+def dynamic_vrings_have_a_carveout(subject: VdevSubject) -> Iterator[Violation]:
+    """A vdev whose vrings RPTUN is to place has a carveout of the same index to cut them from."""
+    vdev, table = subject.vdev, subject.table.table
+    count = len(table.carveouts) if table else 0
+    if vdev.index >= count and any(ring.was_dynamic for ring in vdev.rings):
+        yield Violation(
+            at=(vdev.entry.at,),
+            expected=f"carveout[{vdev.index}]",
+            actual=f"{count} carveouts",
+            advice="add a carveout entry for this vdev, or give its vrings addresses",
+        )
+
+
+@rule(
+    "vdev.features-without-config",
+    stage=Stage.STATIC,
+    source="NuttX rpmsg_virtio: F_BUFSZ, F_CPUNAME and F_BUFADDR announce fields of the config space (field bug B19)",
+    each=vdevs,
+)
+def announced_fields_are_there(subject: VdevSubject) -> Iterator[Violation]:
+    """A feature that announces fields of the config space comes with a config space that has them."""
+    head = subject.vdev.entry.value.head
+    announced = head.dfeatures & _IN_CONFIG
+    if subject.vdev.is_rpmsg and announced and head.config_len < 8:
+        names = ", ".join(feature_names(announced))
+        yield Violation(
+            at=(field(subject, "config_len"),),
+            expected=f"a config space, as dfeatures has {names}",
+            actual=f"{head.config_len} bytes",
+            advice="set config_len, or do not offer the feature",
+        )
+
+
+@rule(
+    "vdev.config-size",
+    stage=Stage.STATIC,
+    source="NuttX rpmsg_virtio.h, struct fw_rsc_config of each release",
+    each=vdevs,
+)
+def config_space_fits_its_release(subject: VdevSubject) -> Iterator[Violation]:
+    """The config space is as long as the NuttX release lays it out."""
+    error = subject.vdev.config_error
+    if error is not None:
+        expected, found = str(error.expected), str(error.found)
+        yield Violation((field(subject, "config_len"),), expected, found, f"{error.what}: check --nuttx-config")
+
+
+@rule(
+    "vdev.gfeatures-not-offered",
+    stage=Stage.STATIC,
+    source="virtio 1.3, 2.2.1: the driver must not accept a feature that the device did not offer",
+    each=vdevs,
+)
+def negotiated_features_were_offered(subject: VdevSubject) -> Iterator[Violation]:
+    """gfeatures has no bit that dfeatures lacks."""
+    head = subject.vdev.entry.value.head
+    extra = head.gfeatures & ~head.dfeatures
+    if extra:
+        offered = ", ".join(feature_names(head.dfeatures)) or "none"
+        extras = ", ".join(feature_names(extra))
+        advice = "the driver takes only what dfeatures offers"
+        yield Violation((field(subject, "gfeatures"),), f"a subset of {offered}", f"{extras} besides", advice)
+
+
+def _promised(state: State) -> Iterator[VdevSubject]:
+    """The vdevs as the image has them."""
+    return (each for each in vdevs(State(state.profile, state.images, state.promise)) if not each.table.is_live)
+
+
+@rule(
+    "vdev.initial-status",
+    stage=Stage.STATIC,
+    source="virtio 1.3, 2.1: the status starts from 0 and is the driver's to set",
+    each=_promised,
+    severity=Severity.WARNING,
+)
+def status_starts_from_zero(subject: VdevSubject) -> Iterator[Violation]:
+    """In the image, status and gfeatures are zero: the driver writes them."""
+    head = subject.vdev.entry.value.head
+    if head.status:
+        advice = "a device that waits for DRIVER_OK may start before the driver"
+        yield Violation((field(subject, "status"),), "0", status_text(head.status), advice)
+    elif head.gfeatures:
+        found = ", ".join(feature_names(head.gfeatures))
+        yield Violation((field(subject, "gfeatures"),), "0", found, "features are negotiated at run time")
+
+
+@rule(
+    "vdev.failed",
+    stage=Stage.BOOT,
+    source="virtio 1.3, 2.1: FAILED: the guest has given up; DEVICE_NEEDS_RESET: the device cannot go on",
+    each=live_vdevs,
+)
+def nobody_gave_up(subject: VdevSubject) -> Iterator[Violation]:
+    """Neither side has set FAILED or DEVICE_NEEDS_RESET in the status."""
+    status = subject.vdev.status
+    if status & (VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET):
+        advice = "the driver found something that it cannot use: see the findings about this vdev"
+        yield Violation((field(subject, "status"),), "neither FAILED nor NEEDS_RESET", status_text(status), advice)
+
+
+@rule(
+    "vdev.driver-ok-not-reached",
+    stage=Stage.BOOT,
+    source="virtio 1.3, 3.1.1: the driver sets DRIVER_OK when the device may go on",
+    each=live_vdevs,
+)
+def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
+    """At the end every vdev's status has DRIVER_OK."""
+    if not subject.vdev.is_driver_ok:
+        run = subject.state.run
+        main = run.cores.get("main") if run else None
+        detail = (f"main is {main.state} at {main.where}",) if main and main.state and main.where else ()
+        yield Violation(
+            at=(field(subject, "status"),),
+            expected="DRIVER_OK",
+            actual=status_text(subject.vdev.status),
+            advice="main sets the status when rings and buffers are ready; the remote waits for it, usually for ever",
+            core="main",
+            detail=detail,
+        )
+
+
+@rule(
+    "vdev.buffer-size",
+    stage=Stage.TRAFFIC,
+    source="NuttX rpmsg_virtio.h: h2r_buf_size and r2h_buf_size are what the host allocates (field bug B22)",
+    each=live_vdevs,
+)
+def buffers_have_the_configured_size(subject: VdevSubject) -> Iterator[Violation]:
+    """Buffers that the driver offers to be written have the size that the config space says."""
+    vdev, run = subject.vdev, subject.state.run
+    head = vdev.entry.value.head
+    wanted = vdev.config.r2h_buf_size if vdev.config else None
+    if run is None or not wanted or wanted == ANY or not head.gfeatures & Feature.BUFSZ:
+        return
+    for ring in vdev.rings:
+        for buffer in run.traffic.buffers.values():
+            if buffer.ring == ring.path and buffer.writable and buffer.span.size != wanted:
+                yield Violation(
+                    at=(Place(vdev.entry.at.view, vdev.entry.at.address + vdev.entry.value.config_offset + 4,
+                              f"{vdev.path}.config"),),
+                    expected=f"buffers of {wanted} bytes",
+                    actual=f"{buffer.span.size} bytes at {buffer.address:#010x}",
+                    advice="use the same buffer size on both sides",
+                    subject=ring.path,
+                )  # fmt: skip
+                return

@@ -1,0 +1,186 @@
+"""The vring entries: sizes, alignments, notify ids, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.live import ring_layout
+from orchestrator.checks.rule import rule
+from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
+from orchestrator.formats.resource_entry import ANY, Profile, VdevHeader
+from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
+from orchestrator.memory import Place
+
+__all__: list[str] = []
+
+_VRINGS = "virtio 1.3, 2.7: Queue Size is a power of two, at most 32768"
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@rule("vring.num-zero", stage=Stage.STATIC, source="Linux remoteproc, rproc_parse_vring: num is not zero", each=rings)
+def num_is_not_zero(subject: RingSubject) -> Iterator[Violation]:
+    """A vring has entries."""
+    if subject.ring.entry.num == 0:
+        yield Violation((subject.ring.field("num"),), "a power of two", "0", "give the vring a size, 8 or 16 is usual")
+
+
+@rule("vring.num-not-power-of-two", stage=Stage.STATIC, source=_VRINGS, each=rings)
+def num_is_a_power_of_two(subject: RingSubject) -> Iterator[Violation]:
+    """The number of entries is a power of two."""
+    num = subject.ring.entry.num
+    if num and not _is_power_of_two(num):
+        advice = "indices run freely modulo 65536 and would jump: take the next power of two"
+        yield Violation((subject.ring.field("num"),), "a power of two", str(num), advice)
+
+
+@rule("vring.num-too-large", stage=Stage.STATIC, source=_VRINGS, each=rings)
+def num_has_16_bits(subject: RingSubject) -> Iterator[Violation]:
+    """The number of entries is at most 32768."""
+    num = subject.ring.entry.num
+    if num > MAX_QUEUE_SIZE and _is_power_of_two(num):
+        yield Violation((subject.ring.field("num"),), f"at most {MAX_QUEUE_SIZE}", str(num), "an index has 16 bits")
+
+
+@rule(
+    "vring.align-zero", stage=Stage.STATIC, source="Linux remoteproc, rproc_parse_vring: align is not zero", each=rings
+)
+def align_is_not_zero(subject: RingSubject) -> Iterator[Violation]:
+    """A vring has an alignment."""
+    if subject.ring.entry.align == 0:
+        yield Violation((subject.ring.field("align"),), "a power of two", "0", "16 suits every reader")
+
+
+@rule(
+    "vring.align-not-power-of-two",
+    stage=Stage.STATIC,
+    source="Linux virtio_ring.h, vring_init: the used ring is placed by masking with align - 1",
+    each=rings,
+)
+def align_is_a_power_of_two(subject: RingSubject) -> Iterator[Violation]:
+    """The alignment is a power of two."""
+    align = subject.ring.entry.align
+    if align and not _is_power_of_two(align):
+        advice = "masking with any other number places the used ring differently in each implementation"
+        yield Violation((subject.ring.field("align"),), "a power of two", str(align), advice)
+
+
+@rule(
+    "vring.align-too-small",
+    stage=Stage.STATIC,
+    source="virtio 1.3, 2.7: the used ring is aligned to 4",
+    each=rings,
+)
+def align_keeps_the_used_ring_aligned(subject: RingSubject) -> Iterator[Violation]:
+    """The alignment puts the used ring at a multiple of 4."""
+    entry = subject.ring.entry
+    layout = ring_layout(0, entry.num, entry.align)
+    if layout is not None and _is_power_of_two(entry.align) and layout.used % 4:
+        found = f"{entry.align}, which puts it at offset {layout.used:#x}"
+        yield Violation(
+            (subject.ring.field("align"),), "a used ring at a multiple of 4", found, "align 4 at least; 16 is usual"
+        )
+
+
+def _fixed_ids(subject: TableSubject) -> list[RingSubject]:
+    every = [RingSubject(subject, vdev, ring) for vdev in subject.vdevs for ring in vdev.rings]
+    return [each for each in every if each.ring.entry.notifyid != ANY]
+
+
+@rule(
+    "vring.notifyid-not-unique",
+    stage=Stage.STATIC,
+    source="OpenAMP remoteproc: notify ids come from one bitmap (field bugs B05, B06)",
+    each=tables,
+)
+def notify_ids_are_unique(subject: TableSubject) -> Iterator[Violation]:
+    """No two vrings of a table have the same notify id."""
+    seen: dict[int, RingSubject] = {}
+    for each in _fixed_ids(subject):
+        notifyid = each.ring.entry.notifyid
+        first = seen.setdefault(notifyid, each)
+        if first is not each:
+            yield Violation(
+                at=(each.ring.field("notifyid"),),
+                expected=f"an id of its own ({first.ring.path} has {notifyid})",
+                actual=str(notifyid),
+                advice="number the vrings of all vdevs, or leave the ids to the host (ANY)",
+            )
+
+
+@rule(
+    "vring.notifyid-range",
+    stage=Stage.STATIC,
+    source="OpenAMP remoteproc: the bitmap of notify ids has 32 bits (field bug B06)",
+    each=rings,
+)
+def notify_ids_fit_the_bitmap(subject: RingSubject) -> Iterator[Violation]:
+    """A notify id is at most 31, or ANY for the host to choose."""
+    notifyid = subject.ring.entry.notifyid
+    if notifyid > 31 and notifyid != ANY:
+        yield Violation((subject.ring.field("notifyid"),), "0..31 or ANY", str(notifyid), "OpenAMP refuses larger ids")
+
+
+@rule(
+    "vdev.notifyid-collision",
+    stage=Stage.STATIC,
+    source="OpenAMP remoteproc: vdev and vrings share one bitmap; Linux renumbers vrings from 0 up (field bug B03)",
+    each=vdevs,
+    severity=Severity.WARNING,
+    profiles={Profile.OPENAMP: Severity.ERROR, Profile.NUTTX: None},
+)
+def vdev_ids_differ_from_vring_ids(subject: VdevSubject) -> Iterator[Violation]:
+    """A vdev's notify id is none of a vring's."""
+    notifyid = subject.vdev.entry.value.head.notifyid
+    clash = [each for each in _fixed_ids(subject.table) if each.ring.entry.notifyid == notifyid]
+    if clash:
+        at = subject.vdev.entry.at
+        yield Violation(
+            at=(Place(at.view, at.address + VdevHeader.offset_of("notifyid"), f"{at.path}.notifyid"),),
+            expected=f"not {notifyid}, which {clash[0].ring.path} has",
+            actual=str(notifyid),
+            advice="give the vdev an id after those of all vrings",
+        )
+
+
+def _promised(state: State) -> Iterator[RingSubject]:
+    return rings(State(state.profile, state.images, state.promise))
+
+
+@rule(
+    "vring.pa-preset",
+    stage=Stage.STATIC,
+    source="Linux remoteproc, rproc_parse_vring (old): reserved must be zero; now pa, written by the host",
+    each=_promised,
+    severity=Severity.WARNING,
+    profiles={Profile.OPENAMP: None, Profile.NUTTX: None},
+)
+def pa_is_left_to_the_host(subject: RingSubject) -> Iterator[Violation]:
+    """In the image, a vring's pa (once: reserved) is zero."""
+    if subject.ring.entry.pa:
+        yield Violation(
+            (subject.ring.field("pa"),), "0", f"{subject.ring.entry.pa:#010x}", "old Linux refuses the table"
+        )
+
+
+@rule(
+    "vring.unresolved",
+    stage=Stage.BOOT,
+    source="RPTUN, Vrings: da 0 or ANY is for the framework to fill in",
+    each=states,
+)
+def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
+    """At the end no vring's address is still 0 or ANY."""
+    missing = [each.ring for each in rings(state) if each.table.is_live and not each.ring.has_address]
+    if missing:
+        yield Violation(
+            at=tuple(ring.field("da") for ring in missing),
+            expected="an address in each",
+            actual=", ".join(f"{ring.path}.da {ring.entry.da:#x}" for ring in missing),
+            advice="main never placed them: it did not find the table, or never started the device (field bug B15)",
+            subject=missing[0].path if len(missing) == 1 else "table",
+            core="main",
+        )

@@ -1,0 +1,214 @@
+"""What a run has shown so far: milestones, cores, notifications, traffic. Plain data, bounded, ready for a snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.checks.traffic import HISTORY, Traffic
+from orchestrator.events import (
+    Backtrace,
+    CoreState,
+    Fault,
+    GuestError,
+    Lockup,
+    UnmodelledAccess,
+)
+
+__all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
+
+_MAX_KEPT = 64  # distinct accesses, errors and notes; the rest is only counted
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A step of the bring-up, the first time that it was seen."""
+
+    time_ns: int
+    core: str  # role of the core that took it, "" when nobody knows
+    name: str
+    detail: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {"time_ns": self.time_ns, "core": self.core or None, "name": self.name, "detail": self.detail}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Distinct things with how often each happened; past ``_MAX_KEPT`` kinds only the total goes on."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    total: int = 0
+
+    def add(self, text: str) -> None:
+        """Count one more."""
+        self.total += 1
+        if text in self.counts or len(self.counts) < _MAX_KEPT:
+            self.counts[text] += 1
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain values in a stable order."""
+        return [{"what": what, "count": count} for what, count in sorted(self.counts.items())]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Channel:
+    """A way to interrupt a core: bit of a mailbox, None where it has only one."""
+
+    target: str  # role
+    mailbox: str
+    number: int | None
+
+    def __str__(self) -> str:
+        return self.mailbox if self.number is None else f"{self.mailbox} channel {self.number}"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Notifications per core and channel, and which ring each channel seems to serve."""
+
+    sent: Counter[Channel] = field(default_factory=Counter)
+    taken: Counter[Channel] = field(default_factory=Counter)
+    ignored: Counter[Channel] = field(default_factory=Counter)
+    last_sent_ns: dict[Channel, int] = field(default_factory=dict)
+    last_taken_ns: dict[str, int] = field(default_factory=dict)  # by target
+    last_ignored_ns: dict[Channel, int] = field(default_factory=dict)
+    votes: dict[tuple[str, str], Counter[int | None]] = field(default_factory=dict)  # by ring and target
+
+    def sent_to(self, target: str) -> int:
+        """How many reached a core, over all channels."""
+        return sum(count for channel, count in self.sent.items() if channel.target == target)
+
+    def taken_by(self, target: str) -> int:
+        """How many exceptions a core took for them."""
+        return sum(count for channel, count in self.taken.items() if channel.target == target)
+
+    def last_sent_to(self, target: str, number: int | None = None) -> int | None:
+        """When the last one went to a core, on one channel or on any."""
+        times = [
+            time
+            for channel, time in self.last_sent_ns.items()
+            if channel.target == target and (number is None or channel.number == number)
+        ]
+        return max(times, default=None)
+
+    def ignored_since(self, target: str, since_ns: int) -> tuple[Channel, ...]:
+        """Channels that were signalled to a core since then and that it has not enabled."""
+        return tuple(sorted(c for c, time in self.last_ignored_ns.items() if c.target == target and time >= since_ns))
+
+    def serves(self, ring: str, target: str) -> int | None:
+        """The channel that tells a core of a ring, if every observation agrees; None: known per core only."""
+        votes = self.votes.get((ring, target), Counter())
+        return next(iter(votes)) if len(votes) == 1 else None
+
+    def to_json(self, given: Mapping[str, int]) -> dict[str, object]:
+        """Plain values in a stable order."""
+        channels = sorted({*self.sent, *self.taken, *self.ignored}, key=str)
+        queues = [
+            {
+                "ring": ring,
+                "target": target,
+                "channel": given.get(ring, self.serves(ring, target)),
+                "how": "given" if ring in given else ("learned" if len(votes) == 1 else "per core only"),
+            }
+            for (ring, target), votes in sorted(self.votes.items())
+        ]
+        return {
+            "channels": [
+                {
+                    "target": each.target,
+                    "mailbox": each.mailbox,
+                    "channel": each.number,
+                    "sent": self.sent[each],
+                    "taken": self.taken[each],
+                    "ignored": self.ignored[each],
+                }
+                for each in channels
+            ],
+            "queues": queues,
+        }
+
+
+@dataclass(slots=True)
+class CoreRun:
+    """What one core did."""
+
+    role: str
+    name: str
+    state: CoreState | None = None
+    why: str = ""
+    released_ns: int | None = None
+    slept: bool = False
+    exceptions: int = 0
+    sent: int = 0
+    shared_writes: int = 0
+    faults: list[tuple[int, Fault]] = field(default_factory=list)  # the first few, with their time
+    fault_count: int = 0
+    lockup: tuple[int, Lockup] | None = None
+    errors: list[tuple[int, GuestError]] = field(default_factory=list)
+    error_count: int = 0
+    backtrace: Backtrace = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """It ran, and nothing that it did can be seen from outside."""
+        return (
+            self.state is CoreState.RUNNING
+            and not self.slept
+            and not self.exceptions
+            and not self.sent
+            and not self.shared_writes
+            and not self.faults
+        )
+
+    @property
+    def where(self) -> str:
+        """Where it is at the end: ``main_loop+0x12 <- main``."""
+        return " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in self.backtrace[:4])
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that was seen of a run."""
+
+    cores: dict[str, CoreRun]  # by role
+    time_ns: int = 0
+    ended: str | None = None  # why; None: it goes on
+    milestones: list[Milestone] = field(default_factory=list)
+    traffic: Traffic = field(default_factory=Traffic)
+    ledger: Ledger = field(default_factory=Ledger)
+    unmodelled: Tally = field(default_factory=Tally)
+    notes: Tally = field(default_factory=Tally)
+    dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
+    up_ns: int | None = None
+    last_activity_ns: int = 0
+
+    def reach(self, time_ns: int, core: str, name: str, detail: str = "") -> None:
+        """Note a milestone the first time."""
+        if len(self.milestones) < 4 * _MAX_KEPT and all((m.core, m.name) != (core, name) for m in self.milestones):
+            self.milestones.append(Milestone(time_ns, core, name, detail))
+
+    def milestone(self, name: str) -> Milestone | None:
+        """The first with this name."""
+        return next((each for each in self.milestones if each.name == name), None)
+
+    def see_unmodelled(self, core: str, access: UnmodelledAccess) -> None:
+        """Count an access to a register that the model lacks."""
+        verb = "reads" if access.value is None else "writes"
+        at = access.symbol or f"{access.pc:#010x}"
+        self.unmodelled.add(f"{core} at {at} {verb} {access.peripheral} {access.address:#010x}: {access.what}")
+
+    def see_fault(self, core: CoreRun, time_ns: int, fault: Fault) -> None:
+        """Keep the first faults of a core."""
+        core.fault_count += 1
+        if len(core.faults) < 4:
+            core.faults.append((time_ns, fault))
+
+    def see_error(self, core: CoreRun, time_ns: int, error: GuestError) -> None:
+        """Keep the first things that a correct firmware does not do."""
+        core.error_count += 1
+        known = any((old.pc, old.what) == (error.pc, error.what) for _, old in core.errors)
+        if not known and len(core.errors) < HISTORY:
+            core.errors.append((time_ns, error))

@@ -1,0 +1,187 @@
+"""What rules see: everything that is known of a board at one moment, and the subjects that rules judge one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.checks.live import LiveRing, LiveVdev, LiveView, vdevs_of
+from orchestrator.checks.promise import Promise
+from orchestrator.checks.run import CoreRun, Run
+from orchestrator.checks.traffic import RingTraffic
+from orchestrator.checks.views import ROLES, Views
+from orchestrator.errors import TableError
+from orchestrator.formats.elf import Image
+from orchestrator.formats.resource_entry import Profile
+from orchestrator.formats.resource_table import Table
+from orchestrator.platform.model import Platform
+
+__all__ = [
+    "REST_NS",
+    "CoreImage",
+    "CoreSubject",
+    "RingSubject",
+    "State",
+    "TableSubject",
+    "VdevSubject",
+    "core_images",
+    "cores",
+    "live_rings",
+    "live_vdevs",
+    "rings",
+    "rings_at_rest",
+    "states",
+    "tables",
+    "vdevs",
+]
+
+REST_NS = 10_000_000  # nothing written and nobody notified for so long: what is still under way will stay so
+
+
+@dataclass(frozen=True)
+class State:
+    """A board at one moment; each part None when it is not known (a file has no memory, a dump no past)."""
+
+    profile: Profile
+    images: Mapping[str, Image]  # by role
+    promise: Promise
+    platform: Platform | None = None
+    views: Views | None = None
+    live: LiveView | None = None
+    run: Run | None = None
+    notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel, as given
+    vector_tables: Mapping[str, int] = field(default_factory=dict)  # by role; default: the image's own
+    turn_ns: int = 20_000  # a publication is seen at the end of the turn in which its notification was sent
+
+    @property
+    def is_at_rest(self) -> bool:
+        """The run is over, and nothing had happened for ``REST_NS`` before."""
+        run = self.run
+        return run is not None and run.ended is not None and run.time_ns - run.last_activity_ns >= REST_NS
+
+
+@dataclass(frozen=True, slots=True)
+class CoreImage:
+    """An image and the core that it is for."""
+
+    state: State
+    role: str
+    image: Image
+    vector_table: int  # load address
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSubject:
+    """A core and what it did."""
+
+    state: State
+    run: Run
+    core: CoreRun
+
+
+@dataclass(frozen=True, slots=True)
+class TableSubject:
+    """The table to judge: the one in memory, or before there is one, the one in the image."""
+
+    state: State
+    table: Table | None
+    errors: tuple[TableError, ...]
+    vdevs: tuple[LiveVdev, ...]
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VdevSubject:
+    """A vdev of the judged table."""
+
+    table: TableSubject
+    vdev: LiveVdev
+
+    @property
+    def state(self) -> State:
+        """The board."""
+        return self.table.state
+
+
+@dataclass(frozen=True, slots=True)
+class RingSubject:
+    """A vring of the judged table, and what went through it."""
+
+    table: TableSubject
+    vdev: LiveVdev
+    ring: LiveRing
+
+    @property
+    def state(self) -> State:
+        """The board."""
+        return self.table.state
+
+    @property
+    def traffic(self) -> RingTraffic:
+        """Counters; all zero when nothing was seen."""
+        run = self.state.run
+        return (
+            run.traffic.rings.get(self.ring.path, RingTraffic(self.ring.path)) if run else RingTraffic(self.ring.path)
+        )
+
+
+def states(state: State) -> Iterator[State]:
+    """The board as a whole."""
+    yield state
+
+
+def core_images(state: State) -> Iterator[CoreImage]:
+    """Each image with its core."""
+    for role in ROLES:
+        image = state.images.get(role)
+        if image is not None and image.segments:
+            yield CoreImage(state, role, image, state.vector_tables.get(role, image.vector_table))
+
+
+def cores(state: State) -> Iterator[CoreSubject]:
+    """Each core of a board that ran."""
+    if state.run is not None:
+        for core in state.run.cores.values():
+            yield CoreSubject(state, state.run, core)
+
+
+def tables(state: State) -> Iterator[TableSubject]:
+    """The table to judge, if there is any: one, never both, as they are the same promise."""
+    live, promised = state.live, state.promise.scan
+    if live is not None and live.scan is not None and (promised is None or live.is_as_promised):
+        if live.table is not None:
+            yield TableSubject(state, live.table, live.scan.errors, live.vdevs, True)
+    elif promised is not None:
+        found = promised.table
+        vdevs_ = tuple(vdevs_of(found, (), None, {})) if found is not None and found.header.ver == 1 else ()
+        yield TableSubject(state, found, promised.errors, vdevs_, False)
+
+
+def vdevs(state: State) -> Iterator[VdevSubject]:
+    """Each vdev of the judged table."""
+    for table in tables(state):
+        for vdev in table.vdevs:
+            yield VdevSubject(table, vdev)
+
+
+def rings(state: State) -> Iterator[RingSubject]:
+    """Each vring of the judged table."""
+    for subject in vdevs(state):
+        for ring in subject.vdev.rings:
+            yield RingSubject(subject.table, subject.vdev, ring)
+
+
+def live_vdevs(state: State) -> Iterator[VdevSubject]:
+    """Each vdev of the table in memory."""
+    return (each for each in vdevs(state) if each.table.is_live)
+
+
+def live_rings(state: State) -> Iterator[RingSubject]:
+    """Each vring of the table in memory that has an address."""
+    return (each for each in rings(state) if each.table.is_live and each.ring.has_address)
+
+
+def rings_at_rest(state: State) -> Iterator[RingSubject]:
+    """Each vring of a vdev that is up, when nothing happens any more."""
+    if state.is_at_rest:
+        yield from (each for each in live_rings(state) if each.vdev.is_driver_ok)

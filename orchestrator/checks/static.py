@@ -1,0 +1,116 @@
+"""Checks without a board: of images that have not run yet, and of memory that was dumped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from orchestrator.checks.causes import relate
+from orchestrator.checks.finding import Finding, Severity, Stage
+from orchestrator.checks.live import read_live
+from orchestrator.checks.promise import Promise, choose_profile, find_promise
+from orchestrator.checks.rule import apply_rules
+from orchestrator.checks.run import Run
+from orchestrator.checks.state import State
+from orchestrator.checks.traffic import Handling, MessageLog
+from orchestrator.checks.views import Views
+from orchestrator.errors import RingError
+from orchestrator.formats.elf import Image
+from orchestrator.formats.locator import TableLocation, TableLocator
+from orchestrator.formats.nuttx_config import NuttxRelease
+from orchestrator.formats.resource_entry import Profile
+from orchestrator.formats.translation import AddressRange
+from orchestrator.memory import Memory
+from orchestrator.platform.model import Platform
+
+__all__ = ["check_live", "check_static"]
+
+
+def check_static(
+    images: Mapping[str, Image],
+    platform: Platform | None = None,
+    profile: Profile | None = None,
+    locator: TableLocator | None = None,
+    *,
+    maps: tuple[AddressRange, ...] = (),
+    vector_tables: Mapping[str, int] | None = None,
+) -> tuple[Finding, ...]:
+    """What can be said of images by role, one or both, before anything runs.
+
+    One image alone may do without a table, as the other one can have it: that is a note then.
+    """
+    promise = find_promise(images, locator)
+    views = Views.of({role: _Nothing(role) for role in ("main", "remote")}, platform, maps) if platform else None
+    state = State(
+        profile=profile or choose_profile(promise.scan)[0],
+        images=images,
+        promise=promise,
+        platform=platform,
+        views=views,
+        vector_tables=vector_tables or {},
+    )
+    findings = apply_rules(state, [Stage.STATIC])
+    if len(images) == 1:
+        findings = tuple(_as_note(each) if each.rule == "table.missing" else each for each in findings)
+    return relate(findings)
+
+
+def _as_note(finding: Finding) -> Finding:
+    return replace(finding, severity=Severity.NOTE, advice="the table may be in the other core's image")
+
+
+class _Nothing:
+    """The memory of a core that has none yet: only where memory will be matters."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+
+    def read(self, address: int, size: int) -> bytes:
+        del size
+        raise RingError("nothing runs", rule="ring.unreadable", where=f"{self.view} at {address:#010x}")
+
+    def write(self, address: int, data: bytes) -> None:
+        self.read(address, len(data))
+
+
+def check_live(
+    memories: Mapping[str, Memory],
+    table: TableLocation | int,
+    *,
+    platform: Platform | None = None,
+    images: Mapping[str, Image] | None = None,
+    profile: Profile | None = None,
+    maps: tuple[AddressRange, ...] = (),
+    release: NuttxRelease | None = None,
+) -> tuple[Finding, ...]:
+    """What can be said of memory at one moment, by role: a dump, or a board that somebody else runs.
+
+    ``table`` is an address of the remote's view. What went through the rings before is not known, only what is in
+    them now.
+    """
+    views = Views.of(memories, platform, maps)
+    location = table if isinstance(table, TableLocation) else TableLocation("remote", table, f"address {table:#010x}")
+    promise = find_promise(images) if images else Promise(None)
+    promise = Promise(location, None, promise.scan, promise.data)
+    live = read_live(views, promise, release=release)
+    run = Run({})
+    for vdev in live.vdevs:
+        log = run.traffic.messages.setdefault(vdev.path, MessageLog()) if vdev.is_rpmsg else None
+        for ring in vdev.rings:
+            queue = ring.open(views)
+            if queue is not None:
+                try:
+                    run.traffic.adopt(queue)
+                except RingError:
+                    continue
+                run.traffic.sync(queue, views, Handling(0, ""), log)
+    state = State(
+        profile=profile or choose_profile(promise.scan or live.scan)[0],
+        images=images or {},
+        promise=promise,
+        platform=platform,
+        views=views,
+        live=live,
+        run=run,
+    )
+    return relate(apply_rules(state))

@@ -1,0 +1,473 @@
+"""What went through the rings: chains, buffers and messages, counted and conserved, in bounded memory.
+
+Everything here is plain data, so that a board's snapshot can copy it: memory is handed in with each call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from orchestrator.checks.views import MAIN, REMOTE, Span, Views
+from orchestrator.errors import FormatError, RingError, RptwinError
+from orchestrator.formats.rpmsg import (
+    ADDRESS_FIRST_DYNAMIC,
+    ADDRESS_NAME_SERVICE,
+    EndpointTracker,
+    decode_message,
+)
+from orchestrator.formats.virtqueue import ChainElement, SplitRing
+
+__all__ = [
+    "HISTORY",
+    "MAX_BUFFERS",
+    "Buffer",
+    "BufferUse",
+    "Chain",
+    "Handling",
+    "MessageLog",
+    "MessageRecord",
+    "RingFault",
+    "RingTraffic",
+    "Traffic",
+]
+
+HISTORY = 32  # of each kind, the first and the last so many are kept
+MAX_BUFFERS = 4096  # addresses that descriptors ever named; a firmware that takes each from a new place has a leak
+_MAX_FAULTS = 16
+_MAX_MESSAGE = 0x10000  # bytes of a buffer that are read to find a message; ``len`` of its header has 16 bits
+_MAX_PEERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """Who did something, and when: virtual nanoseconds, the role of the core ("" when nobody knows)."""
+
+    time_ns: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class BufferUse:
+    """One passage of a buffer from one side to the other."""
+
+    time_ns: int
+    owner: str  # "driver" or "device", from then on
+    ring: str
+    head: int
+    length: int
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Memory that a descriptor named, and its way between the sides."""
+
+    address: int  # as the descriptor says it
+    span: Span  # the largest length that was ever given with this address
+    ring: str
+    writable: bool
+    owner: str = "driver"
+    posted: int = 0
+    used: int = 0
+    history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {
+            "address": self.address,
+            "main": self.span.pa,
+            "remote": self.span.da,
+            "size": self.span.size,
+            "ring": self.ring,
+            "writable": self.writable,
+            "owner": self.owner,
+            "posted": self.posted,
+            "used": self.used,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain of descriptors that the driver made available."""
+
+    head: int
+    elements: tuple[ChainElement, ...]
+    posted_ns: int
+
+    @property
+    def is_writable(self) -> bool:
+        """The device is to write it: the driver offers an empty buffer."""
+        return any(each.descriptor.is_writable for each in self.elements)
+
+
+@dataclass(frozen=True, slots=True)
+class RingFault:
+    """A ring's state that breaks the protocol; the first of its kind on its ring."""
+
+    ring: str
+    rule: str
+    at: str  # place, as text
+    expected: str
+    found: str
+    what: str
+    by: Handling
+
+
+@dataclass(slots=True)
+class RingTraffic:
+    """One ring's counters and what is under way in it."""
+
+    path: str
+    avail_idx: int = 0
+    used_idx: int = 0
+    posted: int = 0
+    used: int = 0
+    reclaimed: int = 0
+    restarts: int = 0
+    posted_writable: int = 0
+    outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
+    first_posted: Handling | None = None
+    last_posted: Handling | None = None
+    first_used: Handling | None = None
+    last_used: Handling | None = None
+    oldest_unseen_ns: int | None = None  # used since the driver last offered something here
+    used_unseen: int = 0
+    ran_dry_ns: int | None = None  # the device had nothing left; None: it has, or never had anything
+    refilled_ns: int | None = None  # first offer after it had run dry
+    suppress_available: bool = False  # used.flags: the device wants no notification
+    suppress_used: bool = False  # avail.flags: the driver wants none
+    faults: dict[str, RingFault] = field(default_factory=dict)
+
+    @property
+    def is_pool(self) -> bool:
+        """The driver offers empty buffers here, which wait until the device has something to say."""
+        return self.posted_writable > 0
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {
+            "ring": self.path,
+            "posted": self.posted,
+            "used": self.used,
+            "reclaimed": self.reclaimed,
+            "with_device": len(self.outstanding),
+            "restarts": self.restarts,
+            "direction": "device to driver" if self.is_pool else "driver to device",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One RPMsg message as it was published."""
+
+    time_ns: int
+    ring: str
+    sender: str  # role
+    src: int
+    dst: int
+    length: int  # of the payload
+    text: str = ""  # of a name-service message: "create rptwin-echo at 1024"
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {
+            "time_ns": self.time_ns,
+            "ring": self.ring,
+            "sender": self.sender,
+            "src": self.src,
+            "dst": self.dst,
+            "length": self.length,
+            "text": self.text,
+        }
+
+
+@dataclass(slots=True)
+class MessageLog:
+    """Messages of one vdev: all counted, the first and the last kept."""
+
+    endpoints: EndpointTracker = field(default_factory=lambda: EndpointTracker((MAIN, REMOTE)))
+    sent: Counter[str] = field(default_factory=Counter)  # by sender
+    payload: Counter[str] = field(default_factory=Counter)  # bytes, by sender
+    first: list[MessageRecord] = field(default_factory=list)
+    last: deque[MessageRecord] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    announced: list[MessageRecord] = field(default_factory=list)
+    malformed: list[tuple[FormatError, str, Handling]] = field(default_factory=list)  # error, ring
+    unknown: dict[tuple[str, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
+    _sources: set[tuple[str, int]] = field(default_factory=set)
+
+    def add(self, record: MessageRecord) -> None:
+        """Count a message and keep it as long as there is room."""
+        self.sent[record.sender] += 1
+        self.payload[record.sender] += record.length
+        if len(self.first) < HISTORY:
+            self.first.append(record)
+        self.last.append(record)
+        if record.text and len(self.announced) < HISTORY:
+            self.announced.append(record)
+
+    def note_addresses(self, record: MessageRecord) -> None:
+        """Learn the sender's address; remember one that is sent to and that nobody announced or sent from."""
+        if len(self._sources) < _MAX_PEERS:
+            self._sources.add((record.sender, record.src))
+        peer = REMOTE if record.sender == MAIN else MAIN
+        known = (
+            record.dst == ADDRESS_NAME_SERVICE
+            or record.dst < ADDRESS_FIRST_DYNAMIC
+            or (peer, record.dst) in self._sources
+            or self.endpoints.at(peer, record.dst) is not None
+        )
+        if not known and len(self.unknown) < HISTORY:
+            self.unknown.setdefault((peer, record.dst), record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at one ring: what was there before, what is there now, and whose turn it was."""
+
+    traffic: RingTraffic
+    ring: SplitRing
+    views: Views
+    by: Handling
+    log: MessageLog | None
+
+    def fault(self, error: RingError) -> None:
+        """Keep the first of its kind."""
+        where = error.where or self.ring.name
+        found = RingFault(
+            self.ring.name, error.rule, where, str(error.expected or ""), str(error.found), error.what, self.by
+        )
+        self.traffic.faults.setdefault(error.rule, found)
+
+    def wrong_writer(self, address: int, path: str) -> None:
+        """An index was moved by the side that it does not belong to."""
+        self.fault(
+            RingError(
+                "written by the other side",
+                rule="ring.wrong-writer",
+                where=str(self.ring.place(address, path)),
+                expected=f"written by {MAIN if self.by.role == REMOTE else REMOTE} only",
+                found=f"written by {self.by.role}",
+            )
+        )
+
+
+@dataclass(slots=True)
+class Traffic:
+    """All rings' traffic and every buffer that went through them."""
+
+    rings: dict[str, RingTraffic] = field(default_factory=dict)
+    buffers: dict[int, Buffer] = field(default_factory=dict)  # by the address in the descriptor
+    buffers_dropped: int = 0
+    messages: dict[str, MessageLog] = field(default_factory=dict)  # by vdev path
+    overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
+
+    def ring(self, path: str) -> RingTraffic:
+        """A ring's traffic, empty at first."""
+        return self.rings.setdefault(path, RingTraffic(path))
+
+    def restart(self, path: str, *, counting: bool = True) -> None:
+        """The driver set the ring up anew: forget what was under way."""
+        old = self.ring(path)
+        self.rings[path] = RingTraffic(path, restarts=old.restarts + counting)
+        for buffer in self.buffers.values():
+            if buffer.ring == path:
+                buffer.owner = "driver"
+
+    def adopt(self, ring: SplitRing) -> None:
+        """Start from a ring whose past nobody saw: what is under way counts, what was before is only a number."""
+        traffic = self.ring(ring.name)
+        traffic.used_idx = traffic.avail_idx = ring.used_idx
+        traffic.used = traffic.posted = ring.used_idx
+
+    def sync(self, ring: SplitRing, views: Views, by: Handling, log: MessageLog | None) -> tuple[int, int]:
+        """Look at a ring after a turn: how many chains were made available and how many used since the last look.
+
+        Never raises for what stands in memory: what breaks the protocol is kept as a fault.
+        """
+        traffic = self.ring(ring.name)
+        look = _Look(traffic, ring, views, by, log)
+        try:
+            avail_idx, used_idx = ring.avail_idx, ring.used_idx
+            traffic.suppress_available = bool(ring.used_flags & 1)
+            traffic.suppress_used = bool(ring.avail_flags & 1)
+        except RingError as error:
+            look.fault(error)
+            return 0, 0
+        num = ring.layout.num
+        went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
+        if avail_idx == 0 and used_idx == 0 and not went_round:
+            self.restart(ring.name)
+            if by.role == REMOTE:
+                replaced = _Look(self.ring(ring.name), ring, views, by, log)
+                replaced.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
+            return 0, 0
+        return (
+            self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0,
+            self._see_used(look, used_idx) if used_idx != traffic.used_idx else 0,
+        )
+
+    def _see_available(self, look: _Look, idx: int) -> int:
+        traffic, ring = look.traffic, look.ring
+        since, traffic.avail_idx = traffic.avail_idx, idx
+        if look.by.role == REMOTE:
+            look.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
+        count = (idx - since) & 0xFFFF
+        if len(traffic.outstanding) + count > ring.layout.num:
+            look.fault(
+                RingError(
+                    "more made available than the queue holds",
+                    rule="ring.avail-overrun",
+                    where=str(ring.place(ring.layout.avail_idx_at, "avail.idx")),
+                    expected=f"at most {ring.layout.num} ahead of used.idx {traffic.used_idx}",
+                    found=idx,
+                )
+            )
+            traffic.outstanding.clear()
+            return 0
+        for index in range(since, since + count):
+            self._post(look, index % ring.layout.num)
+        return count
+
+    def _post(self, look: _Look, slot: int) -> None:
+        traffic, ring, by = look.traffic, look.ring, look.by
+        traffic.posted += 1
+        traffic.first_posted = traffic.first_posted or by
+        traffic.last_posted = by
+        traffic.oldest_unseen_ns, traffic.used_unseen = None, 0
+        if traffic.ran_dry_ns is not None:
+            traffic.ran_dry_ns, traffic.refilled_ns = None, by.time_ns
+        try:
+            head = ring.avail_ring(slot)
+            if head in traffic.outstanding:
+                raise RingError(
+                    "made available again while the device has it",
+                    rule="ring.head-in-use",
+                    where=str(ring.place(ring.layout.avail_ring_at(slot), f"avail.ring[{slot}]")),
+                    expected="a head that is not with the device",
+                    found=head,
+                )
+            chain = Chain(head, ring.chain(head), by.time_ns)
+        except RingError as error:
+            look.fault(error)
+            return
+        traffic.outstanding[head] = chain
+        traffic.posted_writable += chain.is_writable
+        for element in chain.elements:
+            self._hand_to_device(look, chain, element)
+        if not chain.is_writable:
+            _read_message(look, chain, MAIN)
+
+    def _hand_to_device(self, look: _Look, chain: Chain, element: ChainElement) -> None:
+        address, length = element.descriptor.addr, element.descriptor.len
+        path, views = look.traffic.path, look.views
+        buffer = self.buffers.get(address)
+        if buffer is None:
+            if len(self.buffers) >= MAX_BUFFERS:
+                self.buffers_dropped += 1
+                return
+            span = views.span_at_da("buffer", address, length)
+            buffer = self.buffers[address] = Buffer(address, span, path, element.descriptor.is_writable)
+        elif length > buffer.span.size:
+            buffer.span = views.span_at_da("buffer", address, length)
+        look.traffic.reclaimed += bool(buffer.used and buffer.owner == "driver")
+        buffer.ring, buffer.writable = path, element.descriptor.is_writable
+        self._check_overlap(buffer)
+        buffer.owner = "device"
+        buffer.posted += 1
+        buffer.history.append(BufferUse(chain.posted_ns, "device", path, chain.head, length))
+
+    def _check_overlap(self, buffer: Buffer) -> None:
+        """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
+        if len(self.overlaps) >= _MAX_FAULTS:
+            return
+        for other in self.buffers.values():
+            if other is not buffer and other.owner == "device" and other.span.overlaps(buffer.span):
+                if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
+                    self.overlaps.append((other, buffer))
+                return
+
+    def _see_used(self, look: _Look, idx: int) -> int:
+        traffic, ring = look.traffic, look.ring
+        since, traffic.used_idx = traffic.used_idx, idx
+        if look.by.role == MAIN:
+            look.wrong_writer(ring.layout.used_idx_at, "used.idx")
+        count = (idx - since) & 0xFFFF
+        if count > len(traffic.outstanding):
+            if not traffic.faults:
+                look.fault(
+                    RingError(
+                        "more used than was made available",
+                        rule="ring.used-ahead",
+                        where=str(ring.place(ring.layout.used_idx_at, "used.idx")),
+                        expected=f"at most {len(traffic.outstanding)} after {since}",
+                        found=idx,
+                    )
+                )
+            traffic.outstanding.clear()
+            return 0
+        for index in range(since, since + count):
+            self._use(look, index % ring.layout.num)
+        if traffic.posted and not traffic.outstanding:
+            traffic.ran_dry_ns = look.by.time_ns
+        return count
+
+    def _use(self, look: _Look, slot: int) -> None:
+        traffic, ring, by = look.traffic, look.ring, look.by
+        traffic.used += 1
+        traffic.first_used = traffic.first_used or by
+        traffic.last_used = by
+        traffic.used_unseen += 1
+        if traffic.oldest_unseen_ns is None:
+            traffic.oldest_unseen_ns = by.time_ns
+        try:
+            element = ring.used_ring(slot)
+            if element.id not in traffic.outstanding:
+                raise RingError(
+                    f"id {element.id} is not a head",
+                    rule="ring.used-not-a-head",
+                    where=str(ring.place(ring.layout.used_ring_at(slot), f"used.ring[{slot}].id")),
+                    expected="one of " + ", ".join(str(head) for head in sorted(traffic.outstanding)[:8]),
+                    found=element.id,
+                )
+        except RingError as error:
+            look.fault(error)
+            return
+        chain = traffic.outstanding.pop(element.id)
+        for each in chain.elements:
+            buffer = self.buffers.get(each.descriptor.addr)
+            if buffer is not None:
+                buffer.owner = "driver"
+                buffer.used += 1
+                buffer.history.append(BufferUse(by.time_ns, "driver", traffic.path, chain.head, element.len))
+        if chain.is_writable:
+            _read_message(look, chain, REMOTE)
+
+
+def _read_message(look: _Look, chain: Chain, sender: str) -> None:
+    """The message at the start of a chain's first buffer, if the rings carry RPMsg and main can read it."""
+    log, views, by = look.log, look.views, look.by
+    if log is None or not chain.elements:
+        return
+    descriptor = chain.elements[0].descriptor
+    size = min(descriptor.len, _MAX_MESSAGE)
+    span = views.span_at_da("buffer", descriptor.addr, max(1, size))
+    role = MAIN if span.pa is not None else REMOTE
+    extent = span.seen_by(role)
+    if extent is None:
+        return  # buffer.unreachable-by-device says so
+    try:
+        data = views.memories[role].read(extent.start, size)
+        message = decode_message(data, where=f"{look.ring.name}: buffer at {descriptor.addr:#010x}")
+        notice = message.name_service()
+        text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
+        log.endpoints.observe(sender, message)
+    except FormatError as error:
+        if len(log.malformed) < _MAX_FAULTS:
+            log.malformed.append((error, look.ring.name, by))
+        return
+    except RptwinError:
+        return
+    header = message.header
+    record = MessageRecord(by.time_ns, look.ring.name, sender, header.src, header.dst, len(message.payload), text)
+    log.add(record)
+    log.note_addresses(record)

@@ -1,0 +1,239 @@
+"""The verdict on a run: up or not, why, and what else was seen. From memory and events only, never from a console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.checks.causes import relate
+from orchestrator.checks.finding import Finding, Severity
+from orchestrator.checks.live import LiveView
+from orchestrator.checks.observer import Observer
+from orchestrator.checks.rule import apply_rules
+from orchestrator.checks.run import Milestone, Run
+from orchestrator.checks.state import State
+from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views
+from orchestrator.formats.resource_entry import Profile, feature_names, status_names
+from orchestrator.memory import Extent
+
+__all__ = ["Cause", "Verdict", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A finding that nothing else explains, and everything that follows from it."""
+
+    finding: Finding
+    consequences: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run amounts to.
+
+    ``up``: every vdev at DRIVER_OK and every vring resolved in both views; for each ring on which nothing was used,
+    ``no_traffic`` says so.
+    """
+
+    up: bool
+    ended: str | None  # why the run ended
+    time_ns: int
+    profile: Profile
+    profile_reason: str
+    findings: tuple[Finding, ...]
+    run: Run
+    live: LiveView
+    views: Views
+    notify: Mapping[str, int]
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Errors and warnings that nothing explains, errors first, each with what follows from it."""
+        order = list(Severity)
+        roots = sorted((each for each in self.findings if each.is_cause), key=lambda each: order.index(each.severity))
+        return tuple(
+            Cause(root, tuple(each for each in self.findings if each is not root and each.root is root))
+            for root in roots
+        )
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """Remarks that follow from nothing."""
+        return tuple(f for f in self.findings if f.severity is Severity.NOTE and f.because_of is None)
+
+    @property
+    def no_traffic(self) -> tuple[str, ...]:
+        """The rings on which nothing was used: "no traffic seen"."""
+        return tuple(each.subject for each in self.findings if each.rule == "traffic.none")
+
+    @property
+    def has_errors(self) -> bool:
+        """Any finding is an error."""
+        return any(each.severity is Severity.ERROR for each in self.findings)
+
+    @property
+    def exit_code(self) -> int:
+        """0: up, and no error; 1 otherwise."""
+        return 0 if self.up and not self.has_errors else 1
+
+    @property
+    def milestones(self) -> tuple[Milestone, ...]:
+        """In the order of their virtual time."""
+        return tuple(sorted(self.run.milestones, key=lambda each: each.time_ns))
+
+    @property
+    def never_used(self) -> tuple[tuple[str, Span], ...]:
+        """The parts of each carveout that neither a ring nor a buffer ever took."""
+        found = []
+        for carveout in self.live.carveouts:
+            if carveout.span is not None:
+                found += [(carveout.entry.at.path, gap) for gap in self._gaps(carveout.span)]
+        return tuple(found)
+
+    def _gaps(self, carveout: Span) -> list[Span]:
+        role = MAIN if carveout.pa is not None else REMOTE
+        whole = carveout.seen_by(role)
+        if whole is None:
+            return []
+        spans = [ring.span for ring in self.live.rings if ring.span is not None]
+        spans += [buffer.span for buffer in self.run.traffic.buffers.values()]
+        taken = sorted(e for span in spans if (e := span.seen_by(role)) is not None and e.overlaps(whole))
+        gaps, at = [], whole.start
+        for extent in [*taken, Extent(whole.end, 0)]:
+            if extent.start > at:
+                gaps.append(self.views.span_at(role, "never used", at, extent.start - at))
+            at = max(at, extent.end)
+        return gaps
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order, the same for the same run."""
+        run, traffic = self.run, self.run.traffic
+        return {
+            "up": self.up,
+            "exit_code": self.exit_code,
+            "ended": self.ended,
+            "time_ns": self.time_ns,
+            "profile": self.profile.value,
+            "profile_reason": self.profile_reason,
+            "findings": [each.to_json() for each in self.findings],
+            "causes": [
+                {
+                    "rule": each.finding.rule,
+                    "subject": each.finding.subject,
+                    "consequences": [{"rule": f.rule, "subject": f.subject} for f in each.consequences],
+                }
+                for each in self.causes
+            ],
+            "no_traffic": list(self.no_traffic),
+            "milestones": [each.to_json() for each in self.milestones],
+            "cores": {role: self._core(role) for role in ROLES if role in run.cores},
+            "table": self._table(),
+            "traffic": [traffic.rings[path].to_json() for path in sorted(traffic.rings)],
+            "buffers": [buffer.to_json() for _, buffer in sorted(traffic.buffers.items())],
+            "never_used": [
+                {"carveout": path, "main": gap.pa, "remote": gap.da, "size": gap.size} for path, gap in self.never_used
+            ],
+            "messages": {
+                path: {
+                    "sent": {role: log.sent[role] for role in ROLES},
+                    "payload_bytes": {role: log.payload[role] for role in ROLES},
+                    "endpoints": [
+                        {"side": each.side, "name": each.name, "address": each.address}
+                        for each in log.endpoints.endpoints
+                    ],
+                    "first": [each.to_json() for each in log.first],
+                    "last": [each.to_json() for each in log.last],
+                }
+                for path, log in sorted(traffic.messages.items())
+            },
+            "notifications": run.ledger.to_json(self.notify),
+            "unmodelled": run.unmodelled.to_json(),
+            "notes": run.notes.to_json(),
+        }
+
+    def _core(self, role: str) -> dict[str, object]:
+        core = self.run.cores[role]
+        return {
+            "name": core.name,
+            "state": core.state.value if core.state else None,
+            "released_ns": core.released_ns,
+            "exceptions": core.exceptions,
+            "faults": core.fault_count,
+            "guest_errors": core.error_count,
+            "backtrace": [{"pc": frame.pc, "symbol": frame.symbol, "guess": frame.guess} for frame in core.backtrace],
+        }
+
+    def _table(self) -> dict[str, object] | None:
+        live = self.live
+        location, table = live.promise.location, live.table
+        if location is None or table is None or live.span is None:
+            return None
+        return {
+            "how": location.how,
+            "main": live.span.pa,
+            "remote": live.span.da,
+            "size": live.span.size,
+            "entries": [
+                {"path": each.at.path, "address": each.at.address, "type": _type_of(each.at.path)}
+                for each in table.entries
+            ],
+            "vdevs": [
+                {
+                    "path": vdev.path,
+                    "id": vdev.entry.value.head.id,
+                    "status": vdev.status,
+                    "status_names": list(status_names(vdev.status)),
+                    "dfeatures": list(feature_names(vdev.entry.value.head.dfeatures)),
+                    "gfeatures": list(feature_names(vdev.entry.value.head.gfeatures)),
+                    "carveout": vdev.carveout.entry.at.path if vdev.carveout else None,
+                    "vrings": [
+                        {
+                            "path": ring.path,
+                            "da": ring.entry.da,
+                            "align": ring.entry.align,
+                            "num": ring.entry.num,
+                            "notifyid": ring.entry.notifyid,
+                            "main": ring.span.pa if ring.span else None,
+                            "remote": ring.span.da if ring.span else None,
+                            "size": ring.span.size if ring.span else None,
+                            "layout": ring.layout.formula if ring.layout else None,
+                            "dynamic": ring.was_dynamic,
+                        }
+                        for ring in vdev.rings
+                    ],
+                }
+                for vdev in live.vdevs
+            ],
+        }
+
+
+def _type_of(path: str) -> str:
+    return path.split("[", maxsplit=1)[0]
+
+
+def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) -> Verdict:
+    """The verdict on what an observer has seen up to now; ``vector_tables`` by role where they were given."""
+    state = State(
+        profile=observer.profile,
+        images=observer.images,
+        promise=observer.promise,
+        platform=observer.platform,
+        views=observer.views,
+        live=observer.live,
+        run=observer.run,
+        notify=observer.options.notify,
+        vector_tables=vector_tables or {},
+        turn_ns=observer.options.quantum_ns,
+    )
+    return Verdict(
+        up=observer.is_up(),
+        ended=observer.run.ended,
+        time_ns=observer.run.time_ns,
+        profile=observer.profile,
+        profile_reason=observer.profile_reason,
+        findings=relate(apply_rules(state)),
+        run=observer.run,
+        live=observer.live,
+        views=observer.views,
+        notify=observer.options.notify,
+    )

@@ -1,0 +1,142 @@
+"""Shared memory as both cores see it: reading, reaching and translating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.errors import RptwinError, TranslationError
+from orchestrator.formats.translation import AddressEnvironment, AddressRange
+from orchestrator.memory import Extent, Memory, Place
+from orchestrator.platform.model import Platform
+
+__all__ = ["MAIN", "REMOTE", "ROLES", "Span", "Views", "other_role"]
+
+MAIN = "main"  # the RPTUN master: the driver of every virtqueue
+REMOTE = "remote"  # the device
+ROLES = (MAIN, REMOTE)
+
+
+def other_role(role: str) -> str:
+    """The role of the core on the other side."""
+    return MAIN if role == REMOTE else REMOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes of shared memory under both names; None where a core has no memory for all of them."""
+
+    name: str
+    size: int
+    pa: int | None  # as main addresses it
+    da: int | None  # as the remote does
+
+    def seen_by(self, role: str) -> Extent | None:
+        """The range in one core's view."""
+        address = self.pa if role == MAIN else self.da
+        return None if address is None else Extent(address, self.size)
+
+    @property
+    def extents(self) -> tuple[Extent, ...]:
+        """The ranges in both views, as far as there are any."""
+        return tuple(extent for role in ROLES if (extent := self.seen_by(role)) is not None)
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether they share a byte, whatever alias each was named by."""
+        mine, theirs = self.seen_by(MAIN), other.seen_by(MAIN)
+        if mine is None or theirs is None:
+            mine, theirs = self.seen_by(REMOTE), other.seen_by(REMOTE)
+        return mine is not None and theirs is not None and mine.overlaps(theirs)
+
+    def contains(self, other: Span) -> bool:
+        """Whether all of the other's bytes are among these, whatever alias each was named by."""
+        for role in ROLES:
+            mine, theirs = self.seen_by(role), other.seen_by(role)
+            if mine is not None and theirs is not None and theirs in mine:
+                return True
+        return False
+
+    def __str__(self) -> str:
+        def text(address: int | None) -> str:
+            return "nowhere" if address is None else str(Extent(address, self.size))
+
+        return f"main {text(self.pa)}, remote {text(self.da)}"
+
+
+@dataclass(frozen=True)
+class Views:
+    """The memories of both cores and how addresses of one are called by the other.
+
+    Without a platform (a dump), a range is reachable when its first and last byte can be read.
+    """
+
+    memories: Mapping[str, Memory]  # by role
+    environment: AddressEnvironment
+    platform: Platform | None = None
+
+    @classmethod
+    def of(
+        cls, memories: Mapping[str, Memory], platform: Platform | None = None, given: tuple[AddressRange, ...] = ()
+    ) -> Views:
+        """Views of a platform's cores, ranges that a person gave first; of a dump, where addresses are the same."""
+        if platform is not None:
+            natural = AddressEnvironment.from_platform(platform, MAIN, REMOTE)
+        else:
+            natural = AddressEnvironment((AddressRange(0, 0, 1 << 32, "the same addresses"),))
+        return cls(memories, AddressEnvironment.given(given).then(natural), platform)
+
+    def name(self, role: str) -> str:
+        """The view's name: the core's."""
+        return self.memories[role].view
+
+    def place(self, role: str, address: int, path: str = "") -> Place:
+        """An address of one core's view."""
+        return Place(self.name(role), address, path)
+
+    def reaches(self, role: str, extent: Extent) -> bool:
+        """Whether a core has memory for a whole range, which may run over several regions."""
+        if extent.size <= 0 or extent.end > 1 << 32:
+            return False
+        if self.platform is None:
+            return self._readable(role, extent.start) and self._readable(role, extent.end - 1)
+        core, at = self.platform.core(role).name, extent.start
+        while at < extent.end:
+            ends = [e.end for region in self.platform.regions for e in region.extents(core) if at in e]
+            if not ends:
+                return False
+            at = max(ends)
+        return True
+
+    def _readable(self, role: str, address: int) -> bool:
+        try:
+            self.memories[role].read(address, 1)
+        except RptwinError:
+            return False
+        return True
+
+    def span_at_da(self, name: str, da: int, size: int) -> Span:
+        """Bytes that the remote names; an address that a core has no memory for is None."""
+        try:
+            pa: int | None = self.environment.da_to_pa(da).address
+        except TranslationError:
+            pa = None
+        return self._span(name, size, pa, da)
+
+    def span_at_pa(self, name: str, pa: int, size: int) -> Span:
+        """Bytes that main names."""
+        try:
+            da: int | None = self.environment.pa_to_da(pa).address
+        except TranslationError:
+            da = None
+        return self._span(name, size, pa, da)
+
+    def _span(self, name: str, size: int, pa: int | None, da: int | None) -> Span:
+        if pa is not None and not self.reaches(MAIN, Extent(pa, size)):
+            pa = None
+        if da is not None and not self.reaches(REMOTE, Extent(da, size)):
+            da = None
+        return Span(name, size, pa, da)
+
+    def span_at(self, role: str, name: str, address: int, size: int) -> Span:
+        """Bytes that one core names."""
+        return self.span_at_pa(name, address, size) if role == MAIN else self.span_at_da(name, address, size)
