@@ -44,7 +44,7 @@ _EM_ARM = 40
 _PT_LOAD = 1
 _SHT_SYMTAB, _SHT_NOBITS = 2, 8
 _SHF_ALLOC, _SHF_EXECINSTR = 2, 4
-_SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
+_SHN_UNDEF = 0
 _ADDRESS_SPACE = 1 << 32
 _LR = 14  # its number in DWARF too (AADWARF32 4.1)
 _MAX_NAME = 4096  # bytes of a symbol's or section's name
@@ -168,7 +168,7 @@ class Symbol:
     type: int  # SymbolType
     is_local: bool
     is_weak: bool
-    section: int  # index, or SHN_ABS
+    section: int  # index; from 0xff00 on reserved: absolute, common
 
 
 @dataclass(frozen=True, slots=True)
