@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
+
+from rich.console import Console
 
 from orchestrator import __version__
 from orchestrator.board import VectorTable, choose_vector_table
@@ -20,7 +23,7 @@ from orchestrator.platform import load_platform
 from orchestrator.platform.model import Platform
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.images import print_image, print_promise
-from orchestrator.report.terminal import make_console
+from orchestrator.report.terminal import make_console, rendered
 
 __all__ = ["examine", "guess_role"]
 
@@ -64,13 +67,16 @@ def examine(settings: Settings, first: str, second: str | None, role: str | None
     chosen, why = choose_profile(promise.scan)
     profile = chosen if settings.profile == "auto" else Profile(settings.profile)
     findings = check_static(images, platform=platform, profile=profile, locator=locator)
-    console = make_console()
-    for each, image in images.items():
-        print_image(console, platform, each, image, boots[each])
-    print_promise(console, promise, profile.value, why if settings.profile == "auto" else "given", images)
-    print_findings(console, findings)
-    console.print()
-    console.print(summary(findings), style="bold")
+
+    def report(console: Console) -> None:
+        for each, image in images.items():
+            print_image(console, platform, each, image, boots[each])
+        print_promise(console, promise, profile.value, why if settings.profile == "auto" else "given")
+        print_findings(console, findings)
+        console.print()
+        console.print(summary(findings), style="bold")
+
+    sys.stdout.write(rendered(make_console(), report))
 
     def document() -> str:
         facts = {

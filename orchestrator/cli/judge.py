@@ -21,7 +21,7 @@ from orchestrator.report.files import write_report
 from orchestrator.report.json import to_json
 from orchestrator.report.junit import to_junit
 from orchestrator.report.record import Record, WallClock, record_of
-from orchestrator.report.terminal import make_console
+from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
 
 __all__ = ["Verbosity", "demo_settings", "judge", "write_reports"]
@@ -100,11 +100,12 @@ def _report(record: Record, verbosity: Verbosity) -> list[RptwinError]:
     """Every report that was asked for; those that cannot be written come back as errors, and hinder no other."""
     failures: list[RptwinError] = []
     try:
-        console = make_console()
         if verbosity is Verbosity.QUIET:
-            print_verdict(console, record)
+            text = rendered(make_console(), lambda console: print_verdict(console, record))
         else:
-            print_report(console, record, whole_consoles=verbosity is Verbosity.VERBOSE)
+            whole = verbosity is Verbosity.VERBOSE
+            text = rendered(make_console(), lambda console: print_report(console, record, whole_consoles=whole))
+        sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
         give_up_stdout()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -72,7 +72,7 @@ def _items(image: Image) -> Iterator[_Item]:
             yield _Item(Extent(segment.run_address + len(segment.data), zeros), f"{name}, zeros")
 
 
-def print_promise(console: Console, promise: Promise, profile: str, why: str, images: Mapping[str, Image]) -> None:
+def print_promise(console: Console, promise: Promise, profile: str, why: str) -> None:
     """The resource table as the files hold it, and how it was found."""
     heading(console, "Resource table")
     location, scan = promise.location, promise.scan

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from orchestrator.checks.rule import catalogue
+from orchestrator.checks.rule import Rule, catalogue
 from orchestrator.errors import UsageError
 from orchestrator.platform import available_platforms, load_platform
-from orchestrator.report.terminal import make_console, make_table
+from orchestrator.report.terminal import make_console, make_table, rendered
 
 __all__ = ["print_platforms", "print_rules"]
 
@@ -20,7 +23,7 @@ def print_platforms() -> None:
         platform = load_platform(name)
         cores = "\n".join(f"{core.name} {core.model} ({platform.role_of(core.name)})" for core in platform.cores)
         table.add_row(name, cores, platform.description)
-    make_console().print(table)
+    sys.stdout.write(rendered(make_console(), lambda console: console.print(table)))
 
 
 def print_rules(beginning: str) -> None:
@@ -28,11 +31,18 @@ def print_rules(beginning: str) -> None:
     rules = [rule for rule in catalogue() if rule.id.startswith(beginning)]
     if not rules:
         raise UsageError("no such rule", found=beginning, advice="`rptwin checks` lists them all")
-    console = make_console()
-    for rule in rules:
-        title = Text.assemble((rule.id, "bold"), f"  {rule.stage.value}, {rule.severity.value}")
-        for profile, severity in rule.severities.items():
-            title.append(f", {profile.value}: {severity.value if severity else 'not applied'}")
-        console.print(title)
-        console.print(Padding(Text(rule.description.replace("\n", " ")), (0, 0, 0, 4)))
-        console.print(Padding(Text(f"source: {rule.source}", style="dim"), (0, 0, 0, 4)))
+
+    def print_all(console: Console) -> None:
+        for rule in rules:
+            _print_rule(console, rule)
+
+    sys.stdout.write(rendered(make_console(), print_all))
+
+
+def _print_rule(console: Console, rule: Rule) -> None:
+    title = Text.assemble((rule.id, "bold"), f"  {rule.stage.value}, {rule.severity.value}")
+    for profile, severity in rule.severities.items():
+        title.append(f", {profile.value}: {severity.value if severity else 'not applied'}")
+    console.print(title)
+    console.print(Padding(Text(rule.description.replace("\n", " ")), (0, 0, 0, 4)))
+    console.print(Padding(Text(f"source: {rule.source}", style="dim"), (0, 0, 0, 4)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from collections.abc import Callable
 from typing import IO
 
 from rich import box
@@ -11,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table"]
+__all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table", "rendered"]
 
+_BLANKS = re.compile(r"[ ]+$", re.MULTILINE)
 PLAIN_WIDTH = 100  # columns where there is no terminal to ask: a file, a pipe, a CI log
 
 
@@ -29,6 +32,13 @@ def make_console(file: IO[str] | None = None) -> Console:
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
+
+
+def rendered(console: Console, report: Callable[[Console], None]) -> str:
+    """What a report prints, without the blanks with which rich fills up lines."""
+    with console.capture() as captured:
+        report(console)
+    return _BLANKS.sub("", captured.get())
 
 
 def heading(console: Console, text: str) -> None:

@@ -15,7 +15,7 @@ from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import conversations
-from orchestrator.report.shared_map import parts_in_both_views, shared_map
+from orchestrator.report.shared_map import parts_in_both_views, shared_map, table_span
 from orchestrator.report.terminal import address, heading, make_table
 
 __all__ = ["print_report", "print_verdict"]
@@ -84,12 +84,13 @@ def _table(console: Console, record: Record) -> None:
     live = record.live
     heading(console, "Resource table")
     location = live.promise.location
-    if live.table is None or live.span is None:
-        where = f" at {live.span}" if live.span else ""
+    span = table_span(live)
+    if live.table is None or span is None:
+        where = f" at {span}" if span else ""
         console.print(Padding(Text(f"none in memory{where}"), (0, 0, 0, 2)))
         return
     console.print(Padding(Text(f"profile {record.profile}: {record.profile_reason}"), (0, 0, 0, 2)))
-    title = f"main {address(live.span.pa)} = remote {address(live.span.da)}, {live.table.size} bytes"
+    title = f"main {address(span.pa)} = remote {address(span.da)}, {live.table.size} bytes"
     title += f", from {location.how}" if location else ""
     console.print(Padding(table_tree(live.table, live.vdevs, title), (0, 0, 0, 2)))
 
@@ -156,17 +157,21 @@ def _messages(console: Console, record: Record) -> None:
             text = f"{_time(each.time_ns)}  name service from {each.sender}: {_printable(each.text)}"
             console.print(Padding(Text(text), (0, 0, 0, 4)))
         kept = list({id(each): each for each in (*log.first, *log.last)}.values())
-        _print_conversations(console, kept, kept_all=len(kept) == sum(log.sent.values()))
+        _print_conversations(console, kept)
+        remarks = [f"times as seen at the end of a turn of {format_duration(record.settings.quantum)}"]
+        if len(kept) < sum(log.sent.values()):
+            remarks.append(f"counted among the {len(kept)} first and last messages")
+        console.print(Padding(Text("; ".join(remarks), style="dim"), (0, 0, 0, 4)))
 
 
-def _print_conversations(console: Console, messages: Sequence[MessageRecord], *, kept_all: bool) -> None:
+def _print_conversations(console: Console, messages: Sequence[MessageRecord]) -> None:
     talks = conversations(messages)
     if not talks:
         return
-    table = make_table("from", "to", "sent", "answered", "bytes", "round trip (min / mean / max)", right=("sent",))
+    table = make_table("from", "to", "sent", "answered", "bytes", "round trip, min / mean / max", right=("sent",))
     for talk in talks:
         times = talk.times_ns
-        trip = " / ".join(_time(t) for t in (min(times), sum(times) // len(times), max(times))) if times else "-"
+        trip = _spread_us(times) if times else "none"
         table.add_row(
             f"{talk.asker} {talk.asker_address}",
             f"{talk.answerer} {talk.answerer_address}",
@@ -176,9 +181,11 @@ def _print_conversations(console: Console, messages: Sequence[MessageRecord], *,
             trip,
         )
     console.print(Padding(table, (0, 0, 0, 2)))
-    if not kept_all:
-        note = f"pings counted among the first and the last {len(messages) // 2} messages"
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4)))
+
+
+def _spread_us(times_ns: Sequence[int]) -> str:
+    spread = (min(times_ns), sum(times_ns) / len(times_ns), max(times_ns))
+    return " / ".join(f"{time / 1000:.0f}" for time in spread) + " us"
 
 
 def _notifications(console: Console, record: Record) -> None:
