@@ -44,7 +44,7 @@ wheel: $(VENV)/.dev ## dist/*.tar.gz and the wheel made from it
 	@ls -l $(DIST)
 
 firmware: $(VENV)/.run
-	$(MAKE) -C firmware PYTHON=$(abspath $(BIN)/python) demo
+	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) demo
 
 clean: ## what was built, the virtual environment apart
 	rm -rf $(DIST) firmware/build orchestrator/engines/unicorn/_native robot/output

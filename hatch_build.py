@@ -11,9 +11,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -21,8 +20,7 @@ ENGINE = Path("orchestrator/engines/unicorn")
 DEMO = ("main.elf", "remote.elf")
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):  # hatchling runs this file outside of sys.modules, which a dataclass needs
     """What the native part is compiled for: the compiler's target, the file, and the wheel's platform tag."""
 
     target: str
