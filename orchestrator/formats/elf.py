@@ -652,7 +652,7 @@ def _symbols(name: str, data: bytes, headers: tuple[_SectionHeader, ...]) -> Ite
 
 
 def _symbol_ranges(symbols: tuple[Symbol, ...], sections: tuple[Section, ...]) -> list[_Range]:
-    """Non-overlapping names of addresses: sized symbols first, then labels of code that no sized one covers.
+    """Names of addresses, by start: sized symbols, and labels of code that the one before does not cover.
 
     A label goes up to the next name, or to the end of its section.
     """
@@ -680,8 +680,6 @@ def _symbol_ranges(symbols: tuple[Symbol, ...], sections: tuple[Section, ...]) -
                 continue
             following = ordered[index + 1].address if index + 1 < len(ordered) else _ADDRESS_SPACE
             end = min(following, section.address + section.size)
-        if covered:
-            ranges[-1] = ranges[-1]._replace(end=symbol.address)
         if end > symbol.address:
             ranges.append(_Range(symbol.address, end, symbol.name, is_code))
     return ranges

@@ -233,6 +233,23 @@ def test_every_cut_is_noticed(raw):
         refused(raw[:keep], "elf.truncated")
 
 
+def test_a_segment_whose_bytes_are_past_the_end_of_the_file_is_named(raw):
+    struct.pack_into("<I", raw, program_header(raw, 2) + 4, len(raw) - 3)
+    assert f"its segment 2 does: expected at least {len(raw) + 1} bytes" in refused(raw, "elf.truncated")
+
+
+def test_a_global_symbol_goes_before_a_local_one_of_the_same_name(raw):
+    before = parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf")
+    assert before.symbols["twice"].is_local
+    data = renamed(raw, b"label", b"twice")
+    assert parse_elf(data, path=Path("x.elf"), name="x.elf").symbols["twice"] == replace(
+        before.symbols["label"], name="twice"
+    )
+    # The weak function is the one that the linker knows by that name.
+    data = renamed(raw, b"fault", b"twice")
+    assert parse_elf(data, path=Path("x.elf"), name="x.elf").symbols["twice"].is_weak
+
+
 def test_segments_loaded_over_each_other_are_named(raw):
     struct.pack_into("<I", raw, program_header(raw, 1) + 12, FLASH + 16)
     message = refused(raw, "elf.segments-overlap")

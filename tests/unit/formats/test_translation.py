@@ -77,6 +77,7 @@ def test_one_device_address_with_two_meanings_is_refused_and_an_alias_is_not():
     assert "0x30040000:0x10040000:0x8000" in str(caught.value)
     AddressEnvironment.given([first, AddressRange.parse("0x30040000:0x30040000:0x8000")])
     AddressEnvironment.given([first, AddressRange.parse("0x30048000:0x10048000:0x8000")])
+    AddressEnvironment.given([first, AddressRange.parse("0x30044000:0x10044000:0x8000")])  # says the same
 
 
 @pytest.mark.parametrize(
