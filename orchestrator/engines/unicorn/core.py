@@ -143,6 +143,7 @@ class Core:
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self.ran = False  # in this turn: at least one instruction
         self.loop: IdleLoop | None = None
+        self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
         self._prober: Prober | None = None
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
@@ -267,7 +268,7 @@ class Core:
         self.scs.reset()
         self.held = self.model.held
         self.locked_up = self.sleeping = self._event = self._waits_for_event = False
-        self.loop = None
+        self.loop = self._interrupted_loop = None
         self._inbox.clear()
         self._reset_asked = False
         self._marks.forget()
@@ -365,10 +366,23 @@ class Core:
 
     def _leave_loop(self) -> None:
         self.settle()
+        if self._prober is not None and self.loop is not None:
+            self._interrupted_loop = (self.loop, self.pc, self._prober.registers(self.cpu))
         self.loop = None
+
+    def _back_in_loop(self) -> None:
+        """After an exception: the same registers at the same place, and memory as it was, are the same loop."""
+        if self._interrupted_loop is None or self._attention or self._forget:
+            return
+        loop, pc, registers = self._interrupted_loop
+        if pc == self.pc and self._prober is not None and loop.holds():
+            if registers == self._prober.registers(self.cpu):
+                self.loop = loop
 
     def _look_for_loop(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
+        if self.loop is not None:
+            return
         if self.disturbed and self.pc >> binding.PAGE_BITS not in self._known_loops:
             self._calm_turns = 0
             return
@@ -527,7 +541,7 @@ class Core:
 
     def _return(self, exc_return: int) -> None:
         """Exception return (B1.5.8)."""
-        number = self.active_exception()
+        primask, basepri, faultmask, number = self._mask_registers.read(self.cpu.handle)
         exceptions = self.exceptions
         if not exceptions.active >> number & 1 or exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0:
             self._fault(
@@ -535,12 +549,12 @@ class Core:
             )
             return
         exceptions.leave(number)
-        if number != nvic.NMI:
+        if faultmask and number != nvic.NMI:
+            faultmask = 0
             self.cpu.write(_SPECIAL.faultmask, 0)
         self._host.emit(self, ExceptionReturn(number, exception_name(number)))
         self._clear_exclusive()
         self._event = True
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
         chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if chained is not None:
             self._enter(chained, exc_return, self._stacked_pc(exc_return))
@@ -555,10 +569,13 @@ class Core:
             self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVPC",), "the stacked IPSR does not match the return"))
             return
         self.pc = resumed.pc
-        self._attention = True
+        self._attention = exceptions.candidates != 0
         if self.scs.scr & _SLEEPONEXIT and not nested:
             self.sleeping = True
             self._waits_for_event = False
+            self._attention = True
+        else:
+            self._back_in_loop()
 
     def _stacked_pc(self, exc_return: int) -> int:
         try:
@@ -585,7 +602,7 @@ class Core:
     def _guest_exception(self, number: int) -> None:
         """What the INTR hook saw."""
         if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
-            if self.active_exception():
+            if self.exceptions.active:
                 self._return(self.pc | 1)
             else:
                 self._fault(
@@ -919,7 +936,7 @@ class Core:
         self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
         self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
-        self.loop = None
+        self.loop = self._interrupted_loop = None
         self._attention = True
         self._forget = True
         self._replan()

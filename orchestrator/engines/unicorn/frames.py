@@ -62,7 +62,8 @@ class Frames:
         self._return = RegisterBatch(
             "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
         )
-        self._banked = RegisterBatch("MSP", "PSP", "CONTROL", "IPSR", "XPSR")
+        self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
+        self._xpsr = RegisterBatch("XPSR")
 
     def push(self, return_address: int, stack_align: bool) -> int:
         """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does."""
@@ -91,17 +92,17 @@ class Frames:
 
     def enter(self, number: int, exc_return: int, thumb: bool) -> None:
         """Handler mode for this exception, LR set, IT cleared."""
-        xpsr = self._banked.read(self._cpu.handle)[4]
+        (xpsr,) = self._xpsr.read(self._cpu.handle)
         self._jump.write(self._cpu.handle, (xpsr & _FLAGS | (_THUMB if thumb else 0), number, exc_return))
 
     def frame_pointer(self, exc_return: int) -> int:
-        msp, psp, *_ = self._banked.read(self._cpu.handle)
+        msp, psp, _control = self._stacks.read(self._cpu.handle)
         return psp if exc_return & _PROCESS else msp
 
     def pop(self, exc_return: int) -> Resumed:
         """Unstack the frame that EXC_RETURN names; StackError when it does not lie in memory."""
         handle = self._cpu.handle
-        msp, psp, control, *_ = self._banked.read(handle)
+        msp, psp, control = self._stacks.read(handle)
         frame = psp if exc_return & _PROCESS else msp
         with_fp = not exc_return & _NO_FP
         size = _EXTENDED if with_fp else _BASIC

@@ -76,6 +76,10 @@ class Prober:
         ):
             self._cpu.hook(kind, binding.function_pointer(function), state)
 
+    def registers(self, core: Cpu) -> list[int]:
+        """Everything in a core's registers that its execution depends on."""
+        return self._registers.read(core.handle)
+
     def flush(self) -> None:
         """Code has changed."""
         self._cpu.flush()

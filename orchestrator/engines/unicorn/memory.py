@@ -142,6 +142,7 @@ class CoreMemory:
         self.view = core
         self._mappings = sorted(mappings, key=lambda mapping: mapping.extent)
         self._starts = [mapping.extent.start for mapping in self._mappings]
+        self._ends = [mapping.extent.end for mapping in self._mappings]
         self._board = board
 
     def mappings(self) -> tuple[Mapping, ...]:
@@ -151,10 +152,9 @@ class CoreMemory:
     def mapping_at(self, address: int) -> Mapping | None:
         """The mapping that holds an address."""
         index = bisect.bisect_right(self._starts, address) - 1
-        if index < 0:
+        if index < 0 or address >= self._ends[index]:
             return None
-        mapping = self._mappings[index]
-        return mapping if address in mapping.extent else None
+        return self._mappings[index]
 
     def span(self, address: int, size: int) -> memoryview | None:
         """The live bytes at an address, without a copy; None where they do not lie in one region."""
@@ -167,6 +167,9 @@ class CoreMemory:
         return mapping.store.view[offset : offset + size]
 
     def read(self, address: int, size: int) -> bytes:
+        span = self.span(address, size)
+        if span is not None:
+            return bytes(span)
         parts = []
         while size:
             mapping, offset, length = self._part(address, size)
@@ -177,6 +180,13 @@ class CoreMemory:
 
     def write(self, address: int, data: bytes) -> None:
         """Store bytes from outside the core; memory that refuses a guest's store (flash) takes them."""
+        mapping = self.mapping_at(address)
+        if mapping is not None and address + len(data) <= mapping.extent.start + mapping.extent.size:
+            offset = address - mapping.extent.start
+            mapping.store.view[offset : offset + len(data)] = data
+            if mapping.store.executed:
+                self._board.changes(mapping.store, offset, len(data))
+            return
         parts = []
         done = 0
         while done < len(data):
