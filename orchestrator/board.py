@@ -63,6 +63,7 @@ __all__ = [
     "Until",
     "VectorTable",
     "choose_vector_table",
+    "parse_release",
     "parse_until",
 ]
 
@@ -305,7 +306,7 @@ class Board:
             locator=None if table is None else parse_locator(table),
             maps=tuple(AddressRange.parse(each) for each in maps),
             notify=dict(notify or {}),
-            release=_release(nuttx_config),
+            release=parse_release(nuttx_config),
             quantum_ns=quantum_ns,
         )
         self.vector_tables = self._vector_tables(vtor or {})
@@ -496,7 +497,7 @@ class Board:
 
     def verdict(self) -> Verdict:
         """The verdict on everything up to now, from memory and events only."""
-        return judge(self.observer)
+        return judge(self.observer, {role: table.address for role, table in self.vector_tables.items()})
 
 
 def _load_pair(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:
@@ -521,7 +522,8 @@ def _profile(name: str) -> Profile | None:
         raise UsageError("no such profile", expected=accepted, found=name) from None
 
 
-def _release(text: str | None) -> NuttxRelease | None:
+def parse_release(text: str | None) -> NuttxRelease | None:
+    """The layout of a NuttX release such as ``12.13``, which is that of the newest one not after it."""
     if text is None:
         return None
     try:

@@ -5,27 +5,62 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 
 from orchestrator import __version__
-from orchestrator.board import VectorTable, choose_vector_table
-from orchestrator.checks.finding import Severity
-from orchestrator.checks.promise import choose_profile, find_promise
-from orchestrator.checks.static import check_static
-from orchestrator.cli.judge import write_reports
+from orchestrator.board import VectorTable, choose_vector_table, parse_release
+from orchestrator.checks import Finding, Severity, check_static
+from orchestrator.checks.live import LiveView
+from orchestrator.checks.promise import Promise, choose_profile, find_promise
+from orchestrator.cli.options import both_images
 from orchestrator.cli.root import COULD_NOT_RUN, complain
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
-from orchestrator.platform import load_platform
-from orchestrator.platform.model import Platform
+from orchestrator.formats.translation import AddressRange
+from orchestrator.platform import Platform, load_platform
+from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary
-from orchestrator.report.images import print_image, print_promise
+from orchestrator.report.images import print_image, print_promise, promised_view
 from orchestrator.report.terminal import make_console, rendered
 
-__all__ = ["examine", "guess_role"]
+__all__ = ["examine", "guess_role", "static_report"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """Images, by role, and all that can be said of them without a board."""
+
+    platform: Platform
+    images: Mapping[str, Image]
+    boots: Mapping[str, VectorTable]
+    promise: Promise
+    view: LiveView | None
+    profile: Profile
+    profile_reason: str
+    findings: tuple[Finding, ...]
+
+    def print(self, console: Console) -> None:
+        for role, image in self.images.items():
+            print_image(console, self.platform, role, image, self.boots[role])
+        print_promise(console, self.promise, self.view, self.profile.value, self.profile_reason)
+        print_findings(console, self.findings)
+        console.print()
+        console.print(summary(self.findings), style="bold")
+
+    def to_json(self) -> str:
+        facts = {
+            "rptwin": __version__,
+            "platform": self.platform.name,
+            "files": {role: str(image.path) for role, image in self.images.items()},
+            "profile": self.profile.value,
+            "profile_reason": self.profile_reason,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+        return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
 def guess_role(platform: Platform, image: Image) -> str:
@@ -37,7 +72,7 @@ def guess_role(platform: Platform, image: Image) -> str:
     return "remote" if any(section.name == ".resource_table" for section in image.sections) else "main"
 
 
-def _roles(platform: Platform, first: Image, second: Image | None, given: str | None) -> dict[str, Image]:
+def _by_role(platform: Platform, first: Image, second: Image | None, given: str | None) -> dict[str, Image]:
     if second is None:
         return {given or guess_role(platform, first): first}
     if given is None:
@@ -48,49 +83,43 @@ def _roles(platform: Platform, first: Image, second: Image | None, given: str | 
     return {given: first, other: second}
 
 
-def _vector_tables(platform: Platform, images: Mapping[str, Image], given: Mapping[str, int]) -> dict[str, VectorTable]:
-    by_core = {platform.core(name).name: address for name, address in given.items()}
-    return {
-        role: choose_vector_table(core, image, by_core.get(core.name))
-        for role, image in images.items()
-        for core in (platform.core(role),)
-    }
+def _examined(settings: Settings, first: str, second: str | None, role: str | None) -> _Examination:
+    platform = load_platform(settings.platform)
+    locator = None if settings.table is None else parse_locator(settings.table)
+    maps = tuple(AddressRange.parse(each) for each in settings.map)
+    images = _by_role(platform, load_elf(first), load_elf(second) if second else None, role)
+    given = {platform.core(name).name: address for name, address in settings.vtor.items()}
+    cores = {each: platform.core(each) for each in images}
+    boots = {each: choose_vector_table(core, images[each], given.get(core.name)) for each, core in cores.items()}
+    promise = find_promise(images, locator)
+    profile, why = choose_profile(promise.scan)
+    if settings.profile != "auto":
+        profile, why = Profile(settings.profile), "given"
+    tables = {each: boot.address for each, boot in boots.items()}
+    return _Examination(
+        platform=platform,
+        images=images,
+        boots=boots,
+        promise=promise,
+        view=promised_view(platform, promise, maps, parse_release(settings.nuttx_config)),
+        profile=profile,
+        profile_reason=why,
+        findings=check_static(images, platform, profile, locator, maps=maps, vector_tables=tables),
+    )
+
+
+def static_report(settings: Settings) -> str:
+    """The report on the pair that the settings name, for when it cannot be booted."""
+    return rendered(make_console(), _examined(settings, *both_images(settings), "main").print)
 
 
 def examine(settings: Settings, first: str, second: str | None, role: str | None) -> int:
-    """Print what the files promise and what is wrong with it: 0 good, 1 findings."""
-    platform = load_platform(settings.platform)
-    locator = None if settings.table is None else parse_locator(settings.table)
-    images = _roles(platform, load_elf(first), load_elf(second) if second else None, role)
-    boots = _vector_tables(platform, images, settings.vtor)
-    promise = find_promise(images, locator)
-    chosen, why = choose_profile(promise.scan)
-    profile = chosen if settings.profile == "auto" else Profile(settings.profile)
-    findings = check_static(images, platform=platform, profile=profile, locator=locator)
-
-    def report(console: Console) -> None:
-        for each, image in images.items():
-            print_image(console, platform, each, image, boots[each])
-        print_promise(console, promise, profile.value, why if settings.profile == "auto" else "given")
-        print_findings(console, findings)
-        console.print()
-        console.print(summary(findings), style="bold")
-
-    sys.stdout.write(rendered(make_console(), report))
-
-    def document() -> str:
-        facts = {
-            "rptwin": __version__,
-            "platform": platform.name,
-            "files": {each: str(image.path) for each, image in images.items()},
-            "profile": profile.value,
-            "findings": [finding.to_json() for finding in findings],
-        }
-        return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-
-    failures = write_reports([(settings.json, "JSON", document)])
+    """Print what the files promise and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
+    examined = _examined(settings, first, second, role)
+    sys.stdout.write(rendered(make_console(), examined.print))
+    failures = write_documents([Document(settings.json, "JSON", examined.to_json)])
     for failure in failures:
         complain(failure)
     if failures:
         return COULD_NOT_RUN
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
+    return int(any(finding.severity is Severity.ERROR for finding in examined.findings))

@@ -6,25 +6,26 @@ import dataclasses
 import enum
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.board import Board, EndReason
+from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import both_images
 from orchestrator.cli.root import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
 from orchestrator.config import Settings, settings_from
 from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
-from orchestrator.report.files import write_report
+from orchestrator.report.files import Document, write_documents
 from orchestrator.report.json import to_json
 from orchestrator.report.junit import to_junit
 from orchestrator.report.record import Record, WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
 
-__all__ = ["Verbosity", "demo_settings", "judge", "write_reports"]
+__all__ = ["Verbosity", "demo_settings", "judge"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _DEMO_FOLDERS = (_PACKAGE / "demo", _PACKAGE.parent / "firmware" / "build" / "demo")  # a wheel's, a checkout's
@@ -59,7 +60,7 @@ def judge(settings: Settings, verbosity: Verbosity) -> int:
     """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written."""
     both_images(settings)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with open_board(settings) as board:
+    with _open(settings) as board:
         failure = _run(board, settings, verbosity)
         record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
     failures = [failure] if failure is not None else []
@@ -69,6 +70,15 @@ def judge(settings: Settings, verbosity: Verbosity) -> int:
     if failures or record.end.reason is EndReason.INTERRUPTED:
         return COULD_NOT_RUN
     return record.verdict.exit_code
+
+
+def _open(settings: Settings) -> Board:
+    """The board at power-on; where an image cannot be loaded, what can be said of it without is printed first."""
+    try:
+        return open_board(settings)
+    except EngineError:
+        sys.stdout.write(static_report(settings))
+        raise
 
 
 def _run(board: Board, settings: Settings, verbosity: Verbosity) -> RptwinError | None:
@@ -110,20 +120,8 @@ def _report(record: Record, verbosity: Verbosity) -> list[RptwinError]:
     except OSError as error:
         give_up_stdout()
         failures.append(ReportError(f"report not written: {error.strerror or error}", where="standard output"))
-    documents: list[tuple[str | None, str, Callable[[], str]]] = [
-        (record.settings.json, "JSON", lambda: to_json(record)),
-        (record.settings.junit, "JUnit", lambda: to_junit(record)),
-    ]
-    return failures + write_reports(documents)
-
-
-def write_reports(documents: list[tuple[str | None, str, Callable[[], str]]]) -> list[RptwinError]:
-    """Write those (path, kind, text) that have a path; what could not be written."""
-    failures: list[RptwinError] = []
-    for path, kind, text in documents:
-        if path is not None:
-            try:
-                write_report(path, kind, text())
-            except ReportError as error:
-                failures.append(error)
-    return failures
+    documents = (
+        Document(record.settings.json, "JSON", lambda: to_json(record)),
+        Document(record.settings.junit, "JUnit", lambda: to_junit(record)),
+    )
+    return failures + list(write_documents(documents))

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ReportError
 
-__all__ = ["write_report"]
+__all__ = ["Document", "write_documents", "write_report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A report that may have been asked for."""
+
+    path: str | None  # None: it was not
+    kind: str  # for messages: "JSON"
+    text: Callable[[], str]
 
 
 def write_report(path: str, kind: str, text: str) -> None:
-    """Write a whole report; ``kind`` ("JSON") is for the message."""
+    """Write a whole report; :class:`ReportError` when the file system does not let us."""
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ReportError(f"{kind} report not written: {error.strerror or error}", where=path) from error
+
+
+def write_documents(documents: Iterable[Document]) -> list[ReportError]:
+    """Write those that have a path; the errors of those that could not be written, which hinder no other."""
+    failures = []
+    for document in documents:
+        if document.path is not None:
+            try:
+                write_report(document.path, document.kind, document.text())
+            except ReportError as error:
+                failures.append(error)
+    return failures

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.checks.finding import Finding, Severity
-from orchestrator.report.groups import Cause, causes_of
+from orchestrator.checks.verdict import Cause
+from orchestrator.report.groups import causes_of
 from orchestrator.report.terminal import heading
 
 __all__ = ["print_findings", "summary"]
@@ -20,9 +21,11 @@ STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE:
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """All of them, grouped by cause; nothing when there are none."""
-    if findings:
-        heading(console, "Findings")
-    for cause in causes_of(findings):
+    for i, cause in enumerate(causes_of(findings)):
+        if i == 0:
+            heading(console, "Findings")
+        else:
+            console.print()
         _print_cause(console, cause)
 
 
@@ -45,19 +48,19 @@ def _print_cause(console: Console, cause: Cause) -> None:
     facts.add_row("source", finding.source)
     for each in cause.consequences:
         facts.add_row("so", f"{each.rule}  {each.subject}: expected {each.expected}, found {each.actual}")
-    console.print(Padding(facts, (0, 0, 1, 10)))
+    console.print(Padding(facts, (0, 0, 0, 10)))
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """``1 error (3 more because of it), 2 warnings``, or ``no findings``; notes are no findings to worry about."""
+    """``1 error, 3 consequences, 2 warnings``, or ``no findings``."""
     causes = list(causes_of(findings))
-    counts = {severity: [c for c in causes if c.finding.severity is severity] for severity in Severity}
     parts = []
-    for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-        found = counts[severity]
-        if found:
-            parts.append(f"{len(found)} {severity.value}{'s' if len(found) > 1 else ''}")
-    follow = sum(len(cause.consequences) for cause in causes)
-    if follow:
-        parts.append(f"{follow} that follow{'s' if follow == 1 else ''} from them")
+    for severity in Severity:
+        found = [cause for cause in causes if cause.finding.severity is severity]
+        parts += _count(len(found), severity.value)
+        parts += _count(sum(len(cause.consequences) for cause in found), "consequence")
     return ", ".join(parts) or "no findings"
+
+
+def _count(number: int, what: str) -> list[str]:
+    return [f"{number} {what}{'s' if number > 1 else ''}"] if number else []

@@ -10,15 +10,20 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.board import VectorTable
+from orchestrator.checks.live import LiveView, read_live
 from orchestrator.checks.promise import Promise
+from orchestrator.checks.views import ROLES, Views
 from orchestrator.errors import ElfError
 from orchestrator.formats.elf import Image, Segment, SegmentFlag
-from orchestrator.memory import Extent
+from orchestrator.formats.nuttx_config import NuttxRelease
+from orchestrator.formats.translation import AddressRange
+from orchestrator.memory import BytesMemory, Extent, Memory
 from orchestrator.platform.model import Platform
 from orchestrator.report.resources import table_tree
+from orchestrator.report.shared_map import print_shared_map, shared_map
 from orchestrator.report.terminal import heading, make_table
 
-__all__ = ["print_image", "print_promise"]
+__all__ = ["print_image", "print_promise", "promised_view"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,25 @@ def _items(image: Image) -> Iterator[_Item]:
             yield _Item(Extent(segment.run_address + len(segment.data), zeros), f"{name}, zeros")
 
 
-def print_promise(console: Console, promise: Promise, profile: str, why: str) -> None:
-    """The resource table as the files hold it, and how it was found."""
+def promised_view(
+    platform: Platform, promise: Promise, maps: tuple[AddressRange, ...], release: NuttxRelease | None
+) -> LiveView | None:
+    """The table of a file as it would stand in memory once it is copied there; None where the file has none."""
+    location = promise.location
+    if location is None or not promise.data:
+        return None
+    nowhere = Views.of({}, platform, maps)
+    span = nowhere.span_at(location.role, "table", location.address, len(promise.data))
+    memories: dict[str, Memory] = {
+        role: BytesMemory(platform.core(role).name, extent.start if extent else location.address, promise.data)
+        for role in ROLES
+        for extent in (span.seen_by(role),)
+    }
+    return read_live(Views.of(memories, platform, maps), promise, release=release)
+
+
+def print_promise(console: Console, promise: Promise, view: LiveView | None, profile: str, why: str) -> None:
+    """The resource table as the files hold it, how it was found, and the memory that it names."""
     heading(console, "Resource table")
     location, scan = promise.location, promise.scan
     if location is None:
@@ -86,4 +108,7 @@ def print_promise(console: Console, promise: Promise, profile: str, why: str) ->
         console.print(Padding(Text(f"{title}; {remark}"), (0, 0, 0, 2)))
         return
     console.print(Padding(Text(f"profile {profile}: {why}"), (0, 0, 0, 2)))
-    console.print(Padding(table_tree(scan.table, (), title), (0, 0, 0, 2)))
+    console.print(Padding(table_tree(scan.table, view.vdevs if view else (), title), (0, 0, 0, 2)))
+    if view is not None:
+        heading(console, "Memory that the table names")
+        print_shared_map(console, shared_map(view, (), "free"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
+
 from orchestrator.checks.live import LiveCarveout, LiveRing, LiveView
 from orchestrator.checks.traffic import Buffer
 from orchestrator.checks.views import MAIN, Span
+from orchestrator.report.terminal import address, make_table
 
-__all__ = ["Row", "parts_in_both_views", "shared_map", "table_span"]
+__all__ = ["Row", "parts_in_both_views", "print_shared_map", "shared_map", "table_span"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def table_span(live: LiveView) -> Span | None:
     return Span(span.name, size, span.pa, location.address if span.da is not None else None)
 
 
-def shared_map(live: LiveView, buffers: Sequence[Buffer]) -> tuple[Row, ...]:
-    """Everything that the table leads to, by address; carveouts with what is inside them and what was never used."""
+def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never used") -> tuple[Row, ...]:
+    """Everything that the table leads to, by address; carveouts with what is inside them and the ``rest``."""
     things = [Row(ring.span, f"{ring.path}, {ring.entry.num} entries") for ring in live.rings if ring.span]
     things += list(_buffer_rows(buffers))
     rows: list[Row] = []
@@ -55,7 +58,7 @@ def shared_map(live: LiveView, buffers: Sequence[Buffer]) -> tuple[Row, ...]:
         if carveout.span is not None:
             inside = [each for each in things if carveout.span.contains(each.span)]
             things = [each for each in things if each not in inside]
-            rows += list(_carveout_rows(carveout, carveout.span, inside))
+            rows += list(_carveout_rows(carveout, carveout.span, inside, rest))
     loose = [*things, *(Row(t.span, f"{t.entry.at.path} {t.entry.value.text!r}") for t in live.traces)]
     table = table_span(live)
     if table is not None:
@@ -103,17 +106,17 @@ def _buffer_row(run: Sequence[Buffer]) -> Row:
     return Row(Span("buffers", size, first.span.pa, first.span.da), f"{many}, {first.ring}, {held} with the device")
 
 
-def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row]) -> Iterator[Row]:
+def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row], rest: str) -> Iterator[Row]:
     yield Row(span, f"{carveout.entry.at.path} {carveout.entry.value.text!r}")
     at = 0
     for row in sorted(inside, key=_start):
         offset = _offset(row.span, span)
         if offset > at:
-            yield _unused(span, at, offset)
+            yield _unused(span, at, offset, rest)
         yield Row(row.span, row.what, 1)
         at = max(at, offset + row.span.size)
     if at < span.size:
-        yield _unused(span, at, span.size)
+        yield _unused(span, at, span.size, rest)
 
 
 def _offset(inner: Span, outer: Span) -> int:
@@ -122,7 +125,16 @@ def _offset(inner: Span, outer: Span) -> int:
     return (inner.da or 0) - (outer.da or 0)
 
 
-def _unused(span: Span, start: int, end: int) -> Row:
+def _unused(span: Span, start: int, end: int, name: str) -> Row:
     pa = None if span.pa is None else span.pa + start
     da = None if span.da is None else span.da + start
-    return Row(Span("unused", end - start, pa, da), "never used", 1)
+    return Row(Span(name, end - start, pa, da), name, 1)
+
+
+def print_shared_map(console: Console, rows: Sequence[Row]) -> None:
+    """The rows as a table, with both names of each range."""
+    table = make_table("main", "remote", "bytes", "what", right=("bytes",))
+    for row in rows:
+        span = row.span
+        table.add_row(address(span.pa), address(span.da), str(span.size), "  " * row.depth + row.what)
+    console.print(table)

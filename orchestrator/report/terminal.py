@@ -35,10 +35,10 @@ def make_console(file: IO[str] | None = None) -> Console:
 
 
 def rendered(console: Console, report: Callable[[Console], None]) -> str:
-    """What a report prints, without the blanks with which rich fills up lines."""
+    """What a report prints, without the blanks with which rich fills up lines, nor an empty first line."""
     with console.capture() as captured:
         report(console)
-    return _BLANKS.sub("", captured.get())
+    return _BLANKS.sub("", captured.get()).lstrip("\n")
 
 
 def heading(console: Console, text: str) -> None:

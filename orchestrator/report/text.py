@@ -15,7 +15,7 @@ from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import conversations
-from orchestrator.report.shared_map import parts_in_both_views, shared_map, table_span
+from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map, table_span
 from orchestrator.report.terminal import address, heading, make_table
 
 __all__ = ["print_report", "print_verdict"]
@@ -47,10 +47,10 @@ def print_verdict(console: Console, record: Record) -> None:
     findings = record.verdict.findings
     print_findings(console, findings)
     console.print()
-    up = record.verdict.up
-    line = Text("RPTUN is up" if up else "RPTUN did not come up", style="bold green" if up else "bold red")
-    line.append(f": {summary(findings)}", style="none")
-    console.print(line)
+    verdict = record.verdict
+    style = "bold red" if not verdict.up else "bold green" if verdict.exit_code == 0 else "bold yellow"
+    words = "RPTUN is up" if verdict.up else "RPTUN did not come up"
+    console.print(Text.assemble((words, style), f": {summary(findings)}"))
     console.print(Text(f"Run ended: {record.end}."))
 
 
@@ -117,11 +117,7 @@ def _map(console: Console, record: Record) -> None:
     if not rows:
         return
     heading(console, "Shared memory")
-    table = make_table("main", "remote", "bytes", "what", right=("bytes",))
-    for row in rows:
-        span = row.span
-        table.add_row(address(span.pa), address(span.da), str(span.size), "  " * row.depth + row.what)
-    console.print(table)
+    print_shared_map(console, rows)
 
 
 def _direction(traffic: RingTraffic) -> str:
