@@ -40,8 +40,8 @@ _DEAD = ("core.fault", "core.lockup", "core.never-started", "core.silent")
 _STOPPED = (*_DEAD, "core.stuck")
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
-    "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries", "table.offset-*",
-    "table.entries-overlap", "table.no-vdev",
+    "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",
+    "table.offset-*", "table.entries-overlap", "table.no-vdev",
 )  # fmt: skip
 _FIELD = ("vring.num-*", "vring.align-*")
 _VDEV = ("vdev.rpmsg-vrings", "vdev.too-many-vrings", "vdev.no-carveout", "vdev.features-without-config",

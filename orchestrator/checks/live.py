@@ -232,7 +232,7 @@ def read_live(
     table = scan.table
     if table is None or table.header.ver != 1:
         return LiveView(promise, span, role, scan, _read_all(views, span, 16), (), (), ())
-    span = views.span_at(role, "table", extent.start, table.size)
+    span = views.span_at(location.role, "table", location.address, table.size)
     carveouts = tuple(LiveCarveout(each, _carveout_span(views, each)) for each in table.carveouts)
     known = dict(dynamic or {}) | _promised_dynamic(promise)
     vdevs = tuple(vdevs_of(table, carveouts, views, known, release))

@@ -91,6 +91,7 @@ class Verdict:
         return tuple(found)
 
     def _gaps(self, carveout: Span) -> list[Span]:
+        """What is left of a carveout, named by the same aliases as the carveout itself."""
         role = MAIN if carveout.pa is not None else REMOTE
         whole = carveout.seen_by(role)
         if whole is None:
@@ -101,7 +102,10 @@ class Verdict:
         gaps, at = [], whole.start
         for extent in [*taken, Extent(whole.end, 0)]:
             if extent.start > at:
-                gaps.append(self.views.span_at(role, "never used", at, extent.start - at))
+                offset, size = at - whole.start, extent.start - at
+                pa = None if carveout.pa is None else carveout.pa + offset
+                da = None if carveout.da is None else carveout.da + offset
+                gaps.append(Span("never used", size, pa, da))
             at = max(at, extent.end)
         return gaps
 

@@ -198,7 +198,7 @@ def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
     traffic, run = subject.traffic, subject.state.run
     held = [each for _, each in sorted(traffic.outstanding.items()) if not each.is_writable]
     taken = run.ledger.last_taken_ns.get(REMOTE) if run else None
-    if not held or taken is None or taken <= held[0].posted_ns - subject.state.turn_ns:
+    if not held or taken is None or taken < held[0].posted_ns - subject.state.turn_ns:
         return
     yield Violation(
         at=(subject.ring.at,),

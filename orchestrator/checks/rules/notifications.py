@@ -59,7 +59,7 @@ def _waiting(state: State, target: str) -> list[_Waiting]:
 def _was_told(state: State, run: Run, each: _Waiting, target: str) -> bool:
     """A notification went to the core after the publication, or in the same turn before it was seen."""
     last = run.ledger.last_sent_to(target, state.notify.get(each.subject.ring.path))
-    return last is not None and last > each.since_ns - state.turn_ns
+    return last is not None and last >= each.since_ns - state.turn_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
     state, run, target = direction.state, direction.run, direction.target
     told = [each for each in direction.waiting if _was_told(state, run, each, target)]
     taken = run.ledger.last_taken_ns.get(target, -1)
-    waiting = [each for each in told if taken <= each.since_ns - state.turn_ns]
+    waiting = [each for each in told if taken < each.since_ns - state.turn_ns]
     if not waiting:
         return
     core = run.cores[target]

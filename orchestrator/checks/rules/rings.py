@@ -180,7 +180,7 @@ def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
         not unseen
         or since is None
         or taken is None
-        or taken <= since - subject.state.turn_ns
+        or taken < since - subject.state.turn_ns
         or _main_acted_after(subject, since)
     ):
         return
