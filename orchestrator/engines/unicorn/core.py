@@ -138,12 +138,14 @@ class Core:
         self._bus_error: tuple[Access, list[int]] | None = None
         self._undo: list[tuple[int, bytes]] = []
         self._reset_asked = False
+        self._odd = False  # one of the four above asks for more than the end of a slice
         self._noted: set[str] = set()
         self._sevonpend_seen = 0
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self.ran = False  # in this turn: at least one instruction
         self.loop: IdleLoop | None = None
         self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
+        self._round_end = NEVER  # where a round of the interrupted loop, executed for good measure, ends
         self._prober: Prober | None = None
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
@@ -269,6 +271,7 @@ class Core:
         self.held = self.model.held
         self.locked_up = self.sleeping = self._event = self._waits_for_event = False
         self.loop = self._interrupted_loop = None
+        self._round_end = NEVER
         self._inbox.clear()
         self._reset_asked = False
         self._marks.forget()
@@ -331,9 +334,12 @@ class Core:
             if self.sleeping:
                 native.executed = min(end, self._next)
                 continue
-            native.limit = min(end, self._next)
+            native.limit = min(end, self._next, self._round_end)
             self.ran = True
             self._execute()
+            if native.executed >= self._round_end:
+                self._round_end = NEVER
+                self._back_in_loop(another_round=False)
         if self.ran:
             self._look_for_loop()
 
@@ -370,14 +376,20 @@ class Core:
             self._interrupted_loop = (self.loop, self.pc, self._prober.registers(self.cpu))
         self.loop = None
 
-    def _back_in_loop(self) -> None:
-        """After an exception: the same registers at the same place, and memory as it was, are the same loop."""
-        if self._interrupted_loop is None or self._attention or self._forget:
+    def _back_in_loop(self, *, another_round: bool) -> None:
+        """After an exception: the same registers at the same place, and memory as it was, are the same loop.
+
+        The exception's frame may lie where the loop keeps what it pushes: one more round puts that right.
+        """
+        if self._interrupted_loop is None or self._prober is None or self._attention or self._forget:
             return
         loop, pc, registers = self._interrupted_loop
-        if pc == self.pc and self._prober is not None and loop.holds():
-            if registers == self._prober.registers(self.cpu):
-                self.loop = loop
+        if pc != self.pc or registers != self._prober.registers(self.cpu):
+            return
+        if loop.holds():
+            self.loop = loop
+        elif another_round:
+            self._round_end = self.slot + loop.length
 
     def _look_for_loop(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
@@ -422,14 +434,11 @@ class Core:
             return
         self._after_stop(error)
 
-    @property
-    def _odd(self) -> bool:
-        return self._failure is not None or self._bus_error is not None or bool(self._undo) or self._reset_asked
-
     def _after_stop(self, error: int) -> None:
         """Everything but the end of a slice."""
         native = self.native
         self.disturbed = True
+        self._odd = False
         exception, access = native.exception, native.access
         native.exception = native.access = -1
         if self._failure is not None:
@@ -500,6 +509,7 @@ class Core:
     def _take(self, number: int, return_address: int) -> None:
         """Exception entry (B1.5.6)."""
         self.disturbed = True
+        self._round_end = NEVER
         try:
             exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
         except StackError as error:
@@ -575,7 +585,7 @@ class Core:
             self._waits_for_event = False
             self._attention = True
         else:
-            self._back_in_loop()
+            self._back_in_loop(another_round=True)
 
     def _stacked_pc(self, exc_return: int) -> int:
         try:
@@ -824,6 +834,7 @@ class Core:
                 ),
             )
         self._undo.append((page, self.memory.read(page, length)))
+        self._odd = True
         self.cpu.protect(page, length, writable=True)
         self.native.limit = self.native.executed
         return True
@@ -846,6 +857,7 @@ class Core:
         if self._bus_error is None:
             self._bus_error = (access, self._restored_on_bus_error.read(self.cpu.handle))
             self._bus_error_pc = self.native.address
+        self._odd = True
         self.native.limit = self.native.executed
 
     def _raise_bus_error(self) -> None:
@@ -857,6 +869,7 @@ class Core:
 
     def device_failed(self, error: BaseException) -> None:
         self._failure = error
+        self._odd = True
         self.native.limit = self.native.executed
 
     def device_written(self, slot: Slot) -> None:
@@ -865,7 +878,7 @@ class Core:
     # --- the System Control Space's port
 
     def reset_requested(self) -> None:
-        self._reset_asked = True
+        self._reset_asked = self._odd = True
         self.native.limit = self.native.executed
 
     def note(self, text: str) -> None:
@@ -937,6 +950,7 @@ class Core:
         self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
         self.loop = self._interrupted_loop = None
+        self._round_end = NEVER
         self._attention = True
         self._forget = True
         self._replan()
