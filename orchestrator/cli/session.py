@@ -73,8 +73,8 @@ class ProgressLine:
             return
         self._next = now + _EVERY_S
         self._written = True
-        speed = progress.instructions / (now - self._started) / 1e6
-        text = f"{progress.time_ns / 1e9:.2f} s of {progress.deadline_ns / 1e9:g} s virtual, {speed:.0f} M instr/s"
+        speed = progress.time_ns / 1e9 / (now - self._started)
+        text = f"{progress.time_ns / 1e9:.2f} s of {progress.deadline_ns / 1e9:g} s virtual, {speed:.1f} x real time"
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.console import Console
 
@@ -77,7 +78,7 @@ def _by_address(blocks: Iterable[Sequence[Row]]) -> Iterator[Row]:
 
 def _blocks(rows: Sequence[Row]) -> Iterator[tuple[Row, ...]]:
     starts = [i for i, row in enumerate(rows) if row.depth == 0]
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+    for start, end in pairwise([*starts, len(rows)]):
         yield tuple(rows[start:end])
 
 
