@@ -165,7 +165,9 @@ def test_leaving_the_context_closes_the_engine(board: Board, engine: FakeEngine)
     assert engine.closed
 
 
-def test_a_core_boots_where_the_platform_says_if_a_segment_lies_there(platform: Platform, files: dict[str, Path]) -> None:
+def test_a_core_boots_where_the_platform_says_if_a_segment_lies_there(
+    platform: Platform, files: dict[str, Path]
+) -> None:
     table = choose_vector_table(platform.core("main"), load_elf(files["main"]), None)
     assert (table.address, table.how) == (MAIN_BOOT, "the platform's boot address")
 
