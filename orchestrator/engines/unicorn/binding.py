@@ -264,10 +264,15 @@ class Cpu:
         )
 
     def on_protected_write(self, handler: Any) -> None:
-        """Call ``handler(address, size) -> bool`` for a store to memory that refuses it; True: try again."""
+        """Call ``handler(address, data)`` for a store to memory that refuses it.
 
-        def callback(_uc: Any, _kind: int, address: int, size: int, _value: int, _user: Any) -> bool:
-            return bool(handler(address, size))
+        The instruction goes on, and Unicorn drops the store, whether the page is made writable meanwhile or not
+        (an unaligned one comes again byte by byte): what the memory is to hold, the handler writes.
+        """
+
+        def callback(_uc: Any, _kind: int, address: int, size: int, value: int, _user: Any) -> bool:
+            handler(address, (value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+            return True
 
         wrapped = _PROTECT_CALLBACK(callback)
         hook = ctypes.c_size_t()

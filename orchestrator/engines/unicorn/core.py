@@ -136,9 +136,9 @@ class Core:
         self._forget = False
         self._failure: BaseException | None = None
         self._bus_error: tuple[Access, list[int]] | None = None
-        self._undo: list[tuple[int, bytes]] = []
+        self._refused_at = -1  # slot of the last store to memory that no store changes
         self._reset_asked = False
-        self._odd = False  # one of the four above asks for more than the end of a slice
+        self._odd = False  # one of the three above asks for more than the end of a slice
         self._noted: set[str] = set()
         self._sevonpend_seen = 0
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
@@ -448,8 +448,6 @@ class Core:
             self._raise_bus_error()
             return
         self.pc = native.address if native.stopping and not error and exception < 0 else self._read_pc()
-        if self._undo:
-            self._undo_flash_store()
         if self._reset_asked:
             self._reset_asked = False
             self._host.system_reset(self)
@@ -811,19 +809,21 @@ class Core:
         self.cpu.flush()
         self._marks.forget()
 
-    def _store_to_protected_page(self, address: int, size: int) -> bool:
+    def _store_to_protected_page(self, address: int, data: bytes) -> None:
         """A store met a page that is executed elsewhere, or memory that no store changes."""
+        try:
+            self._finish_store(address, data)
+        except BaseException as error:  # noqa: BLE001  # a callback of C code must not unwind through it
+            self.device_failed(error)
+
+    def _finish_store(self, address: int, data: bytes) -> None:
         mapping = self.memory.mapping_at(address)
-        if mapping is None:
-            return False
-        offset = address - mapping.extent.start
+        assert mapping is not None
         if mapping.store.region.writable:
-            self._board.changes(mapping.store, offset, size)
-            return True
-        # Let the instruction finish, and put the bytes back before the next one.
-        page = address & ~(binding.PAGE_SIZE - 1)
-        length = min(2 * binding.PAGE_SIZE, mapping.extent.end - page)
-        if not self._undo:
+            self.memory.write(address, data[: mapping.extent.end - address])
+            return
+        if self._refused_at != self.native.executed:  # once for all stores of one instruction
+            self._refused_at = self.native.executed
             self._host.emit(
                 self,
                 GuestError(
@@ -833,19 +833,6 @@ class Core:
                     f"a store to {mapping.store.region.name} at {address:#010x} changes nothing",
                 ),
             )
-        self._undo.append((page, self.memory.read(page, length)))
-        self._odd = True
-        self.cpu.protect(page, length, writable=True)
-        self.native.limit = self.native.executed
-        return True
-
-    def _undo_flash_store(self) -> None:
-        for page, data in reversed(self._undo):
-            span = self.memory.span(page, len(data))
-            assert span is not None
-            span[:] = data
-            self.cpu.protect(page, len(data), writable=False)
-        self._undo.clear()
 
     # --- the bus's port
 
@@ -949,6 +936,7 @@ class Core:
         self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
         self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
+        self._refused_at = -1
         self.loop = self._interrupted_loop = None
         self._round_end = NEVER
         self._attention = True

@@ -1,0 +1,169 @@
+"""Small Thumb programs on the STM32H745, and a board that remembers what happened on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.engines.contract import EngineOptions, Stop
+from orchestrator.engines.unicorn.engine import UnicornEngine
+from orchestrator.events import Detail, Event
+from orchestrator.formats.elf import Image, load_elf
+from orchestrator.platform import Platform, load_platform
+
+MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
+BOOT = {MAIN: 0x0800_0000, REMOTE: 0x0810_0000}
+STACK = {MAIN: 0x2002_0000, REMOTE: 0x1004_0000}
+MARKS = 0x3800_0000  # SRAM4: where programs leave what tests look at
+QUANTUM_NS = 20_000
+IDLE = "b ."
+
+# A program begins at `start`; the handlers that it does not define stop at `unexpected`.
+PRELUDE = """
+    .syntax unified
+    .thumb
+    .text
+    .irp name, nmi, hard_fault, mem_manage, bus_fault, usage_fault, sv_call, pend_sv, sys_tick, interrupt
+    .weak \\name
+    .thumb_set \\name, unexpected
+    .endr
+    .global vectors
+vectors:
+    .word STACK, start, nmi, hard_fault, mem_manage, bus_fault, usage_fault
+    .word 0, 0, 0, 0, sv_call, 0, 0, pend_sv, sys_tick
+    .rept 150
+    .word interrupt
+    .endr
+    .type unexpected, %function
+    .thumb_func
+unexpected: b unexpected
+    .equ MARKS, 0x38000000
+    .type start, %function
+    .thumb_func
+start:
+"""
+
+
+class Assembler:
+    """Thumb source to images, each text once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._images: dict[tuple[str, int], Image] = {}
+
+    def image(self, source: str, address: int, name: str = "program") -> Image:
+        """Everything at one address."""
+        key = (source, address)
+        if key not in self._images:
+            path = self._folder / f"{name}{len(self._images)}.elf"
+            listing, code, script = (path.with_suffix(suffix) for suffix in (".s", ".o", ".ld"))
+            listing.write_text(f"{source}\n    .ltorg\n")
+            script.write_text(f"SECTIONS {{ . = {address:#x}; .text : {{ *(.text) }} /DISCARD/ : {{ *(.ARM*) }} }}\n")
+            zig = [sys.executable, "-m", "ziglang"]
+            target = ["-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16"]
+            run([*zig, "cc", *target, "-c", str(listing), "-o", str(code)])
+            run([*zig, "ld.lld", "-m", "armelf", "-e", "0", "-T", str(script), str(code), "-o", str(path)])
+            self._images[key] = load_elf(path)
+        return self._images[key]
+
+    def program(self, core: str, source: str) -> Image:
+        """A program that a core boots."""
+        return self.image(PRELUDE.replace("STACK", hex(STACK[core])) + source, BOOT[core])
+
+    def code(self, source: str, address: int) -> bytes:
+        """Bare instructions as they stand at an address."""
+        (segment,) = self.image(f".syntax unified\n.thumb\n.text\n{source}", address).segments
+        return segment.data
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class Rig:
+    """An engine with programs loaded, and every event."""
+
+    def __init__(self, engine: UnicornEngine) -> None:
+        self.engine = engine
+        self.events: list[Event] = []
+        engine.subscribe(self.events.append)
+
+    def run_us(self, time_us: int) -> Stop:
+        return self.engine.run(time_us * 1000)
+
+    def word(self, address: int, core: str = MAIN) -> int:
+        return int.from_bytes(self.engine.memory(core).read(address, 4), "little")
+
+    def mark(self, index: int = 0) -> int:
+        """A word that a program has left."""
+        return self.word(MARKS + 4 * index)
+
+    def set_word(self, address: int, value: int, core: str = MAIN) -> None:
+        self.engine.memory(core).write(address, value.to_bytes(4, "little"))
+
+    def details(self, kind: type[Detail]) -> list[Detail]:
+        return [event.detail for event in self.events if isinstance(event.detail, kind)]
+
+    def stands_idle(self, core: str) -> bool:
+        """Whether the engine has proved that this core stands in an idle loop."""
+        # No contract shows it: skipping is meant to be invisible.
+        return self.engine._by_name[core].loop is not None
+
+    def everything(self) -> Mapping[str, object]:
+        """All that can be seen of a board."""
+        engine = self.engine
+        cores = [core.name for core in engine.platform.cores]
+        return {
+            "time": engine.time_ns,
+            "states": [engine.state(core) for core in cores],
+            "registers": [engine.registers(core) for core in cores],
+            "instructions": [engine.instructions(core) for core in cores],
+            "memory": [
+                engine.memory(core).read(extent.start, extent.size)
+                for core in cores
+                for region in engine.platform.regions
+                for extent in region.extents(core)[:1]
+            ],
+            "consoles": {name: console.output for name, console in engine.consoles.items()},
+        }
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    return load_platform("stm32h745")
+
+
+@pytest.fixture(scope="session")
+def assembler(tmp_path_factory: pytest.TempPathFactory) -> Assembler:
+    return Assembler(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def board(platform: Platform, assembler: Assembler) -> Callable[..., Rig]:
+    """``board(main, remote)``: a board with these programs (source, or image) at power-on."""
+    rigs = []
+
+    def make(
+        main: str | Image = IDLE,
+        remote: str | Image = IDLE,
+        *,
+        skip_idle_loops: bool = True,
+        quantum_ns: int = QUANTUM_NS,
+        seed: int = 0,
+    ) -> Rig:
+        engine = UnicornEngine(platform, EngineOptions(quantum_ns, seed), skip_idle_loops=skip_idle_loops)
+        rig = Rig(engine)
+        for core, program in ((MAIN, main), (REMOTE, remote)):
+            image = assembler.program(core, program) if isinstance(program, str) else program
+            engine.load(core, image, image.vector_table)
+        rigs.append(rig)
+        return rig
+
+    yield make
+    for rig in rigs:
+        rig.engine.close()
