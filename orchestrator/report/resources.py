@@ -14,6 +14,7 @@ from orchestrator.formats.resource_entry import (
     VIRTIO_ID_RPMSG,
     Carveout,
     Checksum,
+    CommandWord,
     Devmem,
     Entry,
     RprocMem,
@@ -36,6 +37,9 @@ def table_tree(table: Table, vdevs: Sequence[LiveVdev] = (), where: str | None =
     configs = {vdev.path: vdev.config for vdev in vdevs}
     title = where or f"{table.view} at {table.address:#010x}, {table.size} bytes"
     tree = Tree(Text(title), guide_style="dim")
+    if any(table.header.reserved):
+        master, slave = (CommandWord(word) for word in table.header.reserved)
+        tree.add(Text.assemble(("header", "cyan"), f"  RPTUN command words: master {master}, slave {slave}"))
     for located in table.entries:
         branch = tree.add(Text.assemble((located.at.path, "cyan"), f"  {_describe(located.value)}"))
         if isinstance(located.value, Vdev):

@@ -60,6 +60,12 @@ def test_the_tree_shows_every_entry_ring_and_config_in_words() -> None:
     ]
 
 
+def test_the_command_words_of_rptun_are_shown_where_they_are_in_use() -> None:
+    table = build_table([TRACE], reserved=(1 << 16, 0xFFFF_0002))
+    text = rendered(make_console(StringIO()), lambda console: console.print(table_tree(table)))
+    assert "├── header  RPTUN command words: master READY, slave ACK 0x2\n" in text
+
+
 def test_each_part_of_a_ring_has_an_address_in_both_views(platform: Platform) -> None:
     (only,) = live(platform, vdev(ring(DA + 0x1000)), CARVEOUT).rings
     assert [(part.name, part.pa, part.da, part.size) for part in parts_in_both_views(only)] == [
