@@ -20,6 +20,7 @@ from orchestrator.cli.root import complain
 from orchestrator.cli.session import interruptible, open_board
 from orchestrator.config import Settings
 from orchestrator.errors import UsageError
+from orchestrator.report.terminal import printable
 
 __all__ = ["ConsoleLines", "Keyboard", "converse"]
 
@@ -52,11 +53,7 @@ class ConsoleLines:
             if end > taken:
                 self._taken[name] = end
                 for line in output[taken:end].decode("utf-8", "replace").replace("\r", "").splitlines():
-                    yield f"{name:<12} | {_printable(line)}"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
+                    yield f"{name:<12} | {printable(line)}"
 
 
 class Keyboard:

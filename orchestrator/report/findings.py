@@ -12,7 +12,7 @@ from rich.text import Text
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.verdict import Cause
 from orchestrator.report.groups import causes_of
-from orchestrator.report.terminal import heading
+from orchestrator.report.terminal import heading, printable
 
 __all__ = ["print_findings", "summary"]
 
@@ -33,21 +33,21 @@ def _print_cause(console: Console, cause: Cause) -> None:
     finding = cause.finding
     title = Text.assemble((f"{finding.severity.value:7}", STYLES[finding.severity]), " ", (finding.rule, "bold"))
     if finding.subject:
-        title.append(f"  {finding.subject}")
+        title.append(f"  {printable(finding.subject)}")
     console.print(Padding(title, (0, 0, 0, 2)))
     facts = Table.grid(padding=(0, 1))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    for place in finding.at:
-        facts.add_row("at", str(place))
-    facts.add_row("expected", finding.expected)
-    facts.add_row("found", finding.actual)
-    for line in finding.detail:
-        facts.add_row("", line)
-    facts.add_row("advice", finding.advice)
-    facts.add_row("source", finding.source)
-    for each in cause.consequences:
-        facts.add_row("so", f"{each.rule}  {each.subject}: expected {each.expected}, found {each.actual}")
+    rows = [("at", str(place)) for place in finding.at]
+    rows += [("expected", finding.expected), ("found", finding.actual)]
+    rows += [("", line) for line in finding.detail]
+    rows += [("advice", finding.advice), ("source", finding.source)]
+    rows += [
+        ("so", f"{each.rule}  {each.subject}: expected {each.expected}, found {each.actual}")
+        for each in cause.consequences
+    ]
+    for name, text in rows:
+        facts.add_row(name, printable(text))
     console.print(Padding(facts, (0, 0, 0, 10)))
 
 

@@ -21,7 +21,7 @@ from orchestrator.memory import BytesMemory, Extent, Memory
 from orchestrator.platform.model import Platform
 from orchestrator.report.resources import table_tree
 from orchestrator.report.shared_map import print_shared_map, shared_map
-from orchestrator.report.terminal import heading, make_table
+from orchestrator.report.terminal import heading, make_table, printable
 
 __all__ = ["print_image", "print_promise", "promised_view"]
 
@@ -37,7 +37,7 @@ def print_image(console: Console, platform: Platform, role: str, image: Image, b
     core = platform.core(role)
     heading(console, f"{image.name}: {role} core {core.name} of {platform.name}")
     for line in _boot_lines(image, boot):
-        console.print(Padding(Text(line), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(line)), (0, 0, 0, 2)))
     table = make_table("from", "to", "bytes", "region", "what", right=("bytes",))
     for item in sorted(_items(image), key=lambda each: each.extent):
         found = platform.region_at(core.name, item.extent.start)
@@ -99,7 +99,7 @@ def print_promise(console: Console, promise: Promise, view: LiveView | None, pro
     heading(console, "Resource table")
     location, scan = promise.location, promise.scan
     if location is None:
-        console.print(Padding(Text(str(promise.error or "none")), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(str(promise.error or "none"))), (0, 0, 0, 2)))
         return
     loaded = f", loaded at {location.load_address:#010x}" if location.load_address is not None else ""
     title = f"{location.how}: {location.role} sees it at {location.address:#010x}{loaded}"

@@ -27,7 +27,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table
 from orchestrator.memory import Located
-from orchestrator.report.terminal import address
+from orchestrator.report.terminal import address, printable
 
 __all__ = ["table_tree"]
 
@@ -58,9 +58,9 @@ def _names(names: tuple[str, ...]) -> str:
 
 def _describe(entry: Entry) -> str:
     if isinstance(entry, Carveout | Devmem):
-        return f'"{_printable(entry.text)}" da {_any(entry.da)} pa {_any(entry.pa)} len {entry.len:#x}'
+        return f'"{printable(entry.text)}" da {_any(entry.da)} pa {_any(entry.pa)} len {entry.len:#x}'
     if isinstance(entry, Trace):
-        return f'"{_printable(entry.text)}" da {_any(entry.da)} len {entry.len:#x}'
+        return f'"{printable(entry.text)}" da {_any(entry.da)} len {entry.len:#x}'
     if isinstance(entry, Vdev):
         head = entry.head
         kind = "RPMsg" if head.id == VIRTIO_ID_RPMSG else f"virtio id {head.id}"
@@ -75,10 +75,6 @@ def _describe(entry: Entry) -> str:
     if isinstance(entry, Vendor):
         return f"vendor type {entry.type}, {entry.len} bytes"
     return f"unknown type {entry.type}, {len(entry.data)} bytes after it"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _id(notifyid: int) -> str:

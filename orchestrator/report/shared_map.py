@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.checks.live import LiveCarveout, LiveRing, LiveView
 from orchestrator.checks.traffic import Buffer
 from orchestrator.checks.views import MAIN, Span
-from orchestrator.report.terminal import address, make_table
+from orchestrator.report.terminal import address, make_table, printable
 
 __all__ = ["Row", "parts_in_both_views", "print_shared_map", "shared_map", "table_span"]
 
@@ -60,7 +60,7 @@ def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never use
             inside = [each for each in things if carveout.span.contains(each.span)]
             things = [each for each in things if each not in inside]
             rows += list(_carveout_rows(carveout, carveout.span, inside, rest))
-    loose = [*things, *(Row(t.span, f"{t.entry.at.path} {t.entry.value.text!r}") for t in live.traces)]
+    loose = [*things, *(Row(t.span, f'{t.entry.at.path} "{printable(t.entry.value.text)}"') for t in live.traces)]
     table = table_span(live)
     if table is not None:
         loose.append(Row(table, "resource table"))
@@ -108,7 +108,7 @@ def _buffer_row(run: Sequence[Buffer]) -> Row:
 
 
 def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row], rest: str) -> Iterator[Row]:
-    yield Row(span, f"{carveout.entry.at.path} {carveout.entry.value.text!r}")
+    yield Row(span, f'{carveout.entry.at.path} "{printable(carveout.entry.value.text)}"')
     at = 0
     for row in sorted(inside, key=_start):
         offset = _offset(row.span, span)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table", "rendered"]
+__all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table", "printable", "rendered"]
 
 _BLANKS = re.compile(r"[ ]+$", re.MULTILINE)
 PLAIN_WIDTH = 100  # columns where there is no terminal to ask: a file, a pipe, a CI log
@@ -54,6 +54,11 @@ def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
         last = column == columns[-1]
         table.add_column(column, justify="right" if column in right else "left", no_wrap=not last, overflow="fold")
     return table
+
+
+def printable(text: str) -> str:
+    """Text that came from an image or from guest memory, without what a terminal would act upon."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def address(value: int | None) -> str:

@@ -16,7 +16,7 @@ from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import conversations
 from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map, table_span
-from orchestrator.report.terminal import address, heading, make_table
+from orchestrator.report.terminal import address, heading, make_table, printable
 
 __all__ = ["print_report", "print_verdict"]
 
@@ -76,7 +76,8 @@ def _milestones(console: Console, record: Record) -> None:
     heading(console, "Bring-up (virtual time)")
     table = make_table("time", "core", "milestone", right=("time",))
     for each in record.run.milestones:
-        table.add_row(_time(each.time_ns), each.core, f"{each.name}: {each.detail}" if each.detail else each.name)
+        name = f"{each.name}: {each.detail}" if each.detail else each.name
+        table.add_row(_time(each.time_ns), each.core, printable(name))
     console.print(table)
 
 
@@ -150,7 +151,7 @@ def _messages(console: Console, record: Record) -> None:
         counts = [f"{role} sent {log.sent[role]} ({log.payload[role]} bytes)" for role in ROLES]
         console.print(Padding(Text(f"{path}: {', '.join(counts)}"), (0, 0, 0, 2)))
         for each in log.announced:
-            text = f"{_time(each.time_ns)}  name service from {each.sender}: {_printable(each.text)}"
+            text = f"{_time(each.time_ns)}  name service from {each.sender}: {printable(each.text)}"
             console.print(Padding(Text(text), (0, 0, 0, 4)))
         kept = list({id(each): each for each in (*log.first, *log.last)}.values())
         _print_conversations(console, kept)
@@ -200,13 +201,9 @@ def _notifications(console: Console, record: Record) -> None:
     console.print(table)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def _consoles(console: Console, record: Record, tail: int | None) -> None:
     for name, text in record.consoles.items():
-        lines = [_printable(line) for line in text.replace("\r", "").splitlines()]
+        lines = [printable(line) for line in text.replace("\r", "").splitlines()]
         if not lines:
             continue
         shown = lines if tail is None else lines[-tail:]
@@ -221,7 +218,7 @@ def _remarks(console: Console, record: Record) -> None:
             heading(console, title)
             for what, count in sorted(tally.counts.items()):
                 times = f"  ({count} times)" if count > 1 else ""
-                console.print(Padding(Text(f"{what}{times}"), (0, 0, 0, 2)))
+                console.print(Padding(Text(f"{printable(what)}{times}"), (0, 0, 0, 2)))
     instructions = ", ".join(f"{core} {count:,}" for core, count in record.instructions.items())
     speed = f"{record.wall_clock.seconds:.2f} s of wall time for {format_duration(record.end.time_ns)} of virtual time"
     console.print()

@@ -67,5 +67,11 @@ def test_a_cause_is_printed_in_full_and_what_follows_in_a_line() -> None:
     )
 
 
+def test_what_a_terminal_would_act_upon_is_not_passed_on() -> None:
+    hostile = replace(ALIGN, subject="\x1b[2J", actual="\x9b31m", detail=("\x07",))
+    text = rendered(make_console(StringIO()), lambda console: print_findings(console, [hostile]))
+    assert all(c.isprintable() or c == "\n" for c in text)
+
+
 def test_a_report_without_findings_has_no_such_section() -> None:
     assert rendered(make_console(StringIO()), lambda console: print_findings(console, [])) == ""

@@ -98,8 +98,8 @@ def test_the_map_puts_rings_and_buffers_into_their_carveout_and_names_the_rest(p
     rows = [(row.depth, (row.span.pa or 0) - PA, row.span.size, row.what) for row in shared_map(view, buffers)]
     assert rows == [
         (0, 0, view.table.size if view.table else 0, "resource table"),
-        (0, 0x400, 0x400, "trace[0] 'log\\x1b[31m'"),
-        (0, 0x1000, 0x3000, "carveout[0] 'heap'"),
+        (0, 0x400, 0x400, 'trace[0] "log?[31m"'),
+        (0, 0x1000, 0x3000, 'carveout[0] "heap"'),
         (1, 0x1000, 230, "vdev[0].vring[0], 8 entries"),
         (1, 0x10E6, 0x11A, "never used"),
         (1, 0x1200, 1024, "2 buffers of 512 bytes, vdev[0].vring[0], 1 with the device"),
