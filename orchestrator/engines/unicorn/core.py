@@ -250,14 +250,18 @@ class Core:
             self.sleeping = False
 
     def hold(self, why: str) -> None:
+        """Stop at once, until released."""
         if not self.held:
+            self._leave_loop()
             self.held = True
+            self.native.limit = self.native.executed
             self._replan()
             self._host.emit(self, StateChanged(RunState.HELD, why))
 
     def release(self, why: str) -> None:
         """Let a held core go: it starts from its vector table."""
         if self.held:
+            self._reset_private()
             self.held = False
             self._host.emit(self, StateChanged(RunState.RUNNING, why))
             self.start()
@@ -266,17 +270,22 @@ class Core:
 
     def reset(self) -> None:
         """Power-on state of the core and its private peripherals; memory and the shared devices stay."""
+        self._reset_private()
+        self.held = self.model.held
+        # What devices drive onto the interrupt inputs still arrives.
+        self._inbox = [each for each in self._inbox if each[2] == "line"]
+        heapq.heapify(self._inbox)
+        self._replan()
+
+    def _reset_private(self) -> None:
         self.exceptions.reset()
         self.scs.reset()
-        self.held = self.model.held
         self.locked_up = self.sleeping = self._event = self._waits_for_event = False
         self.loop = self._interrupted_loop = None
         self._round_end = NEVER
-        self._inbox.clear()
         self._reset_asked = False
         self._marks.forget()
         self.native.watch_masks = 0
-        self._replan()
 
     def start(self) -> None:
         """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
@@ -309,7 +318,7 @@ class Core:
     @property
     def idle(self) -> bool:
         """Nothing happens here by itself before ``next_slot``."""
-        if self._attention:
+        if self._attention or self._forget:
             return False
         return self.sleeping or self.held or self.locked_up or (self.loop is not None and self.loop.holds())
 
@@ -369,6 +378,7 @@ class Core:
         loop.debt = 0
         for span, new, _old in changed:
             span[:] = new
+            self._forget = True  # it may have been code
 
     def _leave_loop(self) -> None:
         self.settle()
@@ -382,6 +392,8 @@ class Core:
         The exception's frame may lie where the loop keeps what it pushes: one more round puts that right.
         """
         if self._interrupted_loop is None or self._prober is None or self._attention or self._forget:
+            return
+        if self.native.watch_masks:
             return
         loop, pc, registers = self._interrupted_loop
         if pc != self.pc or registers != self._prober.registers(self.cpu):
@@ -404,6 +416,8 @@ class Core:
         self._calm_turns = 0
         if not self.skip_idle_loops or self.sleeping or self.held or self.locked_up or self._attention:
             return
+        if self.native.watch_masks:
+            return  # an exception is pending and masked: the loop may unmask it
         if self._prober is None:
             self._prober = Prober(self.model.model, self.memory)
         self.loop = self._prober.probe(self.cpu, self.pc)

@@ -7,6 +7,7 @@ anything, time jumps to the next thing that happens.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -77,7 +78,7 @@ class _BoardSnapshot:
     devices: dict[str, object]
     mailboxes: tuple[tuple[int, int], ...]
     lines: dict[tuple[str, int], bool]
-    consoles: dict[str, object]
+    consoles: dict[str, bytes]
 
 
 class HostMemory:
@@ -93,8 +94,8 @@ class HostMemory:
 
     def write(self, address: int, data: bytes) -> None:
         self._engine.settle()
-        self._memory.write(address, data)
-        self._engine.refresh_watches()
+        with self._engine.unwatched():
+            self._memory.write(address, data)
 
 
 class UnicornEngine:
@@ -280,10 +281,9 @@ class UnicornEngine:
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
         target = self._core(core)
-        for segment in image.segments:
-            extent = Extent(segment.load_address, len(segment.data))
-            if not segment.data:
-                continue
+        segments = [segment for segment in image.segments if segment.data]
+        extents = [Extent(segment.load_address, len(segment.data)) for segment in segments]
+        for extent in extents:
             try:
                 target.memory.read(extent.start, extent.size)
             except RptwinError as error:
@@ -293,8 +293,11 @@ class UnicornEngine:
                     expected=_memory_map(self.platform, core),
                     found=error.where,
                 ) from None
-            target.memory.write(extent.start, segment.data)
-        target.images.append(image)
+        memory = self.memory(core)
+        for segment in segments:
+            memory.write(segment.load_address, segment.data)
+        # Whose bytes are gone says nothing of what runs.
+        target.images[:] = [image, *(old for old in target.images if not _shares(old, extents))]
         target.scs.vtor_reset = target.scs.vtor = vector_table
 
     def start(self, core: str) -> None:
@@ -353,12 +356,14 @@ class UnicornEngine:
         """One quantum: each core its share, in order."""
         self._quantum += 1
         boundary = self._quantum * self._quantum_ns
-        for core in self._cores:
-            self._current = core
-            core.run_to(boundary * core.mips // 1000)
-            if core.ran and self._watches:
-                self._compare_watches(core)
-        self._current = None
+        try:
+            for core in self._cores:
+                self._current = core
+                core.run_to(boundary * core.mips // 1000)
+                if core.ran and self._watches:
+                    self._compare_watches(core)
+        finally:
+            self._current = None
 
     def _jump(self, end: int) -> None:
         """Nobody can do anything: go on in the quantum in which something happens."""
@@ -423,13 +428,24 @@ class UnicornEngine:
     def unwatch(self, name: str) -> None:
         self._watches.pop(name, None)
 
-    def refresh_watches(self) -> None:
-        """Take memory as it is now: the host has changed it."""
-        for watch in self._watches.values():
-            watch.seen = bytes(watch.span)
+    @contextlib.contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What changes in here is the host's doing; what a core has changed before, in its turn, is still to be seen."""
+        before = [(watch, bytes(watch.span)) for watch in self._watches.values()]
+        yield
+        for watch, old in before:
+            new = bytes(watch.span)
+            if new == old:
+                continue
+            if old == watch.seen:
+                watch.seen = new
+            else:
+                both = zip(watch.seen, old, new, strict=True)
+                watch.seen = bytes(seen if a == b else b for seen, a, b in both)
 
     def _compare_watches(self, core: Core) -> None:
-        changed = [watch for watch in self._watches.values() if watch.span != watch.seen]
+        # Not the views themselves: comparing those takes as long as fifty copies.
+        changed = [watch for watch in self._watches.values() if bytes(watch.span) != watch.seen]
         for watch in changed:
             watch.seen = bytes(watch.span)
         for watch in changed:
@@ -441,6 +457,7 @@ class UnicornEngine:
     # --- the contract: snapshots
 
     def snapshot(self) -> _BoardSnapshot:
+        self._refuse_in_a_turn("a snapshot")
         if not self._started:
             self._power_on()
         self.settle()
@@ -459,6 +476,7 @@ class UnicornEngine:
     def restore(self, snapshot: object) -> None:
         if not isinstance(snapshot, _BoardSnapshot) or snapshot.owner is not self:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
+        self._refuse_in_a_turn("a restore")
         self._started = True
         self._quantum = snapshot.quantum
         self._memory.restore(snapshot.memory)
@@ -471,7 +489,12 @@ class UnicornEngine:
         self._lines = dict(snapshot.lines)
         for name, console in self._consoles.items():
             console.load(snapshot.consoles[name])
-        self.refresh_watches()
+        for watch in self._watches.values():
+            watch.seen = bytes(watch.span)
+
+    def _refuse_in_a_turn(self, what: str) -> None:
+        if self._current is not None:
+            raise UsageError(f"{what} in the middle of a core's turn", where=self._current.name, advice="stop the run")
 
     def close(self) -> None:
         self._listeners.clear()
@@ -491,6 +514,11 @@ def _integer(value: object, default: int) -> int:
 
 def _bits(word: int) -> Iterator[int]:
     return (bit for bit in range(word.bit_length()) if word >> bit & 1)
+
+
+def _shares(image: Image, extents: list[Extent]) -> bool:
+    """Whether an image was loaded where something else is now."""
+    return any(segment.load_extent.overlaps(extent) for segment in image.segments for extent in extents)
 
 
 def _memory_map(platform: Platform, core: str) -> str:

@@ -14,12 +14,13 @@ from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import Cpu, ProbeState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, ProbeState, RegisterBatch, hooks
 from orchestrator.engines.unicorn.memory import CoreMemory
 
 __all__ = ["IdleLoop", "Prober"]
 
 _LIMIT = 2000  # instructions: longer loops are not looked for
+_MOST_CODE = 1 << 16  # bytes that are compared
 _STATE = (
     "XPSR",
     "IPSR",
@@ -46,7 +47,7 @@ class IdleLoop:
     debt: int = 0
 
     def holds(self) -> bool:
-        return all(span == data for span, data in self.watched)
+        return all(bytes(span) == data for span, data in self.watched)
 
 
 class Prober:
@@ -54,9 +55,11 @@ class Prober:
 
     def __init__(self, model: str, memory: CoreMemory) -> None:
         self._memory = memory
+        self._translated: dict[tuple[int, int], tuple[memoryview | None, bytes]] = {}  # by first and last page
         self._cpu = Cpu(model)
         for mapping in memory.mappings():
-            self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.store.pointer, writable=True)
+            writable = mapping.store.region.writable  # a store that changes nothing is an event, not an idle loop
+            self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.store.pointer, writable=writable)
         self._registers = RegisterBatch(*_STATE)
         self._state = state = ProbeState()
         state.count = len(_STATE)
@@ -83,9 +86,25 @@ class Prober:
     def flush(self) -> None:
         """Code has changed."""
         self._cpu.flush()
+        self._translated.clear()
+
+    def _flush_if_changed(self) -> None:
+        """A core's own store through the same address is known to its own CPU only."""
+        if any(span is None or bytes(span) != data for span, data in self._translated.values()):
+            self.flush()
+
+    def _remember_translated(self) -> None:
+        """Whole pages: a block is translated to its end, however much of it was executed."""
+        first, last = self._state.lowest >> PAGE_BITS, self._state.highest - 1 >> PAGE_BITS
+        if first > last or (first, last) in self._translated:
+            return
+        size = last - first + 1 << PAGE_BITS
+        span = self._memory.span(first << PAGE_BITS, size) if size <= _MOST_CODE else None
+        self._translated[first, last] = (span, b"" if span is None else bytes(span))
 
     def probe(self, core: Cpu, pc: int) -> IdleLoop | None:
         """The loop that a core stands in, or None; memory is left as it was."""
+        self._flush_if_changed()
         state = self._state
         values = self._registers.read(core.handle)
         self._registers.write(self._cpu.handle, values)
@@ -102,9 +121,14 @@ class Prober:
         if not state.same or state.spoilt:
             for access in reversed(state.writes[: state.write_count]):
                 span = self._memory.span(access.address, access.size)
+                data = access.value.to_bytes(8, "little")[: access.size]
                 if span is not None:
-                    span[:] = access.value.to_bytes(8, "little")[: access.size]
+                    span[:] = data
+                else:  # across the border of two regions
+                    self._memory.write(access.address, data)
+            self._remember_translated()
             return None
+        self._remember_translated()
         reads = [(access.address, access.size, access.value) for access in state.reads[: state.read_count]]
         written = [(access.address, access.size, access.value) for access in state.writes[: state.write_count]]
         code_size = state.highest - state.lowest
@@ -115,7 +139,7 @@ class Prober:
                 return None
             watched.append((span, value.to_bytes(8, "little")[:size]))
         code = self._memory.span(state.lowest, code_size)
-        if code is None or code_size > _LIMIT * 4:
+        if code is None or code_size > _MOST_CODE:
             return None
         watched.append((code, bytes(code)))
         return IdleLoop(int(state.executed), watched, tuple(reads))

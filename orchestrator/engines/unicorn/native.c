@@ -145,10 +145,10 @@ static void give_up(struct probe *p, void *uc)
     p->emu_stop(uc);
 }
 
-/* Instructions whose effect the registers do not show: SEV and other wide hints, store-exclusive. */
+/* Instructions whose effect the registers do not show: WFE, WFI, SEV and wide hints, store-exclusive. */
 static int is_opaque(uint32_t half)
 {
-    return half == 0xBF40 || half == 0xF3AF || (half & 0xFFF0) == 0xE840 || (half & 0xFFF0) == 0xE8C0;
+    return half == 0xBF20 || half == 0xBF30 || half == 0xBF40 || half == 0xF3AF || (half & 0xFFF0) == 0xE840 || (half & 0xFFF0) == 0xE8C0;
 }
 
 void probe_on_code(void *uc, uint64_t address64, uint32_t size, void *user)

@@ -39,11 +39,11 @@ class UartConsole:
         self._before_input()
         self._receive(bytes(data))
 
-    def save(self) -> int:
-        return len(self._output)
+    def save(self) -> bytes:
+        return bytes(self._output)
 
-    def load(self, length: int) -> None:
-        del self._output[length:]
+    def load(self, output: bytes) -> None:
+        self._output[:] = output
 
 
 def _unconnected(_data: bytes) -> None:
