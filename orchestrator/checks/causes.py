@@ -21,6 +21,7 @@ class Scope(enum.StrEnum):
 
     ANYWHERE = "anywhere"
     CORE = "core"  # the same core
+    OTHER_CORE = "other core"
     VDEV = "vdev"  # the same vdev; what is about the whole table is about each
     RING = "ring"  # the same vring
     ADDRESS = "address"  # the same bytes
@@ -60,7 +61,7 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("core.never-started", _STOPPED, Scope.ANYWHERE),
     Follows("core.silent", ("core.fault", "core.lockup", "core.never-started", "core.stuck", "core.silent"),
             Scope.ANYWHERE),
-    Follows("core.silent", _TABLE, Scope.ANYWHERE),
+    Follows("core.silent", _TABLE, Scope.OTHER_CORE),
     Follows("core.stuck", (*_IMAGE, *_DEAD), Scope.ANYWHERE),
     Follows("core.stuck", (*_TABLE, *_FIELD), Scope.ANYWHERE),
     # a table that never gets where it belongs
@@ -140,6 +141,8 @@ def _vdev_of(subject: str) -> str:
 def _is_near(effect: Finding, cause: Finding, scope: Scope) -> bool:
     if scope is Scope.CORE:
         return bool(effect.core) and effect.core == cause.core
+    if scope is Scope.OTHER_CORE:
+        return effect.core != cause.core
     if scope is Scope.RING:
         return bool(_ring_of(effect.subject)) and _ring_of(effect.subject) == _ring_of(cause.subject)
     if scope is Scope.VDEV:
