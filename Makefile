@@ -21,7 +21,8 @@ help: ## this list
 demo: $(VENV)/.run firmware ## build both firmware images, boot both cores, print the report
 	$(BIN)/rptwin run $(DEMO)/main.elf $(DEMO)/remote.elf
 
-test: $(VENV)/.dev firmware ## unit, integration and Robot suites; the last lines count them
+test: $(VENV)/.dev ## unit, integration and Robot suites; the last lines count them
+	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) -j $(TEST_JOBS) all
 	$(BIN)/pytest -n $(TEST_JOBS) --dist loadgroup
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, and whether the generated pages are current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import shutil
 import subprocess
@@ -32,8 +33,9 @@ class Pair:
 
 @pytest.fixture(scope="session")
 def firmware() -> Callable[[str], Pair]:
-    """Builds a variant of ``firmware/`` and gives its images; an up-to-date one costs one call of make."""
+    """Builds a variant of ``firmware/`` and gives its images; each once a session."""
 
+    @functools.cache
     def build(variant: str) -> Pair:
         folder = ROOT / "firmware" / "build"
         folder.mkdir(exist_ok=True)

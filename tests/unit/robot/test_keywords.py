@@ -1,0 +1,258 @@
+"""Every keyword that judges: what it says of a board at power-on, and that it passes on the demo pair when it is up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import UsageError
+from orchestrator.robot import RptwinLibrary
+
+Boot = Callable[[str], RptwinLibrary]
+
+# At power-on nothing has happened yet: each of these has to fail, and to say what it saw.
+AT_POWER_ON: dict[str, tuple[tuple[Any, ...], str]] = {
+    "resource_table_should_be_in_memory": (
+        (),
+        "not the table of the firmware: there is no resource table in memory at",
+    ),
+    "both_cores_should_see_the_same_table": ((), "not the table of the firmware: there is no resource table in memory"),
+    "table_field_should_be": (("vdev[0].status", 7), "there is no resource table in memory at main 0x30040000"),
+    "vdev_should_be_at_driver_ok": ((0,), "no vdev[0]: there is no resource table in memory at main 0x30040000"),
+    "vring_should_be_resolved": ((0, 1), "no vdev[0]: there is no resource table in memory"),
+    "every_vring_should_be_resolved": ((), "there is no vring: there is no resource table in memory"),
+    "vring_should_be_inside_its_carveout": ((0, 1), "no vdev[0]: there is no resource table in memory"),
+    "every_vring_should_be_inside_its_carveout": ((), "there is no vring: there is no resource table in memory"),
+    "should_have_sent_at_least": (("main", 10), "main has sent 0 messages, not 10 or more; rings: none has carried"),
+    "endpoint_should_be_announced": (
+        ("rptwin-echo",),
+        "no endpoint 'rptwin-echo' was announced; announcements: none",
+    ),
+    "vring_should_have_carried_at_least": ((1, 0, 1), "no vdev[0]: there is no resource table in memory"),
+    "should_have_been_notified_at_least": (
+        ("remote", 2),
+        "remote: 0 notifications taken, 0 sent to it, 0 on channels that it has not enabled; expected 2 or more taken",
+    ),
+    "core_should_be": (("main", "sleeping"), "main is running, not sleeping, at "),
+    "rptun_should_be_up": ((), "RPTUN did not come up\nerror: "),
+    "there_should_be_no_findings": ((), "there are findings\nerror: "),
+    "finding_should_be_reported": (("vring.num-zero",), "vring.num-zero was not reported\nerror: "),
+}
+
+# The same keywords once the demo pair is up.
+WHEN_UP: dict[str, tuple[Any, ...]] = {
+    name: arguments for name, (arguments, _) in AT_POWER_ON.items() if name != "finding_should_be_reported"
+} | {
+    "core_should_not_have_faulted": ("main",),
+    "every_message_should_have_been_consumed": (),
+    "finding_should_not_be_reported": ("vring.outside-carveout",),
+    "only_cause_should_be": (),
+}
+
+# What they say of a pair with one wrong line.
+OF_FAULTY: dict[str, tuple[str, tuple[Any, ...], str]] = {
+    "core_should_not_have_faulted": (
+        "crash-remote",
+        ("remote",),
+        "remote took BusFault at 0.005 ms: reads 4 bytes at 0x70000000, where this chip has nothing; main+",
+    ),
+    "vring_should_be_inside_its_carveout": ("past-carveout", (0, 1), "vdev[0].vring[1] at main 0x"),
+    "every_vring_should_be_inside_its_carveout": ("past-carveout", (), "vdev[0].vring[1] at main 0x"),
+    "no_notification_should_be_ignored": (
+        "wrong-channel",
+        (),
+        "notifications were ignored: hsem channel 1 to main: 1 times, hsem channel 5 to remote: ",
+    ),
+    "vring_should_have_carried_at_least": (
+        "wrong-channel",
+        (1, 0, 0),
+        "vdev[0].vring[0]: 8 buffers posted, 0 used, not 1 or more",
+    ),
+    "vring_should_be_resolved": ("num6", (0, 1), "vdev[0].vring[1] is not resolved: da 0xffffffff"),
+    "every_vring_should_be_resolved": ("num6", (), "vdev[0].vring[1] is not resolved: da 0xffffffff"),
+    "vdev_should_be_at_driver_ok": (
+        "no-driver-ok",
+        (0,),
+        "vdev[0].status is 0x03: DRIVER_OK (0x04) is not set",
+    ),
+    "only_cause_should_be": (
+        "past-carveout",
+        ("vring.unresolved",),
+        "causes are vring.outside-carveout, not vring.unresolved\nerror: vring.outside-carveout: ",
+    ),
+    "finding_should_not_be_reported": (
+        "past-carveout",
+        ("vring.outside-carveout",),
+        "vring.outside-carveout was reported\nerror: ",
+    ),
+    "rptun_should_be_up": ("past-carveout", (), "RPTUN is up, with errors\nerror: vring.outside-carveout: "),
+    "rptun_should_not_be_up": ("demo", (), "RPTUN is up"),
+    "table_field_should_be": (
+        "demo",
+        ("vdev[0].vring[1].align", 4),
+        "vdev[0].vring[1].align is 16 (0x10), not 4 (0x4)",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def power_on(firmware: Callable[[str], Any]) -> Iterator[Boot]:
+    """Puts a variant on a board of its own; no time passes."""
+    opened: list[RptwinLibrary] = []
+
+    def make(variant: str) -> RptwinLibrary:
+        pair, library = firmware(variant), RptwinLibrary()
+        opened.append(library)
+        library.start_board("stm32h745", str(pair.main), str(pair.remote))
+        return library
+
+    yield make
+    for library in opened:
+        library.close()
+
+
+@pytest.fixture(scope="module")
+def boot(power_on: Boot) -> Boot:
+    """Boots a variant once, and leaves it as it is at the end of its run."""
+    booted: dict[str, RptwinLibrary] = {}
+
+    def make(variant: str) -> RptwinLibrary:
+        if variant not in booted:
+            booted[variant] = power_on(variant)
+            booted[variant].run_until_the_end("1 s")
+        return booted[variant]
+
+    return make
+
+
+@pytest.mark.parametrize("name", AT_POWER_ON)
+def test_a_keyword_says_what_it_saw_of_a_board_at_power_on(power_on: Boot, name: str) -> None:
+    arguments, message = AT_POWER_ON[name]
+    with pytest.raises(AssertionError) as failure:
+        getattr(power_on("demo"), name)(*arguments)
+    assert str(failure.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", OF_FAULTY)
+def test_a_keyword_says_what_it_saw_of_a_wrong_line(boot: Boot, name: str) -> None:
+    variant, arguments, message = OF_FAULTY[name]
+    with pytest.raises(AssertionError) as failure:
+        getattr(boot(variant), name)(*arguments)
+    assert str(failure.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", WHEN_UP)
+def test_a_keyword_passes_on_a_pair_that_is_up(boot: Boot, name: str) -> None:
+    getattr(boot("demo"), name)(*WHEN_UP[name])
+
+
+def test_every_keyword_that_judges_has_a_failing_case() -> None:
+    judging = {
+        name
+        for name, member in inspect.getmembers(RptwinLibrary, inspect.isfunction)
+        if hasattr(member, "robot_name") and "_should" in f"_{name}" and "uart" not in name
+    }
+    elsewhere = {"every_message_should_have_been_consumed"}
+    assert judging - set(AT_POWER_ON) - set(OF_FAULTY) == elsewhere
+
+
+def test_a_message_that_waits_for_the_device_is_named(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.run_until_the_end()
+    library.every_message_should_have_been_consumed()
+    # Another message, as main would post it: descriptor 0 is still the last one that it used.
+    idx = library.read_word("main", 0x30041170)
+    library.write_word("main", 0x30041170, idx + 0x10000)
+    library.run_for("20 us")
+    board = library._board()
+    board.observer.finish(board.time_ns, "looked")
+    with pytest.raises(AssertionError, match=r"messages wait for the device: vdev\[0\]\.vring\[1\]: heads 0"):
+        library.every_message_should_have_been_consumed()
+
+
+def test_a_keyword_without_a_board_says_how_to_get_one() -> None:
+    with pytest.raises(AssertionError, match="no board is running: use `Start Board` first"):
+        RptwinLibrary().rptun_should_be_up()
+
+
+def test_a_vring_that_the_vdev_lacks_is_named(boot: Boot) -> None:
+    with pytest.raises(AssertionError, match=r"no vdev\[0\]\.vring\[2\]: the vdev has 2 vrings"):
+        boot("demo").vring_should_be_resolved(0, 2)
+
+
+def test_a_vdev_that_the_table_lacks_is_named(boot: Boot) -> None:
+    with pytest.raises(AssertionError, match=r"no vdev\[1\]: the resource table at .* has 1 vdevs"):
+        boot("demo").vdev_should_be_at_driver_ok(1)
+
+
+def test_waiting_in_vain_for_rptun_ends_with_the_findings(power_on: Boot) -> None:
+    with pytest.raises(AssertionError) as failure:
+        power_on("no-copy").run_until_up("100 ms")
+    first, second, *_ = str(failure.value).splitlines()
+    assert first == "RPTUN did not come up: timeout at 0.100000 s"
+    assert second.startswith("error: table.not-copied: ")
+
+
+def test_a_bring_up_without_rest_ends_with_the_findings(power_on: Boot) -> None:
+    with pytest.raises(AssertionError, match=r"did not come to rest: timeout at 0\.100000 s\nerror: table\.not-copied"):
+        power_on("no-copy").run_until_quiet("100 ms")
+
+
+def test_a_condition_that_is_not_met_is_named(power_on: Boot) -> None:
+    with pytest.raises(AssertionError, match=r"'main:never' was not met: timeout at 0\.001000 s"):
+        power_on("demo").run_until("main:never", "1 ms")
+
+
+def test_a_snapshot_takes_the_board_back(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.run_for("1 ms")
+    snapshot = library.take_snapshot()
+    library.write_word("main", 0x30040000, 0)
+    library.run_for("1 ms")
+    library.restore_snapshot(snapshot)
+    assert library.get_virtual_time() == 0.001
+    assert library.read_word("main", 0x30040000) == 1
+
+
+def test_both_cores_name_a_vring_by_their_own_address(boot: Boot) -> None:
+    library = boot("demo")
+    addresses = [library.get_vring_address(core, 0, 1) for core in ("main", "remote", "cpu_cm4")]
+    assert addresses == [0x300410F0, 0x100410F0, 0x100410F0]
+
+
+def test_a_terminal_is_found_by_its_uart_its_role_and_renodes_path(power_on: Boot) -> None:
+    library = power_on("demo")
+    ids = [library.create_terminal_tester(name) for name in ("usart3", "main", "sysbus.usart3", "remote")]
+    assert ids == [0, 0, 0, 1]
+
+
+def test_two_terminals_need_an_id(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("main")
+    library.create_terminal_tester("remote")
+    with pytest.raises(AssertionError, match=r"no testerId was given; testers: 0 \(usart3\), 1 \(usart2\)"):
+        library.wait_for_line_on_uart("x")
+    library.set_default_tester(1)
+    assert library.wait_for_line_on_uart("Cortex-M4").Line == "rptwin remote: Cortex-M4 is up"
+
+
+def test_a_uart_that_the_board_lacks_is_named(power_on: Boot) -> None:
+    with pytest.raises(UsageError, match="no such console"):
+        power_on("demo").create_terminal_tester("uart9")
+
+
+def test_what_renodes_terminal_has_and_this_one_lacks_is_refused(power_on: Boot) -> None:
+    with pytest.raises(AssertionError, match="not supported by rptwin"):
+        power_on("demo").create_terminal_tester("main", binaryMode=True)
+
+
+def test_the_trace_buffer_is_read_like_a_uart(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.run_for("1 ms")
+    library.create_terminal_tester("remote.trace", timeout="10 ms")
+    assert library.wait_for_line_on_uart("published").Timestamp == 1.0
+    with pytest.raises(AssertionError, match=r"remote\.trace: a line with 'never' did not come within 0\.01 s"):
+        library.wait_for_line_on_uart("never")

@@ -1,0 +1,61 @@
+"""The pytest plugin as a project of somebody else uses it: found by its entry point, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[[str, str], pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, firmware: Callable[[str], Any]) -> Run:
+    """Runs one test function on a variant of the firmware; its body may use ``make``, ``main`` and ``remote``."""
+
+    def run_body(variant: str, body: str) -> pytest.RunResult:
+        pair = firmware(variant)
+        images = json.dumps({"main": str(pair.main), "remote": str(pair.remote)})
+        pytester.makepyfile(f"IMAGES = {images}\ndef test_firmware(rptwin_board):\n    {body}\n")
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+
+    return run_body
+
+
+def test_a_pair_that_comes_up_passes(run: Run) -> None:
+    run("demo", "rptwin_board('stm32h745', **IMAGES).run()").assert_outcomes(passed=1)
+
+
+def test_a_pair_with_a_wrong_line_fails_with_the_findings_as_the_message(run: Run) -> None:
+    result = run("align3", "rptwin_board('stm32h745', **IMAGES).run()")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "RPTUN is up, with errors (up, and shared memory quiet for 50 ms at *)",
+            "error: vring.align-not-power-of-two: *vring?1?.align*: expected a power of two, found 3; *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_pair_that_does_not_come_up_says_so(run: Run) -> None:
+    result = run("no-copy", "rptwin_board('stm32h745', **IMAGES).run(timeout='100 ms')")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["RPTUN did not come up (timeout at *)", "error: table.not-copied: *"])
+
+
+def test_a_board_that_never_ran_is_no_success(run: Run) -> None:
+    result = run("demo", "rptwin_board('stm32h745', **IMAGES)")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["RPTUN did not come up (the board never ran)"])
+
+
+def test_a_test_may_judge_for_itself(run: Run) -> None:
+    body = "board = rptwin_board(judge=False, **IMAGES); board.run(); assert board.findings[0].rule.startswith('vring')"
+    run("align3", body).assert_outcomes(passed=1)
+
+
+def test_two_boards_in_one_test_are_judged_each(run: Run) -> None:
+    run("demo", "[rptwin_board(**IMAGES).run() for _ in range(2)]").assert_outcomes(passed=1)
