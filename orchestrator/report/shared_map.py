@@ -13,7 +13,7 @@ from orchestrator.checks.traffic import Buffer
 from orchestrator.checks.views import MAIN, Span
 from orchestrator.report.terminal import address, make_table, printable
 
-__all__ = ["Row", "parts_in_both_views", "print_shared_map", "shared_map", "table_span"]
+__all__ = ["Row", "parts_in_both_views", "print_shared_map", "shared_map"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,6 @@ def parts_in_both_views(ring: LiveRing) -> Iterator[Span]:
         yield Span(part.name, part.extent.size, pa, da)
 
 
-def table_span(live: LiveView) -> Span | None:
-    """The table under both names; where a core has several for it, the one by which it was found is preferred."""
-    span, location = live.span, live.promise.location
-    if span is None or location is None or live.table is None:
-        return span
-    size = live.table.size
-    if location.role == MAIN:
-        return Span(span.name, size, location.address if span.pa is not None else None, span.da)
-    return Span(span.name, size, span.pa, location.address if span.da is not None else None)
-
-
 def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never used") -> tuple[Row, ...]:
     """Everything that the table leads to, by address; carveouts with what is inside them and the ``rest``."""
     things = [Row(ring.span, f"{ring.path}, {ring.entry.num} entries") for ring in live.rings if ring.span]
@@ -61,9 +50,8 @@ def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never use
             things = [each for each in things if each not in inside]
             rows += list(_carveout_rows(carveout, carveout.span, inside, rest))
     loose = [*things, *(Row(t.span, f'{t.entry.at.path} "{printable(t.entry.value.text)}"') for t in live.traces)]
-    table = table_span(live)
-    if table is not None:
-        loose.append(Row(table, "resource table"))
+    if live.span is not None:
+        loose.append(Row(live.span, "resource table"))
     return tuple(_by_address([*((each,) for each in loose), *_blocks(rows)]))
 
 

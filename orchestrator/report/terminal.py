@@ -15,7 +15,7 @@ from rich.text import Text
 
 __all__ = ["PLAIN_WIDTH", "address", "heading", "make_console", "make_table", "printable", "rendered"]
 
-_BLANKS = re.compile(r"[ ]+$", re.MULTILINE)
+_BLANKS = re.compile(r"[ ]+(\x1b\[0m)?$", re.MULTILINE)
 PLAIN_WIDTH = 100  # columns where there is no terminal to ask: a file, a pipe, a CI log
 
 
@@ -38,7 +38,7 @@ def rendered(console: Console, report: Callable[[Console], None]) -> str:
     """What a report prints, without the blanks with which rich fills up lines, nor an empty first line."""
     with console.capture() as captured:
         report(console)
-    return _BLANKS.sub("", captured.get()).lstrip("\n")
+    return _BLANKS.sub(r"\1", captured.get()).lstrip("\n")
 
 
 def heading(console: Console, text: str) -> None:

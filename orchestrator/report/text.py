@@ -15,7 +15,7 @@ from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import conversations
-from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map, table_span
+from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map
 from orchestrator.report.terminal import address, heading, make_table, printable
 
 __all__ = ["print_report", "print_verdict"]
@@ -60,14 +60,11 @@ def _time(time_ns: int) -> str:
 
 def _cores(console: Console, record: Record) -> None:
     heading(console, f"Board {record.platform.name} on {record.settings.engine}")
-    table = make_table("role", "core", "vector table", "state", "firmware")
     for role in ROLES:
-        core = record.run.cores[role]
-        boot = record.vector_tables[role]
+        core, boot = record.run.cores[role], record.vector_tables[role]
         state = core.state.value if core.state else "unknown"
-        firmware = f"{record.files[role]}; boots from {boot.how}"
-        table.add_row(role, core.name, address(boot.address), state, firmware)
-    console.print(table)
+        console.print(f"  {role:6}  {core.name}, {state}, boots from {address(boot.address)}: {boot.how}")
+        console.print(f"          {printable(record.files[role])}", soft_wrap=True)
 
 
 def _milestones(console: Console, record: Record) -> None:
@@ -85,7 +82,7 @@ def _table(console: Console, record: Record) -> None:
     live = record.live
     heading(console, "Resource table")
     location = live.promise.location
-    span = table_span(live)
+    span = live.span
     if live.table is None or span is None:
         where = f" at {span}" if span else ""
         console.print(Padding(Text(f"none in memory{where}"), (0, 0, 0, 2)))
@@ -155,7 +152,9 @@ def _messages(console: Console, record: Record) -> None:
             console.print(Padding(Text(text), (0, 0, 0, 4)))
         kept = list({id(each): each for each in (*log.first, *log.last)}.values())
         _print_conversations(console, kept)
-        remarks = [f"times as seen at the end of a turn of {format_duration(record.settings.quantum)}"]
+        remarks = [
+            f"round trip: least / mean / most, as seen at the end of a turn of {format_duration(record.settings.quantum)}"
+        ]
         if len(kept) < sum(log.sent.values()):
             remarks.append(f"counted among the {len(kept)} first and last messages")
         console.print(Padding(Text("; ".join(remarks), style="dim"), (0, 0, 0, 4)))
@@ -165,7 +164,7 @@ def _print_conversations(console: Console, messages: Sequence[MessageRecord]) ->
     talks = conversations(messages)
     if not talks:
         return
-    table = make_table("from", "to", "sent", "answered", "bytes", "round trip, min / mean / max", right=("sent",))
+    table = make_table("from", "to", "sent", "answered", "bytes", "round trip", right=("sent",))
     for talk in talks:
         times = talk.times_ns
         trip = _spread_us(times) if times else "none"

@@ -17,7 +17,7 @@ from orchestrator.formats.resource_table import build_table
 from orchestrator.memory import BytesMemory
 from orchestrator.platform import Platform, load_platform
 from orchestrator.report.resources import table_tree
-from orchestrator.report.shared_map import parts_in_both_views, shared_map, table_span
+from orchestrator.report.shared_map import parts_in_both_views, shared_map
 from orchestrator.report.terminal import make_console, rendered
 
 PA, DA = 0x3004_0000, 0x1004_0000
@@ -78,12 +78,6 @@ def test_each_part_of_a_ring_has_an_address_in_both_views(platform: Platform) ->
 def test_a_ring_without_an_address_has_no_parts(platform: Platform) -> None:
     (only,) = live(platform, vdev(ring(ANY)), CARVEOUT).rings
     assert list(parts_in_both_views(only)) == []
-
-
-def test_the_table_goes_by_the_address_that_it_was_found_at(platform: Platform) -> None:
-    span = table_span(live(platform, CARVEOUT))
-    assert span is not None
-    assert (span.pa, span.da) == (PA, DA)
 
 
 def test_the_map_puts_rings_and_buffers_into_their_carveout_and_names_the_rest(platform: Platform) -> None:
