@@ -152,9 +152,8 @@ def _messages(console: Console, record: Record) -> None:
             console.print(Padding(Text(text), (0, 0, 0, 4)))
         kept = list({id(each): each for each in (*log.first, *log.last)}.values())
         _print_conversations(console, kept)
-        remarks = [
-            f"round trip: least / mean / most, as seen at the end of a turn of {format_duration(record.settings.quantum)}"
-        ]
+        turn = format_duration(record.settings.quantum)
+        remarks = [f"round trip: least / mean / most, as seen at the end of a turn of {turn}"]
         if len(kept) < sum(log.sent.values()):
             remarks.append(f"counted among the {len(kept)} first and last messages")
         console.print(Padding(Text("; ".join(remarks), style="dim"), (0, 0, 0, 4)))
