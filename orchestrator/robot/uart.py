@@ -2,7 +2,7 @@
 
 A board's time passes only inside keywords, so ``pauseEmulation`` is accepted and always so.
 """
-# ruff: noqa: N803, PLR0917  # names and order of arguments are Renode's
+# ruff: noqa: N803  # arguments are named as Renode's
 
 from __future__ import annotations
 
