@@ -44,6 +44,7 @@ _TABLE = (
     "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",
     "table.offset-*", "table.entries-overlap", "table.no-vdev",
 )  # fmt: skip
+_FORM = ("table.entries-overlap", "table.offset-*", "table.truncated")  # an entry is read from where it is not
 _FIELD = ("vring.num-*", "vring.align-*")
 _VDEV = ("vdev.rpmsg-vrings", "vdev.too-many-vrings", "vdev.no-carveout", "vdev.features-without-config",
          "vdev.config-size", "carveout.*")  # fmt: skip
@@ -68,6 +69,10 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("table.not-copied", ("table.not-loaded", "table.one-core-only"), Scope.ANYWHERE),
     Follows("table.not-copied", (*_IMAGE, *_STOPPED), Scope.CORE),
     Follows("table.absent", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("table.entry-reserved", _FORM, Scope.ANYWHERE),
+    Follows("table.unknown-type", _FORM, Scope.ANYWHERE),
+    Follows("carveout.*", _FORM, Scope.ANYWHERE),
+    Follows("trace.*", _FORM, Scope.ANYWHERE),
     Follows("table.no-vdev", ("table.unknown-type", "table.entries-overlap"), Scope.ANYWHERE),
     # a bring-up that stops
     Follows("vring.unresolved", (*_FIELD, *_VDEV), Scope.RING),

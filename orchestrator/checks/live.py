@@ -228,7 +228,7 @@ def read_live(
     extent = span.seen_by(role)
     if extent is None:
         return LiveView(promise, span, role, None, {}, (), (), ())
-    scan = scan_table(views.memories[role], extent.start, TABLE_LIMIT)
+    scan = scan_table(views.memories[role], extent.start, len(promise.data) or TABLE_LIMIT)
     table = scan.table
     if table is None or table.header.ver != 1:
         return LiveView(promise, span, role, scan, _read_all(views, span, 16), (), (), ())

@@ -1,0 +1,406 @@
+"""Every rule is broken once, on a board that passes but for that; the rule is the only cause."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bench import (
+    CARVEOUT,
+    CARVEOUT_SIZE,
+    DA,
+    FLASH,
+    MAIN,
+    MAIN_RAM,
+    PA,
+    PLATFORM,
+    REMOTE,
+    REMOTE_RAM,
+    SIZE,
+    TRACE,
+    Bench,
+    Piece,
+    Script,
+    code,
+    default_entries,
+    make_elf,
+    run,
+)
+from orchestrator.checks.finding import Finding, Severity
+from orchestrator.checks.rule import catalogue
+from orchestrator.checks.static import check_static
+from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.nuttx_config import NuttxRelease
+from orchestrator.formats.resource_entry import (
+    ANY,
+    Carveout,
+    Devmem,
+    Entry,
+    Profile,
+    RprocMem,
+    Trace,
+    Unknown,
+    Vdev,
+    VdevHeader,
+    Vring,
+)
+
+Findings = tuple[Finding, ...]
+
+
+def live(**changes: object) -> Callable[[], Findings]:
+    """The findings on a board whose script has these changes."""
+    return lambda: run(**changes).findings
+
+
+def field(path: str, value: int, profile: Profile | None = None) -> Callable[[], Findings]:
+    """The findings on a board whose image has one field of its table changed."""
+    return live(patch=lambda table: table.patched(path, value), profile=profile)
+
+
+def table(entries: list[Entry], profile: Profile | None = None, **changes: object) -> Callable[[], Findings]:
+    return live(entries=entries, profile=profile, **changes)
+
+
+def static(*, main: list[Piece] | None = None, remote: list[Piece] | None = None) -> Callable[[], Findings]:
+    """The findings on two images before they run."""
+
+    def find() -> Findings:
+        bench = Bench(Script())
+        first = make_elf("main.elf", main) if main else bench.images["main"]
+        second = make_elf("remote.elf", remote) if remote else bench.images["remote"]
+        return check_static({"main": first, "remote": second}, PLATFORM)
+
+    return find
+
+
+def after(act: Callable[[Bench], None], **changes: object) -> Callable[[], Findings]:
+    return live(after=act, **changes)
+
+
+def rings_of(*rings: Vring) -> list[Entry]:
+    return [replace(e, vrings=rings, head=replace(e.head, num_of_vrings=len(rings))) if isinstance(e, Vdev) else e
+            for e in default_entries()]  # fmt: skip
+
+
+def carveout_of(**fields: int) -> list[Entry]:
+    return [replace(e, **fields) if isinstance(e, Carveout) else e for e in default_entries()]
+
+
+def trace_of(**fields: int) -> list[Entry]:
+    return [replace(e, **fields) if isinstance(e, Trace) else e for e in default_entries()]
+
+
+def fault(bench: Bench, core: str, address: int | None = 0x7000_0000) -> None:
+    bench.emit(
+        core,
+        Fault("BusFault", ("PRECISERR", "BFARVALID"), address, FLASH + 0x100, "main+0x10", "reads 0x70000000", True, {},
+              (Frame(FLASH + 0x100, "main+0x10"),)),
+    )  # fmt: skip
+
+
+def lock_up(bench: Bench) -> None:
+    bench.emit(MAIN, Lockup(FLASH + 0x100, "fault_stop", "a fault in HardFault", {}, ()))
+
+
+def odd_store(bench: Bench) -> None:
+    bench.emit(MAIN, GuestError(FLASH + 0x100, "main", FLASH, "store to flash"))
+
+
+def offer_chain(*descriptors: tuple[int, int, int, int, int], head: int = 0, count: int = 1) -> Callable[[Bench], None]:
+    """Main makes a chain of (index, addr, len, flags, next) available on ring 1 and notifies; the remote stays away."""
+
+    def do(bench: Bench) -> None:
+        def act() -> None:
+            ring = bench.sides[0].rings[1]
+            for index, addr, length, flags, next_ in descriptors:
+                ring.desc(index, addr, length, flags, next_)
+            for _ in range(count):
+                ring.offer(head)
+            bench.ring(MAIN)
+
+        bench.turn(MAIN, act)
+
+    return do
+
+
+def give_back(head: int) -> Callable[[Bench], None]:
+    def do(bench: Bench) -> None:
+        bench.turn(REMOTE, lambda: bench.devices[0].rings[0].give_back(head))
+
+    return do
+
+
+def move_index(bench: Bench, role: str, address: int, value: int) -> None:
+    memory = bench.main if role == MAIN else bench.remote
+    bench.turn(role, lambda: memory.write(address, struct.pack("<H", value)))
+
+
+def wrong_writer(bench: Bench) -> None:
+    ring = bench.sides[0].rings[1]
+    move_index(bench, REMOTE, ring.avail + 2, ring.posted + 1)
+
+
+def avail_overrun(bench: Bench) -> None:
+    ring = bench.sides[0].rings[0]
+    move_index(bench, MAIN, ring.avail + 2, ring.posted + 20)
+
+
+def used_ahead(bench: Bench) -> None:
+    ring = bench.devices[0].rings[1]
+    move_index(bench, REMOTE, ring.used + 2, ring.posted + 3)
+
+
+NO_TABLE = [code(FLASH + 0x10_0000, REMOTE_RAM + 0x2_0000)]
+MAIN_CODE = code(FLASH, MAIN_RAM + 0x2_0000)
+PEER = DA + 0x2000  # somewhere in the carveout
+
+
+def malformed(bench: Bench) -> None:
+    data = struct.pack("<IIIHH", 1030, 1024, 0, 600, 0)
+
+    def act() -> None:
+        pa = bench.sides[0].buffers[0]
+        bench.main.write(pa, data)
+        ring = bench.sides[0].rings[1]
+        ring.desc(7, pa - PA + DA, len(data))
+        ring.offer(7)
+        bench.ring(MAIN)
+
+    bench.turn(MAIN, act)
+    bench.turn(REMOTE, lambda: bench.devices[0].rings[1].give_back(7))
+
+
+def release_late(bench: Bench) -> None:
+    bench.observer.run.cores["remote"].released_ns = None
+
+
+def views_differ() -> Findings:
+    bench = Bench(Script())
+
+    class Other:
+        view = REMOTE
+
+        def read(self, address: int, size: int) -> bytes:
+            data = bench.remote.read(address, size)
+            return data[:-1] + b"\xa5" if address == DA and size > 100 else data
+
+        def write(self, address: int, data: bytes) -> None:
+            bench.remote.write(address, data)
+
+    bench.observer.views.memories["remote"] = Other()  # type: ignore[index]  # a plain dict behind the Mapping
+    return bench.run().findings
+
+
+def silent_remote() -> Findings:
+    bench = Bench(Script(remote_alive=False, states={REMOTE: CoreState.RUNNING}))
+    return bench.run().findings
+
+
+def check_config_size() -> Findings:
+    short = [replace(e, config=e.config[:16], head=replace(e.head, config_len=16)) if isinstance(e, Vdev) else e
+             for e in default_entries()]  # fmt: skip
+    bench = Bench(Script(entries=short, profile=Profile.NUTTX))
+    bench.observer.options = replace(bench.observer.options, release=NuttxRelease.V11_0)
+    return bench.run().findings
+
+
+def indirect(descriptors: list[tuple[int, int, int, int]]) -> Callable[[Bench], None]:
+    def do(bench: Bench) -> None:
+        def act() -> None:
+            at = PA + CARVEOUT + CARVEOUT_SIZE - 16 * len(descriptors)
+            bench.main.write(at, b"".join(struct.pack("<QIHH", *each) for each in descriptors))
+            ring = bench.sides[0].rings[1]
+            ring.desc(5, at - PA + DA, 16 * len(descriptors), 4)
+            ring.offer(5)
+            bench.ring(MAIN)
+
+        bench.turn(MAIN, act)
+
+    return do
+
+
+def long_indirect(count: int) -> Findings:
+    chain = [(PEER, 17, 1, i + 1) for i in range(count)]
+    chain[-1] = (PEER, 17, 0, 0)
+    return run(after=indirect(chain)).findings
+
+
+def nested_indirect() -> Findings:
+    return run(after=indirect([(PEER, 16, 4, 0)])).findings
+
+
+CASES: dict[str, Callable[[], Findings]] = {
+    # images
+    "elf.segment-outside-memory": static(main=[MAIN_CODE, Piece(0x6000_0000, b"\1" * 64)]),
+    "elf.images-overlap": static(main=[MAIN_CODE, Piece(FLASH + 0x10_1000, b"\1" * 64)]),
+    "vector.missing": static(main=[Piece(FLASH, b"\1" * 4, section=".isr_vector")]),
+    "vector.stack-outside-memory": static(main=[code(FLASH, 0x6000_0000)]),
+    "vector.stack-misaligned": static(main=[code(FLASH, MAIN_RAM + 0x1004)]),
+    "vector.reset-even": static(main=[code(FLASH, MAIN_RAM + 0x1000, FLASH + 8)]),
+    "vector.reset-outside-code": static(main=[code(FLASH, MAIN_RAM + 0x1000, FLASH + 0x8001)]),
+    # the table
+    "table.missing": static(remote=NO_TABLE),
+    "table.not-loaded": live(table_loaded=False),
+    "table.one-core-only": live(table_run=REMOTE_RAM + 0x100, starts_rings=False),
+    "table.not-copied": live(copies_table=False),
+    "table.absent": live(table_at_run_time=True, copies_table=False, locator=parse_locator(f"remote:{DA:#x}")),
+    "table.views-differ": views_differ,
+    "table.version": field("header.ver", 2),
+    "table.truncated": field("vdev[0].config_len", 5000),
+    "table.outside-memory": live(
+        table_run=DA + SIZE - 0x90,
+        table_at_run_time=True,
+        locator=parse_locator(f"remote:{DA + SIZE - 0x90:#x}"),
+        patch=lambda t: t.encode()[:0x90],
+        starts_rings=False,
+    ),
+    "table.too-many-entries": field("header.num", 5000),
+    "table.offset-huge": field("offset[0]", 0x8000_0010),
+    "table.offset-past-end": field("offset[0]", 0x4000),
+    "table.reserved": field("header.reserved[0]", 1, Profile.LINUX),
+    "table.entry-reserved": field("trace[0].reserved", 1),
+    "table.entries-overlap": live(patch=lambda t: t.patched("offset[0]", t.offsets[2] - 8)),
+    "table.unknown-type": table([*default_entries(), Unknown(77)]),
+    "table.obsolete-type": table([*default_entries(), RprocMem(da=DA + 0x7000, len=16)]),
+    "table.devmem-needs-iommu": table([*default_entries(), Devmem(da=0x4000_0000, len=16)], Profile.LINUX),
+    "table.no-vdev": table([default_entries()[0]]),
+    "table.too-many-vrings": table(
+        [
+            Trace(da=DA + TRACE, len=4),
+            Vdev.of(VdevHeader(id=3), [Vring(DA + 0x2000 + 64 * i, 16, 1, ANY) for i in range(65)]),
+        ],
+        Profile.OPENAMP,
+        starts_rings=False,
+        after=lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].status", 7)),
+    ),
+    # vdevs
+    "vdev.too-many-vrings": table(
+        rings_of(*[Vring(ANY, 16, 8, 3 + i) for i in range(3)]), Profile.LINUX, gives_up=True
+    ),
+    "vdev.rpmsg-vrings": table(rings_of(Vring(ANY, 16, 8, 0)), gives_up=True),
+    "vdev.no-carveout": table([e for e in default_entries() if not isinstance(e, Carveout)], Profile.NUTTX),
+    "vdev.features-without-config": table(
+        [
+            replace(e, head=replace(e.head, config_len=0), config=b"") if isinstance(e, Vdev) else e
+            for e in default_entries()
+        ]
+    ),
+    "vdev.config-size": check_config_size,
+    "vdev.gfeatures-not-offered": after(lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].gfeatures", 0x13))),
+    "vdev.initial-status": field("vdev[0].status", 1),
+    "vdev.failed": after(lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].status", 0x87))),
+    "vdev.driver-ok-not-reached": live(sets_driver_ok=False),
+    "vdev.buffer-size": live(patch=lambda t: t.patched("vdev[0].config", struct.pack("<II", 256, 256) + bytes(56))),
+    "vdev.notifyid-collision": field("vdev[0].notifyid", 1, Profile.OPENAMP),
+    # vrings
+    "vring.num-zero": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 16, 0, 1)), gives_up=True),
+    "vring.num-not-power-of-two": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 16, 6, 1)), gives_up=True),
+    "vring.num-too-large": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 16, 65536, 1)), gives_up=True),
+    "vring.align-zero": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 0, 8, 1)), gives_up=True),
+    "vring.align-not-power-of-two": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 3, 8, 1))),
+    "vring.align-too-small": table(rings_of(Vring(ANY, 16, 8, 0), Vring(ANY, 2, 8, 1))),
+    "vring.notifyid-not-unique": field("vdev[0].vring[1].notifyid", 0),
+    "vring.notifyid-range": field("vdev[0].vring[1].notifyid", 32),
+    "vring.pa-preset": field("vdev[0].vring[1].pa", PA, Profile.LINUX),
+    "vring.unresolved": live(starts_rings=False),
+    # places
+    "vring.outside-memory": table(
+        rings_of(Vring(DA + 0x800, 16, 8, 0), Vring(0x6000_0000, 16, 8, 1)),
+        starts_rings=False,
+        after=lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].status", 7)),
+    ),
+    "vring.one-core-only": table(
+        rings_of(Vring(DA + 0x800, 16, 8, 0), Vring(REMOTE_RAM + 0x800, 16, 8, 1)),
+        starts_rings=False,
+        after=lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].status", 7)),
+    ),
+    "vring.outside-carveout": live(ring_at=lambda i, pa: PA + CARVEOUT + CARVEOUT_SIZE - 64 if i else pa),
+    "vring.untranslated": live(to_da=lambda pa: pa),
+    "vring.part-misaligned": live(ring_at=lambda i, pa: pa + 8 * i),
+    "vring.overlap": live(ring_at=lambda i, pa: pa - 0x10 if i else pa),
+    "carveout.outside-memory": table(
+        carveout_of(da=0x6000_0000),
+        Profile.NUTTX,
+        after=lambda b: b.turn(MAIN, lambda: b.poke("vdev[0].status", 7)),
+        starts_rings=False,
+    ),
+    "carveout.overlap": table(
+        [*default_entries(), Carveout(da=DA + CARVEOUT + CARVEOUT_SIZE - 0x100, len=0x200, name=b"x")]
+    ),
+    "trace.outside-memory": table(trace_of(da=0x6000_0000)),
+    # cores
+    "core.never-started": live(remote_alive=False, states={REMOTE: CoreState.HELD}, after=release_late),
+    "core.fault": live(main_alive=False, after=lambda b: fault(b, MAIN)),
+    "core.lockup": live(main_alive=False, after=lock_up),
+    "core.silent": silent_remote,
+    "core.stuck": live(remote_rings=False, starts_rings=False, states={REMOTE: CoreState.RUNNING}),
+    "core.guest-error": after(odd_store),
+    # rings
+    "ring.layout-disagreement": live(driver_align=64),
+    "ring.avail-overrun": after(avail_overrun),
+    "ring.head-in-use": after(offer_chain((5, PEER, 17, 0, 0), head=5, count=2)),
+    "ring.used-ahead": after(used_ahead),
+    "ring.used-not-a-head": lambda: run(after=give_back(77)).findings,
+    "ring.desc-loop": after(offer_chain((5, PEER, 17, 1, 6), (6, PEER, 17, 1, 5), head=5)),
+    "ring.index-out-of-range": after(offer_chain(head=9)),
+    "ring.chain-too-long": lambda: long_indirect(9),
+    "ring.indirect-next": after(offer_chain((5, PEER, 32, 5, 6), head=5)),
+    "ring.indirect-nested": nested_indirect,
+    "ring.indirect-length": after(offer_chain((5, PEER, 17, 4, 0), head=5)),
+    "ring.indirect-address": after(offer_chain((5, 0x6000_0000, 32, 4, 0), head=5)),
+    "ring.wrong-writer": after(wrong_writer),
+    # buffers and messages
+    "buffer.unreachable-by-device": live(buffer_da=lambda pa: pa - PA + MAIN_RAM),
+    "buffer.unreachable-by-driver": live(buffer_da=lambda pa: pa - PA + REMOTE_RAM),
+    "buffer.untranslated": live(buffer_da=lambda pa: pa),
+    "buffer.outside-carveout": live(buffer_at=lambda i, pa: PA + 0x6000 if i == 0 else pa),
+    "buffer.overlap": live(buffer_at=lambda i, pa: pa - 16 if i == 1 else pa),
+    "buffer.overlaps-ring": live(buffer_at=lambda i, pa: PA + CARVEOUT + 0x40 if i == 7 else pa),
+    "buffer.not-returned": live(remote_returns=False),
+    "message.malformed": after(malformed),
+    "message.unknown-destination": live(ping_to=2000),
+    # notifications
+    "notification.missing": live(main_channel=5),
+    "notification.not-taken": live(remote_takes=False),
+    "traffic.none": live(pings=0),
+}
+
+
+def roots(findings: Findings) -> list[str]:
+    found = [each.rule for each in findings if each.because_of is None and each.severity is not Severity.NOTE]
+    return found or [each.rule for each in findings]
+
+
+@pytest.mark.parametrize("rule", sorted(CASES))
+def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(rule: str) -> None:
+    assert set(roots(CASES[rule]())) == {rule}
+
+
+def test_the_board_that_the_cases_start_from_passes() -> None:
+    verdict = run()
+    assert (verdict.up, verdict.exit_code, verdict.findings) == (True, 0, ())
+
+
+@pytest.mark.parametrize("rule", sorted(CASES))
+def test_a_finding_says_where_what_was_expected_what_was_found_and_what_to_do(rule: str) -> None:
+    found = next(each for each in CASES[rule]() if each.rule == rule)
+    assert found.expected
+    assert found.actual
+    assert found.advice
+    assert found.subject
+    assert found.source
+
+
+def test_every_rule_cites_its_source_and_describes_itself_in_a_sentence() -> None:
+    for each in catalogue():
+        assert each.source
+        assert each.description.endswith(".")
+
+
+def test_every_rule_is_broken_by_a_case() -> None:
+    assert sorted(each.id for each in catalogue()) == sorted(CASES)
