@@ -22,15 +22,23 @@ MARKS = 0x3800_0000  # SRAM4: where programs leave what tests look at
 QUANTUM_NS = 20_000
 IDLE = "b ."
 
+HANDLERS = (
+    "nmi",
+    "hard_fault",
+    "mem_manage",
+    "bus_fault",
+    "usage_fault",
+    "sv_call",
+    "pend_sv",
+    "sys_tick",
+    "interrupt",
+)
+
 # A program begins at `start`; the handlers that it does not define stop at `unexpected`.
 PRELUDE = """
     .syntax unified
     .thumb
     .text
-    .irp name, nmi, hard_fault, mem_manage, bus_fault, usage_fault, sv_call, pend_sv, sys_tick, interrupt
-    .weak \\name
-    .thumb_set \\name, unexpected
-    .endr
     .global vectors
 vectors:
     .word STACK, start, nmi, hard_fault, mem_manage, bus_fault, usage_fault
@@ -72,7 +80,8 @@ class Assembler:
 
     def program(self, core: str, source: str) -> Image:
         """A program that a core boots."""
-        return self.image(PRELUDE.replace("STACK", hex(STACK[core])) + source, BOOT[core])
+        missing = "".join(f".thumb_set {name}, unexpected\n" for name in HANDLERS if f"\n{name}:" not in source)
+        return self.image(missing + PRELUDE.replace("STACK", hex(STACK[core])) + source, BOOT[core])
 
     def code(self, source: str, address: int) -> bytes:
         """Bare instructions as they stand at an address."""
