@@ -28,8 +28,10 @@ __all__ = [
     "NotificationIgnored",
     "NotificationSent",
     "NotificationTaken",
+    "Poll",
     "StateChanged",
     "UnmodelledAccess",
+    "Waiting",
 ]
 
 
@@ -52,6 +54,25 @@ class Frame:
 
 
 Backtrace = tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One place that a waiting core reads in each round, and what it sees there; "" for plain memory."""
+
+    address: int
+    size: int
+    value: int
+    peripheral: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A core is in a loop that provably does the same for ever, until something outside changes what it reads."""
+
+    pc: int
+    symbol: str | None
+    polls: tuple[Poll, ...]
 
 
 @dataclass(frozen=True, slots=True)

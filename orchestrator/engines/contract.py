@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.events import Backtrace, CoreState, Listener
+from orchestrator.events import Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
@@ -162,6 +162,10 @@ class Engine(Protocol):
         ...
 
     def backtrace(self, core: str) -> Backtrace: ...
+
+    def waiting(self, core: str) -> Waiting | None:
+        """What a core that polls without progress waits for; None when it does something, sleeps or cannot be told."""
+        ...
 
     def instructions(self, core: str) -> int:
         """Instructions executed since power-on, skipped idle loops included."""

@@ -246,8 +246,10 @@ class Cpu:
             f"cannot map a device at {address:#010x}",
         )
 
-    def hook(self, kind: int, function: int, user: ctypes.Structure) -> None:
-        """Install a native hook over the whole address space."""
+    def hook(
+        self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)
+    ) -> None:
+        """Install a native hook over the addresses from first to last; (1, 0) is the whole address space."""
         hook = ctypes.c_size_t()
         self._keep.append((hook, user))
         self._checked(
@@ -257,8 +259,8 @@ class Cpu:
                 kind,
                 ctypes.c_void_p(function),
                 ctypes.byref(user),
-                ctypes.c_uint64(1),
-                ctypes.c_uint64(0),
+                ctypes.c_uint64(extent[0]),
+                ctypes.c_uint64(extent[1]),
             ),
             "cannot install a hook",
         )

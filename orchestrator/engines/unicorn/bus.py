@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
@@ -15,7 +16,13 @@ PAGE = 1 << PAGE_BITS
 
 
 class Device(Protocol):
-    """A peripheral: registers by offset. ``core`` is who accesses; None: the host, which changes nothing by reading."""
+    """A peripheral: registers by offset. ``core`` is who accesses; None: the host, which changes nothing by reading.
+
+    A steady device changes only by being accessed: reading it again and again in the same state gives the same.
+    """
+
+    @property
+    def is_steady(self) -> bool: ...
 
     def read(self, offset: int, size: int, core: str | None) -> int: ...
 
@@ -30,11 +37,20 @@ class Device(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A device at one address of one core."""
+    """A device at one address of one core.
+
+    ``pollers`` is shared by all slots of the device: calls that are due before anyone touches it again.
+    """
 
     name: str
     extent: Extent
     device: Device
+    pollers: list[Callable[[], None]] = field(default_factory=list)
+
+    def touched(self) -> None:
+        """Someone is about to access the device."""
+        for leave in tuple(self.pollers):
+            leave()
 
 
 class Access(NamedTuple):
@@ -48,7 +64,7 @@ class Access(NamedTuple):
 class BusPort(Protocol):
     """What the bus tells its core."""
 
-    def device_access(self) -> None:
+    def device_access(self, *, writes: bool) -> None:
         """A device is about to be read or written."""
         ...
 
@@ -73,8 +89,14 @@ class Bus:
         self._port = port
         self.access: Access | None = None  # the last one
 
-    def map_into(self, cpu: Cpu) -> None:
-        """Map the pages that hold devices; a device's page that is memory as well is refused by Unicorn itself."""
+    def map_into(
+        self,
+        cpu: Cpu,
+        read: Callable[[int, int], int] | None = None,
+        write: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        """Map the pages that hold devices, with these functions of the address or with the bus's own."""
+        read, write = read or self.read, write or self.write
         pages: set[int] = set()
         for slot in self._slots:
             pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
@@ -83,8 +105,8 @@ class Bus:
             cpu.map_device(
                 base,
                 count * PAGE,
-                lambda offset, size, base=base: self.read(base + offset, size),
-                lambda offset, size, value, base=base: self.write(base + offset, size, value),
+                lambda offset, size, base=base: read(base + offset, size),
+                lambda offset, size, value, base=base: write(base + offset, size, value),
             )
 
     def slot_at(self, address: int) -> Slot | None:
@@ -95,26 +117,30 @@ class Bus:
         return slot if address in slot.extent else None
 
     def read(self, address: int, size: int) -> int:
-        self._port.device_access()
+        self._port.device_access(writes=False)
         self.access = access = Access(address, size, None)
         try:
             slot = self.slot_at(address)
             if slot is None:
                 self._port.bus_error(access)
                 return 0
+            if slot.pollers:
+                slot.touched()
             return slot.device.read(address - slot.extent.start, size, self._core)
         except BaseException as error:  # noqa: BLE001  # a callback of C code must not unwind through it
             self._port.device_failed(error)
             return 0
 
     def write(self, address: int, size: int, value: int) -> None:
-        self._port.device_access()
+        self._port.device_access(writes=True)
         self.access = access = Access(address, size, value)
         try:
             slot = self.slot_at(address)
             if slot is None:
                 self._port.bus_error(access)
                 return
+            if slot.pollers:
+                slot.touched()
             slot.device.write(address - slot.extent.start, size, value, self._core)
             self._port.device_written(slot)
         except BaseException as error:  # noqa: BLE001  # likewise

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,8 +37,10 @@ from orchestrator.events import (
     GuestError,
     Lockup,
     Note,
+    Poll,
     StateChanged,
     UnmodelledAccess,
+    Waiting,
 )
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
@@ -78,6 +82,10 @@ class CoreHost(Protocol):
     def device_written(self, core: Core, slot: Slot) -> None: ...
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None: ...
+
+    def turn_of(self, core: Core) -> AbstractContextManager[None]:
+        """What happens inside is done by this core."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,8 @@ class Core:
         self._reset_asked = False
         self._odd = False  # one of the three above asks for more than the end of a slice
         self._noted: set[str] = set()
+        self._unmodelled: set[tuple[int, int, bool]] = set()  # PC, address, whether it reads
+        self._unmodelled_addresses: set[tuple[int, bool]] = set()
         self._sevonpend_seen = 0
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self.ran = False  # in this turn: at least one instruction
@@ -252,7 +262,7 @@ class Core:
     def hold(self, why: str) -> None:
         """Stop at once, until released."""
         if not self.held:
-            self._leave_loop()
+            self.leave_loop()
             self.held = True
             self.native.limit = self.native.executed
             self._replan()
@@ -281,8 +291,7 @@ class Core:
         self.exceptions.reset()
         self.scs.reset()
         self.locked_up = self.sleeping = self._event = self._waits_for_event = False
-        self.loop = self._interrupted_loop = None
-        self._round_end = NEVER
+        self._drop_loop()
         self._reset_asked = False
         self._marks.forget()
         self.native.watch_masks = 0
@@ -331,7 +340,7 @@ class Core:
                 if native.executed < self._next and not self._attention and not self._forget and self.loop.holds():
                     self._skip(min(end, self._next))
                     continue
-                self._leave_loop()
+                self.leave_loop()
             if native.executed >= self._next:
                 self._happen()
             if self.held or self.locked_up:
@@ -364,6 +373,12 @@ class Core:
         loop = self.loop
         if loop is None or not loop.debt:
             return
+        with self._host.turn_of(self):
+            self._settle(loop)
+
+    def _settle(self, loop: IdleLoop) -> None:
+        for slot in loop.slots:
+            slot.pollers.remove(self.leave_loop)
         changed = [(span, bytes(span), data) for span, data in loop.watched if span != data]
         for span, _new, old in changed:
             span[:] = old
@@ -379,12 +394,27 @@ class Core:
         for span, new, _old in changed:
             span[:] = new
             self._forget = True  # it may have been code
+        for slot in loop.slots:
+            slot.pollers.append(self.leave_loop)
 
-    def _leave_loop(self) -> None:
+    def leave_loop(self) -> None:
+        """Something that the loop depends on is about to change."""
         self.settle()
-        if self._prober is not None and self.loop is not None:
-            self._interrupted_loop = (self.loop, self.pc, self._prober.registers(self.cpu))
-        self.loop = None
+        loop, self.loop = self.loop, None
+        if loop is None:
+            return
+        for slot in loop.slots:
+            slot.pollers.remove(self.leave_loop)
+        if self._prober is not None and not loop.slots:
+            self._interrupted_loop = (loop, self.pc, self._prober.registers(self.cpu))
+
+    def _drop_loop(self) -> None:
+        """Reset or restored: what was known of the loop is void."""
+        if self.loop is not None:
+            for slot in self.loop.slots:
+                slot.pollers.remove(self.leave_loop)
+        self.loop = self._interrupted_loop = None
+        self._round_end = NEVER
 
     def _back_in_loop(self, *, another_round: bool) -> None:
         """After an exception: the same registers at the same place, and memory as it was, are the same loop.
@@ -419,9 +449,12 @@ class Core:
         if self.native.watch_masks:
             return  # an exception is pending and masked: the loop may unmask it
         if self._prober is None:
-            self._prober = Prober(self.model.model, self.memory)
-        self.loop = self._prober.probe(self.cpu, self.pc)
+            self._prober = Prober(self.model.model, self.name, self.memory, self.bus)
+        with self._host.turn_of(self):
+            self.loop = self._prober.probe(self.cpu, self.pc)
         if self.loop is not None:
+            for slot in self.loop.slots:
+                slot.pollers.append(self.leave_loop)
             self._patience = 1
             self._known_loops.add(self.pc >> binding.PAGE_BITS)
         else:
@@ -850,8 +883,9 @@ class Core:
 
     # --- the bus's port
 
-    def device_access(self) -> None:
-        self.disturbed = True
+    def device_access(self, *, writes: bool) -> None:
+        # Polling is calm: whether it is idle as well, the prober finds out.
+        self.disturbed = self.disturbed or writes
 
     def bus_error(self, access: Access) -> None:
         # The load will still write its register: what it held is put back before the fault is taken.
@@ -897,12 +931,40 @@ class Core:
             self.unmodelled_access(peripheral, access.address, access.size, access.value, text)
 
     def unmodelled_access(self, peripheral: str, address: int, size: int, value: int | None, what: str) -> None:
-        """The instruction that runs touches something the model does not have."""
+        """The instruction that runs touches something the model does not have; said once for each such instruction."""
         pc = self.native.address
+        reads = value is None
+        if self._prober is not None and self._prober.is_running:
+            if (address, reads) not in self._unmodelled_addresses:
+                self._prober.spoil()
+            return
+        if (pc, address, reads) in self._unmodelled:
+            return
+        self._unmodelled.add((pc, address, reads))
+        self._unmodelled_addresses.add((address, reads))
         symbol = symbol_of(self.images, pc)
         self._host.emit(self, UnmodelledAccess(pc, symbol, address, size, value, peripheral, what))
 
+    def is_probing(self) -> bool:
+        """Whether this is a trial that must have no effect: if so, it had one, and has failed."""
+        if self._prober is None or not self._prober.is_running:
+            return False
+        self._prober.spoil()
+        return True
+
     # --- looking
+
+    def waiting(self) -> Waiting | None:
+        """The idle loop that the core is in, with what it reads."""
+        if self.loop is None or not self.loop.holds():
+            return None
+        pc = self.pc
+        symbol = symbol_of(self.images, pc)
+        return Waiting(pc, symbol, tuple(Poll(*read, self._name_at(read.address)) for read in self.loop.reads))
+
+    def _name_at(self, address: int) -> str:
+        slot = self.bus.slot_at(address)
+        return slot.name if slot is not None else ""
 
     @property
     def state(self) -> RunState:
@@ -931,7 +993,7 @@ class Core:
             "context": self.cpu.uc.context_save(),
             "exceptions": self.exceptions.save(),
             "scs": self.scs.save(),
-            "plain": {name: getattr(self, name) for name in _PLAIN_STATE},
+            "plain": {name: copy(getattr(self, name)) for name in _PLAIN_STATE},
             "inbox": list(self._inbox),
             "native": (self.native.executed, self.native.exclusive),
         }
@@ -945,14 +1007,12 @@ class Core:
         self.exceptions.restore(exceptions)
         self.scs.restore(scs)
         for name, value in plain.items():
-            setattr(self, name, value)
-        self._noted = set(self._noted)
+            setattr(self, name, copy(value))
         self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
         self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
         self._refused_at = -1
-        self.loop = self._interrupted_loop = None
-        self._round_end = NEVER
+        self._drop_loop()
         self._attention = True
         self._forget = True
         self._replan()
@@ -973,11 +1033,15 @@ _PLAIN_STATE = (
     "_order",
     "_sevonpend_seen",
     "_noted",
+    "_unmodelled",
+    "_unmodelled_addresses",
 )
 
 
 class _ScsDevice:
     """The System Control Space as a device on its core's bus."""
+
+    is_steady = False  # SysTick counts
 
     def __init__(self, scs: SystemControlSpace) -> None:
         self._scs = scs

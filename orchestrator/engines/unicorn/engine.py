@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,7 @@ from orchestrator.events import (
     NotificationSent,
     NotificationTaken,
     StateChanged,
+    Waiting,
 )
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
@@ -137,6 +138,7 @@ class UnicornEngine:
         self._by_nvic = {core.model.nvic: core for core in self._cores}
         self._consoles: dict[str, UartConsole] = {}
         self._devices: dict[str, Device] = {}
+        self._pollers: dict[str, list[Callable[[], None]]] = {}
         self._create_devices()
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
@@ -169,12 +171,29 @@ class UnicornEngine:
             for at in peripheral.registrations:
                 if at.seen_by(core.name):
                     size = at.size or peripheral.size or _WINDOW
-                    yield Slot(peripheral.name, Extent(at.address, size), self._devices[peripheral.name])
+                    yield self._slot(peripheral.name, peripheral.name, Extent(at.address, size))
         for name, extent, _value in self.platform.tags:
-            yield Slot(name, extent, self._devices[f"tag {name} {extent}"])
+            yield self._slot(f"tag {name} {extent}", name, extent)
+
+    def _slot(self, key: str, name: str, extent: Extent) -> Slot:
+        return Slot(name, extent, self._devices[key], self._pollers.setdefault(key, []))
+
+    @contextlib.contextmanager
+    def turn_of(self, core: Core) -> Iterator[None]:
+        """What happens inside is done by this core."""
+        before, self._current = self._current, core
+        try:
+            yield
+        finally:
+            self._current = before
+
+    def _is_trial(self) -> bool:
+        return self._current is not None and self._current.is_probing()
 
     def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
         """A device drives an input of a core's NVIC."""
+        if self._is_trial():
+            return
         if self._lines.get((nvic, line), False) == level:
             return
         self._lines[(nvic, line)] = level
@@ -195,6 +214,8 @@ class UnicornEngine:
         return self._by_name[core].held
 
     def hold_core(self, name: str, held: bool, why: str) -> None:
+        if self._is_trial():
+            return
         core = self._by_name[name]
         if held:
             core.hold(why)
@@ -208,6 +229,8 @@ class UnicornEngine:
 
     def device_log(self, peripheral: str, level: str, text: str) -> None:
         """A line of a peripheral script; from a warning on it is worth reading in a report."""
+        if self._is_trial():
+            return
         if level in ("warning", "error"):
             core = self._current
             self._say(core.name if core else "", core.time_ns if core else self.time_ns, Note(f"{peripheral}: {text}"))
@@ -411,13 +434,16 @@ class UnicornEngine:
     def backtrace(self, core: str) -> Backtrace:
         return self._core(core).backtrace()
 
+    def waiting(self, core: str) -> Waiting | None:
+        return self._core(core).waiting()
+
     def instructions(self, core: str) -> int:
         return self._core(core).slot
 
     def settle(self) -> None:
-        """Execute what idle loops still owe, before something outside changes."""
+        """Leave idle loops as if they had been executed, before the host changes something."""
         for core in self._cores:
-            core.settle()
+            core.leave_loop()
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
         span = self._core(core).memory.span(extent.start, extent.size)

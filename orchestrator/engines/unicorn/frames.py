@@ -13,7 +13,7 @@ from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import TranslationError
 
-__all__ = ["EXC_RETURN", "Frames", "StackError", "is_exc_return"]
+__all__ = ["EXC_RETURN", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
 
 EXC_RETURN = 0xFFFF_FFE1
 _NO_FP, _THREAD, _PROCESS = 0x10, 0x8, 0x4
@@ -27,11 +27,20 @@ _XPSR_KEPT = 0xFF0F_FC00  # flags, GE, IT and T
 
 
 class StackError(Exception):
-    """A frame does not lie in memory; ``address`` is where."""
+    """A frame does not lie in memory: ``address`` is where, ``exc_return`` what names it."""
 
-    def __init__(self, address: int) -> None:
+    def __init__(self, address: int, exc_return: int) -> None:
         super().__init__(hex(address))
         self.address = address
+        self.exc_return = exc_return
+
+
+class ReturnMismatchError(Exception):
+    """The exception number in a frame is not one of the mode that EXC_RETURN names."""
+
+    def __init__(self, exception: int) -> None:
+        super().__init__(exception)
+        self.exception = exception
 
 
 def is_exc_return(address: int) -> bool:
@@ -45,6 +54,7 @@ class Resumed:
 
     pc: int
     exception: int  # IPSR: 0 is Thread mode
+    thumb: bool  # False: the next instruction cannot be executed
 
 
 class Frames:
@@ -58,12 +68,12 @@ class Frames:
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
         self._stacked = RegisterBatch("SP", "CONTROL")
         # XPSR before IPSR: Unicorn clears the exception number with the flags.
-        self._jump = RegisterBatch("XPSR", "IPSR", "LR")
+        self._jump = RegisterBatch("XPSR", "IPSR", "CONTROL", "LR")
         self._return = RegisterBatch(
             "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
         )
         self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
-        self._xpsr = RegisterBatch("XPSR")
+        self._entered = RegisterBatch("XPSR", "CONTROL")
 
     def push(self, return_address: int, stack_align: bool) -> int:
         """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does."""
@@ -71,7 +81,7 @@ class Frames:
         r0, r1, r2, r3, r12, link, xpsr, sp, control, ipsr = self._caller.read(handle)
         with_fp = bool(control & _FPCA)
         size = _EXTENDED if with_fp else _BASIC
-        padding = stack_align and sp & 4
+        padding = (stack_align or with_fp) and sp & 4  # an FP frame is always aligned (B1.5.7)
         frame = (sp - size - (4 if padding else 0)) & 0xFFFF_FFFF
         # With SPREALIGN the frame is on 8 bytes; without, wherever the stack was.
         stacked = xpsr & ~_STKALIGN | (_STKALIGN if padding else 0)
@@ -87,20 +97,21 @@ class Frames:
         try:
             self._memory.write(frame, words)
         except TranslationError:
-            raise StackError(frame) from None
+            raise StackError(frame, exc_return) from None
         return exc_return
 
     def enter(self, number: int, exc_return: int, thumb: bool) -> None:
-        """Handler mode for this exception, LR set, IT cleared."""
-        (xpsr,) = self._xpsr.read(self._cpu.handle)
-        self._jump.write(self._cpu.handle, (xpsr & _FLAGS | (_THUMB if thumb else 0), number, exc_return))
+        """Handler mode for this exception, LR set, IT cleared, no floating-point context."""
+        xpsr, control = self._entered.read(self._cpu.handle)
+        xpsr = xpsr & _FLAGS | (_THUMB if thumb else 0)
+        self._jump.write(self._cpu.handle, (xpsr, number, control & ~self._fp_bits, exc_return))
 
     def frame_pointer(self, exc_return: int) -> int:
         msp, psp, _control = self._stacks.read(self._cpu.handle)
         return psp if exc_return & _PROCESS else msp
 
     def pop(self, exc_return: int) -> Resumed:
-        """Unstack the frame that EXC_RETURN names; StackError when it does not lie in memory."""
+        """Unstack the frame that EXC_RETURN names; nothing has moved when StackError or ReturnMismatchError is raised."""
         handle = self._cpu.handle
         msp, psp, control = self._stacks.read(handle)
         frame = psp if exc_return & _PROCESS else msp
@@ -109,13 +120,15 @@ class Frames:
         try:
             words = self._memory.read(frame, size)
         except TranslationError:
-            raise StackError(frame) from None
+            raise StackError(frame, exc_return) from None
         r0, r1, r2, r3, r12, link, pc, xpsr = struct.unpack_from("<8I", words)
+        thread = bool(exc_return & _THREAD)
+        number = xpsr & 0x1FF
+        if thread != (number == 0):
+            raise ReturnMismatchError(number)
         if with_fp:
             *doubles, fpscr, _reserved = struct.unpack_from("<8Q2I", words, _BASIC)
             self._fp.write(handle, (*doubles, fpscr))
-        thread = bool(exc_return & _THREAD)
-        number = 0 if thread else xpsr & 0x1FF
         control &= ~(_SPSEL | self._fp_bits)
         if thread and exc_return & _PROCESS:
             control |= _SPSEL
@@ -124,5 +137,5 @@ class Frames:
         sp = frame + size + (4 if xpsr & _STKALIGN else 0)
         values = (xpsr & _XPSR_KEPT, number, control, sp, r0, r1, r2, r3, r12, link)
         self._return.write(handle, values)
-        return Resumed(pc & ~1, number)
+        return Resumed(pc & ~1, number, bool(xpsr & _THUMB))
 

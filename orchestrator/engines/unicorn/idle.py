@@ -1,23 +1,25 @@
 """Finding idle loops: code that provably does the same for ever, so that its time can be skipped.
 
-A loop that comes back to the same registers, touches no device, takes no exception and stores only what is there
-already cannot leave by itself. The proof is made on a second CPU with the same memory; it holds as long as the bytes
-that the loop reads, stores and executes stay as they were.
+A loop that comes back to the same registers, takes no exception, stores only what is there already and leaves the
+devices that it polls as they were cannot leave by itself. The proof is made on a second CPU with the same memory; it
+holds as long as the bytes that the loop reads, stores and executes stay as they were and nobody touches its devices.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, ProbeState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.bus import Access, Bus, Slot
 from orchestrator.engines.unicorn.memory import CoreMemory
 
-__all__ = ["IdleLoop", "Prober"]
+__all__ = ["IdleLoop", "Prober", "Read"]
 
 _LIMIT = 2000  # instructions: longer loops are not looked for
 _MOST_CODE = 1 << 16  # bytes that are compared
@@ -37,13 +39,22 @@ _STATE = (
 )
 
 
+class Read(NamedTuple):
+    """What an idle loop reads in each round, and sees."""
+
+    address: int
+    size: int
+    value: int
+
+
 @dataclass(slots=True)
 class IdleLoop:
     """A proven loop; ``debt`` counts instructions of its current round that are still to be executed."""
 
     length: int  # instructions
     watched: list[tuple[memoryview, bytes]]
-    reads: tuple[tuple[int, int, int], ...]  # address, size, value
+    reads: tuple[Read, ...]
+    slots: tuple[Slot, ...] = ()  # of the devices that it polls
     debt: int = 0
 
     def holds(self) -> bool:
@@ -53,8 +64,13 @@ class IdleLoop:
 class Prober:
     """Tries out whether a core has come to an idle loop."""
 
-    def __init__(self, model: str, memory: CoreMemory) -> None:
+    def __init__(self, model: str, core: str, memory: CoreMemory, bus: Bus) -> None:
+        self._core = core
         self._memory = memory
+        self._bus = bus
+        self.is_running = False
+        self._touched: dict[str, tuple[Slot, object]] = {}  # slot and state of each device before it was polled
+        self._polls: dict[tuple[int, int], int] = {}
         self._translated: dict[tuple[int, int], tuple[memoryview | None, bytes]] = {}  # by first and last page
         self._cpu = Cpu(model)
         for mapping in memory.mappings():
@@ -70,14 +86,56 @@ class Prober:
         state.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         state.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
         state.mem_read = binding.function_pointer(uclib.uc_mem_read)
+        bus.map_into(self._cpu, self._poll, self._refuse)
+        for mapping in memory.mappings():  # not devices: the hooks look at what they see
+            extent = (mapping.extent.start, mapping.extent.end - 1)
+            for kind, function in (
+                (unicorn_const.UC_HOOK_MEM_READ, hooks.probe_on_read),
+                (unicorn_const.UC_HOOK_MEM_WRITE, hooks.probe_on_write),
+            ):
+                self._cpu.hook(kind, binding.function_pointer(function), state, extent)
         for kind, function in (
             (unicorn_const.UC_HOOK_CODE, hooks.probe_on_code),
-            (unicorn_const.UC_HOOK_MEM_READ, hooks.probe_on_read),
-            (unicorn_const.UC_HOOK_MEM_WRITE, hooks.probe_on_write),
             (unicorn_const.UC_HOOK_INTR, hooks.probe_on_exception),
             (unicorn_const.UC_HOOK_MEM_INVALID, hooks.probe_on_invalid),
         ):
             self._cpu.hook(kind, binding.function_pointer(function), state)
+
+    # --- devices
+
+    def spoil(self) -> None:
+        """What happens now has an effect: this is no idle loop."""
+        self._state.spoilt = 1
+
+    def _poll(self, address: int, size: int) -> int:
+        try:
+            slot = self._bus.slot_at(address)
+            if slot is None or not slot.device.is_steady or slot.pollers:
+                self.spoil()
+                return 0
+            self._bus.access = Access(address, size, None)
+            if slot.name not in self._touched:
+                self._touched[slot.name] = (slot, slot.device.snapshot())
+            value = slot.device.read(address - slot.extent.start, size, self._core)
+            if self._polls.setdefault((address, size), value) != value:
+                self.spoil()
+            return value
+        except Exception:  # a device that fails here fails again when the core itself reads it
+            self.spoil()
+            return 0
+
+    def _refuse(self, _address: int, _size: int, _value: int) -> None:
+        self.spoil()
+
+    def _put_devices_back(self) -> bool:
+        """Undo what polling did to devices; whether it did nothing."""
+        unchanged = True
+        for slot, before in self._touched.values():
+            unchanged = unchanged and slot.device.snapshot() == before
+            slot.device.restore(before)
+        return unchanged
+
+    # --- the proof
 
     def registers(self, core: Cpu) -> list[int]:
         """Everything in a core's registers that its execution depends on."""
@@ -117,7 +175,15 @@ class Prober:
         state.passed = state.same = state.spoilt = 0
         state.lowest, state.highest = 0xFFFF_FFFF, 0
         state.read_count = state.write_count = 0
-        uclib.uc_emu_start(self._cpu.handle, ctypes.c_uint64(pc | 1), ctypes.c_uint64(binding.NO_ADDRESS), 0, 0)
+        self._touched.clear()
+        self._polls.clear()
+        self.is_running = True
+        try:
+            uclib.uc_emu_start(self._cpu.handle, ctypes.c_uint64(pc | 1), ctypes.c_uint64(binding.NO_ADDRESS), 0, 0)
+        finally:
+            self.is_running = False
+        if not self._put_devices_back():
+            self.spoil()
         if not state.same or state.spoilt:
             for access in reversed(state.writes[: state.write_count]):
                 span = self._memory.span(access.address, access.size)
@@ -142,7 +208,9 @@ class Prober:
         if code is None or code_size > _MOST_CODE:
             return None
         watched.append((code, bytes(code)))
-        return IdleLoop(int(state.executed), watched, tuple(reads))
+        polls = [Read(address, size, value) for (address, size), value in self._polls.items()]
+        slots = tuple(slot for slot, _before in self._touched.values())
+        return IdleLoop(int(state.executed), watched, (*polls, *(Read(*each) for each in reads)), slots)
 
     def close(self) -> None:
         self._cpu.close()

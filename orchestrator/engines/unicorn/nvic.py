@@ -87,9 +87,10 @@ class ExceptionState:
         """Drive an external interrupt: level-sensitive, pends while it is high (DDI0403E B3.4.1)."""
         bit = 1 << FIRST_INTERRUPT + interrupt
         if level:
-            self.lines |= bit
-            if not self.active & bit:
+            # An edge pends even what is active; a level only what is not.
+            if not self.lines & self.active & bit:
                 self.pending |= bit
+            self.lines |= bit
         else:
             # A pulse stays pending: the edge is latched until the exception is entered.
             self.lines &= ~bit
@@ -139,8 +140,9 @@ class ExceptionState:
         highest = NO_PRIORITY
         for number in bits_of(self.active):
             highest = min(highest, self.group_priority(self.priority[number]))
+        basepri &= self._priority_mask  # the register has no more bits than a priority (B1.4.3)
         if basepri:
-            highest = min(highest, self.group_priority(basepri & self._priority_mask))
+            highest = min(highest, self.group_priority(basepri))
         if primask:
             highest = min(highest, 0)
         if faultmask:
@@ -183,6 +185,11 @@ class ExceptionState:
         bit = 1 << number
         self.active &= ~bit
         self.pending |= self.lines & bit
+
+    def set_active(self, number: int, active: bool) -> None:
+        """Software says so, by SHCSR (B3.2.13)."""
+        bit = 1 << number
+        self.active = self.active | bit if active else self.active & ~bit
 
     def can_take(self, number: int, execution_priority: int) -> bool:
         """A synchronous exception is taken as itself when it is enabled and preempts; else it escalates."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from orchestrator.engines.unicorn.nvic import (
     BUS_FAULT,
+    DEBUG_MONITOR,
     FIRST_INTERRUPT,
     MEM_MANAGE,
     NMI,
@@ -52,7 +53,7 @@ CFSR_BITS = {
 }
 HFSR_BITS = {"VECTTBL": 1, "FORCED": 30, "DEBUGEVT": 31}
 
-_SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 10: PEND_SV, 11: SYS_TICK}
+_SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEBUG_MONITOR, 10: PEND_SV, 11: SYS_TICK}
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
@@ -444,6 +445,8 @@ class SystemControlSpace:
                 self._exceptions.pend(number)
             else:
                 self._exceptions.unpend(number)
+        for bit, number in _SHCSR_ACTIVE.items():
+            self._exceptions.set_active(number, bool(value >> bit & 1))
         self._port.reconsider()
 
     def _write_cpacr(self, value: int) -> None:

@@ -72,7 +72,7 @@ class SysTick:
         due = self.advance(now)
         counter = self._value(now)
         self.reload = value & _MASK
-        if self._zero is None:
+        if counter == 0:
             self._run(counter, now)
         return due
 

@@ -55,6 +55,7 @@ class Device:
 
     _readers: ClassVar[dict[int, str]] = {}
     _writers: ClassVar[dict[int, str]] = {}
+    is_steady: ClassVar[bool] = True  # False: its registers change with time
     state: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a snapshot keeps
 
     def __init_subclass__(cls) -> None:

@@ -14,6 +14,7 @@ _CYCCNTENA = 1
 class Dwt(Device):
     """``cycles`` gives the core's cycles since power-on at this very instruction."""
 
+    is_steady = False
     state = ("_control", "_base", "_held")
 
     def __init__(self, host: DeviceHost, cycles: Callable[[], int]) -> None:

@@ -11,7 +11,7 @@ import copy
 import re
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
@@ -175,7 +175,7 @@ class ScriptState:
 
     owner: object
     inited: bool
-    counter: int
+    counter: int = field(compare=False)
     names: dict[str, Any]
     cells: list[tuple[CellType, Any]]
     defaults: list[tuple[FunctionType, Any, Any]]
@@ -212,6 +212,7 @@ class ScriptDevice:
         self._api = {"request": self._request, "self": me, "size": size, "__name__": "<script>"}
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
+        self.is_steady = "Counter" not in script  # else a read depends on how many came before
 
     def _compile(self, script: str) -> CodeType:
         try:
