@@ -270,6 +270,7 @@ class Side:
     rings: list[Ring]
     buffers: list[int] = field(default_factory=list)  # main's addresses of the transmit buffers
     sent: int = 0
+    returned: int = 0
 
 
 class Bench:
@@ -500,7 +501,9 @@ class Bench:
             while (head := side.rings[0].given_back()) is not None:
                 side.rings[0].offer(head)
                 acted = True
-            if ping and acted and len(side.rings) > 1 and side.sent < len(side.buffers):
+            while len(side.rings) > 1 and side.rings[1].given_back() is not None:
+                side.returned += 1
+            if ping and acted and len(side.rings) > 1 and side.sent - side.returned < len(side.buffers):
                 pa, head = side.buffers[side.sent % len(side.buffers)], side.sent % side.rings[1].num
                 data = message(1030, self.script.ping_to, b"ping")
                 self.main.write(pa, data)

@@ -1,0 +1,205 @@
+"""What the observer makes of a run: milestones, traffic, notifications, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, run
+from orchestrator.checks.observer import ObserveOptions, Observer
+from orchestrator.checks.traffic import HISTORY
+from orchestrator.events import Changed, Event, Note, UnmodelledAccess
+
+
+def test_the_steps_of_the_bring_up_are_noted_with_core_and_time() -> None:
+    verdict = run()
+    names = [each.name for each in verdict.milestones]
+    order = ["released", "table present as main sees it", "vdev[0].vring[0] resolved", "vdev[0] DRIVER_OK",
+             "vdev[0].vring[0] first buffer available", "vdev[0].vring[0] first buffer used",
+             "vdev[0] name service: create echo at 1024", "vdev[0].vring[1] first buffer used"]  # fmt: skip
+    assert sorted(order, key=names.index) == order
+    by_name = {each.name: each for each in verdict.milestones}
+    assert by_name["vdev[0].vring[0] resolved"].core == "main"
+    assert by_name["vdev[0].vring[0] first buffer used"].core == "remote"
+    assert by_name["vdev[0] DRIVER_OK"].time_ns == 2 * TURN_NS
+
+
+def test_a_vring_has_its_address_in_both_views() -> None:
+    bench = Bench(Script())
+    verdict = bench.run()
+    ring = verdict.live.rings[0]
+    assert ring.span is not None
+    assert (ring.span.pa, ring.span.da) == (PA + CARVEOUT, DA + CARVEOUT)
+    assert ring.carveout is not None
+    assert ring.was_dynamic
+
+
+def test_messages_are_conserved_from_offer_to_use() -> None:
+    verdict = run(pings=5)
+    pool, sent = (verdict.run.traffic.rings[f"vdev[0].vring[{i}]"] for i in range(2))
+    assert (pool.posted, pool.used, len(pool.outstanding)) == (8 + 6, 6, 8)
+    assert pool.reclaimed == 6
+    assert (sent.posted, sent.used, len(sent.outstanding)) == (5, 5, 0)
+    log = verdict.run.traffic.messages["vdev[0]"]
+    assert (log.sent["main"], log.sent["remote"]) == (5, 6)
+    assert [each.name for each in log.endpoints.endpoints] == ["echo"]
+
+
+def test_each_buffer_has_size_owner_and_history() -> None:
+    verdict = run()
+    buffers = verdict.run.traffic.buffers
+    first = buffers[min(buffers)]
+    assert (first.span.size, first.writable, first.owner) == (BUFFER, True, "device")
+    assert [use.owner for use in first.history] == ["device", "driver", "device"]
+
+
+def test_what_no_ring_and_no_buffer_took_is_never_used() -> None:
+    verdict = run()
+    total = sum(gap.size for _, gap in verdict.never_used)
+    assert verdict.never_used[-1][1].pa is not None
+    assert 0 < total < CARVEOUT_SIZE
+    last = verdict.never_used[-1][1]
+    assert last.da is not None
+    assert last.da + last.size == DA + CARVEOUT + CARVEOUT_SIZE
+
+
+def test_notifications_are_counted_by_core_and_channel_and_learned_where_a_turn_tells() -> None:
+    ledger = run().run.ledger
+    assert ledger.sent_to("remote") == ledger.taken_by("remote") == 4
+    assert ledger.serves("vdev[0].vring[0]", "main") == 1
+    assert ledger.serves("vdev[0].vring[1]", "remote") is None  # always together with vring 0: not guessed
+
+
+def test_a_channel_that_was_given_is_the_one_that_counts() -> None:
+    bench = Bench(Script())
+    bench.observer.options = ObserveOptions(notify={"vdev[0].vring[0]": 1})
+    queues = bench.run().to_json()["notifications"]["queues"]  # type: ignore[index]  # plain JSON
+    assert {each["how"] for each in queues if each["ring"] == "vdev[0].vring[0]"} == {"given"}
+
+
+def test_a_run_ten_times_as_long_keeps_no_more() -> None:
+    short, long = (run(pings=n).run for n in (40, 400))
+    assert (short.traffic.rings["vdev[0].vring[1]"].used, long.traffic.rings["vdev[0].vring[1]"].used) == (40, 400)
+    for each in (short, long):
+        log = each.traffic.messages["vdev[0]"]
+        assert (len(log.first), len(log.last)) == (HISTORY, HISTORY)
+        assert len(each.traffic.buffers) <= 16
+    assert len(short.milestones) == len(long.milestones)
+
+
+def test_activity_is_the_last_write_or_notification() -> None:
+    bench = Bench(Script())
+    verdict = bench.run()
+    assert bench.observer.last_activity_ns == verdict.time_ns - bench.script.rest_ns
+    assert bench.observer.is_up()
+
+
+def test_the_same_run_gives_the_same_json() -> None:
+    first, second = (json.dumps(run().to_json()) for _ in range(2))
+    assert first == second
+
+
+def test_the_observer_goes_back_to_a_snapshot() -> None:
+    bench = Bench(Script())
+    bench.run()
+    taken = bench.observer.snapshot()
+    before = json.dumps(bench.observer.run.traffic.rings["vdev[0].vring[0]"].to_json())
+    memory = {name: bytes(data) for name, data in bench.store.bytes.items()}
+    bench.turn(MAIN, lambda: bench.sides[0].rings[1].offer(3))
+    for name, data in memory.items():
+        bench.store.bytes[name][:] = data
+    bench.observer.restore(taken)
+    assert json.dumps(bench.observer.run.traffic.rings["vdev[0].vring[0]"].to_json()) == before
+    assert bench.observer.run.traffic.rings["vdev[0].vring[1]"].posted == 3
+
+
+def test_rings_that_are_set_up_anew_are_counted_and_no_fault() -> None:
+    def again(bench: Bench) -> None:
+        def clear() -> None:
+            for ring in bench.sides[0].rings:
+                ring.clear()
+
+        bench.turn(MAIN, clear)
+
+    verdict = run(after=again)
+    assert verdict.run.traffic.rings["vdev[0].vring[0]"].restarts == 1
+    assert not [each for each in verdict.findings if each.rule.startswith("ring.")]
+
+
+def test_indices_go_round_at_65536_without_a_fault() -> None:
+    bench = Bench(Script())
+    bench.run()
+    traffic = bench.observer.run.traffic.rings["vdev[0].vring[1]"]
+    driver, device = bench.sides[0].rings[1], bench.devices[0].rings[1]
+    driver.posted = device.posted = device.seen = 65534
+    traffic.avail_idx = traffic.used_idx = 65534
+    for ring, at in ((driver, driver.avail), (device, device.used)):
+        ring.half(at + 2, 65534)
+    for head in range(4):
+        bench.turn(MAIN, lambda head=head: driver.offer(head))  # type: ignore[misc]  # a default binds it
+        bench.turn(REMOTE, lambda head=head: device.give_back(head))  # type: ignore[misc]  # likewise
+    traffic = bench.observer.run.traffic.rings["vdev[0].vring[1]"]
+    assert (traffic.faults, traffic.restarts, traffic.used) == ({}, 0, 3 + 4)
+
+
+def test_rubbish_in_a_ring_before_driver_ok_is_forgiven() -> None:
+    def rubbish(bench: Bench) -> None:
+        bench.main.write(PA + CARVEOUT, b"\xa7" * 0x400)
+
+    assert run(before_rings=rubbish).findings == ()
+
+
+def test_unmodelled_accesses_are_counted_by_place_and_bounded() -> None:
+    bench = Bench(Script())
+    for i in range(1000):
+        for _ in range(2):
+            bench.emit(
+                MAIN, UnmodelledAccess(0x0800_0100 + 4 * i, None, 0x5802_4400, 4, None, "rcc", "no such register")
+            )
+    bench.emit(MAIN, Note("MPU enabled: not enforced"))
+    tally = bench.observer.run.unmodelled
+    assert tally.total == 2000
+    assert set(tally.counts.values()) == {2}
+    assert len(tally.counts) == 64
+    assert bench.observer.run.notes.counts == {"cpu_main: MPU enabled: not enforced": 1}
+
+
+def test_a_change_of_the_table_by_the_host_is_attributed_to_nobody() -> None:
+    bench = Bench(Script())
+    bench.remote.write(DA, bench.table_bytes)
+    bench.observer.on_event(Event(10, "", Changed("table")))
+    assert bench.observer.run.milestones[0].core == ""
+
+
+def test_console_text_plays_no_part() -> None:
+    assert not hasattr(Observer, "console")
+    assert run(starts_rings=False).exit_code == 1
+
+
+def test_a_ring_without_traffic_is_up_and_said_to_have_none() -> None:
+    verdict = run(pings=0)
+    assert verdict.up
+    assert verdict.no_traffic == ("vdev[0].vring[1]",)
+    assert verdict.exit_code == 0
+
+
+def test_a_used_element_tells_less_than_the_header_of_its_message() -> None:
+    """Some devices report the whole buffer as used: the header's length counts."""
+    data = struct.pack("<IIIHH", 1024, 1030, 0, 4, 0) + b"pong"
+
+    def whole(bench: Bench) -> None:
+        def act() -> None:
+            device = bench.devices[0].rings[0]
+            head = device.offered()
+            assert head is not None
+            address = struct.unpack("<Q", bench.remote.read(device.base + 16 * head, 8))[0]
+            bench.remote.write(address, data)
+            device.give_back(head, BUFFER)
+            bench.ring(REMOTE)
+
+        bench.turn(REMOTE, act)
+        bench.turn(MAIN, lambda: bench._main_poll(bench.sides, ping=False))
+
+    verdict = run(after=whole)
+    assert verdict.run.traffic.messages["vdev[0]"].last[-1].length == 4
+    assert verdict.findings == ()
