@@ -312,7 +312,7 @@ sys_tick:
     calm = boot(program.format(tick=""), core=core).finish()
     tick = "poke SYST_CSR + 4, 36\n poke SYST_CSR + 8, 0\n poke SYST_CSR, 3"
     disturbed = boot(program.format(tick=tick), core=core).finish(2000)
-    assert disturbed.read(disturbed.symbol("cursor")) > 100
+    assert disturbed.read(disturbed.symbol("cursor")) > 20
     assert disturbed.outs(7) == calm.outs(7)
 
 
@@ -458,7 +458,9 @@ pend_sv:
 
 
 def test_floating_point_registers_survive_a_handler_that_uses_them(boot, core):
-    s0, s15, s16, fpscr, after, on_entry, fresh, used = boot(FP_PRESERVED.format(prepare=""), core=core).finish().outs(8)
+    s0, s15, s16, fpscr, after, on_entry, fresh, used = (
+        boot(FP_PRESERVED.format(prepare=""), core=core).finish().outs(8)
+    )
     assert (s0, s15, s16, fpscr) == (0x3F800000, 0x3F800000, 0x3F800000, 0x02C00010)
     assert (after, on_entry, used) == (4, 0, 4)  # CONTROL.FPCA
     assert fresh == 0  # FPDSCR
@@ -721,8 +723,9 @@ pend_sv:
     beq 1f
     poke ICSR, PENDSVSET
 1:  bx lr
-"""
-    , core=core).finish(2000)
+""",
+        core=core,
+    ).finish(2000)
     assert machine.outs(2) == [0, 0]
     assert machine.taken.count("PendSV") == 1000
     assert machine.out(2) == machine.symbol("stack_top") - 32
