@@ -26,7 +26,7 @@ def _ended(state: State) -> Iterator[CoreSubject]:
             yield each
 
 
-@rule("core.never-started", stage=Stage.BOOT, source="RM0399 9.7.39 (RCC_GCR): BOOT_C1 and BOOT_C2", each=_ended)
+@rule("core.never-started", stage=Stage.BOOT, source="RM0399, RCC_GCR: BOOT_C1 and BOOT_C2", each=_ended)
 def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
     """Each core is running, or has run, by the end."""
     core = subject.core

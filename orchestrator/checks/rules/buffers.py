@@ -34,7 +34,7 @@ def _others(count: int) -> tuple[str, ...]:
 @rule(
     "buffer.unreachable-by-device",
     stage=Stage.TRAFFIC,
-    source="virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (field bugs B11, B18)",
+    source="virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (zephyr 84168; open-amp 418)",
     each=live_rings,
 )
 def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
@@ -190,7 +190,7 @@ def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
 @rule(
     "buffer.not-returned",
     stage=Stage.TRAFFIC,
-    source="virtio 1.3, 2.7.8: the device returns each buffer through the used ring (field bug B26)",
+    source="virtio 1.3, 2.7.8: the device returns each buffer through the used ring (nuttx 13887)",
     each=rings_at_rest,
 )
 def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:

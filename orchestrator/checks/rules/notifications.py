@@ -79,7 +79,7 @@ def _directions(state: State) -> Iterator[_Direction]:
 @rule(
     "notification.missing",
     stage=Stage.TRAFFIC,
-    source="virtio 1.3, 2.7.13.4 and 2.7.7: whoever publishes tells the other side, unless that wants none (B25, B28)",
+    source="virtio 1.3, 2.7.13.4 and 2.7.7: who publishes tells the other side (linux-xlnx 51)",
     each=_directions,
 )
 def publications_are_notified(direction: _Direction) -> Iterator[Violation]:

@@ -52,7 +52,7 @@ def vrings_lie_in_memory(subject: RingSubject) -> Iterator[Violation]:
 @rule(
     "vring.one-core-only",
     stage=Stage.LIVE,
-    source="virtio 1.3, 2.7: both sides access the virtqueue (field bug B11)",
+    source="virtio 1.3, 2.7: both sides access the virtqueue (zephyr 84168)",
     each=live_rings,
 )
 def both_cores_reach_vrings(subject: RingSubject) -> Iterator[Violation]:
@@ -140,7 +140,7 @@ def parts_are_aligned(subject: RingSubject) -> Iterator[Violation]:
                 at=(views.place(ring.role, part.extent.start, f"{ring.path}.{part.name}"), ring.field("da")),
                 expected=f"a multiple of {part.alignment}",
                 actual=f"{part.extent.start:#010x}",
-                advice="align each vring to 16 bytes; its size ends in a 16-bit field (field bug B01)",
+                advice="align each vring to 16 bytes; its size ends in a 16-bit field (zephyr 46733)",
                 subject=ring.path,
             )
             return

@@ -29,11 +29,11 @@ RING_RULES = {
     "ring.used-ahead": (
         "The device uses no more chains than were made available.",
         "virtio 1.3, 2.7.8: the used ring returns buffers that the driver made available",
-        "the device's index starts elsewhere: were the rings set up anew without it (field bug B21)?",
+        "the device's index starts elsewhere: were the rings set up anew without it (rpmsg-lite 11)?",
     ),
     "ring.used-not-a-head": (
         "Each used element names the head of a chain that the device has.",
-        "virtio 1.3, 2.7.8: id is the index of the start of the used descriptor chain (field bug B23)",
+        "virtio 1.3, 2.7.8: id is the index of the start of the used descriptor chain (open-amp 249)",
         "the device returned a chain twice, or an index of its own",
     ),
     "ring.desc-loop": (
@@ -73,7 +73,7 @@ RING_RULES = {
     ),
     "ring.wrong-writer": (
         "Only the driver moves the available index, only the device the used index.",
-        "virtio 1.3, 2.7.6 and 2.7.8: each ring has one writer (field bug B31)",
+        "virtio 1.3, 2.7.6 and 2.7.8: each ring has one writer (modm 844)",
         "does the start-up code of this core clear shared memory that the other one already uses?",
     ),
 }
@@ -153,7 +153,7 @@ def _cut_by(subject: RingSubject) -> str:
 @rule(
     "ring.layout-disagreement",
     stage=Stage.TRAFFIC,
-    source="virtio 1.3, 2.7.2: both sides place the used ring by the same align (field bug B02)",
+    source="virtio 1.3, 2.7.2: both sides place the used ring by the same align (zephyr PR 106994)",
     each=rings_at_rest,
 )
 def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:

@@ -107,7 +107,7 @@ def both_cores_reach_the_table(state: State) -> Iterator[Violation]:
 @rule(
     "table.not-copied",
     stage=Stage.BOOT,
-    source="issue 'One command boots both cores': start-up copies .resource_table to its run-time address",
+    source="ELF, Program Loading: what has its p_vaddr elsewhere is copied there by the start-up code",
     each=states,
 )
 def table_is_in_memory_as_promised(state: State) -> Iterator[Violation]:
@@ -156,7 +156,7 @@ def table_made_at_run_time_appears(state: State) -> Iterator[Violation]:
     )
 
 
-@rule("table.views-differ", stage=Stage.LIVE, source="field bug B14: the host updates a copy", each=states)
+@rule("table.views-differ", stage=Stage.LIVE, source="zephyr PR 105778: the host updates a copy", each=states)
 def both_cores_see_the_same_table(state: State) -> Iterator[Violation]:
     """Both cores read the same bytes where the table is."""
     live, views = state.live, state.views
@@ -284,7 +284,7 @@ def entries_do_not_overlap(subject: TableSubject) -> Iterator[Violation]:
 @rule(
     "table.unknown-type",
     stage=Stage.STATIC,
-    source="Linux rsc_table.h, enum fw_resource_type; OpenAMP skips types 6 to 127 silently (field bug B08)",
+    source="Linux rsc_table.h, enum fw_resource_type; OpenAMP skips types 6 to 127 silently (open-amp 393)",
     each=tables,
     severity=Severity.WARNING,
     profiles={Profile.OPENAMP: Severity.ERROR},

@@ -96,7 +96,7 @@ def dynamic_vrings_have_a_carveout(subject: VdevSubject) -> Iterator[Violation]:
 @rule(
     "vdev.features-without-config",
     stage=Stage.STATIC,
-    source="NuttX rpmsg_virtio: F_BUFSZ, F_CPUNAME and F_BUFADDR announce fields of the config space (field bug B19)",
+    source="NuttX rpmsg_virtio: F_BUFSZ, F_CPUNAME and F_BUFADDR announce fields of the config space",
     each=vdevs,
 )
 def announced_fields_are_there(subject: VdevSubject) -> Iterator[Violation]:
@@ -193,10 +193,12 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
         run = subject.state.run
         main = run.cores.get("main") if run else None
         detail = (f"main is {main.state} at {main.where}",) if main and main.state and main.where else ()
+        once = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
+        earlier = f" now, DRIVER_OK from {once.time_ns / 1e6:.3f} ms on for a while" if once else ""
         yield Violation(
             at=(field(subject, "status"),),
             expected="DRIVER_OK",
-            actual=status_text(subject.vdev.status),
+            actual=status_text(subject.vdev.status) + earlier,
             advice="main sets the status when rings and buffers are ready; the remote waits for it, usually for ever",
             core="main",
             detail=detail,
@@ -206,7 +208,7 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
 @rule(
     "vdev.buffer-size",
     stage=Stage.TRAFFIC,
-    source="NuttX rpmsg_virtio.h: h2r_buf_size and r2h_buf_size are what the host allocates (field bug B22)",
+    source="NuttX rpmsg_virtio.h: h2r_buf_size and r2h_buf_size are what the host allocates (rpmsg-lite 10, 17, 23)",
     each=live_vdevs,
 )
 def buffers_have_the_configured_size(subject: VdevSubject) -> Iterator[Violation]:

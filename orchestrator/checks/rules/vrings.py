@@ -93,7 +93,7 @@ def _fixed_ids(subject: TableSubject) -> list[RingSubject]:
 @rule(
     "vring.notifyid-not-unique",
     stage=Stage.STATIC,
-    source="OpenAMP remoteproc: notify ids come from one bitmap (field bugs B05, B06)",
+    source="OpenAMP remoteproc: notify ids come from one bitmap (nuttx PR 6902; open-amp 386)",
     each=tables,
 )
 def notify_ids_are_unique(subject: TableSubject) -> Iterator[Violation]:
@@ -114,7 +114,7 @@ def notify_ids_are_unique(subject: TableSubject) -> Iterator[Violation]:
 @rule(
     "vring.notifyid-range",
     stage=Stage.STATIC,
-    source="OpenAMP remoteproc: the bitmap of notify ids has 32 bits (field bug B06)",
+    source="OpenAMP remoteproc: the bitmap of notify ids has 32 bits (open-amp 386)",
     each=rings,
 )
 def notify_ids_fit_the_bitmap(subject: RingSubject) -> Iterator[Violation]:
@@ -127,7 +127,7 @@ def notify_ids_fit_the_bitmap(subject: RingSubject) -> Iterator[Violation]:
 @rule(
     "vdev.notifyid-collision",
     stage=Stage.STATIC,
-    source="OpenAMP remoteproc: vdev and vrings share one bitmap; Linux renumbers vrings from 0 up (field bug B03)",
+    source="OpenAMP remoteproc: vdev and vrings share one bitmap; Linux renumbers vrings from 0 up (open-amp 438)",
     each=vdevs,
     severity=Severity.WARNING,
     profiles={Profile.OPENAMP: Severity.ERROR, Profile.NUTTX: None},
@@ -180,7 +180,7 @@ def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
             at=tuple(ring.field("da") for ring in missing),
             expected="an address in each",
             actual=", ".join(f"{ring.path}.da {ring.entry.da:#x}" for ring in missing),
-            advice="main never placed them: it did not find the table, or never started the device (field bug B15)",
+            advice="main never placed them: it did not find the table, or never started the device (zephyr 69433)",
             subject=missing[0].path if len(missing) == 1 else "table",
             core="main",
         )
