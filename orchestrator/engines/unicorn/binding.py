@@ -211,6 +211,11 @@ class Cpu:
             f"cannot map {size:#x} bytes at {address:#010x}",
         )
 
+    def map_stub(self, address: int, code: bytes) -> None:
+        """A private page of code that the guest can neither read nor write."""
+        self.uc.mem_map(address, PAGE_SIZE, unicorn_const.UC_PROT_EXEC)
+        self.uc.mem_write(address, code)
+
     def protect(self, address: int, size: int, *, writable: bool) -> None:
         """Allow or refuse stores; a refused one calls the hook of :meth:`on_protected_write`."""
         protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC

@@ -22,7 +22,7 @@ from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
 from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at
-from orchestrator.engines.unicorn.frames import Frames, StackError, is_exc_return
+from orchestrator.engines.unicorn.frames import Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.idle import IdleLoop, Prober
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
@@ -51,7 +51,8 @@ __all__ = ["Core", "CoreHost", "NEVER"]
 
 NEVER = 1 << 62  # a slot that does not come
 SCS_BASE = 0xE000_E000
-_STUB_PAGE = 0xEFFF_FC00  # private page with CLREX; the guest cannot execute there (XN)
+# A private page with CLREX lies in one of these: executable by the memory map, and memory on no chip known here.
+_STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _CLREX = b"\xbf\xf3\x2f\x8f"
 _XPSR_T = 1 << 24
 
@@ -61,6 +62,7 @@ _NOCP, _INVSTATE, _STKOF, _UNALIGNED = 17, 18, 19, 22
 _USAGE_FAULTS = {_NOCP: "NOCP", _INVSTATE: "INVSTATE", _STKOF: "STKOF", _UNALIGNED: "UNALIGNED"}
 
 _SLEEPONEXIT, _SEVONPEND = 2, 16
+_NONBASETHRDENA = 1
 _STKALIGN = 0x200
 _MOST_PATIENCE = 256  # turns
 
@@ -129,7 +131,8 @@ class Core:
         self._clear_registers = RegisterBatch(
             *_GENERAL, "LR", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP"
         )
-        self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR")
+        floating = (f"D{number}" for number in range(16))
+        self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR", *floating)
         self._install_hooks()
         self.pc = 0
         self.held = model.held
@@ -189,8 +192,10 @@ class Core:
         self.bus = Bus(self.name, [*slots, scs], self)
         self.bus.map_into(self.cpu)
         self.cpu.on_protected_write(self._store_to_protected_page)
-        self.cpu.uc.mem_map(_STUB_PAGE, 0x400)
-        self.cpu.uc.mem_write(_STUB_PAGE, _CLREX)
+        taken = [*(each.extent for each in slots), *(each.extent for each in self.memory.mappings())]
+        pages = (Extent(page, binding.PAGE_SIZE) for page in _STUB_PAGES)
+        self._stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
+        self.cpu.map_stub(self._stub, _CLREX)
         self.frames = Frames(self.cpu, self.memory, secure_fp=self.model.model == "cortex-m33")
 
     # --- time
@@ -310,7 +315,7 @@ class Core:
         stack, entry = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
         self.cpu.write(_SPECIAL.msp, stack & ~3)
         self.pc = entry & ~1
-        self.cpu.write(_SPECIAL.xpsr_write, _XPSR_T)
+        self.cpu.write(_SPECIAL.xpsr_write, _XPSR_T if entry & 1 else 0)
         self._attention = True
         self._replan()
         if not entry & 1:
@@ -545,7 +550,8 @@ class Core:
             self.sleeping = False
             self._take(number, self.pc)
             return
-        if self.sleeping and exceptions.wakes(basepri, faultmask):
+        # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
+        if self.sleeping and not self._waits_for_event and exceptions.wakes(basepri, faultmask):
             self.sleeping = False
         if primask or basepri or faultmask:
             native.masks[:] = (primask, basepri, faultmask)
@@ -558,29 +564,24 @@ class Core:
         try:
             exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
         except StackError as error:
-            self._derived_fault("STKERR", error.address, f"stacking for {exception_name(number)}", number)
+            self.exceptions.pend(number)
+            self._stack_fault("STKERR", error, f"stacking for {exception_name(number)}")
             return
         self._enter(number, exc_return, return_address)
 
     def _enter(self, number: int, exc_return: int, return_address: int) -> None:
         """From a stacked context into a handler: vector fetch, IPSR, LR."""
-        self._host.emit(self, ExceptionTaken(number, exception_name(number), return_address))
-        if number >= nvic.FIRST_INTERRUPT:
-            self._host.interrupt_taken(self, number - nvic.FIRST_INTERRUPT)
         vector = self.scs.vtor + 4 * number
         try:
             handler = int.from_bytes(self.memory.read(vector, 4), "little")
         except RptwinError:
-            self.exceptions.enter(number)
-            self.frames.enter(number, exc_return, True)
-            if number == nvic.HARD_FAULT:
-                self._lock_up(f"the HardFault vector at {vector:#010x} lies in no memory")
-                return
-            self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
-            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("VECTTBL",), f"no vector at {vector:#010x}", vector))
+            self._vector_fault(number, exc_return, return_address)
             return
+        self._host.emit(self, ExceptionTaken(number, exception_name(number), return_address))
+        if number >= nvic.FIRST_INTERRUPT:
+            self._host.interrupt_taken(self, number - nvic.FIRST_INTERRUPT)
         self.exceptions.enter(number)
-        self.frames.enter(number, exc_return, True)
+        self.frames.enter(number, exc_return, bool(handler & 1))
         self._clear_exclusive()
         self._event = True
         self.pc = handler & ~1
@@ -594,15 +595,24 @@ class Core:
                 )
             )
 
+    def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
+        """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
+        what = f"the vector of {exception_name(number)} at {self.scs.vtor + 4 * number:#010x} lies in no memory"
+        if number in (nvic.NMI, nvic.HARD_FAULT):
+            self.exceptions.enter(number)
+            self.frames.enter(number, exc_return, True)
+            self._lock_up(what)
+            return
+        self.exceptions.pend(number)
+        self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
+        self._report(_FaultCause(nvic.HARD_FAULT, ("VECTTBL",), what), escalated=False)
+        self._enter(nvic.HARD_FAULT, exc_return, return_address)
+
     def _return(self, exc_return: int) -> None:
         """Exception return (B1.5.8)."""
         primask, basepri, faultmask, number = self._mask_registers.read(self.cpu.handle)
         exceptions = self.exceptions
-        if not exceptions.active >> number & 1 or exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0:
-            self._fault(
-                _FaultCause(nvic.USAGE_FAULT, ("INVPC",), f"EXC_RETURN {exc_return:#010x} is not valid here")
-            )
-            return
+        invalid = self._why_invalid(exc_return, number)
         exceptions.leave(number)
         if faultmask and number != nvic.NMI:
             faultmask = 0
@@ -610,6 +620,9 @@ class Core:
         self._host.emit(self, ExceptionReturn(number, exception_name(number)))
         self._clear_exclusive()
         self._event = True
+        if invalid is not None:
+            self._invalid_return(invalid, exc_return)
+            return
         chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if chained is not None:
             self._enter(chained, exc_return, self._stacked_pc(exc_return))
@@ -617,20 +630,43 @@ class Core:
         try:
             resumed = self.frames.pop(exc_return)
         except StackError as error:
-            self._derived_fault("UNSTKERR", error.address, f"unstacking for {exception_name(number)}", number)
+            self._stack_fault("UNSTKERR", error, f"unstacking for {exception_name(number)}")
             return
-        nested = exceptions.active != 0
-        if bool(resumed.exception) != nested and resumed.exception != 0:
-            self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVPC",), "the stacked IPSR does not match the return"))
+        except ReturnMismatchError as error:
+            mode = "Thread" if exc_return & 8 else "Handler"
+            what = f"returns to {mode} mode with exception number {error.exception} in the stacked xPSR"
+            self._invalid_return(what, exc_return)
             return
         self.pc = resumed.pc
         self._attention = exceptions.candidates != 0
-        if self.scs.scr & _SLEEPONEXIT and not nested:
+        if not resumed.thumb:
+            what = "returns to code with the Thumb bit of the stacked xPSR clear"
+            self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
+        elif self.scs.scr & _SLEEPONEXIT and not exceptions.active:
             self.sleeping = True
             self._waits_for_event = False
             self._attention = True
         else:
             self._back_in_loop(another_round=True)
+
+    def _why_invalid(self, exc_return: int, number: int) -> str | None:
+        """What forbids this return (B1.5.8, integrity checks); None: nothing."""
+        active = self.exceptions.active
+        if not active >> number & 1:
+            return f"returns from {exception_name(number)}, which is not active"
+        if exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0 or exc_return & 0xF not in (1, 9, 0xD):
+            return f"returns with {exc_return:#010x}, which is no EXC_RETURN value"
+        others = active & ~(1 << number)
+        if exc_return & 8 and others and not self.scs.ccr & _NONBASETHRDENA:
+            still = ", ".join(exception_name(each) for each in nvic.bits_of(others))
+            return f"returns to Thread mode while {still} is active"
+        return None
+
+    def _invalid_return(self, what: str, exc_return: int) -> None:
+        """UsageFault on the frame that was to be returned to."""
+        self.pc = self.native.address
+        cause = _FaultCause(nvic.USAGE_FAULT, ("INVPC",), what)
+        self._chained_fault(cause, exc_return, self._stacked_pc(exc_return))
 
     def _stacked_pc(self, exc_return: int) -> int:
         try:
@@ -645,12 +681,12 @@ class Core:
             return
         native.exclusive = 0
         executed, limit, watch = native.executed, native.limit, native.watch_masks
-        native.page = _STUB_PAGE >> binding.PAGE_BITS
+        native.page = self._stub >> binding.PAGE_BITS
         native.bits = None
         native.watch_masks = 0
         native.stopping = 0
         native.limit = executed + 1
-        self._emu_start(self.cpu.handle, _STUB_PAGE | 1, binding.NO_ADDRESS, 0, 0)
+        self._emu_start(self.cpu.handle, self._stub | 1, binding.NO_ADDRESS, 0, 0)
         native.executed, native.limit, native.watch_masks = executed, limit, watch
         native.page = 0xFFFF_FFFF
 
@@ -693,6 +729,7 @@ class Core:
             self._take(number, return_address)
         else:
             self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+            self.pc = return_address - 2  # a HardFault returns to the instruction itself (B1.5.6, ReturnAddress())
             self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("FORCED",), escalation))
 
     # --- faults
@@ -728,25 +765,30 @@ class Core:
         self._report(cause, escalated=escalated)
         self._take(nvic.HARD_FAULT, self.pc)
 
-    def _derived_fault(self, status: str, address: int, during: str, number: int) -> None:
-        """A stack that is not memory: BusFault, or its escalation, with the context lost (B1.5.11)."""
-        cause = _FaultCause(nvic.BUS_FAULT, (status,), f"{during} at {address:#010x}, where there is no memory")
+    def _stack_fault(self, status: str, error: StackError, during: str) -> None:
+        """A stack that is not memory; the context is lost."""
+        what = f"{during} at {error.address:#010x}, where there is no memory"
+        self._chained_fault(_FaultCause(nvic.BUS_FAULT, (status,), what), error.exc_return, self.pc)
+
+    def _chained_fault(self, cause: _FaultCause, exc_return: int, return_address: int) -> None:
+        """A fault of exception entry or return itself: nothing is stacked for it, and if the exception that was to be
+        entered has the higher priority, that one is first (B1.5.11).
+        """
         self._record(cause)
+        exceptions = self.exceptions
         primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
-        priority = self.exceptions.execution_priority(primask, basepri, faultmask)
-        if number >= nvic.FIRST_INTERRUPT or number in (nvic.PEND_SV, nvic.SYS_TICK):
-            self.exceptions.pend(number)
-        if self.exceptions.can_take(nvic.BUS_FAULT, priority):
-            taken = nvic.BUS_FAULT
-        elif priority < 0 or number == nvic.HARD_FAULT:
+        priority = exceptions.execution_priority(primask, basepri, faultmask)
+        escalated = not exceptions.can_take(cause.exception, priority)
+        if escalated and priority < 0:
             self._lock_up(cause.what)
             return
-        else:
-            taken = nvic.HARD_FAULT
+        if escalated:
             self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-        self._report(cause, escalated=taken == nvic.HARD_FAULT)
-        thread = self.active_exception() == 0
-        self._enter(taken, 0xFFFF_FFF9 if thread else 0xFFFF_FFF1, self.pc)
+        exceptions.pend(nvic.HARD_FAULT if escalated else cause.exception)
+        self._report(cause, escalated=escalated)
+        taken = exceptions.highest_pending()
+        assert taken is not None
+        self._enter(taken, exc_return, return_address)
 
     def _report(self, cause: _FaultCause, *, escalated: bool) -> None:
         registers = self.registers()
@@ -865,7 +907,9 @@ class Core:
 
     def _finish_store(self, address: int, data: bytes) -> None:
         mapping = self.memory.mapping_at(address)
-        assert mapping is not None
+        if mapping is None:  # the stub: nothing, as far as the guest can tell
+            self.bus_error(Access(address, len(data), int.from_bytes(data, "little")))
+            return
         if mapping.store.region.writable:
             self.memory.write(address, data[: mapping.extent.end - address])
             return

@@ -111,7 +111,7 @@ class Frames:
         return psp if exc_return & _PROCESS else msp
 
     def pop(self, exc_return: int) -> Resumed:
-        """Unstack the frame that EXC_RETURN names; nothing has moved when StackError or ReturnMismatchError is raised."""
+        """Unstack the frame that EXC_RETURN names; StackError and ReturnMismatchError leave everything as it was."""
         handle = self._cpu.handle
         msp, psp, control = self._stacks.read(handle)
         frame = psp if exc_return & _PROCESS else msp
