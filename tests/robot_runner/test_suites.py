@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from robot.api import ExecutionResult, TestSuiteBuilder
+from robot import api
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "robot" / "output"
@@ -20,7 +20,7 @@ OUTPUT = ROOT / "robot" / "output"
 
 def cases() -> Iterator[object]:
     for path in sorted((ROOT / "robot").glob("*.robot")):
-        for test in TestSuiteBuilder().build(path).tests:
+        for test in api.TestSuiteBuilder().build(path).tests:
             # A suite stays together: it is one process, whichever worker asks for it.
             marks = pytest.mark.xdist_group(path.stem)
             yield pytest.param(path.stem, test.name, id=f"{path.stem}: {test.name}", marks=marks)
@@ -35,10 +35,10 @@ def outcomes(suite: str) -> dict[str, tuple[str, str]]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = folder / "output.xml"
     assert report.exists(), done.stdout + done.stderr
-    return {test.name: (test.status, test.message) for test in ExecutionResult(str(report)).suite.all_tests}
+    return {test.name: (test.status, test.message) for test in api.ExecutionResult(str(report)).suite.all_tests}
 
 
-@pytest.mark.parametrize(("suite", "name"), cases())
+@pytest.mark.parametrize(("suite", "name"), list(cases()))
 def test_robot(suite: str, name: str) -> None:
     status, message = outcomes(suite)[name]
     if status == "SKIP":
