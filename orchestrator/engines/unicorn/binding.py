@@ -201,15 +201,19 @@ class Cpu:
 
     def map_memory(self, address: int, size: int, pointer: int, *, writable: bool) -> None:
         """Map a host buffer as executable memory; addresses and sizes in multiples of 1 KB."""
-        protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
-        if writable:
-            protection |= unicorn_const.UC_PROT_WRITE
         self._checked(
             uclib.uc_mem_map_ptr(
-                self.handle, ctypes.c_uint64(address), ctypes.c_size_t(size), protection, ctypes.c_void_p(pointer)
+                self.handle,
+                ctypes.c_uint64(address),
+                ctypes.c_size_t(size),
+                unicorn_const.UC_PROT_ALL,
+                ctypes.c_void_p(pointer),
             ),
             f"cannot map {size:#x} bytes at {address:#010x}",
         )
+        # A mapping that begins without the right to write lets stores through all the same.
+        if not writable:
+            self.protect(address, size, writable=False)
 
     def map_stub(self, address: int, code: bytes) -> None:
         """A private page of code that the guest can neither read nor write."""
