@@ -594,6 +594,8 @@ class Core:
                     f"the vector of {exception_name(number)} at {vector:#010x} is even ({handler:#010x})",
                 )
             )
+        elif is_exc_return(self.pc):
+            self._fetch_fault(self.pc)  # a vector is an address, not a branch
 
     def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
         """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
@@ -642,6 +644,8 @@ class Core:
         if not resumed.thumb:
             what = "returns to code with the Thumb bit of the stacked xPSR clear"
             self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
+        elif is_exc_return(self.pc):
+            self._fetch_fault(self.pc)
         elif self.scs.scr & _SLEEPONEXIT and not exceptions.active:
             self.sleeping = True
             self._waits_for_event = False
@@ -701,6 +705,8 @@ class Core:
                         nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {self.pc | 1:#010x} outside any exception"
                     )
                 )
+        elif number == _PREFETCH_ABORT:
+            self._fetch_fault(self.pc)
         elif number == _SVC:
             self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
         elif number == _BREAKPOINT:
@@ -827,7 +833,6 @@ class Core:
     def _invalid_access(self, kind: int, address: int, size: int) -> None:
         fetches = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
         if kind in fetches:
-            self.pc = address & ~1
             self._fetch_fault(address)
             return
         verb = "reads" if kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT) else "writes"
