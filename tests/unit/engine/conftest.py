@@ -80,8 +80,11 @@ class Assembler:
 
     def program(self, core: str, source: str) -> Image:
         """A program that a core boots."""
-        missing = "".join(f".thumb_set {name}, unexpected\n" for name in HANDLERS if f"\n{name}:" not in source)
-        return self.image(missing + PRELUDE.replace("STACK", hex(STACK[core])) + source, BOOT[core])
+        given = [name for name in HANDLERS if f"\n{name}:" in source]
+        names = "".join(
+            f".type {name}, %function\n" if name in given else f".thumb_set {name}, unexpected\n" for name in HANDLERS
+        )
+        return self.image(names + PRELUDE.replace("STACK", hex(STACK[core])) + source, BOOT[core])
 
     def code(self, source: str, address: int) -> bytes:
         """Bare instructions as they stand at an address."""

@@ -28,8 +28,6 @@ SYSTICK = """
 """
 COUNT_SYSTICK = """
     .ltorg
-    .type sys_tick, %function
-    .thumb_func
 sys_tick:
     ldr r0, =MARKS
     ldr r1, [r0, #{offset}]
