@@ -93,9 +93,7 @@ def _unstack(values: dict[int, int], frame: int, exc_return: int, memory: Memory
     return True
 
 
-def _scan(
-    values: Mapping[int, int], memory: Memory, images: Sequence[Image], innermost: bool
-) -> list[Frame]:
+def _scan(values: Mapping[int, int], memory: Memory, images: Sequence[Image], innermost: bool) -> list[Frame]:
     """LR, then stack words that point after a call: a guess, and marked so."""
     found = []
     candidates = [values[14]] if innermost else []

@@ -28,6 +28,8 @@ CPU_MODELS = {
     "cortex-m33": arm_const.UC_CPU_ARM_CORTEX_M33,
 }
 
+_unicorn: Any = unicorn  # it has no types
+
 NO_ADDRESS = 0xFFFF_FFFE  # emu_start's ``until``: no instruction can stand there
 MASK_COUNT = 3
 PAGE_BITS = 10
@@ -122,6 +124,11 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 
 
+def describe(error: int) -> str:
+    """Unicorn's own words for an error number."""
+    return str(_unicorn.UcError(error))
+
+
 def function_pointer(function: Any) -> int:
     """The address of a function of a loaded library."""
     pointer = ctypes.cast(function, ctypes.c_void_p).value
@@ -159,13 +166,11 @@ class RegisterBatch:
         return self._values[:]
 
     def write(self, handle: ctypes.c_void_p, values: Sequence[int]) -> None:
-        self._values[:] = values  # type: ignore[assignment]
+        self._values[:] = list(values)
         self._write(handle, self._written_ids, self._pointers, self._count)
 
 
-_READ_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
-)
+_READ_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p)
 _WRITE_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
 )
@@ -185,19 +190,17 @@ class Cpu:
 
     def __init__(self, model: str) -> None:
         if model not in CPU_MODELS:
-            raise EngineError(
-                "no such CPU model", where="engine unicorn", expected=" | ".join(CPU_MODELS), found=model
-            )
-        self.uc = unicorn.Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB)
+            raise EngineError("no such CPU model", where="engine unicorn", expected=" | ".join(CPU_MODELS), found=model)
+        self.uc: Any = _unicorn.Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(CPU_MODELS[model])
-        self.handle = self.uc._uch
+        self.handle: ctypes.c_void_p = self.uc._uch
         self._keep: list[object] = []  # callbacks and structs that the library points to
         self._word = ctypes.c_uint64()
         self._word_pointer = ctypes.byref(self._word)
 
     def _checked(self, error: int, what: str) -> None:
         if error:
-            raise EngineError(what, where="engine unicorn", found=unicorn.UcError(error))
+            raise EngineError(what, where="engine unicorn", found=describe(error))
 
     def map_memory(self, address: int, size: int, pointer: int, *, writable: bool) -> None:
         """Map a host buffer as executable memory; addresses and sizes in multiples of 1 KB."""
@@ -255,9 +258,7 @@ class Cpu:
             f"cannot map a device at {address:#010x}",
         )
 
-    def hook(
-        self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)
-    ) -> None:
+    def hook(self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)) -> None:
         """Install a native hook over the addresses from first to last; (1, 0) is the whole address space."""
         hook = ctypes.c_size_t()
         self._keep.append((hook, user))

@@ -127,7 +127,7 @@ class Bus:
             if slot.pollers:
                 slot.touched()
             return slot.device.read(address - slot.extent.start, size, self._core)
-        except BaseException as error:  # noqa: BLE001  # a callback of C code must not unwind through it
+        except BaseException as error:  # a callback of C code must not unwind through it
             self._port.device_failed(error)
             return 0
 
@@ -143,7 +143,7 @@ class Bus:
                 slot.touched()
             slot.device.write(address - slot.extent.start, size, value, self._core)
             self._port.device_written(slot)
-        except BaseException as error:  # noqa: BLE001  # likewise
+        except BaseException as error:  # likewise
             self._port.device_failed(error)
 
 

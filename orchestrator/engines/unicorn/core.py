@@ -47,7 +47,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Core as CoreModel
 
-__all__ = ["Core", "CoreHost", "NEVER"]
+__all__ = ["NEVER", "Core", "CoreHost"]
 
 NEVER = 1 << 62  # a slot that does not come
 SCS_BASE = 0xE000_E000
@@ -326,6 +326,8 @@ class Core:
                     f"the reset vector at {self.scs.vtor + 4:#010x} is even ({entry:#010x}): not Thumb code",
                 )
             )
+        elif is_exc_return(self.pc):
+            self._fetch_fault(self.pc)
 
     # --- the run
 
@@ -514,7 +516,7 @@ class Core:
             raise EngineError(
                 "the emulator stopped",
                 where=f"{self.name} at {self.pc:#010x}",
-                found=binding.unicorn.UcError(error),
+                found=binding.describe(error),
             )
         elif not native.stopping:
             self.sleeping = True  # WFI inside an IT block, where the hook cannot stop
@@ -907,7 +909,7 @@ class Core:
         """A store met a page that is executed elsewhere, or memory that no store changes."""
         try:
             self._finish_store(address, data)
-        except BaseException as error:  # noqa: BLE001  # a callback of C code must not unwind through it
+        except BaseException as error:  # a callback of C code must not unwind through it
             self.device_failed(error)
 
     def _finish_store(self, address: int, data: bytes) -> None:
@@ -1125,4 +1127,3 @@ class _Special:
 
 
 _SPECIAL = _Special
-

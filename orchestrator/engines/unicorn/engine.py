@@ -142,9 +142,7 @@ class UnicornEngine:
         self._create_devices()
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
-        self._mailboxes = [
-            _MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines
-        ]
+        self._mailboxes = [_MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines]
         self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
         self._started = False
         for device in self._devices.values():

@@ -69,9 +69,7 @@ class Frames:
         self._stacked = RegisterBatch("SP", "CONTROL")
         # XPSR before IPSR: Unicorn clears the exception number with the flags.
         self._jump = RegisterBatch("XPSR", "IPSR", "CONTROL", "LR")
-        self._return = RegisterBatch(
-            "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR"
-        )
+        self._return = RegisterBatch("XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR")
         self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
         self._entered = RegisterBatch("XPSR", "CONTROL")
 
@@ -138,4 +136,3 @@ class Frames:
         values = (xpsr & _XPSR_KEPT, number, control, sp, r0, r1, r2, r3, r12, link)
         self._return.write(handle, values)
         return Resumed(pc & ~1, number, bool(xpsr & _THUMB))
-

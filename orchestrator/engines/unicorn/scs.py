@@ -124,6 +124,12 @@ class CorePort(Protocol):
         ...
 
 
+# Attributes of the System Control Space that are one number each.
+_WORDS = (
+    *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
+    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr", "_mpu_ctrl", "_mpu_rnr"),
+)
+
 Read = Callable[[], int]
 Write = Callable[[int], None]
 
@@ -165,9 +171,7 @@ class SystemControlSpace:
         self._mpu = [[0, 0] for _ in range(self._mpu_regions)]
 
     def save(self) -> dict[str, object]:
-        names = ("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar", "cpacr", "fpccr", "fpcar")
-        names += ("fpdscr", "_csselr", "_mpu_ctrl", "_mpu_rnr")
-        state: dict[str, object] = {name: getattr(self, name) for name in names}
+        state: dict[str, object] = {name: getattr(self, name) for name in _WORDS}
         state["_plain"] = dict(self._plain)
         state["_mpu"] = [list(region) for region in self._mpu]
         state["systick"] = self.systick.save()

@@ -52,10 +52,7 @@ class Stm32Usart(Device):
 
     def _update(self) -> None:
         cr1 = self._cr1
-        level = bool(
-            cr1 & _UE
-            and (cr1 & _TXEIE or (cr1 & _TCIE and self._tc) or (cr1 & _RXNEIE and self._has_byte()))
-        )
+        level = bool(cr1 & _UE and (cr1 & _TXEIE or (cr1 & _TCIE and self._tc) or (cr1 & _RXNEIE and self._has_byte())))
         if level != self._level:
             self._level = level
             self._line(level)
