@@ -22,9 +22,10 @@ _MARKED_PAGES = 4096  # pages with instructions of interest: 4 MB of such code
 class Hint:
     """Hint instructions, Thumb encodings T1 and the second halfword of T2 (DDI0403E A7.7)."""
 
-    WFE, WFI, SEV = 0xBF20, 0xBF30, 0xBF40
+    YIELD, WFE, WFI, SEV = 0xBF10, 0xBF20, 0xBF30, 0xBF40
+    NARROW = (YIELD, WFE, WFI, SEV)
     WIDE = 0xF3AF
-    WIDE_SECOND = {0x8002: WFE, 0x8003: WFI, 0x8004: SEV}
+    WIDE_SECOND = {0x8001: YIELD, 0x8002: WFE, 0x8003: WFI, 0x8004: SEV}
 
 
 def hint_at(code: bytes) -> tuple[int | None, int]:
@@ -32,7 +33,7 @@ def hint_at(code: bytes) -> tuple[int | None, int]:
     first = int.from_bytes(code[:2], "little")
     if first == Hint.WIDE:
         return Hint.WIDE_SECOND.get(int.from_bytes(code[2:4], "little")), 4
-    return (first if first in (Hint.WFE, Hint.WFI, Hint.SEV) else None), 2
+    return (first if first in Hint.NARROW else None), 2
 
 
 def _is_floating_point(first: int, second: int) -> bool:
@@ -78,7 +79,7 @@ class CodeMarks:
             if half < 0xBF00 or (0xBF40 < half < 0xE800):
                 continue
             second = halves[index + 1] if index + 1 < len(halves) else 0
-            if half in (Hint.WFE, Hint.WFI, Hint.SEV) or (half == Hint.WIDE and second in Hint.WIDE_SECOND):
+            if half in Hint.NARROW or (half == Hint.WIDE and second in Hint.WIDE_SECOND):
                 stops.append(index)
             elif _is_load_exclusive(half, second):
                 exclusives.append(index)

@@ -824,6 +824,11 @@ class Core:
         self._host.emit(self, Lockup(self.pc, symbol_of(self.images, self.pc), what, registers, trace))
 
     def _undefined(self) -> None:
+        # Inside an IT block the hook cannot stop before YIELD and WFE; Unicorn ends behind them with this error.
+        hint, size = hint_at(bytes(self.memory.span(self.native.address, 4) or b""))
+        if hint is not None and self.pc == self.native.address + size:
+            self._hint(hint)
+            return
         if not self.cpu.read(_SPECIAL.xpsr) & _XPSR_T:
             cause = _FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
         else:
@@ -864,11 +869,14 @@ class Core:
             return
         self.pc += size
         self.native.executed += 1
+        self._hint(hint)
+
+    def _hint(self, hint: int) -> None:
         if hint == Hint.SEV:
             self._host.send_event(self)
         elif hint == Hint.WFE and self._event:
             self._event = False
-        else:
+        elif hint != Hint.YIELD:
             self.sleeping = True
             self._waits_for_event = hint == Hint.WFE
             self._attention = True
