@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from orchestrator.errors import TranslationError
+
 __all__ = ["BytesMemory", "Extent", "Located", "Memory", "Place"]
 
 T = TypeVar("T")
@@ -66,8 +68,6 @@ class BytesMemory:
         self._data = data if isinstance(data, bytearray) else bytearray(data)
 
     def _offset(self, wanted: Extent) -> int:
-        from orchestrator.errors import TranslationError
-
         if wanted not in self.extent:
             first = wanted.start if wanted.start not in self.extent else self.extent.end
             raise TranslationError(

@@ -1,4 +1,4 @@
-"""Who called whom, from a core's registers and memory: unwind tables first, a scan of the stack where there are none."""
+"""Who called whom, from registers and memory: unwind tables first, a scan of the stack where there are none."""
 
 from __future__ import annotations
 

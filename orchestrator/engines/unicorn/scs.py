@@ -97,6 +97,7 @@ _FEATURES = {
 
 
 def features_of(model: str) -> Features:
+    """By Renode's name of the CPU model."""
     return _FEATURES[model]
 
 
