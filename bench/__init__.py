@@ -1,0 +1,1 @@
+"""Speed and memory of rptwin on this machine: ``make bench``."""
