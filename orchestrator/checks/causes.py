@@ -69,9 +69,11 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("table.not-copied", ("table.not-loaded", "table.one-core-only"), Scope.ANYWHERE),
     Follows("table.not-copied", (*_IMAGE, *_STOPPED), Scope.CORE),
     Follows("table.absent", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("table.reserved", _TABLE, Scope.ANYWHERE),  # a broken table does not tell whose rules it was made for
     Follows("table.entry-reserved", _FORM, Scope.ANYWHERE),
     Follows("table.unknown-type", _FORM, Scope.ANYWHERE),
     Follows("carveout.*", _FORM, Scope.ANYWHERE),
+    Follows("vdev.no-carveout", (*_FORM, "table.unknown-type"), Scope.ANYWHERE),
     Follows("trace.*", _FORM, Scope.ANYWHERE),
     Follows("table.no-vdev", ("table.unknown-type", "table.entries-overlap"), Scope.ANYWHERE),
     # a bring-up that stops
@@ -82,6 +84,7 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("vring.unresolved", (*_FIELD, *_VDEV, *_PLACE), Scope.ANYWHERE),
     Follows("vdev.failed", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved"), Scope.VDEV),
     Follows("vdev.failed", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
+    Follows("vdev.failed", _TABLE, Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", _TABLE, Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved", "vdev.failed"), Scope.VDEV),
