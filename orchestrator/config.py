@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from orchestrator.errors import UsageError
 
@@ -25,17 +25,20 @@ __all__ = [
     "PROFILES",
     "SETTINGS",
     "Duration",
+    "MachineTable",
     "Setting",
     "Settings",
     "find_config",
     "format_duration",
     "load_config",
+    "machine_table",
     "parse_duration",
     "parse_pair",
     "settings_from",
 ]
 
 CONFIG_NAME = "rptwin.toml"
+MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin, and not of a run
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_QUANTUM_NS = 20_000
@@ -258,21 +261,57 @@ def load_config(path: Path) -> dict[str, object]:
 
     Raises :class:`UsageError` with the file's name, and what is accepted for an unknown key.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML ({error})", where=str(path)) from error
     values: dict[str, object] = {}
-    for key, value in document.items():
+    for key, value in _load_toml(path).items():
+        if key in MACHINE_TABLES and path.absolute() == Path(CONFIG_NAME).absolute():
+            continue
         setting = _BY_KEY.get(key)
+        if key in MACHINE_TABLES:
+            raise UsageError(f"[{key}] is of the machine", where=str(path), advice=f"put it into ./{CONFIG_NAME}")
         if setting is None:
             raise UsageError("unknown key", where=str(path), expected=" | ".join(_BY_KEY), found=key)
         parsed = setting.parse(value, f"{path}: {key}")
         is_file = setting.is_path or (key == "platform" and isinstance(parsed, str) and parsed.endswith(".repl"))
         values[setting.attribute] = str(path.parent / str(parsed)) if is_file else parsed
     return values
+
+
+def _load_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not TOML ({error})", where=str(path)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTable:
+    """A table of settings that an engine checks itself; ``folder`` is what its relative paths are relative to."""
+
+    where: str  # for messages: file and table
+    folder: Path
+    values: Mapping[str, object]
+
+
+def machine_table(name: str, folder: Path | None = None) -> MachineTable | None:
+    """``[NAME]`` of ``rptwin.toml``, else ``[tool.rptwin.NAME]`` of ``pyproject.toml``; of the current folder if None.
+
+    None where neither has it. Raises :class:`UsageError` when a file cannot be read or it is no table.
+    """
+    folder = folder or Path()
+    for file, parts in ((CONFIG_NAME, (name,)), ("pyproject.toml", ("tool", "rptwin", name))):
+        path = folder / file
+        value: object = _load_toml(path) if path.is_file() else None
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None:
+            continue
+        where = f"{file}: [{'.'.join(parts)}]"
+        if not isinstance(value, dict):
+            _refuse(where, "a table", value)
+        return MachineTable(where, folder, value)
+    return None
 
 
 def settings_from(command_line: Mapping[str, object], file: Mapping[str, object]) -> Settings:

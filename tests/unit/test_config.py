@@ -16,6 +16,7 @@ from orchestrator.config import (
     find_config,
     format_duration,
     load_config,
+    machine_table,
     parse_duration,
     parse_pair,
     settings_from,
@@ -143,6 +144,19 @@ def test_an_unknown_key_is_refused_with_the_files_name_and_what_is_accepted(tmp_
         load_config(path)
     assert str(caught.value).startswith(f"{path}: unknown key: expected platform | main | remote | engine | ")
     assert str(caught.value).endswith("found timout")
+
+
+def test_a_table_of_the_machine_is_no_setting_of_a_run_and_stands_in_the_current_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, 'timeout = "2 s"\n[renode]\npackage = "x"\n')
+    with pytest.raises(UsageError, match=r"\[renode\] is of the machine; put it into \./rptwin\.toml"):
+        load_config(path)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("rptwin.toml")) == load_config(path) == {"timeout": 2_000_000_000}
+    table = machine_table("renode")
+    assert table is not None
+    assert (table.where, table.values) == ("rptwin.toml: [renode]", {"package": "x"})
 
 
 @pytest.mark.parametrize(
