@@ -34,6 +34,7 @@ NO_ADDRESS = 0xFFFF_FFFE  # emu_start's ``until``: no instruction can stand ther
 MASK_COUNT = 3
 PAGE_BITS = 10
 PAGE_SIZE = 1 << PAGE_BITS
+NO_PAGE = 0xFFFF_F000  # ``calm`` of the hook: look at the next instruction
 PAGES = 1 << (32 - PAGE_BITS)
 
 
@@ -52,6 +53,7 @@ class CoreState(ctypes.Structure):
         ("address", ctypes.c_uint32),
         ("stopping", ctypes.c_uint32),
         ("why", ctypes.c_uint32),
+        ("calm", ctypes.c_uint32),
         ("page", ctypes.c_uint32),
         ("exclusive", ctypes.c_uint32),
         ("bits", ctypes.c_void_p),
@@ -64,12 +66,16 @@ class CoreState(ctypes.Structure):
         ("access", ctypes.c_int32),
         ("access_address", ctypes.c_uint32),
         ("access_size", ctypes.c_uint32),
+        ("error", ctypes.c_int32),
+        ("pc", ctypes.c_uint32),
         ("emu_stop", ctypes.c_void_p),
+        ("emu_start", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("uc", ctypes.c_void_p),
     ]
 
 
-WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED = range(4)
+WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER = range(5)
 
 PROBE_REGISTERS = 40
 PROBE_ACCESSES = 64 + 64  # with the spare ones
@@ -122,6 +128,8 @@ def _load_hooks() -> ctypes.CDLL:
 
 
 hooks = _load_hooks()
+hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+hooks.core_run.restype = ctypes.c_uint32
 
 
 def describe(error: int) -> str:

@@ -10,7 +10,7 @@ import ctypes
 import mmap
 from array import array
 
-from orchestrator.engines.unicorn.binding import PAGE_BITS, PAGES, CoreState, PageBits
+from orchestrator.engines.unicorn.binding import NO_PAGE, PAGE_BITS, PAGES, CoreState, PageBits
 
 __all__ = ["CodeMarks", "Hint", "hint_at"]
 
@@ -68,6 +68,7 @@ class CodeMarks:
         self._seen.clear()
         self._used = 0
         self._state.page = 0xFFFF_FFFF
+        self._state.calm = NO_PAGE
         self._state.bits = None
 
     def mark(self, page: int, code: bytes, *, stop_floating_point: bool) -> None:

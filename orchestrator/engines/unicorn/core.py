@@ -7,6 +7,7 @@ what may interrupt it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -134,7 +135,6 @@ class Core:
         floating = (f"D{number}" for number in range(16))
         self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR", *floating)
         self._install_hooks()
-        self.pc = 0
         self.held = model.held
         self.locked_up = False
         self.sleeping = False
@@ -182,7 +182,10 @@ class Core:
         }
         for kind, function in kinds.items():
             self.cpu.hook(kind, binding.function_pointer(function), native)
-        self._emu_start = uclib.uc_emu_start
+        native.emu_start = binding.function_pointer(uclib.uc_emu_start)
+        native.uc = self.cpu.handle
+        self._native_pointer = ctypes.addressof(native)
+        self._run = hooks.core_run
 
     def attach(self, board: BoardMemory, slots: list[Slot]) -> None:
         """Connect memory and devices."""
@@ -342,13 +345,13 @@ class Core:
         """Advance to a slot."""
         native = self.native
         self.ran = self.disturbed = False
-        while native.executed < end:
+        while (now := native.executed) < end:
             if self.loop is not None:
-                if native.executed < self._next and not self._attention and not self._forget and self.loop.holds():
+                if now < self._next and not self._attention and not self._forget and self.loop.holds():
                     self._skip(min(end, self._next))
                     continue
                 self.leave_loop()
-            if native.executed >= self._next:
+            if now >= self._next:
                 self._happen()
             if self.held or self.locked_up:
                 native.executed = min(end, self._next)
@@ -359,13 +362,12 @@ class Core:
             if self.sleeping:
                 native.executed = min(end, self._next)
                 continue
-            native.limit = min(end, self._next, self._round_end)
             self.ran = True
-            self._execute()
-            if native.executed >= self._round_end:
+            self._execute(min(end, self._next, self._round_end))
+            if self._round_end < NEVER and native.executed >= self._round_end:
                 self._round_end = NEVER
                 self._back_in_loop(another_round=False)
-        if self.ran:
+        if self.ran and self.loop is None:
             self._look_for_loop()
 
     # --- idle loops
@@ -394,8 +396,7 @@ class Core:
         native.executed = end - loop.debt
         watch_masks, native.watch_masks = native.watch_masks, 0
         while native.executed < end:
-            native.limit = end
-            self._execute()
+            self._execute(end)
         native.watch_masks = watch_masks
         loop.debt = 0
         for span, new, _old in changed:
@@ -442,8 +443,6 @@ class Core:
 
     def _look_for_loop(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
-        if self.loop is not None:
-            return
         if self.disturbed and self.pc >> binding.PAGE_BITS not in self._known_loops:
             self._calm_turns = 0
             return
@@ -468,29 +467,33 @@ class Core:
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._known_loops.discard(self.pc >> binding.PAGE_BITS)
 
-    def _execute(self) -> None:
-        native = self.native
+    @property
+    def pc(self) -> int:
+        """Address of the next instruction."""
+        return int(self.native.pc)
+
+    @pc.setter
+    def pc(self, address: int) -> None:
+        self.native.pc = address
+
+    def _execute(self, limit: int) -> None:
+        """Run to a slot at most; whatever ended it is dealt with."""
         if self._forget:
             self._flush()
-        native.stopping = 0
-        error = self._emu_start(self.cpu.handle, self.pc | 1, binding.NO_ADDRESS, 0, 0)
-        if native.stopping and native.exception < 0 and not error and not self._odd:
-            self.pc = native.address
-            why = native.why
-            if why == binding.WHY_BUDGET:
-                return
-            if why == binding.WHY_NEW_PAGE:
-                self._reach_page()
-            elif why == binding.WHY_SPECIAL:
-                self._special()
-            else:  # unmasked
-                self._attention = True
-            return
-        self._after_stop(error)
+        why = self._run(self._native_pointer, limit)
+        if why == binding.WHY_OTHER or self._odd:
+            self._after_stop()
+        elif why == binding.WHY_NEW_PAGE:
+            self._reach_page()
+        elif why == binding.WHY_SPECIAL:
+            self._special()
+        elif why == binding.WHY_UNMASKED:
+            self._attention = True
 
-    def _after_stop(self, error: int) -> None:
+    def _after_stop(self) -> None:
         """Everything but the end of a slice."""
         native = self.native
+        error = native.error
         self.disturbed = True
         self._odd = False
         exception, access = native.exception, native.access
@@ -690,9 +693,9 @@ class Core:
         native.page = self._stub >> binding.PAGE_BITS
         native.bits = None
         native.watch_masks = 0
-        native.stopping = 0
-        native.limit = executed + 1
-        self._emu_start(self.cpu.handle, self._stub | 1, binding.NO_ADDRESS, 0, 0)
+        pc, self.pc = self.pc, self._stub
+        self._run(self._native_pointer, executed + 1)
+        self.pc = pc
         native.executed, native.limit, native.watch_masks = executed, limit, watch
         native.page = 0xFFFF_FFFF
 

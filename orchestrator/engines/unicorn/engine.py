@@ -353,6 +353,8 @@ class UnicornEngine:
                 return Stop(StopReason.REQUESTED, self.time_ns)
             if is_met is not None and is_met():
                 return Stop(StopReason.CONDITION, self.time_ns)
+            if any(core.ran and not core.idle for core in self._cores):
+                continue
             if all(core.held or core.locked_up for core in self._cores) and not any(
                 core.next_slot < NEVER for core in self._cores
             ):

@@ -4,18 +4,22 @@
  * where Unicorn goes on: the next call then finds `stopping` still set and counts the instruction that ran.
  * Nothing here links to Unicorn: the functions it needs are handed in.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 typedef int (*emu_stop_fn)(void *uc);
+typedef int (*emu_start_fn)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
 typedef int (*reg_read_fn)(void *uc, int id, void *value);
 typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
 
-enum { PAGE_SHIFT = 10 };                     /* an M-profile page is 1 KB */
+enum { PAGE_SHIFT = 10, PAGE_MASK = 1023 };  /* an M-profile page is 1 KB */
+#define NO_PAGE 0xFFFFF000u /* nothing executes there */
 enum { UNSEEN = 0, SEEN = 1, FIRST_BITS = 2 }; /* values of a page's mark; from 2 on: index of its bits + 2 */
 enum { MASKS = 3 };                           /* PRIMASK, BASEPRI, FAULTMASK */
-enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3 };
+enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4 };
+#define NO_ADDRESS 0xFFFFFFFEu /* emu_start's `until`: no instruction can stand there */
 
 /* One bit per halfword of a page. */
 struct bits {
@@ -29,6 +33,7 @@ struct core {
     uint32_t address;    /* of the instruction that runs, or that was stopped before */
     uint32_t stopping;   /* a stop was asked for; Python clears it before emu_start */
     uint32_t why;
+    uint32_t calm;       /* address of the page before, if nothing on it needs a look; NO_PAGE: look */
     uint32_t page;       /* of the instruction before; ~0: look it up again */
     uint32_t exclusive;  /* a load-exclusive ran since this was cleared */
     struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
@@ -41,22 +46,37 @@ struct core {
     int32_t access;      /* type of the invalid access; -1: none */
     uint32_t access_address;
     uint32_t access_size;
+    int32_t error;       /* of the last emu_start */
+    uint32_t pc;         /* of the next instruction */
     emu_stop_fn emu_stop;
+    emu_start_fn emu_start;
     reg_read_fn reg_read;
+    void *uc;
 };
+
+/* Runs from `pc` to `limit` at most; WHY_OTHER when something else than the hook below ended it. */
+uint32_t core_run(struct core *c, uint64_t limit)
+{
+    c->limit = limit;
+    c->stopping = 0;
+    c->calm = NO_PAGE;
+    c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
+    if (!c->stopping || c->exception >= 0 || c->error)
+        return WHY_OTHER;
+    c->pc = c->address;
+    return c->why;
+}
 
 static void stop(struct core *c, void *uc, uint32_t why)
 {
     c->why = why;
     c->stopping = 1;
+    c->calm = NO_PAGE;
     c->emu_stop(uc);
 }
 
-void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
+static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
-    struct core *c = user;
-    uint32_t address = (uint32_t)address64;
-
     if (c->stopping)
         c->executed++;
     c->address = address;
@@ -94,7 +114,23 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
             return;
         }
     }
+    if (!c->bits && !c->watch_masks && !c->stopping)
+        c->calm = address & ~(uint32_t)PAGE_MASK;
     c->executed++;
+}
+
+void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
+{
+    struct core *c = user;
+    uint32_t address = (uint32_t)address64;
+
+    /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
+    if (address - c->calm <= PAGE_MASK - 3 && c->executed < c->limit) {
+        c->address = address;
+        c->executed++;
+        return;
+    }
+    look(c, uc, address, size);
 }
 
 void core_on_exception(void *uc, uint32_t number, void *user)
