@@ -402,9 +402,8 @@ def test_memory_names_the_first_address_that_is_not_there_and_stores_nothing(boa
 
 
 def test_flash_reads_as_erased_where_nothing_is_loaded_and_takes_only_the_hosts_stores(board):
-    rig = board(
-        "ldr r0, =0x08050000\n movs r1, #0\n str r1, [r0]\n strd r1, r1, [r0, #8]\n strh r1, [r0, #3]\n ldr r2, [r0]\n b ."
-    )
+    stores = "str r1, [r0]\n strd r1, r1, [r0, #8]\n strh r1, [r0, #3]"
+    rig = board(f"ldr r0, =0x08050000\n movs r1, #0\n {stores}\n ldr r2, [r0]\n b .")
     rig.run_us(40)
     memory = rig.engine.memory(MAIN)
     assert memory.read(0x0805_0000, 16) == b"\xff" * 16

@@ -1,0 +1,188 @@
+"""The same inputs give the same events and the same memory: repeated, in pieces, restored, and with nothing skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.board import Board
+from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.unicorn.engine import UnicornEngine
+from orchestrator.events import Event
+from orchestrator.formats.elf import load_elf
+from orchestrator.platform import Platform, load_platform
+
+HEALTHY = ("demo", "static", "two-vdevs", "silent", "sram", "other")
+HURT = ("crash-main", "lockup", "stuck-lock", "dead-remote", "wrong-channel")
+US = 1_000
+QUANTUM_US = 20
+PINGS_US = 700  # the demo pair's bring-up and its pings
+RUN_US = 1_200
+
+
+@dataclass
+class Recorded:
+    """An engine with a pair of images and all of its events."""
+
+    engine: UnicornEngine
+    events: list[Event] = field(default_factory=list)
+
+    def run_us(self, time_us: int) -> None:
+        self.engine.run(time_us * US)
+
+    def everything(self) -> Mapping[str, object]:
+        engine = self.engine
+        cores = [core.name for core in engine.platform.cores]
+        return {
+            "time": engine.time_ns,
+            "states": [engine.state(core) for core in cores],
+            "registers": [engine.registers(core) for core in cores],
+            "instructions": [engine.instructions(core) for core in cores],
+            "memory": [
+                engine.memory(core).read(extent.start, extent.size)
+                for core in cores
+                for region in engine.platform.regions
+                for extent in region.extents(core)[:1]
+            ],
+            "consoles": {name: console.output for name, console in engine.consoles.items()},
+        }
+
+
+@pytest.fixture(scope="module")
+def platform() -> Platform:
+    return load_platform("stm32h745")
+
+
+@pytest.fixture
+def boot(pair, platform) -> Callable[..., Recorded]:
+    boards = []
+
+    def make(variant: str, *, skip_idle_loops: bool = True, seed: int = 0) -> Recorded:
+        recorded = Recorded(UnicornEngine(platform, EngineOptions(seed=seed), skip_idle_loops=skip_idle_loops))
+        recorded.engine.subscribe(recorded.events.append)
+        images = pair(variant)
+        for role, path in (("main", images.main), ("remote", images.remote)):
+            image = load_elf(path)
+            recorded.engine.load(platform.core(role).name, image, image.vector_table)
+        boards.append(recorded)
+        return recorded
+
+    yield make
+    for each in boards:
+        each.engine.close()
+
+
+def assert_same(first: Recorded, second: Recorded) -> None:
+    assert first.events == second.events
+    assert first.everything() == second.everything()
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("variant", [*HEALTHY, *HURT])
+def test_two_runs_are_equal(boot, variant, seed):
+    first, second = boot(variant, seed=seed), boot(variant, seed=seed)
+    first.run_us(RUN_US)
+    second.run_us(RUN_US)
+    assert_same(first, second)
+
+
+@pytest.mark.parametrize("variant", [*HEALTHY, *HURT])
+def test_skipping_idle_loops_is_invisible(boot, variant):
+    skipped, executed = boot(variant), boot(variant, skip_idle_loops=False)
+    for time_us in (100, 20, 240, RUN_US, 5_000):
+        skipped.run_us(time_us)
+        executed.run_us(time_us)
+        assert_same(skipped, executed)
+
+
+@pytest.mark.parametrize("variant", [*HEALTHY, *HURT])
+def test_a_run_in_pieces_equals_the_whole(boot, variant):
+    whole, pieces = boot(variant), boot(variant)
+    whole.run_us(RUN_US)
+    for _ in range(RUN_US // QUANTUM_US):
+        pieces.run_us(QUANTUM_US)
+        pieces.everything()  # looking changes nothing
+    assert_same(whole, pieces)
+
+
+@pytest.mark.parametrize("variant", ["demo", "two-vdevs", "lockup", "stuck-lock"])
+def test_continuing_after_a_restore_equals_never_having_stopped(boot, variant):
+    """At every quantum of bring-up and pings: go on, come back, go on again."""
+    whole, board = boot(variant), boot(variant)
+    whole.run_us(RUN_US)
+    for _ in range(RUN_US // QUANTUM_US):
+        snapshot, count = board.engine.snapshot(), len(board.events)
+        board.run_us(5 * QUANTUM_US)
+        board.engine.restore(snapshot)
+        del board.events[count:]
+        board.run_us(QUANTUM_US)
+    assert_same(whole, board)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    moment=st.integers(0, PINGS_US // QUANTUM_US),
+    detour=st.integers(0, PINGS_US // QUANTUM_US),
+    typed=st.binary(max_size=12),
+)
+def test_a_detour_leaves_no_trace(boot, moment, detour, typed):
+    """Whatever is typed and stored after a snapshot is undone by going back to it."""
+    whole, board = boot("demo"), boot("demo")
+    whole.run_us(RUN_US)
+    board.run_us(moment * QUANTUM_US)
+    snapshot, count = board.engine.snapshot(), len(board.events)
+    board.engine.consoles["usart3"].write(typed)
+    board.engine.memory("cpu_cm7").write(0x3004_1000, typed)
+    board.run_us(detour * QUANTUM_US)
+    board.engine.reset("cpu_cm4")
+    board.run_us(QUANTUM_US)
+    board.engine.restore(snapshot)
+    del board.events[count:]
+    board.run_us(RUN_US - moment * QUANTUM_US)
+    assert_same(whole, board)
+    whole.engine.close()
+    board.engine.close()
+
+
+def test_a_board_goes_back_with_all_that_was_observed(pair):
+    images = pair("demo")
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run_for("360 us")
+        snapshot = board.snapshot()
+        board.run()
+        first = board.verdict().to_json()
+        board.consoles["main"].write(b"ping 3 64\r")
+        board.run_for("20 ms")
+        assert board.verdict().to_json() != first
+        board.restore(snapshot)
+        board.run()
+        assert board.verdict().to_json() == first
+
+
+def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair):
+    images = pair("demo")
+    outputs = []
+    for _ in range(2):
+        with Board(main=images.main, remote=images.remote) as board:
+            board.run()
+            board.consoles["main"].write(b"ping 100 300\r")
+            board.run(until="main:100 good", timeout="1 s")
+            board.run_for("20 ms")
+            outputs.append((bytes(board.consoles["main"].output), board.time_ns, board.verdict().to_json()))
+    assert outputs[0] == outputs[1]
+    assert b"100 pings: 100 good, 0 bad, 0 lost" in outputs[0][0]
+
+
+def test_ten_times_the_virtual_time_keeps_no_more_than_once(pair):
+    """What is kept does not grow with the length of a run: the same buffers, the same log of messages."""
+    images = pair("demo")
+    kept = []
+    for seconds in ("1 s", "10 s"):
+        with Board(main=images.main, remote=images.remote) as board:
+            board.run_for(seconds)
+            kept.append((len(board.buffers), len(board.messages), board.verdict().exit_code))
+    assert kept[0] == kept[1]

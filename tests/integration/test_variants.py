@@ -1,0 +1,168 @@
+"""Every pair of images that `firmware/` builds, booted, against the verdict that a reviewer would give."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator.board import Board, EndReason
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+
+HEALTHY = ("demo", "static", "two-vdevs", "silent", "sram", "other")
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """What is said of a pair with broken lines: each line is one cause."""
+
+    causes: set[str]
+    up: bool = False  # RPTUN came up all the same
+    static: set[str] | None = None  # what shows in the remote's image already (None: nothing)
+
+
+FAULTY = {
+    "no-rings": Faulty({"vring.unresolved"}),
+    "align3": Faulty({"vring.align-not-power-of-two"}, up=True, static={"vring.align-not-power-of-two"}),
+    "num6": Faulty({"vring.num-not-power-of-two"}, static={"vring.num-not-power-of-two"}),
+    "past-carveout": Faulty({"vring.outside-carveout"}, up=True),
+    "used-align": Faulty({"ring.layout-disagreement"}, up=True),
+    "wrong-channel": Faulty({"notification.missing"}, up=True),
+    "no-copy": Faulty({"table.not-copied"}),
+    "duplicate-notifyid": Faulty({"vring.notifyid-not-unique"}, up=True, static={"vring.notifyid-not-unique"}),
+    "no-driver-ok": Faulty({"vdev.driver-ok-not-reached"}),
+    "leak": Faulty({"buffer.not-returned"}, up=True),
+    "bad-desc": Faulty({"buffer.untranslated"}, up=True),
+    "dtcm-desc": Faulty({"buffer.unreachable-by-device"}, up=True),
+    "crash-main": Faulty({"core.fault"}),
+    "crash-remote": Faulty({"core.fault"}),
+    "lockup": Faulty({"core.fault"}),
+    "dead-remote": Faulty({"core.silent"}),
+    "stuck-lock": Faulty({"core.stuck"}),
+    "bad-stack": Faulty({"vector.stack-outside-memory"}),
+    "even-reset": Faulty({"vector.reset-even"}, static={"vector.reset-even"}),
+    "align3-wrong-channel": Faulty(
+        {"vring.align-not-power-of-two", "notification.missing"}, up=True, static={"vring.align-not-power-of-two"}
+    ),
+    "duplicate-notifyid-past-carveout": Faulty(
+        {"vring.notifyid-not-unique", "vring.outside-carveout"}, up=True, static={"vring.notifyid-not-unique"}
+    ),
+}
+
+
+def test_every_variant_that_is_built_has_an_expected_verdict():
+    command = ["make", "-s", "--no-print-directory", f"PYTHON={sys.executable}", "variants"]
+    done = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {*HEALTHY, *FAULTY}
+
+
+@pytest.mark.parametrize("variant", HEALTHY)
+def test_a_healthy_pair_comes_up_and_nothing_is_found(pair, variant):
+    images = pair(variant)
+    with Board(main=images.main, remote=images.remote) as board:
+        end = board.run()
+        verdict = board.verdict()
+        rings = board.vrings
+    assert verdict.exit_code == 0
+    assert verdict.up
+    assert verdict.findings == ()
+    assert verdict.no_traffic == ()
+    assert end.reason is EndReason.QUIET
+    assert len(rings) == (4 if variant == "two-vdevs" else 2)
+
+
+@pytest.mark.parametrize("variant", FAULTY)
+def test_each_broken_line_is_one_cause(pair, variant):
+    expected, images = FAULTY[variant], pair(variant)
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run()
+        verdict = board.verdict()
+    causes = [cause.finding for cause in verdict.causes]
+    assert {finding.rule for finding in causes} == expected.causes
+    assert len(causes) == len(expected.causes)
+    assert all(finding.at and finding.expected and finding.actual and finding.advice for finding in causes)
+    assert verdict.exit_code == 1
+    assert verdict.up == expected.up
+
+
+@pytest.mark.parametrize("variant", [*HEALTHY, *FAULTY])
+def test_inspect_says_what_the_image_of_the_remote_promises(pair, rptwin, tmp_path, variant):
+    expected = FAULTY[variant].static if variant in FAULTY else None
+    result = rptwin("inspect", pair(variant).remote, "--json", tmp_path / "out.json")
+    findings = json.loads((tmp_path / "out.json").read_text())["findings"]
+    assert {finding["rule"] for finding in findings} == (expected or set())
+    assert result.exit_code == (1 if expected else 0)
+    assert "vdev[0]" in result.stdout
+    assert "Memory that the table names" in result.stdout
+
+
+def test_inspect_says_that_the_main_of_a_pair_has_a_stack_nowhere(pair, rptwin):
+    result = rptwin("inspect", pair("bad-stack").main)
+    assert result.exit_code == 1
+    assert "vector.stack-outside-memory" in result.stdout
+    assert "0x70000000" in result.stdout
+
+
+@pytest.mark.parametrize("variant", ["demo", "two-vdevs", "used-align", "lockup"])
+def test_two_runs_give_the_same_json_apart_from_the_wall_clock(pair, rptwin, tmp_path, variant):
+    images = pair(variant)
+    documents = []
+    for name in ("first.json", "second.json"):
+        rptwin("run", "--quiet", images.main, images.remote, "--json", tmp_path / name)
+        document = json.loads((tmp_path / name).read_text().replace(name, "*.json"))
+        assert set(document.pop("wall_clock")) == {"started", "seconds"}
+        documents.append(document)
+    assert documents[0] == documents[1]
+
+
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        (variant, options)
+        for variant in ("demo", "static", "align3", "used-align", "wrong-channel", "crash-remote", "stuck-lock")
+        for options in (
+            {"quantum_ns": 1_000},
+            {"quantum_ns": 7_000},
+            {"quantum_ns": 300_000},
+            {"seed": 1},
+            {"seed": 20, "quantum_ns": 50_000},
+        )
+    ],
+    ids=str,
+)
+def test_quantum_and_seed_change_the_timing_and_not_the_verdict(pair, variant, options):
+    images = pair(variant)
+    with Board(main=images.main, remote=images.remote, **options) as board:
+        board.run(timeout="400 ms")
+        verdict = board.verdict()
+    assert {cause.finding.rule for cause in verdict.causes} == (FAULTY[variant].causes if variant in FAULTY else set())
+    assert verdict.up == (FAULTY[variant].up if variant in FAULTY else True)
+
+
+def test_a_seed_starts_the_cores_apart(pair):
+    images = pair("demo")
+    moments = set()
+    for seed in range(4):
+        with Board(main=images.main, remote=images.remote, seed=seed) as board:
+            moments.add(board.run().time_ns)
+    assert len(moments) == 4
+
+
+def test_printing_has_no_part_in_the_verdict(pair):
+    """The silent pair says nothing and is up; the one without rings says all the right lines and is not."""
+    texts = {}
+    for variant in ("demo", "silent", "no-rings"):
+        images = pair(variant)
+        with Board(main=images.main, remote=images.remote) as board:
+            board.run()
+            texts[variant] = board.consoles["main"].output, board.verdict().up
+    assert texts["silent"] == (b"", True)
+    assert texts["no-rings"][1] is False
+    for line in (b"resource table at", b"DRIVER_OK"):
+        assert line in texts["demo"][0]
+        assert line in texts["no-rings"][0]
