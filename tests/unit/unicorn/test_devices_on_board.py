@@ -91,7 +91,8 @@ def test_an_unmodelled_access_is_exact_inside_a_conditional_block(boot):
 
 def test_two_devices_in_one_page_are_told_apart(boot, core):
     machine = boot(
-        "reset: poke PULLER + 12, 3\n poke PULLER + 0x20C, 4\n keep_at PULLER + 12, 0\n keep_at PULLER + 0x20C, 1\n b done",
+        "reset: poke PULLER + 12, 3\n poke PULLER + 0x20C, 4\n"
+        "keep_at PULLER + 12, 0\n keep_at PULLER + 0x20C, 1\n b done",
         core=core,
     ).finish()
     assert machine.outs(2) == [3, 4]

@@ -350,7 +350,8 @@ def test_a_vector_table_in_no_memory_locks_up_at_once(boot, core):
 
 def test_bad_stacks_are_stkerr(boot, core):
     machine = boot(
-        f"reset: ldr r0, =NOWHERE\n mov sp, r0\n svc 0\nhard_fault: ldr r0, =stack_top\n mov sp, r0\n sub sp, #32\n{REPORT}",
+        "reset: ldr r0, =NOWHERE\n mov sp, r0\n svc 0\n"
+        f"hard_fault: ldr r0, =stack_top\n mov sp, r0\n sub sp, #32\n{REPORT}",
         core=core,
     ).finish()
     cfsr, hfsr, _bfar, _mmfar, ipsr, _pc, _xpsr = machine.outs(7)
@@ -430,7 +431,8 @@ bus_fault:
 def test_a_bad_stack_on_the_way_to_hardfault_is_no_lockup(boot, core):
     """Stacking fails, HardFault is entered all the same: its handler may set a stack up."""
     machine = boot(
-        "reset: ldr r0, =NOWHERE\n mov sp, r0\n udf 0\nhard_fault: ldr r0, =stack_top\n mov sp, r0\n keep_at CFSR, 0\n b done",
+        "reset: ldr r0, =NOWHERE\n mov sp, r0\n udf 0\n"
+        "hard_fault: ldr r0, =stack_top\n mov sp, r0\n keep_at CFSR, 0\n b done",
         core=core,
     ).finish()
     assert machine.out() == bits(("UNDEFINSTR", "STKERR"))
@@ -438,7 +440,8 @@ def test_a_bad_stack_on_the_way_to_hardfault_is_no_lockup(boot, core):
 
 def test_an_initial_stack_outside_memory_faults_at_the_first_push(boot, core):
     machine = boot(
-        f"{BARE.format(sp='NOWHERE', pc='reset', hard='hard_fault')}reset: nop\n\nat: push {{r4}}\nhard_fault: push {{r4}}",
+        f"{BARE.format(sp='NOWHERE', pc='reset', hard='hard_fault')}"
+        "reset: nop\n\nat: push {r4}\nhard_fault: push {r4}",
         core=core,
     ).run_us(50)
     first = machine.faults[0]

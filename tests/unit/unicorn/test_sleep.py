@@ -166,14 +166,16 @@ sys_tick:
 
 
 def test_both_cores_asleep_jump_to_the_next_timer(boot):
-    tick = "reset: poke SYST_CSR + 4, 0xFFFFFF\n poke SYST_CSR + 8, 0\n poke SYST_CSR, 7\n1: wfi\n b 1b\nsys_tick: log 1\n bx lr"
+    start = "reset: poke SYST_CSR + 4, 0xFFFFFF\n poke SYST_CSR + 8, 0\n poke SYST_CSR, 7\n"
+    tick = f"{start}1: wfi\n b 1b\nsys_tick: log 1\n bx lr"
     machine = boot(tick, other="reset: wfi\n b unexpected").run_us(1_000_000)
     assert len(machine.trace) == 5  # every 167.8 ms
     assert machine.engine.time_ns == 1_000_000_000
 
 
 def test_nop_and_yield_are_no_sleep(boot, core):
-    program = "reset: nop\n yield\n nop.w\n .inst.w 0xF3AF8001\n cmp r0, r0\n itt eq\n yieldeq\n moveq r4, #7\n keep r4, 0\n b done"
-    machine = boot(program, core=core).finish()
+    hints = "nop\n yield\n nop.w\n .inst.w 0xF3AF8001"
+    block = "cmp r0, r0\n itt eq\n yieldeq\n moveq r4, #7"
+    machine = boot(f"reset: {hints}\n {block}\n keep r4, 0\n b done", core=core).finish()
     assert machine.out() == 7
     assert machine.taken == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from orchestrator.events import ExceptionTaken
@@ -79,7 +81,7 @@ def test_systick_comes_every_reload_plus_one_ticks_exactly(boot, core, reload):
     times = ticks(machine)
     period = (reload + 1) * {"cpu_a": 10, "cpu_b": 20}[core]
     assert len(times) == (1_000_000 - times[0]) // period + 1
-    assert {second - first for first, second in zip(times, times[1:], strict=False)} <= {period}
+    assert {second - first for first, second in pairwise(times)} <= {period}
 
 
 @pytest.mark.parametrize("quantum_ns", [1_000, 7_770, 20_000, 100_000])
