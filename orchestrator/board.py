@@ -412,11 +412,12 @@ class Board:
     def _finish(self, reason: EndReason) -> None:
         names = [core.name for core in self.platform.cores]
         self.end = End(reason, self.engine.time_ns)
-        states, backtraces = {}, {}
+        states, backtraces, waiting = {}, {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
             backtraces = {name: self.engine.backtrace(name) for name in names}
-        self.observer.finish(self.end.time_ns, reason.value, states, backtraces)
+            waiting = {name: self.engine.waiting(name) for name in names}
+        self.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting)
 
     @property
     def time_ns(self) -> int:

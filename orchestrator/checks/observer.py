@@ -32,6 +32,7 @@ from orchestrator.events import (
     NotificationTaken,
     StateChanged,
     UnmodelledAccess,
+    Waiting,
 )
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocator
@@ -160,12 +161,14 @@ class Observer:
         ended: str,
         states: Mapping[str, CoreState] | None = None,
         backtraces: Mapping[str, Backtrace] | None = None,
+        waiting: Mapping[str, Waiting | None] | None = None,
     ) -> None:
         """The run has ended, at least for now: look once more, and note where each core (by name) is."""
         self.run.time_ns, self.run.ended = time_ns, ended
         for core in self.run.cores.values():
             core.state = (states or {}).get(core.name, core.state)
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
+            core.waiting = (waiting or {}).get(core.name)
         self._look(Handling(time_ns, ""))
 
     # what the engine says

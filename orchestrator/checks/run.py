@@ -14,6 +14,7 @@ from orchestrator.events import (
     GuestError,
     Lockup,
     UnmodelledAccess,
+    Waiting,
 )
 
 __all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
@@ -150,6 +151,7 @@ class CoreRun:
     errors: list[tuple[int, GuestError]] = field(default_factory=list)
     error_count: int = 0
     backtrace: Backtrace = ()
+    waiting: Waiting | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -161,6 +163,15 @@ class CoreRun:
             and not self.sent
             and not self.shared_writes
             and not self.faults
+        )
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """What it polls to no end, a line each: ``reads hsem at 0x58026484 and sees 0x80000100 each time``."""
+        polls = self.waiting.polls if self.waiting is not None else ()
+        return tuple(
+            f"reads {poll.peripheral or 'memory'} at {poll.address:#010x} and sees {poll.value:#x} each time"
+            for poll in polls[:4]
         )
 
     @property

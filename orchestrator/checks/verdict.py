@@ -164,6 +164,7 @@ class Verdict:
             "exceptions": core.exceptions,
             "faults": core.fault_count,
             "guest_errors": core.error_count,
+            "waits_for": list(core.waits_for),
             "backtrace": [{"pc": frame.pc, "symbol": frame.symbol, "guess": frame.guess} for frame in core.backtrace],
         }
 

@@ -100,6 +100,9 @@ class FakeEngine:
     def backtrace(self, core: str) -> Backtrace:
         return ()
 
+    def waiting(self, core: str) -> None:
+        return None
+
     def instructions(self, core: str) -> int:
         return self.time_ns // 10
 

@@ -97,7 +97,7 @@ def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
             advice="it waits in a loop early in its start-up, or never gets there",
             subject=core.role,
             core=core.role,
-            detail=_frames(core.backtrace),
+            detail=(*core.waits_for, *_frames(core.backtrace)),
         )
 
 
@@ -119,7 +119,7 @@ def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
             advice="see what this loop waits for: a lock that nobody frees, a flag that nobody sets",
             subject=REMOTE,
             core=REMOTE,
-            detail=(*_frames(core.backtrace), f"main is {main.state} at {main.where}" if main.where else ""),
+            detail=(*core.waits_for, *_frames(core.backtrace), f"main is {main.state} at {main.where}" if main.where else ""),
         )
 
 
