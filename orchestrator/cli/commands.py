@@ -7,6 +7,7 @@ The deferred imports keep ``--help``, completion and a mistyped option free of t
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,7 +22,7 @@ from orchestrator.cli.options import (
     setting_options,
 )
 
-__all__ = ["checks", "console", "demo", "inspect", "platforms", "run"]
+__all__ = ["checks", "console", "demo", "export_renode", "inspect", "platforms", "run"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -136,3 +137,23 @@ def checks(rule: str | None) -> None:
     from orchestrator.report.lists import print_rules
 
     print_rules(rule or "")
+
+
+@click.command("export-renode")
+@click.argument("platform")
+@click.option(
+    "-o", "--output", metavar="DIR", required=True, type=Path, help="Where to put the files; made if missing."
+)
+def export_renode(platform: str, output: Path) -> None:
+    """Write PLATFORM, a name or a .repl file, as files for plain Renode or renode-test.
+
+    DIR gets a description with the scripts of its peripherals inside, and a .resc that loads both images, sets what
+    must be set for runs to repeat, and opens the consoles.
+
+    \b
+    Example:
+      rptwin export-renode stm32h745 -o renode
+    """
+    from orchestrator.cli.export import export_renode
+
+    export_renode(platform, output)

@@ -29,6 +29,7 @@ _COMMANDS = {
     "console": "Boot both cores and talk to their consoles.",
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",
+    "export-renode": "A platform as files for plain Renode.",
 }
 
 _HELP = """Boot the firmware of both cores of a microcontroller, watch RPTUN come up, and be told what is wrong.
@@ -59,7 +60,8 @@ class _Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module("orchestrator.cli.commands"), cmd_name)
+        module = importlib.import_module("orchestrator.cli.commands")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def resolve_command(

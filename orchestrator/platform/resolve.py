@@ -30,7 +30,15 @@ from orchestrator.platform.model import (
 )
 from orchestrator.platform.settings import LineSettings, Settings, load_settings
 
-__all__ = ["CORE_TYPE", "NVIC_TYPE", "REGION_TYPES", "SCRIPT_TYPE", "available_platforms", "load_platform"]
+__all__ = [
+    "CORE_TYPE",
+    "NVIC_TYPE",
+    "REGION_TYPES",
+    "SCRIPT_TYPE",
+    "available_platforms",
+    "beside_or_above",
+    "load_platform",
+]
 
 CORE_TYPE = "CPU.CortexM"
 NVIC_TYPE = "IRQControllers.NVIC"
@@ -143,7 +151,7 @@ class _Resolver:
 
     def find(self, using: syntax.Using, path: Path) -> Path:
         """The file that a ``using`` means."""
-        found = _beside_or_above(path.resolve().parent, using.path)
+        found = beside_or_above(path.resolve().parent, using.path)
         if found is None:
             raise _at(using.source, f"no file {using.path}")
         return found
@@ -327,7 +335,7 @@ class _Resolver:
         if inline is not None:
             return str(inline.value), f"{inline.source.file} ({variable.name})"
         assert named is not None
-        path = _beside_or_above(self.folders[named.source.file].resolve(), str(named.value))
+        path = beside_or_above(self.folders[named.source.file].resolve(), str(named.value))
         if path is None:
             raise _at(named.source, f"{variable.name}: no script {named.value}")
         try:
@@ -586,7 +594,7 @@ class _Resolver:
         return core
 
 
-def _beside_or_above(folder: Path, name: str) -> Path | None:
+def beside_or_above(folder: Path, name: str) -> Path | None:
     """A file relative to a folder, or to one above it (Renode's own descriptions name files from Renode's root)."""
     folders = (folder,) if name.startswith(".") else (folder, *folder.parents)
     return next((each / name for each in folders if (each / name).is_file()), None)

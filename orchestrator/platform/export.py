@@ -1,0 +1,181 @@
+"""A platform for plain Renode: a :class:`Platform` in, the text of each file out.
+
+The description is the one that was read, byte for byte, but for scripts, which are put where their ``filename`` stood
+(Renode looks for it in its own folder), and for files that it uses, which come along. A ``.resc`` of the platform's
+name loads the images, sets what must be set for runs to repeat, and opens the consoles.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from orchestrator.errors import PlatformError
+from orchestrator.platform import syntax
+from orchestrator.platform.model import Platform, Source
+from orchestrator.platform.repl import parse_repl
+from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above
+
+__all__ = ["DEFAULT_QUANTUM_NS", "export", "inlined"]
+
+DEFAULT_QUANTUM_NS = 20_000  # at 100 us a pair of an nRF5340 missed a status and slept for a second
+GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
+QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
+FILENAME = re.compile(rf"filename{GAP}:{GAP}{QUOTED}", re.DOTALL)
+USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
+
+
+def export(platform: Platform, *, quantum_ns: int = DEFAULT_QUANTUM_NS) -> dict[str, str]:
+    """Text of each file by its name: ``NAME.repl``, the files that it uses, ``NAME.resc``.
+
+    The same platform gives the same bytes. Raises :class:`PlatformError` for what Renode would refuse: a script that
+    cannot stand in a description, a prefix, two files of one name.
+    """
+    return {**_Exporter(platform).files(), f"{platform.name}.resc": _resc(platform, quantum_ns)}
+
+
+def inlined(script: str, name: str) -> str:
+    """A script as it stands in a description; :class:`PlatformError` when it cannot.
+
+    In ``'''`` a backslash may only stand before ``'''``, and a last line without its end would end in the quotes.
+    """
+    for wrong, what in (("\\", "a backslash"), ("'''", "'''")):
+        if wrong in script:
+            before = script[: script.index(wrong)]
+            raise PlatformError(
+                f"{what} in a script",
+                file=name,
+                line=before.count("\n") + 1,
+                column=len(before) - before.rfind("\n"),
+                advice="Renode reads scripts inside ''' quotes, where it cannot stand",
+            )
+    if not script.endswith("\n"):
+        raise PlatformError("the last line of a script does not end", file=name, line=script.count("\n") + 1)
+    return f"'''{script}'''"
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Replace ``text[start:end]``."""
+
+    start: int
+    end: int
+    text: str
+
+
+class _Exporter:
+    """Walks a description and the files that it uses, as :mod:`orchestrator.platform.resolve` does."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.types: dict[str, str] = {}  # of entries by name, as far as files have been read
+        self.texts: dict[str, str] = {}
+        self.origins: dict[str, Path] = {}
+
+    def files(self) -> dict[str, str]:
+        self.add(self.platform.path, f"{self.platform.name}.repl")
+        return self.texts
+
+    def add(self, path: Path, name: str) -> None:
+        """A file under its name among the exported ones, and before it those that it uses."""
+        if name in self.origins:
+            if self.origins[name] != path.resolve():
+                raise PlatformError("two files of one name", file=name, found=f"{self.origins[name]} and {path}")
+            return
+        self.origins[name] = path.resolve()
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise PlatformError(f"cannot be read ({error.strerror})", file=str(path)) from None
+        except UnicodeDecodeError as error:
+            raise PlatformError(f"not UTF-8 text (byte {error.start})", file=str(path)) from None
+        description = parse_repl(text, path.name)
+        edits = [*self.used(description, text, path), *self.scripts(description, text, path)]
+        for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+            text = text[: edit.start] + edit.text + text[edit.end :]
+        self.texts[name] = text if text.endswith("\n") else text + "\n"
+
+    def used(self, description: syntax.Description, text: str, path: Path) -> Iterator[_Edit]:
+        offsets = _Offsets(text)
+        for using in description.usings:
+            if using.prefix:
+                at = using.source
+                raise PlatformError(
+                    "a prefix, which releases of Renode refuse", file=at.file, line=at.line, column=at.column
+                )
+            found = beside_or_above(path.resolve().parent, using.path)
+            assert found is not None, "the platform was loaded from these files"
+            self.add(found, found.name)
+            yield _edit(USING, text, offsets.of(using.source), f'using "./{found.name}"')
+
+    def scripts(self, description: syntax.Description, text: str, path: Path) -> Iterator[_Edit]:
+        offsets = _Offsets(text)
+        for entry in description.entries:
+            if entry.type is not None:
+                self.types[entry.name] = entry.type
+            if self.types.get(entry.name) != SCRIPT_TYPE:
+                continue
+            for attribute in entry.attributes:
+                match attribute:
+                    case syntax.Property(name="filename", value=syntax.Literal(value=str(file))):
+                        script = f"script: {inlined(_script(path, file), file)}"
+                        yield _edit(FILENAME, text, offsets.of(attribute.source), script)
+
+
+def _edit(old: re.Pattern[str], text: str, start: int, new: str) -> _Edit:
+    match = old.match(text, start)
+    assert match is not None, "the parser saw it there"
+    return _Edit(start, match.end(), new)
+
+
+def _script(path: Path, file: str) -> str:
+    found = beside_or_above(path.resolve().parent, file)
+    assert found is not None, "the platform was loaded from these files"
+    return found.read_text(encoding="utf-8")
+
+
+class _Offsets:
+    """Where a line and column of a text are in it."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = [0, *accumulate(len(line) for line in text.split("\n"))]
+
+    def of(self, source: Source) -> int:
+        line = source.line - 1
+        return self._lines[line] + line + source.column - 1  # a line's end is a character of its own
+
+
+def _resc(platform: Platform, quantum_ns: int) -> str:
+    """What ``include`` runs; every command was run on a Renode or stands in its own scripts (docs/decisions.md)."""
+    roles = {role: platform.core(role) for role in ("main", "remote") if role in platform.roles}
+    images = [f"${role}=@{role}.elf" for role in roles]
+    consoles = dict.fromkeys(platform.consoles[core.name] for core in roles.values() if core.name in platform.consoles)
+    lines = [
+        f":name: {platform.name}",
+        f":description: {platform.description or platform.name}",
+        "",
+        f"# In Renode: {', '.join(images)}, include @{platform.name}.resc, start",
+        *(f"${role}?=@{role}.elf" for role in roles),
+        "",
+        "using sysbus",
+        f'mach create "{platform.name}"',
+        f"machine LoadPlatformDescription $ORIGIN/{platform.name}.repl",
+        "",
+        "# Without these two runs differ.",
+        "emulation SetGlobalSerialExecution True",
+        f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"',
+        "",
+        *(f"showAnalyzer {uart}" for uart in consoles),
+        "",
+        "# A reset of the machine runs this again. Firmware that boots elsewhere has its vector table elsewhere.",
+        "macro reset",
+        '"""',
+        *(f"    {core.name} VectorTableOffset {core.boot_address:#010x}" for core in roles.values()),
+        *(f"    sysbus LoadELF ${role} cpu={core.name}" for role, core in roles.items()),
+        '"""',
+        "runMacro $reset",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,226 @@
+"""A platform for plain Renode: the same platform when it is read again, and a script that loads and boots it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.cli import main
+from orchestrator.errors import PlatformError
+from orchestrator.platform import Platform, load_platform
+from orchestrator.platform.export import export, inlined
+from orchestrator.platform.repl import parse_repl
+from orchestrator.platform.syntax import Literal, Property
+
+CORE = """cpu: CPU.CortexM @ sysbus
+    cpuType: "cortex-m7"
+    nvic: nvic
+nvic: IRQControllers.NVIC @ sysbus new Bus.BusPointRegistration { address: 0xE000E000; cpu: cpu }
+    -> cpu@0
+"""
+
+
+def meaning(platform: Platform) -> object:
+    """All of a platform but the places in files and the names of scripts."""
+
+    def placeless(each: object) -> object:
+        return dataclasses.replace(each, source=None)  # type: ignore[type-var]
+
+    return (
+        [placeless(each) for each in platform.cores],
+        [placeless(each) for each in platform.regions],
+        [
+            dataclasses.replace(each, source=None, script_name=None, attributes={**each.attributes, **SCRIPT_KEYS})
+            for each in platform.peripherals
+        ],
+        platform.roles,
+        platform.consoles,
+        platform.mailboxes,
+        platform.tags,
+    )
+
+
+SCRIPT_KEYS = {"filename": None, "script": None}
+
+
+def written(platform: Platform, folder: Path) -> Platform:
+    """What is read from the exported files, with the settings of the original."""
+    for name, text in export(platform).items():
+        (folder / name).write_text(text)
+    settings = platform.path.with_suffix(".toml")
+    if settings.exists():
+        (folder / settings.name).write_text(settings.read_text())
+    return load_platform(folder / f"{platform.name}.repl")
+
+
+def platform_of(folder: Path, text: str, **files: str) -> Platform:
+    folder.mkdir()
+    (folder / "p.repl").write_text(CORE + text)
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return load_platform(folder / "p.repl")
+
+
+def refused(platform: Platform) -> str:
+    with pytest.raises(PlatformError) as caught:
+        export(platform)
+    return str(caught.value)
+
+
+def test_the_exported_stm32h745_is_the_same_platform_without_a_file_beside_it(tmp_path: Path) -> None:
+    original = load_platform("stm32h745")
+    assert meaning(written(original, tmp_path)) == meaning(original)
+    assert "filename" not in (tmp_path / "stm32h745.repl").read_text()
+
+
+def test_all_but_scripts_keeps_its_text() -> None:
+    original = load_platform("stm32h745")
+    kept = [line for line in original.path.read_text().splitlines() if "filename:" not in line]
+    lines = iter(export(original)["stm32h745.repl"].splitlines())
+    assert all(line in lines for line in kept)  # each in this order
+
+
+def test_a_script_is_found_by_its_property_and_not_by_its_text(tmp_path: Path) -> None:
+    text = (
+        "// filename: not one\n"
+        'a: Python.PythonPeripheral @ sysbus 0x1000 { size: 4; filename /* or */ : "a.py" }\n'
+        "b: Python.PythonPeripheral @ sysbus 0x2000\n    size: 4\n    filename: '''a.py'''\n"
+        'c: Some.Other @ sysbus 0x3000\n    filename: "c.bin"\n'
+    )
+    original = platform_of(tmp_path / "in", text, a_py="x = 'filename: \"a.py\"'\n")
+    (exported,) = (text for name, text in export(original).items() if name == "p.repl")
+    assert exported.count("script: '''x = 'filename: \"a.py\"'\n'''") == 2
+    assert 'filename: "c.bin"' in exported
+    assert "// filename: not one" in exported
+    assert meaning(written(original, tmp_path)) == meaning(original)
+
+
+def test_files_that_a_description_uses_come_along(tmp_path: Path) -> None:
+    (tmp_path / "base.repl").write_text('using "sub/deep.repl"\nram: Memory.MappedMemory @ sysbus 0x0\n    size: 16\n')
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "deep.repl").write_text("rom: Memory.MappedMemory @ sysbus 0x100\n    size: 16\n")
+    (tmp_path / "p.repl").write_text('using "base.repl"\n' + CORE)
+    original = load_platform(tmp_path / "p.repl")
+    files = export(original)
+    assert list(files) == ["deep.repl", "base.repl", "p.repl", "p.resc"]
+    assert files["p.repl"].startswith('using "./base.repl"\n')
+    assert files["base.repl"].startswith('using "./deep.repl"\n')
+    (tmp_path / "out").mkdir()
+    assert meaning(written(original, tmp_path / "out")) == meaning(original)
+
+
+def test_a_script_that_a_later_entry_gives_is_put_inside_too(tmp_path: Path) -> None:
+    (tmp_path / "base.repl").write_text("d: Python.PythonPeripheral @ sysbus 0x1000\n    size: 4\n")
+    (tmp_path / "d.py").write_text("x = 1\n")
+    (tmp_path / "p.repl").write_text('using "base.repl"\n' + CORE + 'd:\n    filename: "d.py"\n')
+    assert "d:\n    script: '''x = 1\n'''\n" in export(load_platform(tmp_path / "p.repl"))["p.repl"]
+
+
+def test_a_prefix_is_refused_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "base.repl").write_text("ram: Memory.MappedMemory @ sysbus 0x0\n    size: 16\n")
+    (tmp_path / "p.repl").write_text('using "base.repl" prefixed "a_"\n' + CORE)
+    assert refused(load_platform(tmp_path / "p.repl")) == "p.repl:1:1: a prefix, which releases of Renode refuse"
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder, name, address in (("x", "rom", 0), ("y", "ram", 256)):
+        (tmp_path / folder).mkdir()
+        text = f"{name}: Memory.MappedMemory @ sysbus {address}\n    size: 16\n"
+        (tmp_path / folder / "part.repl").write_text(text)
+    (tmp_path / "p.repl").write_text('using "x/part.repl"\nusing "y/part.repl"\n' + CORE)
+    assert refused(load_platform(tmp_path / "p.repl")).startswith("part.repl: two files of one name: found ")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("x = 1\ny = '\\n'\n", "a.py:2:6: a backslash in a script; Renode reads scripts inside ''' quotes"),
+        ("x = '''a'''\n", "a.py:1:5: ''' in a script; Renode reads"),
+        ("x = 1\ny = 2", "a.py:2: the last line of a script does not end"),
+    ],
+)
+def test_a_script_that_cannot_stand_in_a_description_is_refused(tmp_path: Path, script: str, message: str) -> None:
+    text = 'a: Python.PythonPeripheral @ sysbus 0x1000\n    size: 4\n    filename: "a.py"\n'
+    assert refused(platform_of(tmp_path / "in", text, a_py=script)).startswith(message)
+
+
+SCRIPTS = st.text(st.characters(exclude_characters="\\\r", exclude_categories=["Cs"]))
+
+
+@given(SCRIPTS.filter(lambda text: "'''" not in text))
+def test_any_other_script_is_read_back_as_it_was(text: str) -> None:
+    script = text + "\n"
+    (entry,) = parse_repl(f"a: T @ none\n    script: {inlined(script, 'a.py')}\n", "p.repl").entries
+    (attribute,) = entry.attributes
+    assert isinstance(attribute, Property)
+    assert isinstance(attribute.value, Literal)
+    assert attribute.value.value == script
+
+
+def test_the_resc_loads_boots_and_shows_both_cores() -> None:
+    lines = export(load_platform("stm32h745"), quantum_ns=5_000)["stm32h745.resc"].splitlines()
+    for line in (
+        "$main?=@main.elf",
+        "$remote?=@remote.elf",
+        "machine LoadPlatformDescription $ORIGIN/stm32h745.repl",
+        "emulation SetGlobalSerialExecution True",
+        'emulation SetGlobalQuantum "0.000005000"',
+        "showAnalyzer usart3",
+        "showAnalyzer usart2",
+    ):
+        assert line in lines
+    begin, end = (number for number, line in enumerate(lines) if line == '"""')
+    assert lines[begin - 1] == "macro reset"
+    assert lines[begin + 1 : end] == [
+        "    cpu_cm7 VectorTableOffset 0x08000000",
+        "    cpu_cm4 VectorTableOffset 0x08100000",
+        "    sysbus LoadELF $main cpu=cpu_cm7",
+        "    sysbus LoadELF $remote cpu=cpu_cm4",
+    ]
+    assert lines[end + 1 :] == ["runMacro $reset"]
+
+
+def test_a_platform_with_one_core_and_no_console_loads_one_image(tmp_path: Path) -> None:
+    text = export(platform_of(tmp_path / "in", ""))["p.resc"]
+    assert "$remote" not in text
+    assert "showAnalyzer" not in text
+
+
+def rptwin(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, [str(each) for each in arguments], prog_name="rptwin")
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_writes_what_the_engine_uses(tmp_path: Path) -> None:
+    code, out, _ = rptwin("export-renode", "stm32h745", "-o", tmp_path / "a" / "b")
+    assert code == 0
+    for name, text in export(load_platform("stm32h745")).items():
+        assert (tmp_path / "a" / "b" / name).read_bytes() == text.encode()
+        assert str(tmp_path / "a" / "b" / name) in out
+
+
+@pytest.mark.parametrize(
+    ("platform", "folder", "message"),
+    [
+        ("stm32", "out", "no such platform: expected "),
+        ("p.repl", ".", ".: the folder of the platform itself; name another one"),
+        ("p.repl", "p.toml/x", "p.toml/x: cannot be written (Not a directory)"),
+        ("missing.repl", "out", "missing.repl: cannot be read (No such file or directory)"),
+    ],
+)
+def test_the_command_says_in_a_line_why_it_could_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, folder: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.repl").write_text(CORE)
+    (tmp_path / "p.toml").write_text("")
+    code, out, error = rptwin("export-renode", platform, "-o", folder)
+    assert (code, out) == (2, "")
+    assert error.startswith(f"rptwin: error: {message}")
+    assert error.count("\n") == 1
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["p.repl", "p.toml"]
