@@ -23,7 +23,7 @@ class Boot(Protocol):
         other: str | None = None,
         board: str = "pair",
         quantum_ns: int = 20_000,
-        skip_idle_loops: bool = True,
+        skip_idle_loops: bool = False,
     ) -> Machine: ...
 
 
@@ -46,11 +46,11 @@ def boot(assembler: Assembler) -> Iterator[Boot]:
         other: str | None = None,
         board: str = "pair",
         quantum_ns: int = 20_000,
-        skip_idle_loops: bool = True,
+        skip_idle_loops: bool = False,
     ) -> Machine:
-        images = {core: assembler.image(program, core)}
+        images = {core: assembler.image(program, 0)}
         if other is not None:
-            images[CORES[1 - CORES.index(core)]] = assembler.image(other, CORES[1 - CORES.index(core)])
+            images[CORES[1 - CORES.index(core)]] = assembler.image(other, 1)
         machine = Machine(platform(board), images, core, quantum_ns, skip_idle_loops=skip_idle_loops)
         machines.append(machine)
         return machine

@@ -55,7 +55,7 @@ def test_pendsv_pended_by_a_store_is_taken_at_the_next_instruction(boot, core, k
 reset:
     ldr r0, =ICSR
     ldr r1, =PENDSVSET
-    ldr r2, =0x{0x08000000 if core == "cpu_a" else 0x08010000:x}
+    ldr r2, =vectors
     mov r4, #0
     {STORES[kind]}
     add r4, #1

@@ -77,6 +77,7 @@ def test_systick_comes_every_reload_plus_one_ticks_exactly(boot, core, reload):
     machine = boot(
         f"reset: poke SYST_CSR + 4, {reload}\n poke SYST_CSR + 8, 0\n poke SYST_CSR, 7\n1: b 1b\nsys_tick: bx lr",
         core=core,
+        skip_idle_loops=True,
     ).run_us(1000)
     times = ticks(machine)
     period = (reload + 1) * {"cpu_a": 10, "cpu_b": 20}[core]
@@ -84,10 +85,11 @@ def test_systick_comes_every_reload_plus_one_ticks_exactly(boot, core, reload):
     assert {second - first for first, second in pairwise(times)} <= {period}
 
 
+@pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("quantum_ns", [1_000, 7_770, 20_000, 100_000])
-def test_the_quantum_does_not_move_a_tick(boot, quantum_ns):
+def test_neither_the_quantum_nor_skipping_moves_a_tick(boot, quantum_ns, skip):
     program = "reset: poke SYST_CSR + 4, 777\n poke SYST_CSR + 8, 0\n poke SYST_CSR, 7\n1: b 1b\nsys_tick: bx lr"
-    machine = boot(program, quantum_ns=quantum_ns).run_us(100)
+    machine = boot(program, quantum_ns=quantum_ns, skip_idle_loops=skip).run_us(100)
     assert ticks(machine)[:12] == [7870 + 7780 * index for index in range(12)]
 
 

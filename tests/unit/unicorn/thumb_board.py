@@ -24,8 +24,8 @@ __all__ = ["Assembler", "Machine", "board_platform"]
 
 HERE = Path(__file__).parent
 ZIG = Path(ziglang.__file__).parent / "zig"
-FLASH = {"cpu_a": 0x0800_0000, "cpu_b": 0x0801_0000}
-RAM = {"cpu_a": 0x2000_0000, "cpu_b": 0x2000_8000}
+# The program under test, on whichever core, and that of the other core: flash, RAM.
+PLACES = ((0x0800_0000, 0x2000_0000), (0x0801_0000, 0x2000_8000))
 SYSTEM_HANDLERS = (
     *("reset", "nmi", "hard_fault", "mem_manage", "bus_fault", "usage_fault", *["unexpected"] * 4),
     *("sv_call", "debug_monitor", "unexpected", "pend_sv", "sys_tick"),
@@ -41,20 +41,21 @@ def board_platform(name: str) -> Platform:
 
 
 class Assembler:
-    """Programs to images; the same text for the same core is assembled once."""
+    """Programs to images; the same text for the same place is assembled once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._images: dict[tuple[str, str], Image] = {}
+        self._images: dict[tuple[str, int], Image] = {}
         self._prelude = (HERE / "prelude.s").read_text()
 
-    def image(self, program: str, core: str) -> Image:
-        key = (program, core)
+    def image(self, program: str, place: int) -> Image:
+        key = (program, place)
         if key not in self._images:
-            self._images[key] = self._build(program, core, self._folder / f"program{len(self._images)}")
+            self._images[key] = self._build(program, place, self._folder / f"program{len(self._images)}")
         return self._images[key]
 
-    def _build(self, program: str, core: str, path: Path) -> Image:
+    def _build(self, program: str, place: int, path: Path) -> Image:
+        flash, ram = PLACES[place]
         source, code, script, elf = (path.with_suffix(suffix) for suffix in (".s", ".o", ".ld", ".elf"))
         labels = set(re.findall(r"^(\w+):", program, re.MULTILINE))
         vectors = "\n".join(f"    .word {name if name in labels else 'unexpected'}" for name in HANDLERS)
@@ -63,8 +64,8 @@ class Assembler:
         ends = "\n    .thumb_func\nunexpected: b unexpected\n    .thumb_func\ndone: b done\n    .ltorg\n"
         source.write_text(f"{self._prelude}{body}{ends}{table}")
         script.write_text(
-            f"SECTIONS {{ . = {FLASH[core]:#x}; .text : {{ *(.vectors) *(.text) }}\n"
-            f"  .bss {RAM[core]:#x} (NOLOAD) : {{ *(.bss) }} /DISCARD/ : {{ *(.ARM*) }} }}\n"
+            f"SECTIONS {{ . = {flash:#x}; .text : {{ *(.vectors) *(.text) }}\n"
+            f"  .bss {ram:#x} (NOLOAD) : {{ *(.bss) }} /DISCARD/ : {{ *(.ARM*) }} }}\n"
         )
         target = ["-target", "thumbv8m.main-none-eabihf" if "M33" in program else "thumbv7em-none-eabihf"]
         _run([ZIG, "clang", *target, "-mfpu=fpv5-d16", "-c", source, "-o", code])
@@ -90,7 +91,7 @@ class Machine:
         self.name = core
         for each in platform.cores:
             if each.name in images:
-                self.engine.load(each.name, images[each.name], FLASH[each.name])
+                self.engine.load(each.name, images[each.name], images[each.name].vector_table)
             else:
                 self.engine.hold(each.name)
 
