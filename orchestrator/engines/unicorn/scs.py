@@ -57,6 +57,10 @@ _SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEB
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
+_TRAPS = {  # bits of CCR (B3.2.8) that the emulator's instructions do not look at
+    1 << 3: "CCR.UNALIGN_TRP is set: it reads back, and an unaligned access does not fault",
+    1 << 4: "CCR.DIV_0_TRP is set: it reads back, and a division by zero gives 0 and does not fault",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +435,9 @@ class SystemControlSpace:
         mask = 0x7031B if self._features.has_cache else 0x31B
         fixed = 0x200 if self._features.has_cache else 0
         self.ccr = value & mask | fixed
+        for bit, text in _TRAPS.items():
+            if value & bit:
+                self._port.note(text)
 
     def _read_shcsr(self) -> int:
         exceptions = self._exceptions
