@@ -822,3 +822,42 @@ def test_a_hardfault_vector_outside_memory_locks_up(boot, core):
     machine = boot("reset: poke VTOR, 0x60000000\n udf 0", core=core).run_us(50)
     assert machine.engine.state(core) == CoreState.LOCKED_UP
     assert "0x6000000c" in machine.lockup.what
+
+
+def test_a_system_reset_by_the_other_core_ends_a_lockup(boot):
+    machine = boot(
+        "reset: ldr r0, =out\n ldr r1, [r0]\n add r1, #1\n str r1, [r0]\n"
+        "cmp r1, #2\n beq done\n udf 0\nhard_fault: udf 0",
+        other="""
+reset:
+    ldr r0, =out
+    ldr r1, [r0]
+    cmp r1, #1
+    beq done
+    mov r1, #1
+    str r1, [r0]
+    ldr r0, =9000
+1:  subs r0, #1
+    bne 1b
+    poke AIRCR, 0x05FA0004
+    b unexpected
+""",
+    ).finish(500)
+    assert len(machine.details(Lockup)) == 1
+    assert machine.out() == 2
+
+
+def test_the_other_core_faults_on_its_own(boot):
+    machine = boot("reset: b done", other="reset: udf 0\nhard_fault: keep_at CFSR, 0\n b done").finish()
+    assert (machine.out(0, "cpu_a"), machine.out(0, "cpu_b")) == (0, bits(("UNDEFINSTR",)))
+    assert [each.what for each in machine.details(type(machine.fault), "cpu_b")] == [machine.fault.what]
+
+
+def test_an_instruction_that_needs_no_memory_behind_the_fault_is_not_executed(boot, core):
+    """Whatever stops the core, nothing behind the fault has run."""
+    machine = boot(
+        "reset: mov r4, #1\n ldr r0, =0x50000180\n ldr r1, [r0]\n mov r4, #2\n b unexpected\n"
+        "hard_fault: keep r4, 0\n b done",
+        core=core,
+    ).finish()
+    assert machine.out() == 1

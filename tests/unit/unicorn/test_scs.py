@@ -306,3 +306,11 @@ def test_everything_is_as_it_was_after_save_and_restore(m4):
     m4.put(SCR, 4)
     m4.scs.restore(saved)
     assert {offset: m4.get(offset) for offset in seen} == seen
+
+
+@pytest.mark.parametrize(("bit", "name"), [(3, "UNALIGN_TRP"), (4, "DIV_0_TRP")])
+def test_a_trap_that_the_emulator_does_not_have_is_a_note(m4, bit, name):
+    """B3.2.8."""
+    m4.put(CCR, 1 << bit)
+    assert m4.get(CCR) == 1 << bit
+    assert [call for call in m4.port.calls if name in str(call)]
