@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -56,27 +58,36 @@ start:
 """
 
 
+TARGET = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16")
+LINKER = "SECTIONS {{ . = {address:#x}; .text : {{ *(.text) }} /DISCARD/ : {{ *(.ARM*) }} }}\n"
+
+
 class Assembler:
-    """Thumb source to images, each text once."""
+    """Thumb source to images, each text once: test processes side by side, and later ones, share the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._images: dict[tuple[str, int], Image] = {}
+        self._images: dict[Path, Image] = {}
 
     def image(self, source: str, address: int, name: str = "program") -> Image:
         """Everything at one address."""
-        key = (source, address)
-        if key not in self._images:
-            path = self._folder / f"{name}{len(self._images)}.elf"
-            listing, code, script = (path.with_suffix(suffix) for suffix in (".s", ".o", ".ld"))
+        digest = hashlib.sha256(f"{address} {LINKER} {TARGET} {source}".encode()).hexdigest()
+        path = self._folder / f"{name}-{digest[:20]}.elf"
+        if path not in self._images:
+            if not path.exists():
+                self._make(path, source, address)
+            self._images[path] = load_elf(path)
+        return self._images[path]
+
+    def _make(self, path: Path, source: str, address: int) -> None:
+        with tempfile.TemporaryDirectory(dir=self._folder) as name:
+            listing, code, script, image = (Path(name, f"program.{suffix}") for suffix in ("s", "o", "ld", "elf"))
             listing.write_text(f"{source}\n    .ltorg\n")
-            script.write_text(f"SECTIONS {{ . = {address:#x}; .text : {{ *(.text) }} /DISCARD/ : {{ *(.ARM*) }} }}\n")
+            script.write_text(LINKER.format(address=address))
             zig = [sys.executable, "-m", "ziglang"]
-            target = ["-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16"]
-            run([*zig, "cc", *target, "-c", str(listing), "-o", str(code)])
-            run([*zig, "ld.lld", "-m", "armelf", "-e", "0", "-T", str(script), str(code), "-o", str(path)])
-            self._images[key] = load_elf(path)
-        return self._images[key]
+            run([*zig, "cc", *TARGET, "-c", str(listing), "-o", str(code)])
+            run([*zig, "ld.lld", "-m", "armelf", "-e", "0", "-T", str(script), str(code), "-o", str(image)])
+            image.replace(path)
 
     def program(self, core: str, source: str) -> Image:
         """A program that a core boots."""
@@ -151,8 +162,8 @@ def platform() -> Platform:
 
 
 @pytest.fixture(scope="session")
-def assembler(tmp_path_factory: pytest.TempPathFactory) -> Assembler:
-    return Assembler(tmp_path_factory.mktemp("programs"))
+def assembler(pytestconfig: pytest.Config) -> Assembler:
+    return Assembler(pytestconfig.cache.mkdir("programs"))
 
 
 @pytest.fixture
