@@ -1019,3 +1019,84 @@ def test_frames_are_little_endian_words_in_memory(boot):
     machine = boot("reset: ldr r0, =0x11223344\n svc 0\nsv_call: b done").finish()
     sp = machine.register["SP"]
     assert struct.unpack("<I", machine.engine.memory("cpu_a").read(sp, 4)) == (0x11223344,)
+
+
+def test_a_conditional_block_goes_on_behind_an_svc_in_it(boot, core):
+    """ITSTATE is advanced before it is stacked: two of `itt eq` leave one (B1.5.6, A7.3.3)."""
+    machine = boot(
+        """
+reset:
+    cmp r0, r0
+    itt eq
+    svceq 0
+    moveq r4, #5
+    keep r4, 0
+    b done
+sv_call:
+    ldr r0, [sp, #28]
+    keep r0, 1
+    bx lr
+""",
+        core=core,
+    ).finish()
+    assert machine.outs(2) == [5, 0x61000800]
+
+
+def test_the_frame_of_a_load_that_faults_in_a_conditional_block_holds_the_block(boot, core):
+    machine = boot(
+        """
+reset:
+    ldr r0, =NOWHERE
+    mov r4, #1
+    cmp r0, r0
+    ittee eq
+    ldreq.w r1, [r0]
+    moveq r4, #2
+    movne r4, #3
+    movne r4, #4
+    b unexpected
+hard_fault:
+    ldr r0, [sp, #28]
+    keep r0, 0
+    keep r4, 1
+    b done
+""",
+        core=core,
+    ).finish()
+    assert machine.outs(2) == [0x67000400, 1]
+
+
+@pytest.mark.parametrize(
+    ("enter", "leave"),
+    [
+        ("push {r4, lr}", "pop {r4, pc}"),
+        ("push {lr}", "ldr pc, [sp], #4"),
+        ("push {r4, lr}", "ldmia sp!, {r4, pc}"),
+        ("mov r3, lr", "bx r3"),
+    ],
+)
+def test_every_way_to_load_pc_that_the_manual_names_returns(boot, core, enter, leave):
+    """POP, LDM, LDR and BX (B1.5.8)."""
+    machine = boot(f"reset: svc 0\n log 1\n b done\nsv_call: {enter}\n {leave}", core=core).finish()
+    assert machine.trace == [1]
+
+
+def test_basepri_max_only_raises(boot, core):
+    machine = boot(
+        """
+reset:
+    mov r0, #0x40
+    msr basepri_max, r0
+    mov r0, #0x80
+    msr basepri_max, r0
+    mrs r1, basepri
+    keep r1, 0
+    mov r0, #0x20
+    msr basepri_max, r0
+    mrs r1, basepri
+    keep r1, 1
+    b done
+""",
+        core=core,
+    ).finish()
+    assert machine.outs(2) == [0x40, 0x20]
