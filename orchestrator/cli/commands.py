@@ -22,7 +22,7 @@ from orchestrator.cli.options import (
     setting_options,
 )
 
-__all__ = ["checks", "console", "demo", "export_renode", "inspect", "platforms", "run"]
+__all__ = ["checks", "console", "demo", "doctor", "export_renode", "inspect", "platforms", "run"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -157,3 +157,15 @@ def export_renode(platform: str, output: Path) -> None:
     from orchestrator.cli.export import export_renode
 
     export_renode(platform, output)
+
+
+@click.command()
+def doctor() -> int:
+    """Say which engines, compilers and peers this machine has, in which version, and how to get what is missing.
+
+    Renode is looked for by PYRENODE_PKG, PYRENODE_BIN or PYRENODE_BUILD_DIR, then by [renode] in rptwin.toml or
+    [tool.rptwin.renode] in pyproject.toml. Exit code 0 when the default engine works, 2 when it does not.
+    """
+    from orchestrator.cli.doctor import diagnose
+
+    return diagnose()

@@ -30,6 +30,7 @@ _COMMANDS = {
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",
     "export-renode": "A platform as files for plain Renode.",
+    "doctor": "What is on this machine, and how to get what is not.",
 }
 
 _HELP = """Boot the firmware of both cores of a microcontroller, watch RPTUN come up, and be told what is wrong.

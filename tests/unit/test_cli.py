@@ -91,8 +91,9 @@ def test_help_loads_no_emulator_and_nothing_that_draws() -> None:
 
 
 def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
-    expected = "no such command: expected run | demo | inspect | console | platforms | checks, found runn"
-    assert error_of(rptwin("runn")) == expected
+    error = error_of(rptwin("runn"))
+    assert error.startswith("no such command: expected run | demo | inspect | console | platforms | checks | ")
+    assert error.endswith(", found runn")
 
 
 @pytest.mark.parametrize(
