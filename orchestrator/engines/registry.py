@@ -11,13 +11,17 @@ from orchestrator.platform.model import Platform
 __all__ = ["ENGINES", "create_engine"]
 
 # name: (module, class)
-ENGINES = {"unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine")}
+ENGINES = {
+    "unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine"),
+}
+_HIDDEN = {"unicorn-remote": ("orchestrator.engines.remote.parent", "RemoteUnicorn")}  # for tests of the protocol
 
 
 def create_engine(name: str, platform: Platform, options: EngineOptions | None = None) -> Engine:
     """A board of this platform at power-on; :class:`UsageError` when there is no such engine."""
-    if name not in ENGINES:
+    known = ENGINES | _HIDDEN
+    if name not in known:
         raise UsageError("no such engine", expected=" | ".join(ENGINES), found=name)
-    module, cls = ENGINES[name]
+    module, cls = known[name]
     engine: Engine = getattr(importlib.import_module(module), cls)(platform, options or EngineOptions())
     return engine

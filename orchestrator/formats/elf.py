@@ -226,6 +226,11 @@ class Image:
     _data: bytes = field(repr=False)
     _headers: tuple[_SectionHeader, ...] = field(repr=False)
 
+    @property
+    def data(self) -> bytes:
+        """The whole file."""
+        return self._data
+
     @cached_property
     def _all_symbols(self) -> tuple[Symbol, ...]:
         return tuple(_symbols(self.name, self._data, self._headers))

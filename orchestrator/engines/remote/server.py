@@ -1,0 +1,246 @@
+"""The child: an engine behind the protocol, in a process of its own (``python -m orchestrator.engines.remote.server``).
+
+It leaves when its parent is gone, whatever it does then, and ignores Ctrl-C, which is the parent's to handle. Standard
+output and error are for whatever the engine prints; the protocol has its own two sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestrator.engines.contract import Engine, EngineOptions, Snapshot
+from orchestrator.engines.remote import protocol
+from orchestrator.engines.remote.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
+from orchestrator.errors import EngineError, FormatError, PlatformError, RptwinError
+from orchestrator.events import Event
+from orchestrator.formats.elf import parse_elf
+from orchestrator.platform.model import Platform
+
+__all__ = ["SERVED", "Server", "create_served", "listen_for_stops", "main"]
+
+# name: (module, class) of what runs in here
+SERVED = {
+    "renode": ("orchestrator.engines.renode.board", "RenodeBoard"),
+    "unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine"),
+}
+
+_LOOK_S = 0.5  # between two looks whether virtual time goes on
+_AGAIN_S = 0.01  # a stop is asked for again, as a run that has not quite begun forgets it
+
+
+class _AbandonedError(Exception):
+    """A listener of the parent failed."""
+
+
+def create_served(name: str, platform: Platform, options: EngineOptions) -> Engine:
+    """The engine itself, in this process."""
+    if name not in SERVED:
+        raise EngineError("no such engine in the child", expected=" | ".join(SERVED), found=name)
+    module, cls = SERVED[name]
+    engine: Engine = getattr(importlib.import_module(module), cls)(platform, options)
+    return engine
+
+
+class Server:
+    """Answers one parent until it leaves."""
+
+    def __init__(self, channel: Channel, create: Callable[[str, Platform, EngineOptions], Engine]) -> None:
+        self._channel = channel
+        self._create = create
+        self._engine: Engine | None = None
+        self._sent: dict[str, int] = {}  # bytes of each console that the parent has
+        self._snapshots: dict[int, Snapshot] = {}
+        self._running: int | None = None
+        self._handlers: dict[type, Callable[[Any, bytes], tuple[object, bytes] | None]] = {
+            protocol.Load: self._load,
+            protocol.Start: lambda ask, _: self._board.start(ask.core),
+            protocol.Hold: lambda ask, _: self._board.hold(ask.core),
+            protocol.Reset: lambda ask, _: self._board.reset(ask.core),
+            protocol.Run: self._run,
+            protocol.AskState: lambda ask, _: (self._board.state(ask.core), b""),
+            protocol.Read: lambda ask, _: (None, self._board.memory(ask.core).read(ask.address, ask.size)),
+            protocol.Write: lambda ask, blob: self._board.memory(ask.core).write(ask.address, blob),
+            protocol.AskRegisters: lambda ask, _: (self._board.registers(ask.core), b""),
+            protocol.AskBacktrace: lambda ask, _: (self._board.backtrace(ask.core), b""),
+            protocol.AskWaiting: lambda ask, _: (self._board.waiting(ask.core), b""),
+            protocol.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
+            protocol.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
+            protocol.Unwatch: lambda ask, _: self._board.unwatch(ask.name),
+            protocol.Subscribe: lambda ask, _: self._board.subscribe(self._emit),
+            protocol.Type: lambda ask, blob: self._board.consoles[ask.uart].write(blob),
+            protocol.TakeSnapshot: self._snapshot,
+            protocol.Restore: self._restore,
+            protocol.Release: self._release,
+        }
+
+    @property
+    def _board(self) -> Engine:
+        if self._engine is None:
+            raise EngineError("no board yet", expected="Open")
+        return self._engine
+
+    def serve(self) -> None:
+        """Until ``Close``; :class:`ClosedError` when the parent has gone without it."""
+        while True:
+            frame = self._channel.receive()
+            if isinstance(frame.message, protocol.Close):
+                return
+            self._answer(frame.message, frame.blob)
+
+    def _answer(self, ask: Message, blob: bytes) -> None:
+        reply: Message
+        data = b""
+        try:
+            if isinstance(ask, protocol.Open):
+                reply = self._open(ask)
+            else:
+                value, data = self._handlers[type(ask)](ask, blob) or (None, b"")
+                reply = protocol.Done(value)
+        except ClosedError:
+            raise
+        except BaseException as error:  # whatever it is, the parent says it
+            if not isinstance(error, RptwinError | _AbandonedError):
+                traceback.print_exc()
+            reply = _failed(error)
+        self._send(reply, data)
+
+    def _send(self, message: Message, blob: bytes = b"") -> None:
+        """What the consoles have said goes first."""
+        time_ns = 0
+        if self._engine is not None:
+            time_ns = self._engine.time_ns
+            for name, console in self._engine.consoles.items():
+                output = console.output
+                if len(output) != self._sent[name]:
+                    start = min(self._sent[name], len(output))
+                    self._channel.send(protocol.Output(name, start), output[start:], time_ns)
+                    self._sent[name] = len(output)
+        self._channel.send(message, blob, time_ns)
+
+    def _open(self, ask: protocol.Open) -> Message:
+        if ask.version != VERSION:
+            raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
+        self._engine = self._create(ask.engine, ask.platform, ask.options)
+        self._sent = dict.fromkeys(self._engine.consoles, 0)
+        return protocol.Opened(VERSION, frozenset(self._engine.capabilities), tuple(self._engine.consoles))
+
+    def _load(self, ask: protocol.Load, blob: bytes) -> None:
+        self._board.load(ask.core, parse_elf(blob, path=Path(ask.path), name=ask.name), ask.vector_table)
+
+    def _run(self, ask: protocol.Run, _blob: bytes) -> tuple[object, bytes]:
+        finished = threading.Event()
+        reporter = threading.Thread(target=self._report_progress, args=(finished,), daemon=True)
+        self._running = ask.number
+        reporter.start()
+        try:
+            return self._board.run(ask.timeout_ns, ask.until), b""
+        finally:
+            self._running = None
+            finished.set()
+            reporter.join()
+
+    def _report_progress(self, finished: threading.Event) -> None:
+        """Say that virtual time goes on, so that the parent can tell a long run from a hang."""
+        board, before = self._board, -1
+        while not finished.wait(_LOOK_S):
+            now = board.time_ns
+            if now != before:
+                before = now
+                with contextlib.suppress(ClosedError):
+                    self._channel.send(protocol.Progress(), time_ns=now)
+
+    def stop(self, number: int) -> None:
+        """End this run, if it is not over; called by the thread that listens for stops."""
+        while self._running == number:
+            self._board.stop()
+            threading.Event().wait(_AGAIN_S)
+
+    def _emit(self, event: Event) -> None:
+        """Hand an event over and answer questions until every listener has seen it."""
+        self._send(protocol.Emitted(event))
+        while True:
+            frame = self._channel.receive()
+            if isinstance(frame.message, protocol.Continue):
+                return
+            if isinstance(frame.message, protocol.Abandon):
+                raise _AbandonedError
+            self._answer(frame.message, frame.blob)
+
+    def _snapshot(self, ask: protocol.TakeSnapshot, _blob: bytes) -> tuple[object, bytes]:
+        self._snapshots[ask.number] = snapshot = self._board.snapshot()
+        return snapshot.time_ns, b""
+
+    def _restore(self, ask: protocol.Restore, _blob: bytes) -> None:
+        self._board.restore(self._snapshots[ask.number])
+        self._sent = dict.fromkeys(self._board.consoles, 0)
+        for name in self._sent:
+            self._channel.send(protocol.Output(name, 0), b"", self._board.time_ns)
+
+    def _release(self, ask: protocol.Release, _blob: bytes) -> None:
+        for number in ask.numbers:
+            self._snapshots.pop(number, None)
+
+
+def _failed(error: BaseException) -> Failed:
+    if not isinstance(error, RptwinError):
+        return Failed(type(error).__name__, str(error) or type(error).__name__)
+    place = (error.line, error.column) if isinstance(error, PlatformError) else None
+    return Failed(
+        type(error).__name__,
+        error.what,
+        error.file if isinstance(error, PlatformError) else error.where,
+        None if error.expected is None else str(error.expected),
+        None if error.found is None else str(error.found),
+        error.advice,
+        error.rule if isinstance(error, FormatError) else None,
+        place,
+    )
+
+
+def listen_for_stops(control: socket.socket, server: Server) -> NoReturn:
+    """Pass stops on; leave at once when the parent is gone."""
+    while True:
+        try:
+            data = control.recv(STOP.size, socket.MSG_WAITALL)
+        except OSError:
+            data = b""
+        if len(data) < STOP.size:
+            os._exit(1)
+        number = STOP.unpack(data)[0]
+        # Not in this thread, which must see the parent's end even when the engine does not stop.
+        threading.Thread(target=server.stop, args=(number,), daemon=True).start()
+
+
+def main(frames: int, control: int) -> NoReturn:
+    """Serve over two inherited sockets, by their descriptors, and leave without taking the engine down in pieces."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server = Server(Channel(socket.socket(fileno=frames)), create_served)
+    stops = threading.Thread(target=listen_for_stops, args=(socket.socket(fileno=control), server), daemon=True)
+    stops.start()
+    code = 0
+    try:
+        server.serve()
+    except ClosedError:
+        code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Some engines hang or print while the interpreter ends.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
