@@ -127,6 +127,10 @@ static bool vring_start(struct rptun_device *device, uint32_t index, struct vq_d
             (unsigned)vring->num, (unsigned)VQ_NUM_MAX);
         return false;
     }
+    if (align == 0) { /* would place the used ring at address 0 */
+        LOG("vdev %u vring %u: align 0", (unsigned)device->index, (unsigned)index);
+        return false;
+    }
     pa = vring_allocate(vring, align, heap, index);
     if (pa == 0) {
         LOG("vdev %u vring %u: no room in its carveout", (unsigned)device->index, (unsigned)index);
