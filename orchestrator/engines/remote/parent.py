@@ -164,6 +164,7 @@ class RemoteEngine:
         self._snapshot_number = 0
         self._forgotten: list[int] = []
         self._pages = _Pages(platform)
+        self._instructions: dict[str, int] = {core.name: 0 for core in platform.cores}  # as last heard
         self._subscribed = False
         self._child = Child(command, environment)
         try:
@@ -194,7 +195,7 @@ class RemoteEngine:
         Raises what the engine raised, what a listener raised, or EngineDiedError.
         """
         if self._death is not None:
-            raise self._death
+            raise self._death.with_traceback(None)
         if not isinstance(message, _LOOKING):
             self._pages.outdate()
         with _deferred_interrupt(lambda: self._child.stop(self._run_number)):
@@ -331,7 +332,10 @@ class RemoteEngine:
         return waiting
 
     def instructions(self, core: str) -> int:
+        if self._death is not None and core in self._instructions:
+            return self._instructions[core]
         count: int = self.ask(protocol.AskInstructions(core))[0]
+        self._instructions[core] = count
         return count
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
