@@ -144,6 +144,11 @@ def function_pointer(function: Any) -> int:
     return pointer
 
 
+def address_of(structure: ctypes.Structure) -> int:
+    """Where a structure lies, for native code; it must be kept alive."""
+    return ctypes.addressof(structure)
+
+
 def registers(*names: str) -> tuple[int, ...]:
     """Unicorn's ids of registers by name ("R0", "XPSR", "D7")."""
     return tuple(getattr(arm_const, f"UC_ARM_REG_{name}") for name in names)

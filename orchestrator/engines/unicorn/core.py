@@ -1,4 +1,4 @@
-"""One Cortex-M core on Unicorn: runs instructions, takes exceptions, sleeps, faults.
+"""One Cortex-M core on Unicorn: runs instructions, keeps time, sleeps, skips what it does for ever.
 
 Time is counted in *slots*: one instruction, or the time of one while the core sleeps; ``mips`` slots to a virtual
 microsecond. The native hook stops the core before any given slot, and before the instruction after one that changed
@@ -7,12 +7,10 @@ what may interrupt it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
-import ctypes
 import heapq
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from copy import copy
-from dataclasses import dataclass
 from typing import Protocol
 
 from unicorn import unicorn_const
@@ -20,23 +18,20 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
 from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at
-from orchestrator.engines.unicorn.frames import Frames, ReturnMismatchError, StackError, is_exc_return
+from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause, is_execute_never
+from orchestrator.engines.unicorn.frames import is_exc_return
 from orchestrator.engines.unicorn.idle import IdleLoop, Prober
-from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
-from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
-from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS, SystemControlSpace, features_of
+from orchestrator.engines.unicorn.memory import BoardMemory
+from orchestrator.engines.unicorn.nvic import ExceptionState
+from orchestrator.engines.unicorn.scs import SystemControlSpace, features_of
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import (
     Backtrace,
     Detail,
-    ExceptionReturn,
-    ExceptionTaken,
-    Fault,
     GuestError,
-    Lockup,
     Note,
     Poll,
     StateChanged,
@@ -44,27 +39,17 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.events import CoreState as RunState
-from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Core as CoreModel
 
-__all__ = ["NEVER", "Core", "CoreHost"]
+__all__ = ["Core", "CoreHost"]
 
-NEVER = 1 << 62  # a slot that does not come
 SCS_BASE = 0xE000_E000
 # A private page with CLREX lies in one of these: executable by the memory map, and memory on no chip known here.
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _CLREX = b"\xbf\xf3\x2f\x8f"
-_XPSR_T = 1 << 24
 
-# QEMU's exception numbers as the INTR hook gives them.
-_SVC, _PREFETCH_ABORT, _BREAKPOINT, _EXCEPTION_EXIT = 2, 3, 7, 8
-_NOCP, _INVSTATE, _STKOF, _UNALIGNED = 17, 18, 19, 22
-_USAGE_FAULTS = {_NOCP: "NOCP", _INVSTATE: "INVSTATE", _STKOF: "STKOF", _UNALIGNED: "UNALIGNED"}
-
-_SLEEPONEXIT, _SEVONPEND = 2, 16
-_NONBASETHRDENA = 1
-_STKALIGN = 0x200
+_SEVONPEND = 16  # SCR
 _MOST_PATIENCE = 256  # turns
 
 _GENERAL = tuple(f"R{number}" for number in range(13))
@@ -91,17 +76,7 @@ class CoreHost(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _FaultCause:
-    """A fault on its way to becoming an exception."""
-
-    exception: int
-    status: tuple[str, ...]
-    what: str
-    address: int | None = None
-
-
-class Core:
+class Core(ExceptionUnit):
     """A core with its private peripherals; implements the ports of its bus and of its System Control Space."""
 
     def __init__(
@@ -115,20 +90,15 @@ class Core:
         mpu_regions: int | None,
         skip_idle_loops: bool,
     ) -> None:
+        super().__init__(model.name, model.model, interrupts, priority_mask)
         self.skip_idle_loops = skip_idle_loops
         self.model = model
-        self.name = model.name
         self.mips = model.mips
-        self.images: list[Image] = []
         self._host = host
         self._systick_hz = systick_hz
-        self.cpu = Cpu(model.model)
-        self.native = CoreState()
-        self.exceptions = ExceptionState(interrupts, priority_mask)
         self.scs = SystemControlSpace(self, self.exceptions, features_of(model.model), mpu_regions)
         self._marks = CodeMarks(self.native)
         self._visible = RegisterBatch(*_VISIBLE)
-        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR")
         self._clear_registers = RegisterBatch(
             *_GENERAL, "LR", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP"
         )
@@ -136,11 +106,6 @@ class Core:
         self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR", *floating)
         self._install_hooks()
         self.held = model.held
-        self.locked_up = False
-        self.sleeping = False
-        self._waits_for_event = False  # WFE rather than WFI
-        self._event = False  # the event register
-        self._attention = False
         self._inbox: list[tuple[int, int, str, int, bool]] = []  # slot, order, what, number, level
         self._order = 0
         self._next = NEVER
@@ -154,16 +119,13 @@ class Core:
         self._unmodelled: set[tuple[int, int, bool]] = set()  # PC, address, whether it reads
         self._unmodelled_addresses: set[tuple[int, bool]] = set()
         self._sevonpend_seen = 0
-        self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self.ran = False  # in this turn: at least one instruction
         self.loop: IdleLoop | None = None
         self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
-        self._round_end = NEVER  # where a round of the interrupted loop, executed for good measure, ends
         self._prober: Prober | None = None
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
         self._known_loops: set[int] = set()  # pages where one was found
-        self.memory: CoreMemory
         self.bus: Bus
 
     def _install_hooks(self) -> None:
@@ -184,22 +146,26 @@ class Core:
             self.cpu.hook(kind, binding.function_pointer(function), native)
         native.emu_start = binding.function_pointer(uclib.uc_emu_start)
         native.uc = self.cpu.handle
-        self._native_pointer = ctypes.addressof(native)
-        self._run = hooks.core_run
 
     def attach(self, board: BoardMemory, slots: list[Slot]) -> None:
         """Connect memory and devices."""
         self._board = board
-        self.memory = board.map_core(self.name, self.cpu, self._forget_translations)
+        memory = board.map_core(self.name, self.cpu, self._forget_translations)
         scs = Slot("scs", Extent(SCS_BASE, 0x1000), _ScsDevice(self.scs))
         self.bus = Bus(self.name, [*slots, scs], self)
         self.bus.map_into(self.cpu)
         self.cpu.on_protected_write(self._store_to_protected_page)
-        taken = [*(each.extent for each in slots), *(each.extent for each in self.memory.mappings())]
+        taken = [*(each.extent for each in slots), *(each.extent for each in memory.mappings())]
         pages = (Extent(page, binding.PAGE_SIZE) for page in _STUB_PAGES)
-        self._stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
-        self.cpu.map_stub(self._stub, _CLREX)
-        self.frames = Frames(self.cpu, self.memory, secure_fp=self.model.model == "cortex-m33")
+        stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
+        self.cpu.map_stub(stub, _CLREX)
+        self._connect(memory, stub, secure_fp=self.model.model == "cortex-m33")
+
+    def _emit(self, detail: Detail) -> None:
+        self._host.emit(self, detail)
+
+    def _interrupt_taken(self, interrupt: int) -> None:
+        self._host.interrupt_taken(self, interrupt)
 
     # --- time
 
@@ -274,14 +240,14 @@ class Core:
             self.held = True
             self.native.limit = self.native.executed
             self._replan()
-            self._host.emit(self, StateChanged(RunState.HELD, why))
+            self._emit(StateChanged(RunState.HELD, why))
 
     def release(self, why: str) -> None:
         """Let a held core go: it starts from its vector table."""
         if self.held:
             self._reset_private()
             self.held = False
-            self._host.emit(self, StateChanged(RunState.RUNNING, why))
+            self._emit(StateChanged(RunState.RUNNING, why))
             self.start()
 
     # --- reset
@@ -307,7 +273,7 @@ class Core:
     def start(self) -> None:
         """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
         self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF] + [0] * 6)
-        self.cpu.write(_SPECIAL.fpscr, 0)
+        self.cpu.write(SPECIAL.fpscr, 0)
         self.locked_up = False
         try:
             words = self.memory.read(self.scs.vtor, 8)
@@ -316,14 +282,14 @@ class Core:
             self._lock_up(f"the vector table at {self.scs.vtor:#010x} lies in no memory")
             return
         stack, entry = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
-        self.cpu.write(_SPECIAL.msp, stack & ~3)
+        self.cpu.write(SPECIAL.msp, stack & ~3)
         self.pc = entry & ~1
-        self.cpu.write(_SPECIAL.xpsr_write, _XPSR_T if entry & 1 else 0)
+        self.cpu.write(SPECIAL.xpsr_write, XPSR_T if entry & 1 else 0)
         self._attention = True
         self._replan()
         if not entry & 1:
             self._fault(
-                _FaultCause(
+                FaultCause(
                     nvic.USAGE_FAULT,
                     ("INVSTATE",),
                     f"the reset vector at {self.scs.vtor + 4:#010x} is even ({entry:#010x}): not Thumb code",
@@ -467,15 +433,6 @@ class Core:
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._known_loops.discard(self.pc >> binding.PAGE_BITS)
 
-    @property
-    def pc(self) -> int:
-        """Address of the next instruction."""
-        return int(self.native.pc)
-
-    @pc.setter
-    def pc(self, address: int) -> None:
-        self.native.pc = address
-
     def _execute(self, limit: int) -> None:
         """Run to a slot at most; whatever ended it is dealt with."""
         if self._forget:
@@ -514,7 +471,12 @@ class Core:
         elif access >= 0:
             self._invalid_access(access, native.access_address, native.access_size)
         elif error == unicorn_const.UC_ERR_INSN_INVALID:
-            self._undefined()
+            # Inside an IT block the hook cannot stop before YIELD and WFE; Unicorn ends behind them with this error.
+            hint, size = hint_at(bytes(self.memory.span(native.address, 4) or b""))
+            if hint is not None and self.pc == native.address + size:
+                self._hint(hint)
+            else:
+                self._undefined()
         elif error:
             raise EngineError(
                 "the emulator stopped",
@@ -526,7 +488,7 @@ class Core:
             self._attention = True
 
     def _read_pc(self) -> int:
-        return self.cpu.read(_SPECIAL.pc) & ~1
+        return self.cpu.read(SPECIAL.pc) & ~1
 
     # --- exceptions
 
@@ -537,7 +499,7 @@ class Core:
         self._replan()
 
     def active_exception(self) -> int:
-        return self.cpu.read(_SPECIAL.ipsr)
+        return self.cpu.read(SPECIAL.ipsr)
 
     def _consider(self) -> None:
         self._attention = False
@@ -562,304 +524,6 @@ class Core:
             native.masks[:] = (primask, basepri, faultmask)
             native.watch_masks = 1
 
-    def _take(self, number: int, return_address: int) -> None:
-        """Exception entry (B1.5.6)."""
-        self.disturbed = True
-        self._round_end = NEVER
-        try:
-            exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
-        except StackError as error:
-            self.exceptions.pend(number)
-            self._stack_fault("STKERR", error, f"stacking for {exception_name(number)}")
-            return
-        self._enter(number, exc_return, return_address)
-
-    def _enter(self, number: int, exc_return: int, return_address: int) -> None:
-        """From a stacked context into a handler: vector fetch, IPSR, LR."""
-        vector = self.scs.vtor + 4 * number
-        try:
-            handler = int.from_bytes(self.memory.read(vector, 4), "little")
-        except RptwinError:
-            self._vector_fault(number, exc_return, return_address)
-            return
-        self._host.emit(self, ExceptionTaken(number, exception_name(number), return_address))
-        if number >= nvic.FIRST_INTERRUPT:
-            self._host.interrupt_taken(self, number - nvic.FIRST_INTERRUPT)
-        self.exceptions.enter(number)
-        self.frames.enter(number, exc_return, bool(handler & 1))
-        self._clear_exclusive()
-        self._event = True
-        self.pc = handler & ~1
-        self._attention = True
-        if not handler & 1:
-            self._fault(
-                _FaultCause(
-                    nvic.USAGE_FAULT,
-                    ("INVSTATE",),
-                    f"the vector of {exception_name(number)} at {vector:#010x} is even ({handler:#010x})",
-                )
-            )
-        elif is_exc_return(self.pc):
-            self._fetch_fault(self.pc)  # a vector is an address, not a branch
-
-    def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
-        """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
-        what = f"the vector of {exception_name(number)} at {self.scs.vtor + 4 * number:#010x} lies in no memory"
-        if number in (nvic.NMI, nvic.HARD_FAULT):
-            self.exceptions.enter(number)
-            self.frames.enter(number, exc_return, True)
-            self._lock_up(what)
-            return
-        self.exceptions.pend(number)
-        self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
-        self._report(_FaultCause(nvic.HARD_FAULT, ("VECTTBL",), what), escalated=False)
-        self._enter(nvic.HARD_FAULT, exc_return, return_address)
-
-    def _return(self, exc_return: int) -> None:
-        """Exception return (B1.5.8)."""
-        primask, basepri, faultmask, number = self._mask_registers.read(self.cpu.handle)
-        exceptions = self.exceptions
-        invalid = self._why_invalid(exc_return, number)
-        exceptions.leave(number)
-        if faultmask and number != nvic.NMI:
-            faultmask = 0
-            self.cpu.write(_SPECIAL.faultmask, 0)
-        self._host.emit(self, ExceptionReturn(number, exception_name(number)))
-        self._clear_exclusive()
-        self._event = True
-        if invalid is not None:
-            self._invalid_return(invalid, exc_return)
-            return
-        chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
-        if chained is not None:
-            self._enter(chained, exc_return, self._stacked_pc(exc_return))
-            return
-        try:
-            resumed = self.frames.pop(exc_return)
-        except StackError as error:
-            self._stack_fault("UNSTKERR", error, f"unstacking for {exception_name(number)}")
-            return
-        except ReturnMismatchError as error:
-            mode = "Thread" if exc_return & 8 else "Handler"
-            what = f"returns to {mode} mode with exception number {error.exception} in the stacked xPSR"
-            self._invalid_return(what, exc_return)
-            return
-        self.pc = resumed.pc
-        self._attention = exceptions.candidates != 0
-        if not resumed.thumb:
-            what = "returns to code with the Thumb bit of the stacked xPSR clear"
-            self._fault(_FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
-        elif is_exc_return(self.pc):
-            self._fetch_fault(self.pc)
-        elif self.scs.scr & _SLEEPONEXIT and not exceptions.active:
-            self.sleeping = True
-            self._waits_for_event = False
-            self._attention = True
-        else:
-            self._back_in_loop(another_round=True)
-
-    def _why_invalid(self, exc_return: int, number: int) -> str | None:
-        """What forbids this return (B1.5.8, integrity checks); None: nothing."""
-        active = self.exceptions.active
-        if not active >> number & 1:
-            return f"returns from {exception_name(number)}, which is not active"
-        if exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0 or exc_return & 0xF not in (1, 9, 0xD):
-            return f"returns with {exc_return:#010x}, which is no EXC_RETURN value"
-        others = active & ~(1 << number)
-        if exc_return & 8 and others and not self.scs.ccr & _NONBASETHRDENA:
-            still = ", ".join(exception_name(each) for each in nvic.bits_of(others))
-            return f"returns to Thread mode while {still} is active"
-        return None
-
-    def _invalid_return(self, what: str, exc_return: int) -> None:
-        """UsageFault on the frame that was to be returned to."""
-        self.pc = self.native.address
-        cause = _FaultCause(nvic.USAGE_FAULT, ("INVPC",), what)
-        self._chained_fault(cause, exc_return, self._stacked_pc(exc_return))
-
-    def _stacked_pc(self, exc_return: int) -> int:
-        try:
-            return int.from_bytes(self.memory.read(self.frames.frame_pointer(exc_return) + 24, 4), "little")
-        except RptwinError:
-            return 0
-
-    def _clear_exclusive(self) -> None:
-        """Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs."""
-        native = self.native
-        if not native.exclusive:
-            return
-        native.exclusive = 0
-        executed, limit, watch = native.executed, native.limit, native.watch_masks
-        native.page = self._stub >> binding.PAGE_BITS
-        native.bits = None
-        native.watch_masks = 0
-        pc, self.pc = self.pc, self._stub
-        self._run(self._native_pointer, executed + 1)
-        self.pc = pc
-        native.executed, native.limit, native.watch_masks = executed, limit, watch
-        native.page = 0xFFFF_FFFF
-
-    def _guest_exception(self, number: int) -> None:
-        """What the INTR hook saw."""
-        if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
-            if self.exceptions.active:
-                self._return(self.pc | 1)
-            else:
-                self._fault(
-                    _FaultCause(
-                        nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {self.pc | 1:#010x} outside any exception"
-                    )
-                )
-        elif number == _PREFETCH_ABORT:
-            self._fetch_fault(self.pc)
-        elif number == _SVC:
-            self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
-        elif number == _BREAKPOINT:
-            self.scs.hfsr |= 1 << HFSR_BITS["DEBUGEVT"]
-            self.scs.dfsr |= 2
-            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))
-        elif number in _USAGE_FAULTS:
-            name = _USAGE_FAULTS[number]
-            what = {
-                "NOCP": "uses a coprocessor that is absent or switched off",
-                "INVSTATE": "executes with the Thumb bit clear",
-                "STKOF": "moves the stack pointer below its limit",
-                "UNALIGNED": "makes an unaligned access that the instruction does not allow",
-            }[name]
-            self._fault(_FaultCause(nvic.USAGE_FAULT, (name,), what))
-        else:
-            raise EngineError(
-                "the emulator raised an exception that is not known here",
-                where=f"{self.name} at {self.pc:#010x}",
-                found=number,
-            )
-
-    def _synchronous(self, number: int, return_address: int, escalation: str) -> None:
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
-        if self.exceptions.can_take(number, self.exceptions.execution_priority(primask, basepri, faultmask)):
-            self._take(number, return_address)
-        else:
-            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-            self.pc = return_address - 2  # a HardFault returns to the instruction itself (B1.5.6, ReturnAddress())
-            self._hard_fault(_FaultCause(nvic.HARD_FAULT, ("FORCED",), escalation))
-
-    # --- faults
-
-    def _fault(self, cause: _FaultCause) -> None:
-        """Set the status and take the fault, or escalate it (B1.5.14)."""
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
-        priority = self.exceptions.execution_priority(primask, basepri, faultmask)
-        self._record(cause)
-        if self.exceptions.can_take(cause.exception, priority):
-            self._report(cause, escalated=False)
-            self._take(cause.exception, self.pc)
-            return
-        self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-        self._hard_fault(cause, escalated=True)
-
-    def _record(self, cause: _FaultCause) -> None:
-        for name in cause.status:
-            if name in CFSR_BITS:
-                self.scs.cfsr |= 1 << CFSR_BITS[name]
-        if cause.address is not None:
-            if "BFARVALID" in cause.status:
-                self.scs.bfar = cause.address
-            if "MMARVALID" in cause.status:
-                self.scs.mmfar = cause.address
-
-    def _hard_fault(self, cause: _FaultCause, *, escalated: bool = False) -> None:
-        _primask, _basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
-        # A fault at HardFault's priority or above cannot be taken (B1.5.15).
-        if self.exceptions.execution_priority(0, 0, faultmask) < 0:
-            self._lock_up(cause.what)
-            return
-        self._report(cause, escalated=escalated)
-        self._take(nvic.HARD_FAULT, self.pc)
-
-    def _stack_fault(self, status: str, error: StackError, during: str) -> None:
-        """A stack that is not memory; the context is lost."""
-        what = f"{during} at {error.address:#010x}, where there is no memory"
-        self._chained_fault(_FaultCause(nvic.BUS_FAULT, (status,), what), error.exc_return, self.pc)
-
-    def _chained_fault(self, cause: _FaultCause, exc_return: int, return_address: int) -> None:
-        """A fault of exception entry or return itself: nothing is stacked for it, and if the exception that was to be
-        entered has the higher priority, that one is first (B1.5.11).
-        """
-        self._record(cause)
-        exceptions = self.exceptions
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
-        priority = exceptions.execution_priority(primask, basepri, faultmask)
-        escalated = not exceptions.can_take(cause.exception, priority)
-        if escalated and priority < 0:
-            self._lock_up(cause.what)
-            return
-        if escalated:
-            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-        exceptions.pend(nvic.HARD_FAULT if escalated else cause.exception)
-        self._report(cause, escalated=escalated)
-        taken = exceptions.highest_pending()
-        assert taken is not None
-        self._enter(taken, exc_return, return_address)
-
-    def _report(self, cause: _FaultCause, *, escalated: bool) -> None:
-        registers = self.registers()
-        self._host.emit(
-            self,
-            Fault(
-                exception_name(cause.exception),
-                cause.status,
-                cause.address,
-                self.pc,
-                symbol_of(self.images, self.pc),
-                cause.what,
-                escalated,
-                registers,
-                backtrace_of(registers, self.memory, self.images),
-            ),
-        )
-
-    def _lock_up(self, what: str) -> None:
-        self.locked_up = True
-        self._attention = False
-        self._replan()
-        registers = self.registers()
-        trace = backtrace_of(registers, self.memory, self.images)
-        self._host.emit(self, Lockup(self.pc, symbol_of(self.images, self.pc), what, registers, trace))
-
-    def _undefined(self) -> None:
-        # Inside an IT block the hook cannot stop before YIELD and WFE; Unicorn ends behind them with this error.
-        hint, size = hint_at(bytes(self.memory.span(self.native.address, 4) or b""))
-        if hint is not None and self.pc == self.native.address + size:
-            self._hint(hint)
-            return
-        if not self.cpu.read(_SPECIAL.xpsr) & _XPSR_T:
-            cause = _FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
-        else:
-            span = self.memory.span(self.pc, 2)
-            code = int.from_bytes(span, "little") if span is not None else 0
-            cause = _FaultCause(nvic.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
-        self._fault(cause)
-
-    def _invalid_access(self, kind: int, address: int, size: int) -> None:
-        fetches = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
-        if kind in fetches:
-            self._fetch_fault(address)
-            return
-        verb = "reads" if kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT) else "writes"
-        self._data_fault(verb, address, size)
-
-    def _data_fault(self, verb: str, address: int, size: int) -> None:
-        what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
-        self._fault(_FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
-
-    def _fetch_fault(self, address: int) -> None:
-        if _execute_never(address):
-            what = f"executes at {address:#010x}, where the memory map forbids it"
-            self._fault(_FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), what))
-        else:
-            what = f"executes at {address:#010x}, where there is no memory"
-            self._fault(_FaultCause(nvic.BUS_FAULT, ("IBUSERR",), what))
-
     # --- special instructions and pages
 
     def _special(self) -> None:
@@ -868,7 +532,7 @@ class Core:
         code = bytes(self.memory.read(self.pc, 4)) if self.memory.span(self.pc, 4) else self.memory.read(self.pc, 2)
         hint, size = hint_at(code)
         if hint is None:
-            self._fault(_FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
+            self._fault(FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
             return
         self.pc += size
         self.native.executed += 1
@@ -894,7 +558,7 @@ class Core:
                     self._fetch_fault(self.pc)
                     return
                 continue
-            if _execute_never(address):
+            if is_execute_never(address):
                 self._fetch_fault(self.pc)
                 return
             self._board.executes(mapping, address)
@@ -981,7 +645,7 @@ class Core:
     def note(self, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
-            self._host.emit(self, Note(text))
+            self._emit(Note(text))
 
     def unmodelled(self, offset: int, size: int, value: int | None) -> None:
         self.unmodelled_access("system control space", SCS_BASE + offset, size, value, "register")
@@ -1005,7 +669,7 @@ class Core:
         self._unmodelled.add((pc, address, reads))
         self._unmodelled_addresses.add((address, reads))
         symbol = symbol_of(self.images, pc)
-        self._host.emit(self, UnmodelledAccess(pc, symbol, address, size, value, peripheral, what))
+        self._emit(UnmodelledAccess(pc, symbol, address, size, value, peripheral, what))
 
     def is_probing(self) -> bool:
         """Whether this is a trial that must have no effect: if so, it had one, and has failed."""
@@ -1122,19 +786,3 @@ class _ScsDevice:
 
     def restore(self, state: object) -> None:
         """The core restores it."""
-
-
-def _execute_never(address: int) -> bool:
-    """Peripheral, device and system regions of the default memory map (B3.1, table B3-1)."""
-    return 0x4000_0000 <= address < 0x6000_0000 or address >= 0xA000_0000
-
-
-class _Special:
-    """Ids of single registers."""
-
-    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr = binding.registers(
-        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
-    )
-
-
-_SPECIAL = _Special

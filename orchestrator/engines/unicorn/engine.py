@@ -24,9 +24,10 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.unicorn.bus import Device, Slot
-from orchestrator.engines.unicorn.core import NEVER, Core
+from orchestrator.engines.unicorn.core import Core
 from orchestrator.engines.unicorn.devices.registry import create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.exceptions import NEVER
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.errors import EngineError, RptwinError, UsageError
 from orchestrator.events import (

@@ -1,8 +1,13 @@
-"""Renode types and the devices that stand for them here."""
+"""Renode types and the devices that stand for them here.
+
+Other packages add to them by entry points of the group ``rptwin.devices``: the name is a Renode type, the object a
+:data:`Maker`. What a maker may use is what this module and the devices' own modules export.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from orchestrator.engines.unicorn.bus import Device
@@ -11,9 +16,13 @@ from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.errors import EngineError
 from orchestrator.platform.model import Interrupt, Peripheral, Platform
 
-__all__ = ["Board", "create_device", "create_tag"]
+__all__ = ["GROUP", "Board", "Host", "Lines", "Made", "Maker", "create_device", "create_tag"]
+
+GROUP = "rptwin.devices"
+DEVICE_NAMES = ("is_steady", "read", "write", "reset", "snapshot", "restore")  # of bus.Device
 
 
 class Board(Protocol):
@@ -36,7 +45,7 @@ class Board(Protocol):
     def settle(self) -> None: ...
 
 
-class _Host:
+class Host:
     """What one device may say to the board, its name added."""
 
     def __init__(self, board: Board, name: str) -> None:
@@ -59,8 +68,8 @@ class _Host:
         self._board.device_log(self._name, level, text)
 
 
-class _Lines:
-    """One output wired to every input that the platform names for it."""
+class Lines:
+    """An output, wired to every input that the platform names for it."""
 
     def __init__(self, board: Board, interrupts: tuple[Interrupt, ...]) -> None:
         self._board = board
@@ -72,6 +81,9 @@ class _Lines:
 
 
 Made = tuple[Device, UartConsole | None]
+"""A device, and its console if it is a UART."""
+
+Maker = Callable[[Board, Peripheral], Made]
 
 
 def _script(board: Board, peripheral: Peripheral) -> Made:
@@ -80,7 +92,7 @@ def _script(board: Board, peripheral: Peripheral) -> Made:
         peripheral.script or "",
         peripheral.script_name or peripheral.name,
         peripheral.size or 0x400,
-        _Host(board, peripheral.name),
+        Host(board, peripheral.name),
         cores=[core.name for core in cores],
         nvics=[core.nvic for core in cores],
         initable=bool(peripheral.attributes.get("initable", False)),
@@ -90,7 +102,7 @@ def _script(board: Board, peripheral: Peripheral) -> Made:
 
 def _stm32_usart(board: Board, peripheral: Peripheral) -> Made:
     console = UartConsole(peripheral.name, board.settle)
-    device = Stm32Usart(_Host(board, peripheral.name), _Lines(board, peripheral.interrupts), console.transmit)
+    device = Stm32Usart(Host(board, peripheral.name), Lines(board, peripheral.interrupts), console.transmit)
     console.connect(device.receive)
     return device, console
 
@@ -99,10 +111,10 @@ def _dwt(board: Board, peripheral: Peripheral) -> Made:
     frequency = peripheral.attributes.get("frequency")
     core = peripheral.registrations[0].core or board.platform.cores[0].name
     hz = frequency if isinstance(frequency, int) else 100_000_000
-    return Dwt(_Host(board, peripheral.name), lambda: board.cycles(core, hz)), None
+    return Dwt(Host(board, peripheral.name), lambda: board.cycles(core, hz)), None
 
 
-_MAKERS: dict[str, Callable[[Board, Peripheral], Made]] = {
+_MAKERS: dict[str, Maker] = {
     "Miscellaneous.DWT": _dwt,
     "Python.PythonPeripheral": _script,
     "UART.STM32F7_USART": _stm32_usart,
@@ -110,13 +122,43 @@ _MAKERS: dict[str, Callable[[Board, Peripheral], Made]] = {
 
 
 def create_device(board: Board, peripheral: Peripheral) -> Made:
-    """The device of a peripheral, and its console if it is a UART; a type without a model answers as unmodelled."""
+    """The device of a peripheral; a type without a model answers as unmodelled.
+
+    Raises :class:`EngineError` when another package's model cannot be used, or several packages have one.
+    """
     maker = _MAKERS.get(peripheral.type)
-    if maker is None:
-        return Unmodelled(_Host(board, peripheral.name), peripheral.type), None
-    return maker(board, peripheral)
+    if maker is not None:
+        return maker(board, peripheral)
+    found = entry_points(group=GROUP, name=peripheral.type)
+    if not found:
+        return Unmodelled(Host(board, peripheral.name), peripheral.type), None
+    if len(found) > 1:
+        packages = " | ".join(_package(each) for each in found)
+        raise EngineError("more than one model of a type", where=peripheral.type, expected="one", found=packages)
+    return _made_elsewhere(next(iter(found)), board, peripheral)
+
+
+def _made_elsewhere(found: EntryPoint, board: Board, peripheral: Peripheral) -> Made:
+    where = f"{peripheral.name}: model of {peripheral.type} by {_package(found)}"
+    try:
+        made = found.load()(board, peripheral)
+    except EngineError:
+        raise
+    except Exception as error:  # the code of somebody else
+        raise EngineError(f"{type(error).__name__}: {error}", where=where) from error
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise EngineError("not what a maker gives", where=where, expected="(device, console or None)", found=repr(made))
+    device, console = made
+    missing = [name for name in DEVICE_NAMES if not hasattr(device, name)]
+    if missing:
+        raise EngineError("not a device", where=where, expected=" ".join(DEVICE_NAMES), found=f"no {' '.join(missing)}")
+    return device, console
+
+
+def _package(found: EntryPoint) -> str:
+    return f"{found.dist.name} {found.dist.version}" if found.dist else found.value
 
 
 def create_tag(board: Board, name: str, value: int) -> Device:
     """A tagged range: reads as its value."""
-    return Tagged(_Host(board, name), value)
+    return Tagged(Host(board, name), value)

@@ -1,0 +1,406 @@
+"""Exceptions of one core, as the emulator does not have them: entry, return, faults, escalation, lockup.
+
+Armv7-M Architecture Reference Manual (DDI0403E) B1.5. The half of a core that turns what Unicorn reports into what the
+architecture says; the other half (:mod:`~orchestrator.engines.unicorn.core`) runs instructions and keeps time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unicorn import unicorn_const
+
+from orchestrator.engines.unicorn import binding, nvic
+from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
+from orchestrator.engines.unicorn.frames import Frames, ReturnMismatchError, StackError, is_exc_return
+from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
+from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS, SystemControlSpace
+from orchestrator.errors import EngineError, RptwinError
+from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Fault, Lockup
+from orchestrator.formats.elf import Image
+
+__all__ = ["NEVER", "SPECIAL", "XPSR_T", "ExceptionUnit", "FaultCause", "is_execute_never"]
+
+NEVER = 1 << 62  # a slot that does not come
+XPSR_T = 1 << 24
+
+# QEMU's exception numbers as the INTR hook gives them.
+_SVC, _PREFETCH_ABORT, _BREAKPOINT, _EXCEPTION_EXIT = 2, 3, 7, 8
+_USAGE_FAULTS = {
+    17: ("NOCP", "uses a coprocessor that is absent or switched off"),
+    18: ("INVSTATE", "executes with the Thumb bit clear"),
+    19: ("STKOF", "moves the stack pointer below its limit"),
+    22: ("UNALIGNED", "makes an unaligned access that the instruction does not allow"),
+}
+
+_SLEEPONEXIT = 2  # SCR
+_NONBASETHRDENA = 1  # CCR
+_STKALIGN = 0x200  # CCR
+
+
+class SPECIAL:
+    """Unicorn's ids of single registers."""
+
+    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr = binding.registers(
+        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCause:
+    """A fault on its way to becoming an exception."""
+
+    exception: int
+    status: tuple[str, ...]
+    what: str
+    address: int | None = None
+
+
+class ExceptionUnit(ABC):
+    """Takes exceptions on one CPU; ``stub`` in :meth:`_connect` is the address of a CLREX that the guest cannot see."""
+
+    def __init__(self, name: str, model: str, interrupts: int, priority_mask: int) -> None:
+        self.name = name
+        self.images: list[Image] = []
+        self.cpu = Cpu(model)
+        self.native = CoreState()
+        self.exceptions = ExceptionState(interrupts, priority_mask)
+        self.locked_up = False
+        self.sleeping = False
+        self.disturbed = True  # in this turn: a device access, an exception, a sleep
+        self._waits_for_event = False  # WFE rather than WFI
+        self._event = False  # the event register
+        self._attention = False  # an exception may have to be taken before the next instruction
+        self._round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
+        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR")
+        self._run: Callable[[int, int], int] = hooks.core_run
+        self._native_pointer = binding.address_of(self.native)
+        self.scs: SystemControlSpace
+        self.memory: CoreMemory
+
+    def _connect(self, memory: CoreMemory, stub: int, *, secure_fp: bool) -> None:
+        self.memory = memory
+        self._stub = stub
+        self.frames = Frames(self.cpu, memory, secure_fp=secure_fp)
+
+    # --- the rest of the core
+
+    @abstractmethod
+    def _emit(self, detail: Detail) -> None: ...
+
+    @abstractmethod
+    def _interrupt_taken(self, interrupt: int) -> None: ...
+
+    @abstractmethod
+    def _replan(self) -> None: ...
+
+    @abstractmethod
+    def _back_in_loop(self, *, another_round: bool) -> None: ...
+
+    @abstractmethod
+    def registers(self) -> dict[str, int]:
+        """As the contract names them."""
+
+    @property
+    def pc(self) -> int:
+        """Address of the next instruction."""
+        return int(self.native.pc)
+
+    @pc.setter
+    def pc(self, address: int) -> None:
+        self.native.pc = address
+
+    # --- entry and return
+
+    def _take(self, number: int, return_address: int) -> None:
+        """Exception entry (B1.5.6)."""
+        self.disturbed = True
+        self._round_end = NEVER
+        try:
+            exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
+        except StackError as error:
+            self.exceptions.pend(number)
+            self._stack_fault("STKERR", error, f"stacking for {exception_name(number)}")
+            return
+        self._enter(number, exc_return, return_address)
+
+    def _enter(self, number: int, exc_return: int, return_address: int) -> None:
+        """From a stacked context into a handler: vector fetch, IPSR, LR."""
+        vector = self.scs.vtor + 4 * number
+        try:
+            handler = int.from_bytes(self.memory.read(vector, 4), "little")
+        except RptwinError:
+            self._vector_fault(number, exc_return, return_address)
+            return
+        self._emit(ExceptionTaken(number, exception_name(number), return_address))
+        if number >= nvic.FIRST_INTERRUPT:
+            self._interrupt_taken(number - nvic.FIRST_INTERRUPT)
+        self.exceptions.enter(number)
+        self.frames.enter(number, exc_return, bool(handler & 1))
+        self._clear_exclusive()
+        self._event = True
+        self.pc = handler & ~1
+        self._attention = True
+        if not handler & 1:
+            self._fault(
+                FaultCause(
+                    nvic.USAGE_FAULT,
+                    ("INVSTATE",),
+                    f"the vector of {exception_name(number)} at {vector:#010x} is even ({handler:#010x})",
+                )
+            )
+        elif is_exc_return(self.pc):
+            self._fetch_fault(self.pc)  # a vector is an address, not a branch
+
+    def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
+        """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
+        what = f"the vector of {exception_name(number)} at {self.scs.vtor + 4 * number:#010x} lies in no memory"
+        if number in (nvic.NMI, nvic.HARD_FAULT):
+            self.exceptions.enter(number)
+            self.frames.enter(number, exc_return, True)
+            self._lock_up(what)
+            return
+        self.exceptions.pend(number)
+        self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
+        self._report(FaultCause(nvic.HARD_FAULT, ("VECTTBL",), what), escalated=False)
+        self._enter(nvic.HARD_FAULT, exc_return, return_address)
+
+    def _return(self, exc_return: int) -> None:
+        """Exception return (B1.5.8)."""
+        primask, basepri, faultmask, number = self._mask_registers.read(self.cpu.handle)
+        exceptions = self.exceptions
+        invalid = self._why_invalid(exc_return, number)
+        exceptions.leave(number)
+        if faultmask and number != nvic.NMI:
+            faultmask = 0
+            self.cpu.write(SPECIAL.faultmask, 0)
+        self._emit(ExceptionReturn(number, exception_name(number)))
+        self._clear_exclusive()
+        self._event = True
+        if invalid is not None:
+            self._invalid_return(invalid, exc_return)
+            return
+        chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
+        if chained is not None:
+            self._enter(chained, exc_return, self._stacked_pc(exc_return))
+            return
+        try:
+            resumed = self.frames.pop(exc_return)
+        except StackError as error:
+            self._stack_fault("UNSTKERR", error, f"unstacking for {exception_name(number)}")
+            return
+        except ReturnMismatchError as error:
+            mode = "Thread" if exc_return & 8 else "Handler"
+            what = f"returns to {mode} mode with exception number {error.exception} in the stacked xPSR"
+            self._invalid_return(what, exc_return)
+            return
+        self.pc = resumed.pc
+        self._attention = exceptions.candidates != 0
+        if not resumed.thumb:
+            what = "returns to code with the Thumb bit of the stacked xPSR clear"
+            self._fault(FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
+        elif is_exc_return(self.pc):
+            self._fetch_fault(self.pc)
+        elif self.scs.scr & _SLEEPONEXIT and not exceptions.active:
+            self.sleeping = True
+            self._waits_for_event = False
+            self._attention = True
+        else:
+            self._back_in_loop(another_round=True)
+
+    def _why_invalid(self, exc_return: int, number: int) -> str | None:
+        """What forbids this return (B1.5.8, integrity checks); None: nothing."""
+        active = self.exceptions.active
+        if not active >> number & 1:
+            return f"returns from {exception_name(number)}, which is not active"
+        if exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0 or exc_return & 0xF not in (1, 9, 0xD):
+            return f"returns with {exc_return:#010x}, which is no EXC_RETURN value"
+        others = active & ~(1 << number)
+        if exc_return & 8 and others and not self.scs.ccr & _NONBASETHRDENA:
+            still = ", ".join(exception_name(each) for each in nvic.bits_of(others))
+            return f"returns to Thread mode while {still} is active"
+        return None
+
+    def _invalid_return(self, what: str, exc_return: int) -> None:
+        """UsageFault on the frame that was to be returned to."""
+        self.pc = self.native.address
+        cause = FaultCause(nvic.USAGE_FAULT, ("INVPC",), what)
+        self._chained_fault(cause, exc_return, self._stacked_pc(exc_return))
+
+    def _stacked_pc(self, exc_return: int) -> int:
+        try:
+            return int.from_bytes(self.memory.read(self.frames.frame_pointer(exc_return) + 24, 4), "little")
+        except RptwinError:
+            return 0
+
+    def _clear_exclusive(self) -> None:
+        """Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs."""
+        native = self.native
+        if not native.exclusive:
+            return
+        native.exclusive = 0
+        executed, limit, watch = native.executed, native.limit, native.watch_masks
+        native.page = self._stub >> binding.PAGE_BITS
+        native.bits = None
+        native.watch_masks = 0
+        pc, self.pc = self.pc, self._stub
+        self._run(self._native_pointer, executed + 1)
+        self.pc = pc
+        native.executed, native.limit, native.watch_masks = executed, limit, watch
+        native.page = 0xFFFF_FFFF
+
+    def _guest_exception(self, number: int) -> None:
+        """What the INTR hook saw."""
+        if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
+            if self.exceptions.active:
+                self._return(self.pc | 1)
+            else:
+                self._fault(
+                    FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {self.pc | 1:#010x} outside any exception")
+                )
+        elif number == _PREFETCH_ABORT:
+            self._fetch_fault(self.pc)
+        elif number == _SVC:
+            self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
+        elif number == _BREAKPOINT:
+            self.scs.hfsr |= 1 << HFSR_BITS["DEBUGEVT"]
+            self.scs.dfsr |= 2
+            self._hard_fault(FaultCause(nvic.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))
+        elif number in _USAGE_FAULTS:
+            name, what = _USAGE_FAULTS[number]
+            self._fault(FaultCause(nvic.USAGE_FAULT, (name,), what))
+        else:
+            raise EngineError(
+                "the emulator raised an exception that is not known here",
+                where=f"{self.name} at {self.pc:#010x}",
+                found=number,
+            )
+
+    def _synchronous(self, number: int, return_address: int, escalation: str) -> None:
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        if self.exceptions.can_take(number, self.exceptions.execution_priority(primask, basepri, faultmask)):
+            self._take(number, return_address)
+        else:
+            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+            self.pc = return_address - 2  # a HardFault returns to the instruction itself (B1.5.6, ReturnAddress())
+            self._hard_fault(FaultCause(nvic.HARD_FAULT, ("FORCED",), escalation))
+
+    # --- faults
+
+    def _fault(self, cause: FaultCause) -> None:
+        """Set the status and take the fault, or escalate it (B1.5.14)."""
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        priority = self.exceptions.execution_priority(primask, basepri, faultmask)
+        self._record(cause)
+        if self.exceptions.can_take(cause.exception, priority):
+            self._report(cause, escalated=False)
+            self._take(cause.exception, self.pc)
+            return
+        self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+        self._hard_fault(cause, escalated=True)
+
+    def _record(self, cause: FaultCause) -> None:
+        for name in cause.status:
+            if name in CFSR_BITS:
+                self.scs.cfsr |= 1 << CFSR_BITS[name]
+        if cause.address is not None:
+            if "BFARVALID" in cause.status:
+                self.scs.bfar = cause.address
+            if "MMARVALID" in cause.status:
+                self.scs.mmfar = cause.address
+
+    def _hard_fault(self, cause: FaultCause, *, escalated: bool = False) -> None:
+        _primask, _basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        # A fault at HardFault's priority or above cannot be taken (B1.5.15).
+        if self.exceptions.execution_priority(0, 0, faultmask) < 0:
+            self._lock_up(cause.what)
+            return
+        self._report(cause, escalated=escalated)
+        self._take(nvic.HARD_FAULT, self.pc)
+
+    def _stack_fault(self, status: str, error: StackError, during: str) -> None:
+        """A stack that is not memory; the context is lost."""
+        what = f"{during} at {error.address:#010x}, where there is no memory"
+        self._chained_fault(FaultCause(nvic.BUS_FAULT, (status,), what), error.exc_return, self.pc)
+
+    def _chained_fault(self, cause: FaultCause, exc_return: int, return_address: int) -> None:
+        """A fault of exception entry or return itself: nothing is stacked for it, and if the exception that was to be
+        entered has the higher priority, that one is first (B1.5.11).
+        """
+        self._record(cause)
+        exceptions = self.exceptions
+        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        priority = exceptions.execution_priority(primask, basepri, faultmask)
+        escalated = not exceptions.can_take(cause.exception, priority)
+        if escalated and priority < 0:
+            self._lock_up(cause.what)
+            return
+        if escalated:
+            self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
+        exceptions.pend(nvic.HARD_FAULT if escalated else cause.exception)
+        self._report(cause, escalated=escalated)
+        taken = exceptions.highest_pending()
+        assert taken is not None
+        self._enter(taken, exc_return, return_address)
+
+    def _report(self, cause: FaultCause, *, escalated: bool) -> None:
+        registers = self.registers()
+        self._emit(
+            Fault(
+                exception_name(cause.exception),
+                cause.status,
+                cause.address,
+                self.pc,
+                symbol_of(self.images, self.pc),
+                cause.what,
+                escalated,
+                registers,
+                backtrace_of(registers, self.memory, self.images),
+            ),
+        )
+
+    def _lock_up(self, what: str) -> None:
+        self.locked_up = True
+        self._attention = False
+        self._replan()
+        registers = self.registers()
+        trace = backtrace_of(registers, self.memory, self.images)
+        self._emit(Lockup(self.pc, symbol_of(self.images, self.pc), what, registers, trace))
+
+    def _undefined(self) -> None:
+        if not self.cpu.read(SPECIAL.xpsr) & XPSR_T:
+            cause = FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
+        else:
+            span = self.memory.span(self.pc, 2)
+            code = int.from_bytes(span, "little") if span is not None else 0
+            cause = FaultCause(nvic.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
+        self._fault(cause)
+
+    def _invalid_access(self, kind: int, address: int, size: int) -> None:
+        fetches = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
+        if kind in fetches:
+            self._fetch_fault(address)
+            return
+        verb = "reads" if kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT) else "writes"
+        self._data_fault(verb, address, size)
+
+    def _data_fault(self, verb: str, address: int, size: int) -> None:
+        what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
+        self._fault(FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
+
+    def _fetch_fault(self, address: int) -> None:
+        if is_execute_never(address):
+            what = f"executes at {address:#010x}, where the memory map forbids it"
+            self._fault(FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), what))
+        else:
+            what = f"executes at {address:#010x}, where there is no memory"
+            self._fault(FaultCause(nvic.BUS_FAULT, ("IBUSERR",), what))
+
+
+def is_execute_never(address: int) -> bool:
+    """Peripheral, device and system regions of the default memory map (B3.1, table B3-1)."""
+    return 0x4000_0000 <= address < 0x6000_0000 or address >= 0xA000_0000
