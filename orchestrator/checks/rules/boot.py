@@ -112,6 +112,7 @@ def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
     if busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs):
         pc = core.backtrace[0].pc if core.backtrace else 0
         main = run.cores[MAIN]
+        whereabouts = (f"main is {main.state} at {main.where}",) if main.where else ()
         yield Violation(
             at=(Place(core.name, pc, core.backtrace[0].symbol or "" if core.backtrace else ""),),
             expected="a notification to main, or sleep",
@@ -119,7 +120,7 @@ def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
             advice="see what this loop waits for: a lock that nobody frees, a flag that nobody sets",
             subject=REMOTE,
             core=REMOTE,
-            detail=(*core.waits_for, *_frames(core.backtrace), f"main is {main.state} at {main.where}" if main.where else ""),
+            detail=(*core.waits_for, *_frames(core.backtrace), *whereabouts),
         )
 
 
