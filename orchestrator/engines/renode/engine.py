@@ -1,0 +1,29 @@
+"""The Renode engine, seen from rptwin: found first, then started in a process of its own."""
+
+from __future__ import annotations
+
+import os
+
+from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.remote.parent import RemoteEngine
+from orchestrator.engines.renode.discovery import Kind, discover
+from orchestrator.platform.model import Platform
+
+__all__ = ["RenodeEngine"]
+
+_OPENING_S = 120.0  # wall time until .NET, Renode and the platform are loaded: 5 s where it was measured
+_THEIRS = ("PYRENODE_RUNTIME", "PYRENODE_BUILD_OUTPUT", "PYRENODE_SKIP_LOAD", *(kind.variable for kind in Kind))
+
+
+class RenodeEngine(RemoteEngine):
+    """Implements the engine contract; EngineError that says what is missing where there is no Renode."""
+
+    name = "renode"
+    served = "renode"
+
+    def __init__(self, platform: Platform, options: EngineOptions) -> None:
+        found = discover()
+        environment = {name: value for name, value in os.environ.items() if name not in _THEIRS}
+        if found.dotnet is not None:
+            environment["DOTNET_ROOT"] = str(found.dotnet.root)
+        super().__init__(platform, options, environment=environment | found.renode.environment, opening_s=_OPENING_S)

@@ -1,0 +1,141 @@
+"""Watched memory, turn by turn, from a log of stores.
+
+Renode runs several quanta before anybody can look, and tells of each store to a watched address before it happens. From
+that log the watched bytes are made again as they stood after each core's turn, so that an observer who reads at
+``Changed`` reads what the core had left, as with an engine that looks after every turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from orchestrator.events import Changed, Detail, Event
+from orchestrator.memory import Extent
+from orchestrator.platform.model import Platform
+
+__all__ = ["Happening", "Store", "Turns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A core stores ``size`` bytes at an address of its own view."""
+
+    address: int
+    size: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that a core did in a quantum: ``end_ns`` is the end of that quantum."""
+
+    end_ns: int
+    core: str
+    what: Store | Detail
+
+
+@dataclass(slots=True)
+class _Watched:
+    core: str
+    extent: Extent
+    region: str
+    offset: int
+    seen: bytearray
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.extent.size
+
+
+class Turns:
+    """The watches of a board. ``read`` reads live memory by core and extent."""
+
+    def __init__(self, platform: Platform, read: Callable[[str, Extent], bytes]) -> None:
+        self._platform = platform
+        self._read = read
+        self._watches: dict[str, _Watched] = {}
+        self._replaying = False
+
+    def watch(self, name: str, core: str, extent: Extent) -> bool:
+        """False when the extent does not lie in one piece of memory."""
+        place = self._place(core, extent.start)
+        if place is None or self._place(core, extent.end - 1) != (place[0], place[1] + extent.size - 1):
+            return False
+        self._watches[name] = _Watched(core, extent, *place, bytearray(self.read(core, extent)))
+        return True
+
+    def unwatch(self, name: str) -> None:
+        """Watch it no more."""
+        self._watches.pop(name, None)
+
+    def host_wrote(self) -> None:
+        """What is there now is the host's doing."""
+        for watch in self._watches.values():
+            watch.seen[:] = self._read(watch.core, watch.extent)
+
+    def read(self, core: str, extent: Extent) -> bytes:
+        """Memory as it stood at the event that is being told; live memory when none is."""
+        live = self._read(core, extent)
+        place = self._place(core, extent.start) if self._replaying else None
+        if place is None:
+            return live
+        data = bytearray(live)
+        region, offset = place
+        for watch in self._watches.values():
+            begin, end = max(watch.offset, offset), min(watch.end, offset + extent.size)
+            if watch.region == region and begin < end:
+                data[begin - offset : end - offset] = watch.seen[begin - watch.offset : end - watch.offset]
+        return bytes(data)
+
+    def tell(self, happenings: list[Happening], now_ns: int) -> Iterator[Event]:
+        """The events of a step, in order; what its stores do not explain changed at its end, by nobody known."""
+        self._replaying = True
+        try:
+            index = 0
+            while index < len(happenings):
+                first = happenings[index]
+                changed: dict[str, None] = {}
+                while index < len(happenings) and happenings[index].core == first.core:
+                    each = happenings[index]
+                    if each.end_ns != first.end_ns:
+                        break
+                    if isinstance(each.what, Store):
+                        changed |= dict.fromkeys(self._apply(each.core, each.what))
+                    else:
+                        yield Event(each.end_ns, each.core, each.what)
+                    index += 1
+                for name in changed:
+                    yield Event(first.end_ns, first.core, Changed(name))
+        finally:
+            self._replaying = False
+        yield from self._unexplained(now_ns)
+
+    def _apply(self, core: str, store: Store) -> Iterator[str]:
+        place = self._place(core, store.address)
+        if place is None:
+            return
+        region, offset = place
+        data = (store.value & (1 << 8 * store.size) - 1).to_bytes(store.size, "little")
+        for name, watch in self._watches.items():
+            begin, end = max(watch.offset, offset), min(watch.end, offset + store.size)
+            if watch.region != region or begin >= end:
+                continue
+            new, span = data[begin - offset : end - offset], slice(begin - watch.offset, end - watch.offset)
+            if watch.seen[span] != new:
+                watch.seen[span] = new
+                yield name
+
+    def _unexplained(self, now_ns: int) -> Iterator[Event]:
+        names = []
+        for name, watch in self._watches.items():
+            live = self._read(watch.core, watch.extent)
+            if live != watch.seen:
+                watch.seen[:] = live
+                names.append(name)
+        for name in names:
+            yield Event(now_ns, "", Changed(name))
+
+    def _place(self, core: str, address: int) -> tuple[str, int] | None:
+        found = self._platform.region_at(core, address)
+        return None if found is None else (found[0].name, found[1])
