@@ -25,10 +25,11 @@ test: $(VENV)/.dev ## unit, integration and Robot suites; the last lines count t
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) -j $(TEST_JOBS) all
 	$(BIN)/pytest -n $(TEST_JOBS) --dist loadgroup
 
-lint: $(VENV)/.dev ## ruff, mypy --strict, and whether the generated pages are current
+lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the generated pages are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m orchestrator.platform.script_lint platforms
 	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
