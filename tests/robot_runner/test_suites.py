@@ -1,11 +1,12 @@
 """Every test of ``robot/*.robot`` as a test of pytest: one count, one exit code, and the suites' own failure texts.
 
-Each suite runs once, as ``robot`` would run it; ``robot/output/`` keeps its log.
+Each suite runs once in each worker that asks for it, as ``robot`` would run it; ``robot/output/`` keeps its log.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +16,14 @@ import pytest
 from robot import api
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "robot" / "output"
+# Workers side by side do not write into each other's reports.
+OUTPUT = ROOT / "robot" / "output" / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def cases() -> Iterator[object]:
     for path in sorted((ROOT / "robot").glob("*.robot")):
         for test in api.TestSuiteBuilder().build(path).tests:
-            # A suite stays together: it is one process, whichever worker asks for it.
-            marks = pytest.mark.xdist_group(path.stem)
-            yield pytest.param(path.stem, test.name, id=f"{path.stem}: {test.name}", marks=marks)
+            yield pytest.param(path.stem, test.name, id=f"{path.stem}: {test.name}")
 
 
 @functools.cache
@@ -44,4 +44,4 @@ def test_robot(suite: str, name: str) -> None:
     if status == "SKIP":
         pytest.skip(message)
     if status != "PASS":
-        pytest.fail(f"{message}\n\nlog: robot/output/{suite}/log.html", pytrace=False)
+        pytest.fail(f"{message}\n\nlog: {(OUTPUT / suite / 'log.html').relative_to(ROOT)}", pytrace=False)
