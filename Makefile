@@ -23,7 +23,7 @@ demo: $(VENV)/.run firmware ## build both firmware images, boot both cores, prin
 
 test: $(VENV)/.dev ## unit, integration and Robot suites; the last lines count them
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) -j $(TEST_JOBS) all
-	$(BIN)/pytest -n $(TEST_JOBS)
+	$(BIN)/pytest -n $(TEST_JOBS) --dist loadgroup
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the generated pages are current
 	$(BIN)/ruff check
