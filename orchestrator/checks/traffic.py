@@ -167,6 +167,7 @@ class MessageRecord:
     dst: int
     length: int  # of the payload
     text: str = ""  # of a name-service message: "create rptwin-echo at 1024"
+    payload: bytes = field(default=b"", repr=False)
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
@@ -468,6 +469,7 @@ def _read_message(look: _Look, chain: Chain, sender: str) -> None:
     except RptwinError:
         return
     header = message.header
-    record = MessageRecord(by.time_ns, look.ring.name, sender, header.src, header.dst, len(message.payload), text)
+    payload = bytes(message.payload)
+    record = MessageRecord(by.time_ns, look.ring.name, sender, header.src, header.dst, len(payload), text, payload)
     log.add(record)
     log.note_addresses(record)

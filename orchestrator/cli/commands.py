@@ -22,7 +22,7 @@ from orchestrator.cli.options import (
     setting_options,
 )
 
-__all__ = ["checks", "console", "demo", "doctor", "export_renode", "inspect", "platforms", "run"]
+__all__ = ["checks", "compare", "console", "demo", "doctor", "export_renode", "inspect", "platforms", "record", "run"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -157,6 +157,46 @@ def export_renode(platform: str, output: Path) -> None:
     from orchestrator.cli.export import export_renode
 
     export_renode(platform, output)
+
+
+@click.command()
+@image_arguments
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit")))
+@config_option
+@click.option(
+    "--mask", "masks", metavar="REGEX", multiple=True, help="Text of consoles to compare as equal. Repeatable."
+)
+@click.option("-o", "--output", metavar="FILE.json", required=True, help="The recording.")
+def record(config_path: str | None, masks: tuple[str, ...], output: str, **typed: object) -> int:
+    """Run MAIN.elf and REMOTE.elf until nothing happens any more, and write down what `rptwin compare` compares.
+
+    That is what may not depend on the engine: consoles (printed times masked), RPMsg messages by direction and
+    endpoint, final indices and buffers of each queue, the table in both views, findings. The pair runs with quanta of
+    5, 20 and 100 us as well, which says whether it differs by itself. Exit code 1 when it did not come to rest.
+
+    \b
+    Examples:
+      rptwin record main.elf remote.elf -o unicorn.json
+      rptwin record --engine renode main.elf remote.elf -o renode.json
+    """
+    from orchestrator.cli.record import record_pair
+
+    return record_pair(read_settings(config_path, typed), masks, output)
+
+
+@click.command()
+@click.argument("first", metavar="A.json")
+@click.argument("second", metavar="B.json")
+def compare(first: str, second: str) -> int:
+    """Say the first difference of two recordings in words; exit code 1 when there is one.
+
+    \b
+    Example:
+      rptwin compare unicorn.json renode.json
+    """
+    from orchestrator.cli.record import compare as compare_recordings
+
+    return compare_recordings(first, second)
 
 
 @click.command()

@@ -29,6 +29,8 @@ _COMMANDS = {
     "console": "Boot both cores and talk to their consoles.",
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",
+    "record": "Write down what a pair did, to compare engines or releases.",
+    "compare": "Say the first difference of two recordings.",
     "export-renode": "A platform as files for plain Renode.",
     "doctor": "What is on this machine, and how to get what is not.",
 }

@@ -25,7 +25,7 @@ LAYERS = (
     ("virtqueue",),
     ("host",),
     ("board",),
-    ("report",),
+    ("report", "recording"),
     ("cli", "robot", "pytest_plugin"),
     ("__main__",),
 )
