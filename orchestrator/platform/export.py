@@ -1,21 +1,24 @@
 """A platform for plain Renode: a :class:`Platform` in, the text of each file out.
 
 The description is the one that was read, byte for byte, but for scripts, which are put where their ``filename`` stood
-(Renode looks for it in its own folder), and for files that it uses, which come along. A ``.resc`` of the platform's
-name loads the images, sets what must be set for runs to repeat, and opens the consoles.
+(Renode looks for it in its own folder), and for files that it uses, which come along. Windows that it only tags get a
+peripheral each at its end. A ``.resc`` of the platform's name loads the images, sets what must be set for runs to
+repeat and for accesses to nothing to fault, and opens the consoles.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from orchestrator.errors import PlatformError
+from orchestrator.memory import Extent
 from orchestrator.platform import syntax
-from orchestrator.platform.model import Platform, Source
+from orchestrator.platform.lexer import KEYWORDS
+from orchestrator.platform.model import Peripheral, Platform, Region, Source
 from orchestrator.platform.repl import parse_repl
 from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above
 
@@ -25,6 +28,15 @@ DEFAULT_QUANTUM_NS = 20_000  # at 100 us a pair of an nRF5340 missed a status an
 GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
 QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
 FILENAME = re.compile(rf"filename{GAP}:{GAP}{QUOTED}", re.DOTALL)
+NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+UNKNOWN_SIZE = 0x1000  # bytes, for a peripheral that does not say: too much taken is better than a window on top of it
+WINDOW = """# {tag}: there on the chip, not modelled.
+if request.IsRead:
+    request.Value = {value:#x}
+    self.WarningLog('unmodelled read at 0x{{0:X}}', request.Offset)
+elif request.IsWrite:
+    self.WarningLog('unmodelled write at 0x{{0:X}}', request.Offset)
+"""
 USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
 
 
@@ -76,7 +88,9 @@ class _Exporter:
         self.origins: dict[str, Path] = {}
 
     def files(self) -> dict[str, str]:
-        self.add(self.platform.path, f"{self.platform.name}.repl")
+        name = f"{self.platform.name}.repl"
+        self.add(self.platform.path, name)
+        self.texts[name] += "".join(_windows(self.platform))
         return self.texts
 
     def add(self, path: Path, name: str) -> None:
@@ -148,6 +162,36 @@ class _Offsets:
         return self._lines[line] + line + source.column - 1  # a line's end is a character of its own
 
 
+def _windows(platform: Platform) -> Iterator[str]:
+    """Entries for tagged windows: where Renode faults on what is not there, it faults on tags too.
+
+    Each reads as its tag does and says that it was touched. Of two tags at one address the later one wins, as in
+    Renode; what is there already wins over both.
+    """
+    things: tuple[Region | Peripheral, ...] = (*platform.regions, *platform.peripherals)
+    taken = [Extent(at.address, at.size or each.size or UNKNOWN_SIZE) for each in things for at in each.registrations]
+    names = {each.name for each in (*platform.cores, *things)} | {"machine", "sysbus"} | set(KEYWORDS)
+    for name, extent, value in reversed(platform.tags):
+        for free in _without(extent, taken):
+            own = name if NAME.fullmatch(name) and name not in names else f"tag_{free.start:08x}"
+            names.add(own)
+            script = WINDOW.format(tag="".join(each for each in name if each.isalnum()), value=value)
+            yield f"\n{own}: {SCRIPT_TYPE} @ sysbus {free.start:#010x}\n    size: {free.size:#x}\n"
+            yield f"    script: {inlined(script, name)}\n"
+        taken.append(extent)
+
+
+def _without(extent: Extent, taken: Iterable[Extent]) -> Iterator[Extent]:
+    """What of an extent is left, in pieces."""
+    start = extent.start
+    for each in sorted((each for each in taken if each.overlaps(extent)), key=lambda each: each.start):
+        if start < each.start:
+            yield Extent.between(start, each.start)
+        start = max(start, each.end)
+    if start < extent.end:
+        yield Extent.between(start, extent.end)
+
+
 def _resc(platform: Platform, quantum_ns: int) -> str:
     """What ``include`` runs; every command was run on a Renode or stands in its own scripts (docs/decisions.md)."""
     roles = {role: platform.core(role) for role in ("main", "remote") if role in platform.roles}
@@ -167,6 +211,9 @@ def _resc(platform: Platform, quantum_ns: int) -> str:
         "# Without these two runs differ.",
         "emulation SetGlobalSerialExecution True",
         f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"',
+        "",
+        "# An access to nothing is a bus fault, as on the chip.",
+        "sysbus UnhandledAccessBehaviour ThrowException",
         "",
         *(f"showAnalyzer {uart}" for uart in consoles),
         "",

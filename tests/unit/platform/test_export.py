@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli import main
+from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.errors import PlatformError
+from orchestrator.memory import Extent
 from orchestrator.platform import Platform, load_platform
 from orchestrator.platform.export import export, inlined
 from orchestrator.platform.repl import parse_repl
+from orchestrator.platform.script_lint import lint_script
 from orchestrator.platform.syntax import Literal, Property
 
 CORE = """cpu: CPU.CortexM @ sysbus
@@ -26,7 +29,7 @@ nvic: IRQControllers.NVIC @ sysbus new Bus.BusPointRegistration { address: 0xE00
 
 
 def meaning(platform: Platform) -> object:
-    """All of a platform but the places in files and the names of scripts."""
+    """All of a platform but the places in files, the names of scripts, and what stands for tags."""
 
     def placeless(each: object) -> object:
         return dataclasses.replace(each, source=None)  # type: ignore[type-var]
@@ -37,6 +40,7 @@ def meaning(platform: Platform) -> object:
         [
             dataclasses.replace(each, source=None, script_name=None, attributes={**each.attributes, **SCRIPT_KEYS})
             for each in platform.peripherals
+            if "there on the chip, not modelled" not in (each.script or "")
         ],
         platform.roles,
         platform.consoles,
@@ -160,6 +164,60 @@ def test_any_other_script_is_read_back_as_it_was(text: str) -> None:
     assert isinstance(attribute, Property)
     assert isinstance(attribute.value, Literal)
     assert attribute.value.value == script
+
+
+def windows(platform: Platform) -> dict[str, Extent]:
+    return {
+        each.name: Extent(each.registrations[0].address, each.size or 0)
+        for each in platform.peripherals
+        if "there on the chip, not modelled" in (each.script or "")
+    }
+
+
+def test_each_tagged_window_is_a_peripheral_where_accesses_to_nothing_fault(tmp_path: Path) -> None:
+    original = load_platform("stm32h745")
+    exported = written(original, tmp_path)
+    assert windows(exported) == {name: extent for name, extent, _ in original.tags}
+    assert "sysbus UnhandledAccessBehaviour ThrowException\n" in export(original)["stm32h745.resc"]
+
+
+def test_a_window_leaves_out_what_is_there_and_what_a_later_tag_says(tmp_path: Path) -> None:
+    text = (
+        "ram: Memory.MappedMemory @ sysbus 0x1000\n    size: 0x100\n"
+        "sysbus:\n    init:\n"
+        '        Tag <0xF00, 0x1FFF> "OUTER"\n'
+        '        Tag <0x1800, 0x18FF> "ram"\n'
+        '        Tag <0x1000, 0x10FF> "HIDDEN"\n'
+    )
+    exported = written(platform_of(tmp_path / "in", text), tmp_path)
+    assert windows(exported) == {
+        "OUTER": Extent(0xF00, 0x100),
+        "tag_00001100": Extent(0x1100, 0x700),
+        "tag_00001800": Extent(0x1800, 0x100),  # ram is another entry's name
+        "tag_00001900": Extent(0x1900, 0x700),
+    }
+
+
+class Host:
+    def __init__(self) -> None:
+        self.said: list[tuple[int, str]] = []
+
+    def unmodelled(self, offset: int, text: str) -> None:
+        self.said.append((offset, text))
+
+
+def test_a_window_reads_as_its_tag_and_says_so(tmp_path: Path) -> None:
+    text = 'sysbus:\n    init:\n        Tag <0x1000, 0x10FF> "it\'s {1}" 0x12345678\n'
+    exported = written(platform_of(tmp_path / "in", text), tmp_path)
+    (window,) = (each for each in exported.peripherals if each.script)
+    assert window.name == "tag_00001000"
+    assert lint_script(window.script or "", "x.py") == ()
+    host = Host()
+    device = ScriptDevice(window.script or "", "x.py", 0x100, host, cores=["cpu"], nvics=[])  # type: ignore[arg-type]
+    assert device.read(4, 4, "cpu") == 0x12345678
+    assert device.read(4, 1, "cpu") == 0x78
+    device.write(8, 4, 1, "cpu")
+    assert host.said == [(4, "unmodelled read at 0x4")] * 2 + [(8, "unmodelled write at 0x8")]
 
 
 def test_the_resc_loads_boots_and_shows_both_cores() -> None:
