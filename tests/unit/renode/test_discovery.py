@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def dotnet(folder: Path, *versions: str) -> Path:
 @pytest.fixture
 def with_pyrenode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "find_pyrenode", lambda: "0.1")
+
+
+def test_users_are_told_to_install_what_developers_do() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())
+    (wanted,) = project["dependency-groups"]["renode"]
+    assert f"pip install '{wanted}'" == discovery.PYRENODE_INSTALL
 
 
 def test_nothing_named_is_nothing_found(tmp_path: Path) -> None:
