@@ -41,7 +41,7 @@ PAGES = 1 << (32 - PAGE_BITS)
 class PageBits(ctypes.Structure):
     """``struct bits`` of native.c."""
 
-    _fields_ = [("stop", ctypes.c_uint8 * 64), ("exclusive", ctypes.c_uint8 * 64)]
+    _fields_ = [("stop", ctypes.c_uint8 * 64), ("exclusive", ctypes.c_uint8 * 64), ("live", ctypes.c_void_p)]
 
 
 class CoreState(ctypes.Structure):
@@ -55,6 +55,7 @@ class CoreState(ctypes.Structure):
         ("why", ctypes.c_uint32),
         ("calm", ctypes.c_uint32),
         ("page", ctypes.c_uint32),
+        ("fp_off", ctypes.c_uint32),
         ("exclusive", ctypes.c_uint32),
         ("bits", ctypes.c_void_p),
         ("pages", ctypes.c_void_p),

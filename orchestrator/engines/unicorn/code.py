@@ -1,7 +1,8 @@
 """What the engine must know of the instructions on a page before they run.
 
 A page is marked when a core first reaches it. Data that looks like an instruction is marked too and does no harm: the
-hook asks only at addresses where an instruction begins.
+hook asks only at addresses where an instruction begins. On a page that stores may change the hook looks at the bytes
+as they are when they run.
 """
 
 from __future__ import annotations
@@ -71,8 +72,12 @@ class CodeMarks:
         self._state.calm = NO_PAGE
         self._state.bits = None
 
-    def mark(self, page: int, code: bytes, *, stop_floating_point: bool) -> None:
-        """Mark a page whose bytes (and the halfword behind them) are given."""
+    def mark(self, page: int, code: bytes, *, stop_floating_point: bool, live: int | None = None) -> None:
+        """Mark a page whose bytes (and the halfword behind them) are given; ``live`` is where they can change."""
+        self._state.fp_off = stop_floating_point
+        if live is not None:
+            self._words[page] = self._new_bits(page, live)
+            return
         halves = array("H", code[: len(code) & ~1])
         stops: list[int] = []
         exclusives: list[int] = []
@@ -86,18 +91,25 @@ class CodeMarks:
                 exclusives.append(index)
             elif stop_floating_point and _is_floating_point(half, second):
                 stops.append(index)
-        self._seen.append(page)
         if not stops and not exclusives:
+            self._seen.append(page)
             self._words[page] = _SEEN
             return
-        if self._used == _MARKED_PAGES:
-            self.forget()
-            self._seen.append(page)
-        bits = self._bits[self._used]
-        ctypes.memset(ctypes.addressof(bits), 0, ctypes.sizeof(bits))
+        mark = self._new_bits(page, None)
+        bits = self._bits[mark - _FIRST_BITS]
         for index in stops:
             bits.stop[index >> 3] |= 1 << (index & 7)
         for index in exclusives:
             bits.exclusive[index >> 3] |= 1 << (index & 7)
-        self._words[page] = _FIRST_BITS + self._used
+        self._words[page] = mark
+
+    def _new_bits(self, page: int, live: int | None) -> int:
+        """The mark of a page that has bits of its own, all clear."""
+        if self._used == _MARKED_PAGES:
+            self.forget()
+        self._seen.append(page)
+        bits = self._bits[self._used]
+        ctypes.memset(ctypes.addressof(bits), 0, ctypes.sizeof(bits))
+        bits.live = live
         self._used += 1
+        return _FIRST_BITS + self._used - 1

@@ -550,8 +550,8 @@ class Core(ExceptionUnit):
 
     def _reach_page(self) -> None:
         """First execution of one page, or of two by an instruction across their border."""
-        for address in (self.pc, self.pc + 3):
-            page = address >> binding.PAGE_BITS
+        for page in sorted({self.pc >> binding.PAGE_BITS, self.pc + 3 >> binding.PAGE_BITS}):
+            address = max(self.pc, page << binding.PAGE_BITS)
             mapping = self.memory.mapping_at(address)
             if mapping is None:
                 if address == self.pc:
@@ -564,7 +564,8 @@ class Core(ExceptionUnit):
             self._board.executes(mapping, address)
             start = (page << binding.PAGE_BITS) - mapping.extent.start
             code = bytes(mapping.store.view[start : start + 1026])
-            self._marks.mark(page, code, stop_floating_point=not self.scs.fp_enabled)
+            live = mapping.store.pointer + start if mapping.store.region.writable else None
+            self._marks.mark(page, code, stop_floating_point=not self.scs.fp_enabled, live=live)
 
     def floating_point_changed(self) -> None:
         self._marks.forget()

@@ -25,6 +25,7 @@ enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_
 struct bits {
     uint8_t stop[64];      /* stop before it: WFI, WFE, SEV, a floating-point instruction while the unit is off */
     uint8_t exclusive[64]; /* a load-exclusive */
+    const uint16_t *live;  /* the page itself where a store may change it: look there instead */
 };
 
 struct core {
@@ -35,6 +36,7 @@ struct core {
     uint32_t why;
     uint32_t calm;       /* address of the page before, if nothing on it needs a look; NO_PAGE: look */
     uint32_t page;       /* of the instruction before; ~0: look it up again */
+    uint32_t fp_off;     /* the floating-point unit is switched off */
     uint32_t exclusive;  /* a load-exclusive ran since this was cleared */
     struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
     uint16_t *pages;     /* one per page of the address space */
@@ -75,6 +77,32 @@ static void stop(struct core *c, void *uc, uint32_t why)
     c->emu_stop(uc);
 }
 
+enum kind { PLAIN, STOP, EXCLUSIVE };
+
+/* code.py says the same of a page as a whole, and cites the encodings. */
+static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off)
+{
+    if (first == 0xBF10 || first == 0xBF20 || first == 0xBF30 || first == 0xBF40)
+        return STOP;
+    if (first == 0xF3AF && second >= 0x8001 && second <= 0x8004)
+        return STOP;
+    if ((first & 0xFFF0) == 0xE850 || ((first & 0xFFF0) == 0xE8D0 && (second & 0x0FCF) == 0x0F4F))
+        return EXCLUSIVE;
+    if (fp_off && (first & 0xEC00) == 0xEC00 && (second & 0x0E00) == 0x0A00)
+        return STOP;
+    return PLAIN;
+}
+
+static enum kind kind_at(const struct core *c, uint32_t half)
+{
+    const uint16_t *live = c->bits->live;
+    if (live)
+        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off);
+    if (c->bits->stop[half >> 3] & 1u << (half & 7))
+        return STOP;
+    return c->bits->exclusive[half >> 3] & 1u << (half & 7) ? EXCLUSIVE : PLAIN;
+}
+
 static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
     if (c->stopping)
@@ -95,12 +123,12 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
         return;
     }
     if (c->bits) {
-        uint32_t byte = (address >> 4) & 63, bit = 1u << ((address >> 1) & 7);
-        if (c->bits->stop[byte] & bit) {
+        enum kind kind = kind_at(c, (address & PAGE_MASK) >> 1);
+        if (kind == STOP) {
             stop(c, uc, WHY_SPECIAL);
             return;
         }
-        if (c->bits->exclusive[byte] & bit)
+        if (kind == EXCLUSIVE)
             c->exclusive = 1;
     }
     if (c->watch_masks) {

@@ -300,3 +300,31 @@ def test_what_one_core_stores_the_other_loads_through_the_alias(board):
     )
     rig.run_us(60)
     assert rig.mark() == 0x1234_5678
+
+
+def test_a_wake_up_call_that_a_core_writes_into_code_it_has_executed_is_sent(board):
+    """SEV stored over a NOP of a page that is known already: the other core waits for it."""
+    main = """
+    ldr r4, =0x24000001
+    ldr r6, =0x24000000
+    movw r1, #0xbf00
+    strh r1, [r6]
+    movw r1, #0x4770
+    strh r1, [r6, #2]
+    dsb
+    isb
+    blx r4
+    movw r0, #3000
+delay:
+    subs r0, #1
+    bne delay
+    movw r1, #0xbf40
+    strh r1, [r6]
+    dsb
+    isb
+    blx r4
+    b .
+"""
+    rig = board(main, "wfe\n ldr r0, =MARKS\n movs r1, #1\n str r1, [r0]\n b .")
+    rig.run_us(300)
+    assert rig.mark() == 1
