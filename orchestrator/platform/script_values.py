@@ -223,6 +223,8 @@ class Values:
         match node:
             case ast.Constant():
                 return node.value not in (0, None)
+            case ast.UnaryOp(op=ast.USub()):
+                return self.is_nonzero(node.operand, seen)
             case ast.BinOp(op=ast.LShift() | ast.Mult() | ast.BitOr()):
                 return self.is_nonzero(node.left, seen) and (
                     not isinstance(node.op, ast.Mult) or self.is_nonzero(node.right, seen)

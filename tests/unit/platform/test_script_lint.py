@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.engines.unicorn.devices import script as api
@@ -200,6 +200,20 @@ def test_every_problem_is_reported_in_the_order_of_the_text() -> None:
     assert lines == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"{left} {operator} {right}" for operator in "|^+*" for left, right in (("1", "~size"), ("~size", "1"))),
+        *("~size << 1", "~size >> 1", "~size // 2", "5 % -3", "1 if size else ~size", "~size if size else 1"),
+        *("size and ~size", "min(1, ~size)", "max(~size, ~size)", "int(~size)", "sum([~size])", "[1, [~size]][1][0]"),
+        *("[~size for k in (1, 2)][0]", "{1: ~size}[1]", "dict([(1, ~size)])[1]", "list((~size,))[0]"),
+        *("([1] + [~size])[1]", "{1: 2}.get(size, ~size)", "list(range(-1, 5))[0]"),
+    ],
+)
+def test_a_complement_is_followed_through_every_operation(value: str) -> None:
+    assert only(f"request.Value = {value}\n").startswith("1: request.Value may be negative: ")
+
+
 # Numbers of which one is never negative, combined: what passes the lint is never negative when it is worked out.
 EXPRESSIONS = st.recursive(
     st.sampled_from(["x", "y", "0", "1", "0xFF", "names[0]", "made(x)"]),
@@ -219,6 +233,7 @@ class Request:
     Value = 0
 
 
+@settings(max_examples=300)
 @given(EXPRESSIONS, EXPRESSIONS, EXPRESSIONS, NUMBERS, NUMBERS)
 def test_a_value_that_passes_is_never_negative(first: str, second: str, last: str, x: int, y: int) -> None:
     functions = (
