@@ -185,3 +185,13 @@ def test_vector_tables_are_sound_but_for_the_variants_that_break_them(built: Pat
 def test_the_readme_has_a_row_for_every_variant() -> None:
     text = (FIRMWARE / "README.md").read_text()
     assert [name for name in VARIANTS if f"`{name}`" not in text] == []
+
+
+def test_an_image_is_the_same_to_the_bit_wherever_it_is_built(tmp_path: Path) -> None:
+    images = []
+    for name in ("a", "a folder with a longer name"):
+        folder = tmp_path / name
+        shutil.copytree(FIRMWARE, folder, ignore=shutil.ignore_patterns("build"))
+        make("demo", folder=folder)
+        images.append([(folder / "build" / "demo" / f"{role}.elf").read_bytes() for role in ("main", "remote")])
+    assert images[0] == images[1]
