@@ -345,10 +345,10 @@ class RemoteEngine:
         self.ask(protocol.Unwatch(name))
 
     def subscribe(self, listener: Listener) -> None:
+        self._listeners.append(listener)  # first: an engine may have something to say at once
         if not self._subscribed:
             self.ask(protocol.Subscribe())
             self._subscribed = True
-        self._listeners.append(listener)
 
     # --- the contract: snapshots
 

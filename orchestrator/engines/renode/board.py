@@ -67,6 +67,7 @@ _WANTED = (
 )
 _ABORT_LOOK_S = 1.0
 _EXIT_ABORTED = 3
+_WINDOW = re.compile(r"tag_([0-9a-f]{8})", re.ASCII)
 # Where Renode departs from the hardware, and which rule looks for it.
 _NOT_CHECKED = (
     "stores to flash, which succeed here (core.guest-error)",
@@ -224,10 +225,9 @@ class RenodeBoard:
         self._settle_mailboxes()
         icsr = self._word(core.name, _ICSR)
         number = icsr & 0x1FF or icsr >> 12 & 0x1FF  # VECTACTIVE, else VECTPENDING (DDI0403E B3.2.4)
-        registers = self.registers(core.name)
-        self._happens(core.name, ExceptionTaken(number, exception_name(number), registers["PC"]))
+        self._happens(core.name, ExceptionTaken(number, exception_name(number), self._bus.pc(core.name)))
         if _HARD_FAULT <= number <= _USAGE_FAULT:
-            self._happens(core.name, self._fault(core.name, number, registers))
+            self._happens(core.name, self._fault(core.name, number, self.registers(core.name)))
         for each in self._mailboxes:
             if each.line.core == core.name and number == each.line.interrupt + _FIRST_INTERRUPT:
                 pending = self._word(core.name, each.base + each.line.pending)
@@ -330,9 +330,9 @@ class RenodeBoard:
         for name in self._images:
             if name in self._locked_up or name not in self._ran or self._held[name]:
                 continue
-            registers = self.registers(name)
-            if registers["PC"] & ~1 == _LOCKUP_PC:
+            if self._bus.pc(name) & ~1 == _LOCKUP_PC:
                 self._locked_up.add(name)
+                registers = self.registers(name)
                 lockup = Lockup(registers["PC"], None, "locked up", registers, self.backtrace(name))
                 self._say(Event(self.time_ns, name, lockup))
 
@@ -600,10 +600,14 @@ def _mailbox_lines(platform: Platform) -> Iterator[_MailboxWatch]:
 
 
 def _base(platform: Platform, name: str) -> int:
+    """Where a peripheral begins; a tagged window is one in the exported description, under its name or address."""
     for peripheral in platform.peripherals:
         if peripheral.name == name and peripheral.registrations:
             return peripheral.registrations[0].address
-    return 0
+    window = _WINDOW.fullmatch(name)
+    if window is not None:
+        return int(window[1], 16)
+    return next((extent.start for tag, extent, _ in platform.tags if tag == name), 0)
 
 
 def _core_of(platform: Platform, nvic: str) -> str:

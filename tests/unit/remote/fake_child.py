@@ -102,6 +102,7 @@ class FakeEngine:
 
     def subscribe(self, listener: Listener) -> None:
         self.listener = listener
+        listener(Event(0, "", Note("subscribed")))
 
 
 class DyingChannel(Channel):

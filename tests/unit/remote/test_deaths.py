@@ -116,7 +116,7 @@ def test_what_was_seen_before_a_death_is_still_there_after_it(make: Make) -> Non
     assert memory.read(0x3800_0010, 2) == b"\x10\x11"
     with pytest.raises(EngineDiedError) as caught:
         engine.run(5_000)
-    assert [event.kind for event in events] == ["note"]
+    assert [event.detail.text for event in events] == ["subscribed", "still alive"]
     assert engine.consoles["usart3"].output == b"boot\n"
     assert engine.time_ns == caught.value.time_ns == 5_000
     assert memory.read(0x3800_0020, 2) == b"\x20\x21"  # of a page that was read before

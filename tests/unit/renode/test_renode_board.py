@@ -113,6 +113,9 @@ class FakeRenode:
         self.calls.append(("reset", core, nvic))
         self.halted[core] = True
 
+    def pc(self, core: str) -> int:
+        return self.pcs[core]
+
     def registers(self, core: str) -> Mapping[str, int]:
         return {"R0": 7, "SP": 0x2000_0000, "LR": 0, "PC": self.pcs[core], "CPSR": 0x0100_0000}
 
@@ -304,9 +307,11 @@ def test_an_access_in_the_log_is_an_unmodelled_one_with_core_and_pc(rig: Rig) ->
         "[WARNING] nvic_cm7: Unhandled write to offset 0xF5C (DCIMVAC), value 0x30040ED0.",
         "[WARNING] rcc: unmodelled read at 0x3FC",
         "[WARNING] rcc: odd",
+        "[WARNING] TIM2: unmodelled write at 0x2C",
+        "[WARNING] tag_40000400: unmodelled read at 0x24",
     ]
     rig.board.run(20_000)
-    first, second, third, fourth = [(event.core, event.detail) for event in rig.events]
+    first, second, third, fourth, *windows = [(event.core, event.detail) for event in rig.events]
     assert first[0] == REMOTE
     assert (first[1].pc, first[1].address, first[1].value) == (0x0810_0152, 0x5200_4000, 1)
     assert second[0] == MAIN
@@ -314,6 +319,7 @@ def test_an_access_in_the_log_is_an_unmodelled_one_with_core_and_pc(rig: Rig) ->
     assert isinstance(third[1], UnmodelledAccess)
     assert third[1].address == 0x5802_47FC
     assert fourth[1] == Note("rcc: odd")
+    assert [detail.address for _, detail in windows] == [0x4000_002C, 0x4000_0424]
 
 
 def test_an_abort_that_comes_back_is_an_error_that_names_the_core(rig: Rig) -> None:
