@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.events import Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
@@ -24,6 +24,7 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "MemoryEquals",
+    "Monitored",
     "Snapshot",
     "Stop",
     "StopReason",
@@ -36,6 +37,7 @@ class Capability(enum.StrEnum):
     SNAPSHOT = "snapshot"
     WATCH = "watch"
     FAULTS = "faults"
+    MONITOR = "monitor"  # Renode's own commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +192,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back everything; the engine cannot be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """An engine that may have Renode's monitor; asking one without ``Capability.MONITOR`` is a CapabilityError."""
+
+    def execute(self, command: str) -> str:
+        """What the command prints; EngineError when the monitor refuses it."""
         ...

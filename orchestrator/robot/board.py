@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.engines.contract import Capability
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.errors import EngineError
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
 from orchestrator.robot.session import Session
@@ -50,6 +54,22 @@ class BoardKeywords(Session):
             notify=notify,
             seed=seed,
         )
+
+    @keyword
+    def skip_without_engine(self, engine: str) -> None:
+        """Skips the test, or in a suite's setup all of its tests, when this machine lacks the engine; says why."""
+        if engine == "renode":
+            try:
+                discover()
+            except EngineError as missing:
+                raise SkipExecution(str(missing)) from None
+
+    @keyword
+    def skip_without_capability(self, capability: str) -> None:
+        """Skips the test when the board's engine has no ``snapshot``, ``watch``, ``faults`` or ``monitor``."""
+        engine = self._board().engine
+        if Capability(capability) not in engine.capabilities:
+            raise SkipExecution(f"not checked on {engine.name}: it has no {capability}")
 
     @keyword
     def stop_board(self) -> None:

@@ -6,6 +6,7 @@ from robot.api.deco import library
 
 from orchestrator import __version__
 from orchestrator.robot.board import BoardKeywords
+from orchestrator.robot.renode import RenodeKeywords
 from orchestrator.robot.table import TableKeywords
 from orchestrator.robot.traffic import TrafficKeywords
 from orchestrator.robot.uart import UartKeywords
@@ -15,14 +16,15 @@ __all__ = ["RptwinLibrary"]
 
 
 @library(scope="SUITE", version=__version__, doc_format="MARKDOWN")
-class RptwinLibrary(BoardKeywords, UartKeywords, TableKeywords, TrafficKeywords, VerdictKeywords):
+class RptwinLibrary(BoardKeywords, UartKeywords, TableKeywords, TrafficKeywords, VerdictKeywords, RenodeKeywords):
     """Boots the firmware of both cores of a microcontroller and checks how RPTUN comes up.
 
     `Start Board` puts both cores at power-on. Time is virtual and passes only inside keywords: those that run
     (`Run Until Up`, `Run For`) and those that wait for a UART. A suite that passes once passes always.
 
-    Keywords with *should* look at the board as it is, let no time pass, and say in their failure what was seen. The
-    keywords for UARTs are named and called as those of Renode. Times are virtual seconds, or texts such as ``50 ms``.
+    Keywords with *should* look at the board as it is, let no time pass, and say in their failure what was seen.
+    Keywords for UARTs, and some others, are named and called as those of Renode. Times are virtual seconds, or texts
+    such as ``50 ms``.
 
     ```robotframework
     *** Settings ***

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.board import Board
+from orchestrator.board import Board, BoardSnapshot
 from orchestrator.checks.live import LiveRing, LiveVdev
 from orchestrator.config import Duration, parse_duration
-from orchestrator.robot.terminal import TerminalTester
+from orchestrator.robot.tester import Tester
 
 __all__ = ["Session", "duration_ns"]
 
@@ -15,7 +15,8 @@ class Session:
 
     def __init__(self) -> None:
         self._open: Board | None = None
-        self._testers: list[TerminalTester] = []  # a tester's id is its index
+        self._testers: list[Tester] = []  # a tester's id is its index
+        self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
         self._default_tester: int | None = None
 
     def _board(self) -> Board:
@@ -28,6 +29,7 @@ class Session:
             self._open.close()
         self._open = None
         self._testers.clear()
+        self._states.clear()
         self._default_tester = None
 
     def _vdev(self, vdev: int) -> LiveVdev:

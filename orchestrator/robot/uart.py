@@ -10,8 +10,10 @@ from robot.api.deco import keyword
 
 from orchestrator.board import Board, BoardConsole, EndReason
 from orchestrator.engines.contract import ConsoleText
+from orchestrator.robot.binary import BinaryMatch, BinaryTester
 from orchestrator.robot.session import Session, duration_ns
-from orchestrator.robot.terminal import TerminalMatch, TerminalTester
+from orchestrator.robot.terminal import LineEnd, TerminalMatch, TerminalTester
+from orchestrator.robot.tester import Tester
 
 __all__ = ["UartKeywords"]
 
@@ -54,7 +56,7 @@ class UartKeywords(Session):
         self._wait_for_echo = True
         self._match_next_line = False
 
-    def _tester(self, tester_id: int | None) -> TerminalTester:
+    def _tester(self, tester_id: int | None) -> Tester:
         if tester_id is None:
             tester_id = self._default_tester
         if tester_id is None and len(self._testers) == 1:
@@ -64,6 +66,12 @@ class UartKeywords(Session):
             asked = "no testerId was given" if tester_id is None else f"there is no tester {tester_id}"
             raise AssertionError(f"{asked}; testers: {known}")
         return self._testers[tester_id]
+
+    def _terminal(self, tester_id: int | None) -> TerminalTester:
+        tester = self._tester(tester_id)
+        if not isinstance(tester, TerminalTester):
+            raise AssertionError(f"{tester.name} has a tester of bytes, which knows no lines: use binaryMode=False")
+        return tester
 
     @keyword
     def create_terminal_tester(
@@ -80,10 +88,13 @@ class UartKeywords(Session):
         """Attaches a terminal to a UART and returns its id; a UART that has one keeps it.
 
         ``uart`` is its name (``usart3``, ``sysbus.usart3``), a role (``main``, ``remote``) or ``remote.trace``. There
-        is one machine, lines end in a line feed, and there is no binary mode: other values fail.
+        is one machine. With ``binaryMode`` the tester is for `Wait For Bytes On Uart` and not for lines.
         """
-        if machine is not None or binaryMode or endLineOption not in (None, "TreatLineFeedAsEndLine"):
-            raise AssertionError("machine, binaryMode and other line ends are not supported by rptwin")
+        if machine is not None:
+            raise AssertionError("machine is not supported by rptwin: a board is one machine")
+        line_ends = [each.name for each in LineEnd]
+        if endLineOption is not None and endLineOption not in line_ends:
+            raise AssertionError(f"no such endLineOption: {endLineOption!r}; there are {' and '.join(line_ends)}")
         console = self._board().consoles[uart.removeprefix("sysbus.")]
         self._wait_for_echo = defaultWaitForEcho is not False
         self._match_next_line = bool(defaultMatchNextLine)
@@ -91,7 +102,12 @@ class UartKeywords(Session):
         if console.name in names:
             return names.index(console.name)
         limit_ns = self._default_timeout_ns if timeout is None else duration_ns(timeout, "timeout")
-        self._testers.append(TerminalTester(console.name, _BoardCable(self._board(), console), limit_ns))
+        cable = _BoardCable(self._board(), console)
+        self._testers.append(
+            BinaryTester(console.name, cable, limit_ns)
+            if binaryMode
+            else TerminalTester(console.name, cable, limit_ns, LineEnd[endLineOption or line_ends[0]])
+        )
         return len(self._testers) - 1
 
     @keyword
@@ -121,14 +137,14 @@ class UartKeywords(Session):
         self, pattern: str, treatAsRegex: bool = False, testerId: int | None = None
     ) -> None:
         """From now on each wait fails as soon as a line has this."""
-        self._tester(testerId).forbid(pattern, treatAsRegex)
+        self._terminal(testerId).forbid(pattern, treatAsRegex)
 
     @keyword
     def unregister_failing_uart_string(
         self, pattern: str, treatAsRegex: bool = False, testerId: int | None = None
     ) -> None:
         """Takes back `Register Failing Uart String` with the same arguments."""
-        self._tester(testerId).allow(pattern, treatAsRegex)
+        self._terminal(testerId).allow(pattern, treatAsRegex)
 
     @keyword
     def wait_for_line_on_uart(
@@ -145,7 +161,7 @@ class UartKeywords(Session):
 
         Lines before it are used up. After the timeout it fails with everything that was received.
         """
-        return self._tester(testerId).wait_for(
+        return self._terminal(testerId).wait_for(
             content,
             regex=treatAsRegex,
             unfinished=includeUnfinishedLine,
@@ -160,10 +176,38 @@ class UartKeywords(Session):
         timeout: float | str | None = None,
         testerId: int | None = None,
         treatAsRegex: bool = False,
-    ) -> list[TerminalMatch]:
-        """Waits for several lines, each after the one before; returns what it found for each."""
+        includeUnfinishedLine: bool = False,
+        pauseEmulation: bool | None = None,
+        matchFromNextLine: bool | None = None,
+    ) -> TerminalMatch:
+        """Waits for lines that follow one another, each with its text; returns the last of them."""
+        return self._terminal(testerId).wait_for_lines(
+            content,
+            regex=treatAsRegex,
+            unfinished=includeUnfinishedLine,
+            next_line=self._match_next_line if matchFromNextLine is None else matchFromNextLine,
+            timeout_ns=_limit(timeout),
+        )
+
+    @keyword
+    def wait_for_bytes_on_uart(
+        self,
+        content: str,
+        timeout: float | str | None = None,
+        testerId: int | None = None,
+        treatAsRegex: bool = False,
+        pauseEmulation: bool | None = None,
+        matchStart: bool = False,
+    ) -> BinaryMatch:
+        """Lets time pass until bytes have come; returns their ``Content``, ``Timestamp`` (ms) and ``Groups``.
+
+        ``content`` is hexadecimal (``01 a5 ff``), or a regular expression of bytes; with ``matchStart`` they have to
+        be the very next ones. The tester needs ``binaryMode``.
+        """
         tester = self._tester(testerId)
-        return [tester.wait_for(each, regex=treatAsRegex, timeout_ns=_limit(timeout)) for each in content]
+        if not isinstance(tester, BinaryTester):
+            raise AssertionError(f"{tester.name} has a tester of lines: create it with binaryMode=True")
+        return tester.wait_for(content, regex=treatAsRegex, at_start=matchStart, timeout_ns=_limit(timeout))
 
     @keyword
     def wait_for_prompt_on_uart(
@@ -175,7 +219,7 @@ class UartKeywords(Session):
         pauseEmulation: bool | None = None,
     ) -> TerminalMatch:
         """As `Wait For Line On Uart`, for text that no line end follows."""
-        tester = self._tester(testerId)
+        tester = self._terminal(testerId)
         return tester.wait_for(prompt, regex=treatAsRegex, unfinished=True, timeout_ns=_limit(timeout))
 
     @keyword
@@ -183,7 +227,7 @@ class UartKeywords(Session):
         self, timeout: float | str | None = None, testerId: int | None = None, pauseEmulation: bool | None = None
     ) -> TerminalMatch:
         """Lets time pass until the next line is whole, and returns it."""
-        return self._tester(testerId).next_line(_limit(timeout))
+        return self._terminal(testerId).next_line(_limit(timeout))
 
     @keyword
     def should_not_be_on_uart(
@@ -195,19 +239,28 @@ class UartKeywords(Session):
         includeUnfinishedLine: bool = False,
     ) -> None:
         """Lets the timeout pass, and fails if a line contains ``content``."""
-        self._tester(testerId).refuse(
+        self._terminal(testerId).refuse(
             content, regex=treatAsRegex, unfinished=includeUnfinishedLine, timeout_ns=_limit(timeout)
         )
 
     @keyword
     def write_to_uart(self, content: str, testerId: int | None = None) -> None:
-        """Sends text, and nothing after it."""
-        self._tester(testerId).write(content)
+        """Sends text as UTF-8, and nothing after it."""
+        self._tester(testerId).write(content.encode())
 
     @keyword
     def write_char_on_uart(self, c: str, testerId: int | None = None) -> None:
-        """Sends one character."""
-        self._tester(testerId).write(c)
+        """Sends one character as UTF-8."""
+        if len(c) != 1:
+            raise AssertionError(f"expected one character, found {c!r}")
+        self._tester(testerId).write(c.encode())
+
+    @keyword
+    def send_key_to_uart(self, c: int, testerId: int | None = None) -> None:
+        """Sends one byte by its number: ``0x03`` is Ctrl-C."""
+        if c not in range(256):
+            raise AssertionError(f"expected a byte, 0 to 255, found {c}")
+        self._tester(testerId).write(bytes([c]))
 
     @keyword
     def write_line_to_uart(
@@ -218,7 +271,7 @@ class UartKeywords(Session):
         pauseEmulation: bool | None = None,
     ) -> None:
         """Sends a line, and waits until the firmware has echoed it unless ``waitForEcho`` is false."""
-        tester = self._tester(testerId)
+        tester = self._terminal(testerId)
         tester.write_line(content)
         if self._wait_for_echo if waitForEcho is None else waitForEcho:
             tester.wait_for(content, unfinished=True)

@@ -369,10 +369,18 @@ class RemoteEngine:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
         self.ask(protocol.Restore(snapshot.number))
 
+    # --- the contract: Renode's monitor
+
+    def execute(self, command: str) -> str:
+        self._need(Capability.MONITOR)
+        printed: str = self.ask(protocol.Execute(command))[0]
+        return printed
+
     def _need(self, capability: Capability) -> None:
         if capability not in self.capabilities:
+            who = "renode" if capability is Capability.MONITOR else "unicorn"
             raise CapabilityError(
-                f"no {capability.value}", where=f"engine {self.name}", advice="the unicorn engine has it"
+                f"no {capability.value}", where=f"engine {self.name}", advice=f"the {who} engine has it"
             )
 
     def close(self) -> None:

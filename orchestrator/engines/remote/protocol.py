@@ -40,6 +40,7 @@ __all__ = [
     "Continue",
     "Done",
     "Emitted",
+    "Execute",
     "Failed",
     "Frame",
     "Hold",
@@ -228,6 +229,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Execute:
+    """A command for the engine's monitor."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Leave."""
 
@@ -316,6 +324,7 @@ Message = (
     | TakeSnapshot
     | Restore
     | Release
+    | Execute
     | Close
     | Continue
     | Abandon
@@ -336,6 +345,7 @@ REPLIES: dict[type, Any] = {
     AskWaiting: Waiting | None,
     AskInstructions: int,
     TakeSnapshot: int,
+    Execute: str,
 }
 
 _MESSAGES: dict[str, type] = {each.__name__: each for each in Message.__args__}

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator.engines.contract import Engine, EngineOptions, Snapshot
+from orchestrator.engines.contract import Engine, EngineOptions, Monitored, Snapshot
 from orchestrator.engines.remote import protocol
 from orchestrator.engines.remote.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
-from orchestrator.errors import EngineError, FormatError, PlatformError, RptwinError
+from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
 from orchestrator.platform.model import Platform
@@ -81,6 +81,7 @@ class Server:
             protocol.TakeSnapshot: self._snapshot,
             protocol.Restore: self._restore,
             protocol.Release: self._release,
+            protocol.Execute: self._execute,
         }
 
     @property
@@ -189,6 +190,11 @@ class Server:
     def _release(self, ask: protocol.Release, _blob: bytes) -> None:
         for number in ask.numbers:
             self._snapshots.pop(number, None)
+
+    def _execute(self, ask: protocol.Execute, _blob: bytes) -> tuple[object, bytes]:
+        if not isinstance(self._board, Monitored):
+            raise CapabilityError("no monitor", found=ask.command)
+        return self._board.execute(ask.command), b""
 
 
 def _failed(error: BaseException) -> Failed:

@@ -104,7 +104,7 @@ class UnicornEngine:
     """One board; implements :class:`orchestrator.engines.contract.Engine`."""
 
     name = "unicorn"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.MONITOR}
 
     def __init__(self, platform: Platform, options: EngineOptions, *, skip_idle_loops: bool = True) -> None:
         self.platform = platform

@@ -128,6 +128,11 @@ class FakeRenode:
     def feed(self, uart: str, data: bytes) -> None:
         self.fed += data
 
+    def command(self, text: str) -> str:
+        self.calls.append(("command", text))
+        self.store(MAIN, SRAM, 7)
+        return "0x00000007"
+
     def on_store(self, address: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
         self.hooks.setdefault((address, size), []).append(seen)
 
@@ -197,6 +202,15 @@ def test_what_happened_in_one_long_step_is_told_turn_by_turn_with_memory_as_it_w
     rig.renode.at(first + 1, lambda: rig.renode.store(MAIN, SRAM + 4, 3), lambda: rig.renode.store(MAIN, SRAM + 4, 4))
     rig.board.run(1_000_000)
     assert seen == [(first + 1, MAIN, 1), (first + 1, REMOTE, 2), (first + 2, MAIN, 4)]
+
+
+def test_a_command_of_the_monitor_is_the_hosts_doing_and_no_change_by_a_core(rig: Rig) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM, 16))
+    assert rig.board.execute("sysbus WriteDoubleWord 0x30040000 7") == "0x00000007"
+    assert rig.renode.calls[-1] == ("command", "sysbus WriteDoubleWord 0x30040000 7")
+    rig.board.run(QUANTUM)
+    assert rig.events == []
+    assert rig.board.memory(MAIN).read(SRAM, 1) == b"\x07"
 
 
 def test_a_store_of_what_is_there_is_no_change(rig: Rig) -> None:

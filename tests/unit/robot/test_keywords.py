@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from robot.api import SkipExecution
 
-from orchestrator.errors import UsageError
+from orchestrator.engines.contract import Capability
+from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.robot import RptwinLibrary
 
 Boot = Callable[[str], RptwinLibrary]
@@ -155,7 +157,11 @@ def test_every_keyword_that_judges_has_a_failing_case() -> None:
         for name, member in inspect.getmembers(RptwinLibrary, inspect.isfunction)
         if hasattr(member, "robot_name") and "_should" in f"_{name}" and "uart" not in name
     }
-    elsewhere = {"every_message_should_have_been_consumed"}
+    elsewhere = {
+        "every_message_should_have_been_consumed",
+        "pc_should_be_equal",
+        "register_should_be_equal",
+    }
     assert judging - set(AT_POWER_ON) - set(OF_FAULTY) == elsewhere
 
 
@@ -244,9 +250,151 @@ def test_a_uart_that_the_board_lacks_is_named(power_on: Boot) -> None:
         power_on("demo").create_terminal_tester("uart9")
 
 
-def test_what_renodes_terminal_has_and_this_one_lacks_is_refused(power_on: Boot) -> None:
-    with pytest.raises(AssertionError, match="not supported by rptwin"):
-        power_on("demo").create_terminal_tester("main", binaryMode=True)
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"machine": "board"}, "machine is not supported"),
+        ({"endLineOption": "Never"}, "no such endLineOption: 'Never'"),
+    ],
+)
+def test_what_renodes_terminal_has_and_this_one_lacks_is_refused(
+    power_on: Boot, argument: dict[str, str], message: str
+) -> None:
+    with pytest.raises(AssertionError, match=message):
+        power_on("demo").create_terminal_tester("main", **argument)
+
+
+def test_a_tester_of_bytes_waits_for_bytes_and_not_for_lines(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("remote", binaryMode=True)
+    assert library.wait_for_bytes_on_uart("43 6f 72 74 65 78").Content == b"Cortex"
+    with pytest.raises(AssertionError, match="usart2 has a tester of bytes, which knows no lines"):
+        library.wait_for_line_on_uart("Cortex")
+
+
+def test_a_tester_of_lines_does_not_wait_for_bytes(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("remote")
+    with pytest.raises(AssertionError, match="create it with binaryMode=True"):
+        library.wait_for_bytes_on_uart("43")
+
+
+def test_lines_that_follow_one_another_are_waited_for_on_a_real_console(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("remote")
+    first, second = library.wait_for_next_line_on_uart().Line, library.wait_for_next_line_on_uart().Line
+    again = power_on("demo")
+    again.create_terminal_tester("remote")
+    assert again.wait_for_lines_on_uart([first, second]).Line == second
+
+
+def test_what_is_typed_reaches_the_shell_by_character_key_and_text(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("main")
+    library.wait_for_prompt_on_uart("main>")
+    library.write_char_on_uart("h")
+    library.write_to_uart("el")
+    library.send_key_to_uart(0x70)
+    library.send_key_to_uart(0x0D)
+    assert "ping N LEN" in library.wait_for_line_on_uart("ping").Line
+
+
+@pytest.mark.parametrize(("name", "value"), [("write_char_on_uart", "ab"), ("send_key_to_uart", 256)])
+def test_what_is_no_single_character_or_key_is_refused(power_on: Boot, name: str, value: object) -> None:
+    library = power_on("demo")
+    library.create_terminal_tester("main")
+    with pytest.raises(AssertionError, match="expected "):
+        getattr(library, name)(value)
+
+
+def test_resetting_the_emulation_leaves_no_board_and_needs_none(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.reset_emulation()
+    library.reset_emulation()
+    with pytest.raises(AssertionError, match="no board is running"):
+        library.get_virtual_time()
+
+
+def test_registers_are_compared_by_name_and_by_number(boot: Boot) -> None:
+    library = boot("demo")
+    registers = library._board().engine.registers("cpu_cm4")
+    library.register_should_be_equal("sp", registers["SP"], cpuName="cpu_cm4")
+    library.register_should_be_equal(14, registers["LR"], cpuName="remote")
+    library.pc_should_be_equal(registers["PC"], cpuName="remote")
+
+
+def test_a_register_with_another_value_is_named_after_the_message(boot: Boot) -> None:
+    with pytest.raises(AssertionError, match=r"^after boot: PC of main is 0x8[0-9a-f]+, not 0x1$"):
+        boot("demo").register_should_be_equal(15, 1, cpuName="main", message="after boot")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("R16", 0, None, "main"), "no register R16; there are R0, R1, "),
+        ((16, 0, None, "main"), "no register 16; there are R0, R1, "),
+        (("PC", 0), r"which core\? give cpuName: main | remote"),
+        (("PC", 0, "board", "main"), "machine is not supported"),
+    ],
+)
+def test_a_register_that_cannot_be_told_is_refused(boot: Boot, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        boot("demo").register_should_be_equal(*arguments)
+
+
+def test_what_a_test_provides_is_required_by_another(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.run_for("1 ms")
+    library.provides("booted")
+    library.run_for("1 ms")
+    library.requires("booted")
+    assert library.get_virtual_time() == 0.001
+
+
+def test_what_nobody_has_provided_is_named(power_on: Boot) -> None:
+    library = power_on("demo")
+    library.provides("booted")
+    with pytest.raises(AssertionError, match="no test has provided 'up'; provided: booted"):
+        library.requires("up")
+    library.stop_board()
+    with pytest.raises(AssertionError, match="no board is running"):
+        library.requires("booted")
+
+
+@pytest.mark.parametrize("engine", ["unicorn", "unicorn-remote"])
+def test_a_command_for_renodes_monitor_is_refused_by_name_elsewhere(
+    firmware: Callable[[str], Any], engine: str
+) -> None:
+    pair, library = firmware("demo"), RptwinLibrary()
+    library.start_board("stm32h745", str(pair.main), str(pair.remote), engine=engine)
+    with pytest.raises(CapabilityError, match=f"engine {engine}: no monitor: found version; only the renode engine"):
+        library.execute_command("version")
+    library.close()
+
+
+def test_a_command_goes_to_an_engine_that_has_the_monitor(power_on: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, given = power_on("demo"), []
+    engine = library._board().engine
+    monkeypatch.setattr(engine, "capabilities", frozenset({Capability.MONITOR}))
+    monkeypatch.setattr(engine, "execute", lambda command: given.append(command) or "0x7", raising=False)
+    assert library.execute_command(["sysbus", "ReadDoubleWord", "0x0"]) == "0x7"
+    assert given == ["sysbus ReadDoubleWord 0x0"]
+
+
+def test_a_test_is_skipped_where_there_is_no_renode_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> None:
+        raise EngineError("no Renode", advice="rptwin doctor")
+
+    monkeypatch.setattr("orchestrator.robot.board.discover", nothing)
+    with pytest.raises(SkipExecution, match="no Renode; rptwin doctor"):
+        RptwinLibrary().skip_without_engine("renode")
+    RptwinLibrary().skip_without_engine("unicorn")
+
+
+def test_a_test_is_skipped_where_the_engine_lacks_a_capability(boot: Boot) -> None:
+    boot("demo").skip_without_capability("snapshot")
+    with pytest.raises(SkipExecution, match="not checked on unicorn: it has no monitor"):
+        boot("demo").skip_without_capability("monitor")
 
 
 def test_the_trace_buffer_is_read_like_a_uart(power_on: Boot) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.robot.terminal import TerminalError, TerminalMatch, TerminalTester
+from orchestrator.robot.terminal import LineEnd, TerminalMatch, TerminalTester
+from orchestrator.robot.tester import TerminalError
 
 MS = 1_000_000
 
@@ -119,6 +120,54 @@ def test_an_allowed_line_is_forbidden_no_longer() -> None:
     terminal.forbid("panic", False)
     terminal.allow("panic", False)
     assert terminal.wait_for("up").Line == "up"
+
+
+def test_a_string_that_was_not_forbidden_cannot_be_allowed() -> None:
+    with pytest.raises(TerminalError, match="'panic' was not registered as failing"):
+        attached().allow("panic", False)
+
+
+def test_lines_have_to_follow_one_another_and_the_last_is_the_result() -> None:
+    terminal = attached((1, "one\ntwo\none\n"), (2, "three 7\nfour\n"))
+    assert terminal.wait_for_lines(["one", r"three (\d)"], regex=True) == TerminalMatch("three 7", 2.0, ("7",))
+    assert terminal.next_line().Line == "four"
+
+
+def test_lines_with_another_between_them_are_not_found() -> None:
+    with pytest.raises(TerminalError, match="lines with 'one', 'three' one after the other did not come"):
+        attached((1, "one\ntwo\nthree\n")).wait_for_lines(["one", "three"])
+
+
+def test_lines_from_the_next_one_on_may_not_begin_later() -> None:
+    with pytest.raises(TerminalError):
+        attached((1, "zero\none\ntwo\n")).wait_for_lines(["one", "two"], next_line=True)
+
+
+@pytest.mark.parametrize("patterns", [["one", "prompt>"], ["prompt>"]])
+def test_the_last_of_several_lines_may_be_unfinished_where_that_is_asked_for(patterns: list[str]) -> None:
+    assert attached((1, "one\nprompt> ")).wait_for_lines(patterns, unfinished=True).Line == "prompt>"
+    with pytest.raises(TerminalError):
+        attached((1, "one\nprompt> ")).wait_for_lines(patterns)
+
+
+def test_no_lines_at_all_are_found_at_once() -> None:
+    assert attached().wait_for_lines([]) == TerminalMatch("", 0.0)
+
+
+def test_a_prompt_that_has_to_be_next_begins_the_line() -> None:
+    with pytest.raises(TerminalError):
+        attached((0, "old > ")).wait_for("> ", unfinished=True, next_line=True)
+
+
+def test_colours_are_no_part_of_a_line_even_when_they_come_in_pieces() -> None:
+    terminal = attached((1, "\x1b[1;32mgr"), (2, "een\x1b["), (3, "0m text\n"))
+    assert terminal.wait_for("green").Line == "green text"
+
+
+def test_a_carriage_return_ends_a_line_where_that_is_asked_for() -> None:
+    cable = FakeCable((1, "one\r\ntwo\r"))
+    terminal = TerminalTester("usart3", cable, MS * 100, LineEnd.TreatCarriageReturnAsEndLine)
+    assert [terminal.next_line().Line, terminal.next_line().Line] == ["one", "two"]
 
 
 def test_silence_is_broken_by_a_single_byte() -> None:
