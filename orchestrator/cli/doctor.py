@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator import __version__
-from orchestrator.cli.root import COULD_NOT_RUN
+from orchestrator.cli.trouble import COULD_NOT_RUN
 from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines import ENGINES, create_engine
 from orchestrator.engines.renode.discovery import (

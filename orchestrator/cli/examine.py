@@ -15,7 +15,7 @@ from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.checks.live import LiveView
 from orchestrator.checks.promise import Promise, choose_profile, find_promise
 from orchestrator.cli.options import both_images
-from orchestrator.cli.root import COULD_NOT_RUN, complain
+from orchestrator.cli.trouble import COULD_NOT_RUN, complain
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator

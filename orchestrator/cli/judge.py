@@ -13,8 +13,8 @@ from pathlib import Path
 from orchestrator.board import Board, EndReason
 from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import both_images
-from orchestrator.cli.root import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
+from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.config import Settings, settings_from
 from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken

@@ -5,9 +5,7 @@ Whatever goes wrong ends as one line on stderr and exit code 2; only ``--debug``
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,11 +14,10 @@ from typing import Any, NoReturn
 import click
 
 from orchestrator import __version__
+from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.errors import RptwinError
 
-__all__ = ["COULD_NOT_RUN", "complain", "give_up_stdout", "main"]
-
-COULD_NOT_RUN = 2
+__all__ = ["main"]
 
 _COMMANDS = {
     "run": "Boot both cores, check RPTUN, give the verdict.",
@@ -46,12 +43,6 @@ Examples:
 
 Settings that stay the same go into rptwin.toml. Exit codes: 0 good, 1 findings, 2 could not run.
 """
-
-
-def complain(error: object) -> None:
-    """One line on stderr, as ``rptwin: error: ...``."""
-    with contextlib.suppress(OSError):
-        click.echo(f"rptwin: error: {error}", err=True)
 
 
 class _Root(click.Group):
@@ -113,12 +104,6 @@ class _Root(click.Group):
         else:
             return code if isinstance(code, int) else 0
         return COULD_NOT_RUN
-
-
-def give_up_stdout() -> None:
-    """Let the interpreter's own flush at exit go nowhere: it would complain about the same full disk or closed pipe."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.board import Board, Consoles, End, EndReason
 from orchestrator.cli.options import both_images
-from orchestrator.cli.root import complain
 from orchestrator.cli.session import interruptible, open_board
+from orchestrator.cli.trouble import complain
 from orchestrator.config import Settings
 from orchestrator.errors import UsageError
 from orchestrator.report.terminal import printable
