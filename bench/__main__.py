@@ -6,18 +6,27 @@ slows both.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
+from orchestrator.board import Board
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.errors import EngineError
+from orchestrator.events import Event
 
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000
 ROUNDS = 7
+PAIR = [ROOT / "firmware/build/demo" / name for name in ("main.elf", "remote.elf")]
 
 
 def clock(action: Callable[[], object]) -> float:
@@ -58,14 +67,22 @@ def idle() -> None:
         ("both in a loop that calls an empty function, SysTick at 1 kHz", CALLS, 1_000, "2"),
     ):
         board = board_of(program, tick_hz=tick)
-        show(f"10 s virtual: {what}", f"{clock(lambda b=board: b.run(ten)):.3f} s (aim: under {aim} s)")
+        show(f"10 s virtual: {what}", f"{clock(functools.partial(board.run, ten)):.3f} s (aim: under {aim} s)")
 
 
-def process(*arguments: str) -> tuple[float, float]:
+@contextlib.contextmanager
+def installed() -> Iterator[dict[str, str]]:
+    """An environment in which byte code is kept, as pip keeps that of what it installs, whatever the caller's says."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as cache:
+        yield kept | {"PYTHONPYCACHEPREFIX": cache}
+
+
+def process(environment: dict[str, str], *arguments: str | Path) -> tuple[float, float]:
     """Wall seconds and peak MB of a command."""
     begin = time.perf_counter()
-    command = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "orchestrator", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "orchestrator", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     took = time.perf_counter() - begin
     return took, int(done.stderr.split()[-1]) / 1024
 
@@ -79,12 +96,57 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 
 def command() -> None:
     """`rptwin run` on the demo pair, whole process."""
-    pair = [str(ROOT / "firmware/build/demo" / name) for name in ("main.elf", "remote.elf")]
-    runs = [process("run", *pair) for _round in range(ROUNDS)]
-    show("rptwin run on the demo pair, process start to verdict", f"{statistics.median(t for t, _ in runs):.2f} s")
-    show("  peak resident memory", f"{max(m for _, m in runs):.0f} MB (aim: under 200 MB)")
-    imports = [process("--version")[0] for _round in range(ROUNDS)]
+    with installed() as environment:
+        process(environment, "run", *PAIR)
+        runs = [process(environment, "run", *PAIR) for _round in range(ROUNDS)]
+        imports = [process(environment, "--version")[0] for _round in range(ROUNDS)]
+    verdict = statistics.median(took for took, _memory in runs)
+    show("rptwin run on the demo pair, process start to verdict", f"{verdict:.2f} s (aim: under 1 s)")
+    show("  peak resident memory", f"{max(memory for _took, memory in runs):.0f} MB (aim: under 200 MB)")
     show("  of which starting Python and the command line", f"{statistics.median(imports):.2f} s")
+
+
+def engines() -> None:
+    """What an engine in a child process costs against the same engine in this one; Renode where there is one."""
+    calls, reads, size = 2_000, 64, 0x4_0000
+    figures = []
+    for name in ("unicorn", "unicorn-remote"):
+        with Board(main=PAIR[0], remote=PAIR[1], engine=name) as board:
+            events: list[Event] = []
+            board.subscribe(events.append)
+            begin = time.perf_counter()
+            board.run()
+            board.consoles["main"].write(b"ping 2000 64\n")
+            board.run_for("2 s")
+            rate = len(events) / (time.perf_counter() - begin)
+            state, memory = board.engine.state, board.engine.memory("cpu_cm7")
+            begin = time.perf_counter()
+            for _call in range(calls):
+                state("cpu_cm7")
+            call = (time.perf_counter() - begin) / calls
+            begin = time.perf_counter()
+            for _read in range(reads):
+                memory.read(0x2400_0000, size)
+            megabyte = (time.perf_counter() - begin) / (reads * size) * 2**20
+        figures.append((call * 1e6, megabyte * 1e6, rate))
+    direct, child = figures
+    show("an engine in a child process, per call (in this process)", f"{child[0]:.0f} us ({direct[0]:.1f} us)")
+    show("  per megabyte read", f"{child[1]:.0f} us ({direct[1]:.0f} us)")
+    show("  events per second, checks included, while 2,000 pings go round", f"{child[2]:,.0f} ({direct[2]:,.0f})")
+    try:
+        discover()
+    except EngineError as missing:
+        show("rptwin run on Renode against Unicorn", f"not measured: {missing.what}")
+        return
+    with installed() as environment:
+        process(environment, "run", *PAIR)
+        pairs = [
+            (process(environment, "run", "--engine", "renode", *PAIR)[0], process(environment, "run", *PAIR)[0])
+            for _round in range(3)
+        ]
+    renode, unicorn = (statistics.median(each) for each in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    show("rptwin run on Renode against Unicorn", f"{renode:.1f} s against {unicorn:.2f} s, {ratio:.1f} times")
 
 
 def length() -> None:
@@ -94,9 +156,10 @@ def length() -> None:
     short = clock(lambda: board.run(200_000_000))
     long = clock(lambda: board.run(2_000_000_000))
     show("a busy run of 10 x the virtual length", f"{long / short:.1f} x the time")
-    pair = [str(ROOT / "firmware/build/stuck-lock" / name) for name in ("main.elf", "remote.elf")]
-    if all(Path(each).is_file() for each in pair):
-        one, ten = process("run", *pair, "--timeout", "5 s"), process("run", *pair, "--timeout", "50 s")
+    pair = [ROOT / "firmware/build/stuck-lock" / name for name in ("main.elf", "remote.elf")]
+    if all(each.is_file() for each in pair):
+        with installed() as environment:
+            one, ten = (process(environment, "run", *pair, "--timeout", timeout) for timeout in ("5 s", "50 s"))
         show("  a run that never comes up, 50 s virtual against 5 s: memory", f"{ten[1] / one[1]:.2f} x")
 
 
@@ -105,6 +168,7 @@ def main() -> None:
     overhead()
     idle()
     command()
+    engines()
     length()
 
 

@@ -15,23 +15,30 @@ from pathlib import Path
 import pytest
 from robot import api
 
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.errors import EngineError
+
 ROOT = Path(__file__).resolve().parents[2]
 # Workers side by side do not write into each other's reports.
 OUTPUT = ROOT / "robot" / "output" / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
+SUITES = sorted(path.stem for path in (ROOT / "robot").glob("*.robot"))
+
+
 def cases() -> Iterator[object]:
-    for path in sorted((ROOT / "robot").glob("*.robot")):
-        for test in api.TestSuiteBuilder().build(path).tests:
-            yield pytest.param(path.stem, test.name, id=f"{path.stem}: {test.name}")
+    for suite in SUITES:
+        for test in api.TestSuiteBuilder().build(ROOT / "robot" / f"{suite}.robot").tests:
+            yield pytest.param(suite, test.name, id=f"{suite}: {test.name}")
 
 
 @functools.cache
-def outcomes(suite: str) -> dict[str, tuple[str, str]]:
+def outcomes(suite: str, engine: str = "unicorn") -> dict[str, tuple[str, str]]:
     """Status and message of each test of a suite."""
-    folder = OUTPUT / suite
+    folder = OUTPUT / engine / suite
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "robot", "--outputdir", str(folder), str(ROOT / "robot" / f"{suite}.robot")]
+    options = ["--variable", f"ENGINE:{engine}", "--outputdir", str(folder)]
+    command = [sys.executable, "-m", "robot", *options, str(ROOT / "robot" / f"{suite}.robot")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = folder / "output.xml"
     assert report.exists(), done.stdout + done.stderr
@@ -44,4 +51,16 @@ def test_robot(suite: str, name: str) -> None:
     if status == "SKIP":
         pytest.skip(message)
     if status != "PASS":
-        pytest.fail(f"{message}\n\nlog: {(OUTPUT / suite / 'log.html').relative_to(ROOT)}", pytrace=False)
+        pytest.fail(f"{message}\n\nlog: {(OUTPUT / 'unicorn' / suite / 'log.html').relative_to(ROOT)}", pytrace=False)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("engine", ["unicorn-remote", pytest.param("renode", marks=pytest.mark.renode)])
+def test_a_suite_passes_on_another_engine_too(engine: str, suite: str) -> None:
+    if engine == "renode":
+        try:
+            discover()
+        except EngineError as missing:
+            pytest.skip(f"no Renode: {missing.what}")
+    failed = {name: message for name, (status, message) in outcomes(suite, engine).items() if status == "FAIL"}
+    assert failed == {}

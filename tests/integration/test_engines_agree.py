@@ -1,0 +1,57 @@
+"""One pair on two engines: the same recording and the same causes, whatever executed it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+from test_variants import FAULTY, HEALTHY
+
+from orchestrator.board import Board
+from orchestrator.cli.record import run_to_rest
+from orchestrator.config import Settings
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.errors import EngineError
+from orchestrator.recording import Recording, first_difference
+
+pytestmark = pytest.mark.xdist_group("remote")
+
+ENGINES = ("unicorn-remote", pytest.param("renode", marks=pytest.mark.renode))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    if request.param == "renode":
+        try:
+            discover()
+        except EngineError as missing:
+            pytest.skip(f"no Renode: {missing.what}")
+    return str(request.param)
+
+
+@functools.cache
+def causes(main: Path, remote: Path, engine: str) -> tuple[bool, list[tuple[str, str]]]:
+    with Board(main=main, remote=remote, engine=engine) as board:
+        board.run()
+        verdict = board.verdict()
+    return verdict.up, [(cause.finding.rule, cause.finding.subject) for cause in verdict.causes]
+
+
+@functools.cache
+def recorded(main: Path, remote: Path, engine: str) -> Recording:
+    return run_to_rest(Settings(main=str(main), remote=str(remote), engine=engine))
+
+
+@pytest.mark.parametrize("variant", [*HEALTHY, *FAULTY])
+def test_a_pair_has_the_same_causes_on_every_engine(pair, engine, variant):
+    images = pair(variant)
+    assert causes(images.main, images.remote, engine) == causes(images.main, images.remote, "unicorn")
+
+
+@pytest.mark.parametrize("variant", [*HEALTHY, "align3", "used-align", "duplicate-notifyid"])
+def test_a_pair_that_comes_to_rest_is_recorded_alike_on_every_engine(pair, engine, variant):
+    images = pair(variant)
+    own, other = (recorded(images.main, images.remote, each) for each in ("unicorn", engine))
+    assert own.at_rest
+    assert first_difference(own, other, ("unicorn", engine)) is None
