@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
+from bench.rates import RATES, rate_of
 from orchestrator.board import Board
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
@@ -149,6 +150,12 @@ def engines() -> None:
     show("rptwin run on Renode against Unicorn", f"{renode:.1f} s against {unicorn:.2f} s, {ratio:.1f} times")
 
 
+def rates() -> None:
+    """What firmware does all the time, how often a second."""
+    for what in RATES:
+        show(what, f"{statistics.median(rate_of(what) for _round in range(3)):,.0f}")
+
+
 def length() -> None:
     """A run of ten times the length: the cores work all the time, exchanging nothing."""
     board = board_of(BUSY)
@@ -167,6 +174,7 @@ def main() -> None:
     """Print the table."""
     overhead()
     idle()
+    rates()
     command()
     engines()
     length()
