@@ -12,7 +12,7 @@ NATIVE := orchestrator/engines/unicorn/native.c
 TEST_JOBS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench docs wheel firmware clean
+.PHONY: help demo test lint bench conformance docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the g
 bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
 	$(BIN)/python -m bench
 
+conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7 and M33, case by case; needs qemu-system-arm
+	$(BIN)/python -m conformance
+
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords
 	$(BIN)/python docs/generate.py
 
@@ -49,7 +52,7 @@ firmware: $(VENV)/.run
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) demo
 
 clean: ## what was built, the virtual environment apart
-	rm -rf $(DIST) firmware/build orchestrator/engines/unicorn/_native robot/output
+	rm -rf $(DIST) firmware/build conformance/firmware/build orchestrator/engines/unicorn/_native robot/output
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 

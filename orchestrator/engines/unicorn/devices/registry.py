@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from orchestrator.engines.unicorn.bus import Device
+from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.dwt import Dwt
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
@@ -107,6 +108,17 @@ def _stm32_usart(board: Board, peripheral: Peripheral) -> Made:
     return device, console
 
 
+def _cmsdk_uart(board: Board, peripheral: Peripheral) -> Made:
+    console = UartConsole(peripheral.name, board.settle)
+    sent, received = (
+        Lines(board, tuple(each for each in peripheral.interrupts if each.output == output))
+        for output in ("TxInterrupt", "RxInterrupt")
+    )
+    device = CmsdkUart(Host(board, peripheral.name), sent, received, console.transmit)
+    console.connect(device.receive)
+    return device, console
+
+
 def _dwt(board: Board, peripheral: Peripheral) -> Made:
     frequency = peripheral.attributes.get("frequency")
     core = peripheral.registrations[0].core or board.platform.cores[0].name
@@ -117,6 +129,7 @@ def _dwt(board: Board, peripheral: Peripheral) -> Made:
 _MAKERS: dict[str, Maker] = {
     "Miscellaneous.DWT": _dwt,
     "Python.PythonPeripheral": _script,
+    "UART.CMSDK_APB_UART": _cmsdk_uart,
     "UART.STM32F7_USART": _stm32_usart,
 }
 

@@ -1,0 +1,64 @@
+"""``make conformance``: a table of every case on every core type, the differences, and the counts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from conformance.compare import Case, Result, compare
+from conformance.images import CORE_TYPES, build, missing_tools
+from orchestrator.errors import RptwinError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0: all as expected; 1: differences; 2: could not run."""
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    parser.add_argument("--core", choices=CORE_TYPES, action="append", help="this core type only")
+    parser.add_argument("--only", default="", metavar="TEXT", help="show only cases with this text in their names")
+    parser.add_argument("--lines", action="store_true", help="print every line that was seen")
+    chosen = parser.parse_args(arguments)
+    missing = missing_tools()
+    if missing is not None:
+        print(missing, file=sys.stderr)
+        return 2
+    try:
+        build()
+        cores = [CORE_TYPES[name] for name in chosen.core or CORE_TYPES]
+        cases = [case for core in cores for case in compare(core) if chosen.only in case.name]
+    except RptwinError as error:
+        print(error, file=sys.stderr)
+        return 2
+    names = [core.name for core in cores]
+    _print_table(cases, names)
+    for case in cases:
+        if case.result is Result.DIFFERENT:
+            print(f"\n{case.core} {case.name}")
+            print("\n".join(case.difference()))
+        elif chosen.lines:
+            print(f"\n{case.core} {case.name}", *case.seen, sep="\n  ")
+    _print_counts(cases, names)
+    return 1 if any(case.result is Result.DIFFERENT for case in cases) else 0
+
+
+def _print_table(cases: list[Case], cores: list[str]) -> None:
+    results = {(case.name, case.core): str(case.result) for case in cases}
+    names = sorted({case.name for case in cases})
+    width = max((len(name) for name in names), default=4)
+    print(f"{'case':<{width}}  " + "  ".join(f"{core:<9}" for core in cores))
+    for name in names:
+        print(f"{name:<{width}}  " + "  ".join(f"{results.get((name, core), '-'):<9}" for core in cores))
+
+
+def _print_counts(cases: list[Case], cores: list[str]) -> None:
+    print()
+    for core in cores:
+        mine = [case.result for case in cases if case.core == core]
+        print(f"{core}: " + ", ".join(f"{mine.count(each)} {each}" for each in Result))
+    compared = {case.name for case in cases if case.result is not Result.MANUAL}
+    equal = compared - {case.name for case in cases if case.result is Result.DIFFERENT}
+    manual = {case.name for case in cases if case.result is Result.MANUAL} - compared
+    print(f"behaviours: {len(equal)} equal, {len(manual)} manual, {len(compared - equal)} different")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

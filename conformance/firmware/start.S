@@ -1,0 +1,56 @@
+/* The vector table of the image, and the way into C. Programs take exceptions through the table in RAM. */
+    .syntax unified
+    .thumb
+
+    .section .isr_vector, "a"
+    .global image_vectors
+image_vectors:
+    .word __stack_top
+    .word reset_handler
+    .rept 126
+    .word early_fault
+    .endr
+
+    .text
+    .global reset_handler
+    .type reset_handler, %function
+    .thumb_func
+reset_handler:
+    ldr r0, =__data_start
+    ldr r1, =__data_end
+    ldr r2, =__data_load
+1:  cmp r0, r1
+    bhs 2f
+    ldr r3, [r2], #4
+    str r3, [r0], #4
+    b 1b
+2:  ldr r0, =__bss_start
+    ldr r1, =__bss_end
+    movs r3, #0
+3:  cmp r0, r1
+    bhs 4f
+    str r3, [r0], #4
+    b 3b
+4:  bl run
+5:  b 5b
+
+/* A fault before the programs' own table stands: an infinite loop, which the host reports. */
+    .type early_fault, %function
+    .thumb_func
+early_fault:
+    b early_fault
+
+/* For the RAM table: notes what happened and returns behind the code that did it (`record_entry` in harness.c). */
+    .global record
+    .type record, %function
+    .thumb_func
+record:
+    tst lr, #4
+    ite eq
+    mrseq r0, msp
+    mrsne r0, psp
+    mov r1, lr
+    push {r4, lr}
+    bl record_entry
+    pop {r4, pc}
+    .ltorg

@@ -1,0 +1,66 @@
+"""An image on QEMU's board: the reference."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+
+from conformance.images import QEMU, CoreType, Selection
+from conformance.transcript import END, HANGS, Program, parse
+
+__all__ = ["run_on_qemu"]
+
+_PATIENCE_S = 10.0  # without a word
+
+
+def run_on_qemu(core: CoreType, selection: Selection | None = None) -> list[Program]:
+    """Every program that QEMU can show (or those selected); one that ends QEMU is said so and the rest goes on."""
+    selection = selection or Selection()
+    programs: list[Program] = []
+    first = selection.first
+    while True:
+        lines = list(_lines(core, Selection(first, selection.manual, selection.only_one)))
+        part = parse(lines)
+        programs += part
+        if selection.only_one or lines[-1:] == [END] or not part:
+            return programs
+        first = part[-1].number + 1
+
+
+def _lines(core: CoreType, selection: Selection) -> Iterator[str]:
+    command = [QEMU, "-M", core.machine, "-kernel", str(core.elf), "-icount", f"shift={core.icount_shift},sleep=off"]
+    command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults"]
+    for address, value in selection.words(core.image()).items():
+        command += ["-device", f"loader,addr={address:#x},data={value:#x},data-len=4"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield from _until_end(process)
+        finally:
+            process.kill()
+
+
+def _until_end(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    assert process.stdout is not None
+    rest = b""
+    heard = time.monotonic()
+    while True:
+        ready, _, _ = select.select([process.stdout], [], [], 0.5)
+        data = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+        if data:
+            heard = time.monotonic()
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
+                if line == END.encode():
+                    return
+        elif ready:
+            assert process.stderr is not None
+            words = process.stderr.read().decode(errors="replace").splitlines()
+            yield f"-- ends QEMU: {words[0] if words else process.wait()}"
+            return
+        elif time.monotonic() - heard > _PATIENCE_S:
+            yield HANGS
+            return

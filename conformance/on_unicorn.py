@@ -1,0 +1,50 @@
+"""An image on the Unicorn engine: what is tested."""
+
+from __future__ import annotations
+
+from conformance.images import CoreType, Selection
+from conformance.transcript import END, HANGS, LOCKS_UP, Program, parse
+from orchestrator.engines.contract import ConsoleText, EngineOptions, StopReason
+from orchestrator.engines.unicorn.engine import UnicornEngine
+
+__all__ = ["run_on_unicorn"]
+
+_STEP_NS = 100_000_000  # without a word in so much virtual time a program hangs
+
+
+def run_on_unicorn(core: CoreType, selection: Selection | None = None) -> list[Program]:
+    """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
+    selection = selection or Selection(manual=True)
+    programs: list[Program] = []
+    first = selection.first
+    while True:
+        lines = _lines(core, Selection(first, selection.manual, selection.only_one))
+        part = parse(lines)
+        programs += part
+        if selection.only_one or END in lines or not part:
+            return programs
+        first = part[-1].number + 1
+
+
+def _lines(core: CoreType, selection: Selection) -> list[str]:
+    platform, image = core.platform(), core.image()
+    engine = UnicornEngine(platform, EngineOptions())
+    try:
+        name = platform.cores[0].name
+        engine.load(name, image, platform.cores[0].boot_address)
+        for address, value in selection.words(image).items():
+            engine.memory(name).write(address, value.to_bytes(4, "little"))
+        uart = platform.consoles[name]
+        console = engine.consoles[uart]
+        while True:
+            heard = len(console.output)
+            stop = engine.run(_STEP_NS, ConsoleText(uart, END))
+            lines = console.output.decode(errors="replace").splitlines()
+            if stop.reason == StopReason.CONDITION:
+                return lines
+            if stop.reason == StopReason.DEAD:
+                return [*lines, LOCKS_UP]
+            if len(console.output) == heard:
+                return [*lines, HANGS]
+    finally:
+        engine.close()
