@@ -7,11 +7,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hostile_peers import HOSTILE_PEERS
 from robot.libdoc import libdoc
 
 from orchestrator.checks import render_catalogue
 
 DOCS = Path(__file__).resolve().parent
+
+
+def catalogue() -> str:
+    """Every rule; those that a peer on a virtqueue can break with a finding of such a peer."""
+    return render_catalogue({rule: find() for rule, find in HOSTILE_PEERS.items()})
 
 
 def keywords() -> str:
@@ -25,7 +31,7 @@ def keywords() -> str:
 
 
 PAGES = {
-    DOCS / "check-catalogue.md": render_catalogue,
+    DOCS / "check-catalogue.md": catalogue,
     DOCS / "robot" / "keywords.md": keywords,
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.checks.finding import Stage
+from collections.abc import Mapping
+
+from orchestrator.checks.finding import Finding, Stage
 from orchestrator.checks.rule import Rule, catalogue
 from orchestrator.formats.resource_entry import Profile
 
@@ -16,12 +18,12 @@ _STAGES = {
 }
 
 
-def render_catalogue() -> str:
-    """Markdown, the same for the same rules."""
+def render_catalogue(examples: Mapping[str, Finding] | None = None) -> str:
+    """Markdown, the same for the same rules; ``examples`` are findings to show, by rule."""
     lines = [
         "# Check catalogue",
         "",
-        "Made from the rules in `orchestrator/checks/rules/` by `python -m orchestrator.checks`; do not edit.",
+        "Made from the rules in `orchestrator/checks/rules/` by `make docs`; do not edit.",
         "Each rule has a stable name. An error makes the verdict bad; a warning deserves a look; a note is a remark.",
     ]
     for stage, text in _STAGES.items():
@@ -36,8 +38,13 @@ def render_catalogue() -> str:
                     "",
                     f"- {_severity(each)}",
                     f"- Source: {each.source}",
+                    *_example((examples or {}).get(each.id)),
                 ]
     return "\n".join(lines) + "\n"
+
+
+def _example(finding: Finding | None) -> list[str]:
+    return [] if finding is None else [f"- Example: `{finding}`"]
 
 
 def _severity(rule: Rule) -> str:

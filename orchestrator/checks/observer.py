@@ -14,9 +14,9 @@ from typing import Protocol
 from orchestrator.checks.live import LiveRing, LiveView, read_live
 from orchestrator.checks.promise import TABLE_LIMIT, Promise, choose_profile, find_promise
 from orchestrator.checks.run import Channel, CoreRun, Run
-from orchestrator.checks.traffic import Handling, MessageLog
+from orchestrator.checks.traffic import Handling, MessageLog, RingFault
 from orchestrator.checks.views import MAIN, REMOTE, ROLES, Views, other_role
-from orchestrator.errors import RptwinError
+from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     Backtrace,
     Changed,
@@ -187,6 +187,19 @@ class Observer:
             self.run.notes.add(f"{event.core}: {detail.text}" if event.core else detail.text)
         elif role:
             self._on_core(event.time_ns, self.run.cores[role], detail)
+
+    def on_ring_fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
+        """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
+        found = RingFault(
+            ring,
+            error.rule,
+            error.where or ring,
+            str(error.expected or ""),
+            str(error.found),
+            error.what,
+            Handling(time_ns, role),
+        )
+        self.run.traffic.ring(ring).faults.setdefault(error.rule, found)
 
     def _on_core(self, time_ns: int, core: CoreRun, detail: object) -> None:
         if isinstance(detail, ExceptionTaken):

@@ -11,7 +11,12 @@ from orchestrator.checks.traffic import Buffer
 from orchestrator.checks.views import MAIN, REMOTE, Span
 from orchestrator.memory import Extent, Place
 
-__all__: list[str] = []
+__all__ = ["DEVICE_ADDRESS_ADVICE", "DEVICE_ADDRESS_SOURCE"]
+
+DEVICE_ADDRESS_SOURCE = (
+    "virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (zephyr 84168; open-amp 418)"
+)
+DEVICE_ADDRESS_ADVICE = "allocate buffers from shared memory, and translate their addresses for the device"
 
 
 def _buffers(subject: RingSubject) -> list[Buffer]:
@@ -34,7 +39,7 @@ def _others(count: int) -> tuple[str, ...]:
 @rule(
     "buffer.unreachable-by-device",
     stage=Stage.TRAFFIC,
-    source="virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (zephyr 84168; open-amp 418)",
+    source=DEVICE_ADDRESS_SOURCE,
     each=live_rings,
 )
 def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
@@ -49,7 +54,7 @@ def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
             at=(_place(subject, first),),
             expected="memory of the device's core",
             actual=f"none for all of {extent}" + (", which is memory of main alone" if also else ""),
-            advice="allocate buffers from shared memory, and translate their addresses for the device",
+            advice=DEVICE_ADDRESS_ADVICE,
             subject=subject.ring.path,
             core=MAIN,
             detail=_others(len(bad)),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.checks.finding import Severity, Stage, Violation
+from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.live import ring_layout
 from orchestrator.checks.rule import rule
+from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE
 from orchestrator.checks.rules.table import place_of
 from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
 from orchestrator.checks.views import MAIN, REMOTE
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
 
-__all__ = ["RING_RULES"]
+__all__ = ["RING_RULES", "ring_finding"]
 
 RING_RULES = {
     "ring.avail-overrun": (
@@ -71,11 +72,45 @@ RING_RULES = {
         "virtio 1.3, 2.7.5.3",
         "addr is an address of the device",
     ),
+    "ring.indirect-not-negotiated": (
+        "The driver uses indirect tables only where INDIRECT_DESC was negotiated.",
+        "virtio 1.3, 2.7.5.3.1 and 2.8.19",
+        "negotiate the feature, or chain with NEXT",
+    ),
+    "ring.readable-after-writable": (
+        "The buffers that the device reads stand before those that it writes.",
+        "virtio 1.3, 2.7.4.2 and 2.8.6",
+        "sort the chain: what is sent first, room for the answer last",
+    ),
+    "ring.used-length": (
+        "The device reports no more bytes written than the chain has room for.",
+        "virtio 1.3, 2.7.8.2: len is the number of bytes written into the writable buffers",
+        "report what was written, not the size of the queue or of the request",
+    ),
+    "ring.avail-out-of-order": (
+        "Under IN_ORDER the driver takes descriptors from 0 on, round and round.",
+        "virtio 1.3, 2.7.9: the driver makes descriptors available in ring order",
+        "do not take descriptors from a free list when IN_ORDER is negotiated",
+    ),
+    "ring.used-out-of-order": (
+        "Under IN_ORDER the device uses chains in the order in which they were made available.",
+        "virtio 1.3, 2.7.9: the device uses descriptors in the order in which they were made available",
+        "do not accept IN_ORDER, or finish requests in order",
+    ),
     "ring.wrong-writer": (
         "Only the driver moves the available index, only the device the used index.",
         "virtio 1.3, 2.7.6 and 2.7.8: each ring has one writer (modm 844)",
         "does the start-up code of this core clear shared memory that the other one already uses?",
     ),
+}
+
+# What a side of a virtqueue can meet: a rule of the rings, or one that the observer judges from all buffers seen.
+_PEER_RULES = RING_RULES | {
+    "buffer.unreachable-by-device": (
+        "The device's core has memory for every buffer that a descriptor names.",
+        DEVICE_ADDRESS_SOURCE,
+        DEVICE_ADDRESS_ADVICE,
+    )
 }
 
 
@@ -94,6 +129,24 @@ def _ring_rule(id_: str, description: str, source: str, advice: str) -> None:
 
 for _id, (_description, _source, _advice) in RING_RULES.items():
     _ring_rule(_id, _description, _source, _advice)
+
+
+def ring_finding(error: RingError, ring: str = "", core: str = "") -> Finding:
+    """What a side of a virtqueue says of its peer, as a finding with the rule's source and advice."""
+    description, source, advice = _PEER_RULES[error.rule]
+    return Finding(
+        rule=error.rule,
+        severity=Severity.ERROR,
+        stage=Stage.TRAFFIC,
+        at=(place_of(error, ring),),
+        expected=str(error.expected) if error.expected is not None else description.rstrip("."),
+        actual=error.what if error.found is None else str(error.found),
+        advice=advice,
+        subject=ring,
+        source=source,
+        core=core,
+        detail=(error.what,),
+    )
 
 
 def _device_layouts(ring: RingSubject) -> Iterator[RingLayout]:

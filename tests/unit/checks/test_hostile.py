@@ -108,6 +108,6 @@ def test_a_thousand_bad_vrings_are_reported_a_few_times() -> None:
 
 def test_the_catalogue_page_is_current() -> None:
     page = Path(__file__).parents[3] / "docs" / "check-catalogue.md"
-    assert page.read_text(encoding="utf-8") == render_catalogue(), (
-        "python -m orchestrator.checks > docs/check-catalogue.md"
-    )
+    lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
+    rules_alone = "".join(line for line in lines if not line.startswith("- Example: "))  # those: make lint
+    assert rules_alone == render_catalogue(), "make docs"

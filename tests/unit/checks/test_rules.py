@@ -32,6 +32,7 @@ from bench import (
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
+from orchestrator.errors import RingError
 from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
@@ -143,6 +144,11 @@ def move_index(bench: Bench, role: str, address: int, value: int) -> None:
 def wrong_writer(bench: Bench) -> None:
     ring = bench.sides[0].rings[1]
     move_index(bench, REMOTE, ring.avail + 2, ring.posted + 1)
+
+
+def met_by_a_side(rule: str) -> Callable[[Bench], None]:
+    error = RingError("as it was met", rule=rule, where=f"{MAIN} at {PA:#010x} (vdev[0].vring[0].desc)", found=1)
+    return lambda bench: bench.observer.on_ring_fault(bench.time_ns, error, "vdev[0].vring[0]", "main")
 
 
 def avail_overrun(bench: Bench) -> None:
@@ -354,6 +360,12 @@ CASES: dict[str, Callable[[], Findings]] = {
     "ring.indirect-length": after(offer_chain((5, PEER, 17, 4, 0), head=5)),
     "ring.indirect-address": after(offer_chain((5, 0x6000_0000, 32, 4, 0), head=5)),
     "ring.wrong-writer": after(wrong_writer),
+    # what only a side of a virtqueue sees
+    "ring.indirect-not-negotiated": after(met_by_a_side("ring.indirect-not-negotiated")),
+    "ring.readable-after-writable": after(met_by_a_side("ring.readable-after-writable")),
+    "ring.used-length": after(met_by_a_side("ring.used-length")),
+    "ring.avail-out-of-order": after(met_by_a_side("ring.avail-out-of-order")),
+    "ring.used-out-of-order": after(met_by_a_side("ring.used-out-of-order")),
     # buffers and messages
     "buffer.unreachable-by-device": live(buffer_da=lambda pa: pa - PA + MAIN_RAM),
     "buffer.unreachable-by-driver": live(buffer_da=lambda pa: pa - PA + REMOTE_RAM),

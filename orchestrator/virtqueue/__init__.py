@@ -1,0 +1,30 @@
+"""Both sides of a virtqueue over any memory: a board's, a ``bytearray``, an ``mmap``.
+
+In: a memory, a layout and what was negotiated. Out: buffers that change hands, whether to notify the other side, and
+findings where it breaks a rule. Layouts of what stands in memory are in :mod:`orchestrator.formats`.
+"""
+
+from orchestrator.virtqueue.heap import Heap, HeapFault, HeapReport
+from orchestrator.virtqueue.memory import BufferMemory, OrderedMemory, ordered
+from orchestrator.virtqueue.packed import PackedDevice, PackedDriver
+from orchestrator.virtqueue.side import Chain, Negotiated, Report, Returned, Segment
+from orchestrator.virtqueue.split import Entry, SplitDevice, SplitDriver
+
+__all__ = [
+    "BufferMemory",
+    "Chain",
+    "Entry",
+    "Heap",
+    "HeapFault",
+    "HeapReport",
+    "Negotiated",
+    "OrderedMemory",
+    "PackedDevice",
+    "PackedDriver",
+    "Report",
+    "Returned",
+    "Segment",
+    "SplitDevice",
+    "SplitDriver",
+    "ordered",
+]
