@@ -32,7 +32,8 @@ API = {
     "request": frozenset({"Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "Value"}),
     "machine": frozenset({"SystemBus"}),
     "bus": frozenset({"TryGetCurrentCPU"}),
-    "part": frozenset({"IsHalted", "OnGPIO"}),  # a core or its NVIC
+    "part": frozenset({"InDeepSleep", "IsHalted", "OnGPIO", "SetEventFlag"}),  # a core or its NVIC
+    "pin": frozenset({"IsSet"}),  # an output of an NVIC
 }
 CALLED = {
     "self": "self",
@@ -40,6 +41,7 @@ CALLED = {
     "machine": "self.GetMachine()",
     "bus": "self.GetMachine().SystemBus",
     "part": "self.GetMachine()['sysbus.NAME']",
+    "pin": "self.GetMachine()['sysbus.NVIC'].InDeepSleep",
 }
 GIVEN = frozenset({"request", "self", "size"})
 WRITABLE = frozenset({"request.Value", "part.IsHalted"})
@@ -312,6 +314,8 @@ class _Linter(ast.NodeVisitor):
                 return "call" if self.kind(owner, seen) == "bus" else None
             case ast.Attribute(value=owner, attr="SystemBus"):
                 return "bus" if self.kind(owner, seen) == "machine" else None
+            case ast.Attribute(value=owner, attr="InDeepSleep"):
+                return "pin" if self.kind(owner, seen) == "part" else None
             case ast.Subscript(value=owner):
                 kind = self.kind(owner, seen)
                 if kind == "machine" or (kind == "call" and constant(node.slice) == 1):

@@ -24,7 +24,11 @@ if request.IsInit:
             wanted = (freed[k] & enabled[k]) != 0
             if wanted != level[k]:
                 level[k] = wanted
-                self.GetMachine()[CORES[k][1]].OnGPIO(CORES[k][2], wanted)
+                nvic = self.GetMachine()[CORES[k][1]]
+                nvic.OnGPIO(CORES[k][2], wanted)
+                # EXTI lines 77 and 78, unmasked from reset, wake the core from CStop (RM0399 ch. 21)
+                if wanted and nvic.InDeepSleep.IsSet:
+                    self.GetMachine()[CORES[k][0]].SetEventFlag(True)
 
     def free(mask):
         for k in (0, 1):

@@ -94,6 +94,14 @@ if request.IsInit:
                 if core.IsHalted:
                     core.IsHalted = False
 
+    # CR: D2CKRDY is 0 while the D2 domain is in DStop: its core in CStop and, of its peripherals and memories, none
+    # that the other core has enabled (AHB1, AHB2, APB1L, APB1H, APB2)
+    def domains(v):
+        if self.GetMachine()['sysbus.nvic_cm4'].InDeepSleep.IsSet:
+            if registers[0x138] | registers[0x13C] | registers[0x148] | registers[0x14C] | registers[0x150] == 0:
+                return v & (0xFFFFFFFF ^ (1 << 15))
+        return v
+
     registers = dict((each, REGISTERS[each][0]) for each in REGISTERS)
 
 elif request.IsRead:
@@ -101,6 +109,8 @@ elif request.IsRead:
     o = own(o)
     if o in registers:
         v = registers[o]
+        if o == 0x000:
+            v = domains(v)
         request.Value = (v >> (8 * (request.Offset % 4))) & ((1 << (8 * request.Length)) - 1)
     else:
         self.WarningLog('unmodelled read at 0x{0:X}', request.Offset)

@@ -49,7 +49,7 @@ SCS_BASE = 0xE000_E000
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _CLREX = b"\xbf\xf3\x2f\x8f"
 
-_SEVONPEND = 16  # SCR
+_SLEEPDEEP, _SEVONPEND = 4, 16  # SCR
 _MOST_PATIENCE = 256  # turns
 
 _GENERAL = tuple(f"R{number}" for number in range(13))
@@ -70,6 +70,10 @@ class CoreHost(Protocol):
     def device_written(self, core: Core, slot: Slot) -> None: ...
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None: ...
+
+    def before_sleep_changes(self, core: Core) -> None:
+        """A core is about to fall asleep or to wake up."""
+        ...
 
     def turn_of(self, core: Core) -> AbstractContextManager[None]:
         """What happens inside is done by this core."""
@@ -226,6 +230,14 @@ class Core(ExceptionUnit):
             self.exceptions.pend(nvic.SYS_TICK)
             self._attention = True
         self._replan()
+
+    def _before_sleep_changes(self) -> None:
+        self._host.before_sleep_changes(self)
+
+    @property
+    def in_deep_sleep(self) -> bool:
+        """Asleep with SCR.SLEEPDEEP (DDI0403E B3.2.7): the chip may stop its clock."""
+        return self.sleeping and not self.held and bool(self.scs.scr & _SLEEPDEEP)
 
     def set_event(self) -> None:
         self._event = True

@@ -140,6 +140,7 @@ class UnicornEngine:
         self._consoles: dict[str, UartConsole] = {}
         self._devices: dict[str, Device] = {}
         self._pollers: dict[str, list[Callable[[], None]]] = {}
+        self._sleep_watchers: list[str] = []
         self._create_devices()
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
@@ -160,6 +161,8 @@ class UnicornEngine:
             self._devices[peripheral.name] = device
             if console is not None:
                 self._consoles[peripheral.name] = console
+            if getattr(device, "looks_at_sleep", False):
+                self._sleep_watchers.append(peripheral.name)
         for name, extent, value in self.platform.tags:
             self._devices[f"tag {name} {extent}"] = create_tag(self, name, value)
 
@@ -211,6 +214,20 @@ class UnicornEngine:
 
     def is_held(self, core: str) -> bool:
         return self._by_name[core].held
+
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        return self._by_nvic[nvic].in_deep_sleep
+
+    def set_event(self, name: str) -> None:
+        """A device sets a core's event register."""
+        if not self._is_trial():
+            self._reach(self._by_name[name], "event")
+
+    def before_sleep_changes(self, core: Core) -> None:
+        """Loops that poll a device which looks at sleep are left while they still see what it was."""
+        for name in self._sleep_watchers:
+            for leave in tuple(self._pollers.get(name, ())):
+                leave()
 
     def hold_core(self, name: str, held: bool, why: str) -> None:
         if self._is_trial():

@@ -70,7 +70,7 @@ class ExceptionUnit(ABC):
         self.native = CoreState()
         self.exceptions = ExceptionState(interrupts, priority_mask)
         self.locked_up = False
-        self.sleeping = False
+        self._sleeping = False
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self._waits_for_event = False  # WFE rather than WFI
         self._event = False  # the event register
@@ -81,6 +81,21 @@ class ExceptionUnit(ABC):
         self._native_pointer = binding.address_of(self.native)
         self.scs: SystemControlSpace
         self.memory: CoreMemory
+
+    @property
+    def sleeping(self) -> bool:
+        """In WFI, WFE, or asleep since the last exception returned."""
+        return self._sleeping
+
+    @sleeping.setter
+    def sleeping(self, value: bool) -> None:
+        if value != self._sleeping:
+            self._before_sleep_changes()
+            self._sleeping = value
+
+    @abstractmethod
+    def _before_sleep_changes(self) -> None:
+        """Others may see whether this core sleeps."""
 
     def _connect(self, memory: CoreMemory, stub: int, *, secure_fp: bool) -> None:
         self.memory = memory

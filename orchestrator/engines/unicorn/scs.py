@@ -296,6 +296,8 @@ class SystemControlSpace:
             table[0x300 + 4 * index] = (self._active_word(index), self._ignored)
         for index in range((exceptions.interrupts + 3) // 4):
             table[0x400 + 4 * index] = self._priority_register(FIRST_INTERRUPT + 4 * index)
+        for index in range((exceptions.interrupts + 3) // 4, (exceptions.interrupts + 31) // 32 * 8):
+            table[0x400 + 4 * index] = (self._constant(0), self._ignored)  # of no interrupt here: RAZ/WI (B3.4.9)
         for index in range(3):
             table[0xD18 + 4 * index] = self._priority_register(4 + 4 * index)
         return table

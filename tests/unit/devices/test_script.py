@@ -19,6 +19,12 @@ class Host:
     def is_held(self, core: str) -> bool:
         return self.held[core]
 
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        return False
+
+    def set_event(self, core: str) -> None:
+        self.calls.append(("event", core))
+
     def hold(self, core: str, held: bool) -> None:
         self.held[core] = held
 

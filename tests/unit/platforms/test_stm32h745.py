@@ -22,6 +22,14 @@ class Host:
         self.holds: list[tuple[str, bool]] = []
         self.touched: list[tuple[int, str]] = []
         self.logged: list[tuple[str, str]] = []
+        self.deeply_asleep: set[str] = set()
+        self.events: list[str] = []
+
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        return nvic in self.deeply_asleep
+
+    def set_event(self, core: str) -> None:
+        self.events.append(core)
 
     def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
         self.lines.append((nvic, line, level))
@@ -160,6 +168,16 @@ def test_only_the_owner_with_its_process_id_frees(hsem, host, core, value):
     assert hsem.read(0, 4, CM7) == LOCKED_CM7
     assert hsem.read(0x108, 4, CM7) == 0
     assert host.lines == []
+
+
+@pytest.mark.parametrize(("nvic", "woken"), [("nvic_cm4", [CM4]), ("nvic_cm7", [])])
+def test_a_freed_semaphore_wakes_the_core_that_is_in_cstop(hsem, host, nvic, woken):
+    """RM0399 ch. 21: the interrupts of HSEM are EXTI lines 77 and 78, direct, unmasked from reset."""
+    host.deeply_asleep.add(nvic)
+    hsem.write(0x110, 4, 1, CM4)
+    hsem.read(0x80, 4, CM7)
+    hsem.write(0, 4, 0x300, CM7)
+    assert host.events == woken
 
 
 def test_the_host_is_no_bus_master_and_cannot_lock(hsem):
@@ -499,6 +517,24 @@ def test_a_low_speed_oscillator_is_ready_while_it_is_enabled(host, offset, other
     assert it.read(offset, 4, CM7) == 0
 
 
+def test_the_d2_domain_is_stopped_while_its_core_is_in_cstop(host):
+    """RM0399 9.7.1, D2CKRDY; 7.7.4, DStop."""
+    rcc = device("rcc", host)
+    host.deeply_asleep.add("nvic_cm4")
+    assert rcc.read(0x000, 4, CM7) >> 14 & 3 == 0b01
+    host.deeply_asleep.clear()
+    assert rcc.read(0x000, 4, CM7) >> 14 & 3 == 0b11
+
+
+@pytest.mark.parametrize("offset", [0x0D8, 0x0DC, 0x0E8, 0x0EC, 0x0F0])
+def test_a_peripheral_that_the_cortex_m7_has_enabled_keeps_the_d2_domain_running(host, offset):
+    """RM0399 7.7.4: a domain in which the other core has allocated a peripheral stays in DRun."""
+    rcc = device("rcc", host)
+    rcc.write(offset, 4, 0xFFFFFFFF, CM7)
+    host.deeply_asleep.add("nvic_cm4")
+    assert rcc.read(0x000, 4, CM7) >> 15 & 1 == 1
+
+
 def test_resetting_the_backup_domain_clears_its_register(host):
     """RM0399 ch. 9, RCC_BDCR, BDRST."""
     it = device("rcc", host)
@@ -611,4 +647,18 @@ def test_the_axi_interconnect_reads_back_what_was_written(host, offset, size, va
     assert it.read(offset, size, CM7) == 0
     it.write(offset, size, value, CM7)
     assert it.read(offset, size, CM7) == value
+    assert host.touched == []
+
+
+# ITM (DDI0403E C1.7)
+
+
+@pytest.mark.parametrize(("control", "enabled", "ready"), [(1, 1 << 5, 1), (0, 1 << 5, 0), (1, 1 << 4, 0)])
+def test_a_stimulus_port_is_ready_while_it_and_the_trace_are_on(host, control, enabled, ready):
+    itm = device("itm_cm7", host)
+    itm.write(0xFB0, 4, 0xC5ACCE55, CM7)
+    itm.write(0xE80, 4, control, CM7)
+    itm.write(0xE00, 4, enabled, CM7)
+    itm.write(4 * 5, 1, ord("x"), CM7)
+    assert itm.read(4 * 5, 4, CM7) == ready
     assert host.touched == []

@@ -239,6 +239,18 @@ def test_the_dwt_is_never_locked():
     assert dwt.read(0xFB4, 4, "cpu") == 0
 
 
+def test_a_comparator_is_storage_and_one_that_is_told_to_match_is_unmodelled():
+    """DDI0403E C1.8.14 to C1.8.16; RTOSes clear them when they start."""
+    host = Host()
+    dwt = Dwt(host, Clock())
+    for offset, value in ((0x30, 0x38000000), (0x34, 4), (0x38, 0)):
+        dwt.write(offset, 4, value, "cpu")
+        assert dwt.read(offset, 4, "cpu") == value
+    assert host.said == []
+    dwt.write(0x38, 4, 6, "cpu")
+    assert host.said == [0x38]
+
+
 # --- the base of devices
 
 

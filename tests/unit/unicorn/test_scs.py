@@ -314,3 +314,11 @@ def test_a_trap_that_the_emulator_does_not_have_is_a_note(m4, bit, name):
     m4.put(CCR, 1 << bit)
     assert m4.get(CCR) == 1 << bit
     assert [call for call in m4.port.calls if name in str(call)]
+
+
+def test_a_priority_register_past_the_last_interrupt_reads_zero_and_ignores_writes(m4):
+    """DDI0403E B3.4.9; RTOSes set all that ICTR announces."""
+    m4.put(IPR + 40, 0xF0F0F0F0)
+    assert m4.get(IPR + 40) == 0
+    m4.put(IPR + 64, 0)
+    assert m4.port.calls == [(IPR + 64, 4, 0)]

@@ -9,13 +9,14 @@ from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, read
 __all__ = ["Dwt"]
 
 _CYCCNTENA = 1
+_COMPARATORS = range(0x20, 0x60)  # COMP, MASK, FUNCTION and a reserved word of each of four
 
 
 class Dwt(Device):
     """``cycles`` gives the core's cycles since power-on at this very instruction."""
 
     is_steady = False
-    state = ("_control", "_base", "_held")
+    state = ("_control", "_base", "_held", "_comparators")
 
     def __init__(self, host: DeviceHost, cycles: Callable[[], int]) -> None:
         super().__init__(host)
@@ -27,6 +28,21 @@ class Dwt(Device):
         self._control = 0x4000_0000
         self._base = 0  # what the counter lags behind the core's cycles while it runs
         self._held = 0  # its value while it does not
+        self._comparators: dict[int, int] = {}
+
+    def read(self, offset: int, size: int, core: str | None) -> int:
+        if offset in _COMPARATORS:
+            return self._comparators.get(offset, 0)
+        return super().read(offset, size, core)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        """Comparators are storage: one that is told to match (C1.8.16, FUNCTION) is not modelled."""
+        if offset not in _COMPARATORS:
+            super().write(offset, size, value, core)
+            return
+        self._comparators[offset] = value
+        if offset % 16 == 8 and value & 0xF and core is not None:
+            self._host.unmodelled(offset, f"DWT_FUNCTION{(offset - 0x20) // 16} = {value:#x}")
 
     @reads(0x000)
     def _read_ctrl(self) -> int:

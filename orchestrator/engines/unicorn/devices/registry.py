@@ -35,6 +35,10 @@ class Board(Protocol):
 
     def is_held(self, core: str) -> bool: ...
 
+    def is_in_deep_sleep(self, nvic: str) -> bool: ...
+
+    def set_event(self, name: str) -> None: ...
+
     def hold_core(self, name: str, held: bool, why: str) -> None: ...
 
     def cycles(self, core: str, frequency_hz: int) -> int: ...
@@ -61,6 +65,12 @@ class Host:
 
     def is_held(self, core: str) -> bool:
         return self._board.is_held(core)
+
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        return self._board.is_in_deep_sleep(nvic)
+
+    def set_event(self, core: str) -> None:
+        self._board.set_event(core)
 
     def hold(self, core: str, held: bool) -> None:
         self._board.hold_core(core, held, f"by {self._name}")

@@ -36,6 +36,12 @@ class ScriptHost(Protocol):
     def hold(self, core: str, held: bool) -> None:
         """Hold a core, or let it go."""
 
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        """Whether the core of an NVIC sleeps with SCR.SLEEPDEEP set."""
+
+    def set_event(self, core: str) -> None:
+        """Set a core's event register, which ends WFE."""
+
     def log(self, level: str, text: str) -> None:
         """A line of the script: "noisy", "debug", "info", "warning" or "error"."""
 
@@ -72,11 +78,25 @@ class _Request(_Fixed):
         self._value = value
 
 
+class _DeepSleep(_Fixed):
+    """The output of an NVIC that says so."""
+
+    __slots__ = ("_host", "_nvic")
+
+    def __init__(self, host: ScriptHost, nvic: str) -> None:
+        self._host, self._nvic = host, nvic
+
+    @property
+    def IsSet(self) -> bool:  # noqa: N802  # Renode's name
+        return self._host.is_in_deep_sleep(self._nvic)
+
+
 class _Nvic(_Fixed):
-    __slots__ = ("_host", "_name")
+    __slots__ = ("InDeepSleep", "_host", "_name")
 
     def __init__(self, host: ScriptHost, name: str) -> None:
         self._host, self._name = host, name
+        self.InDeepSleep = _DeepSleep(host, name)
 
     def OnGPIO(self, number: int, value: bool) -> None:  # noqa: N802  # Renode's name
         self._host.set_interrupt(self._name, number, bool(value))
@@ -95,6 +115,10 @@ class _Cpu(_Fixed):
     @IsHalted.setter
     def IsHalted(self, held: bool) -> None:  # noqa: N802  # Renode's name
         self._host.hold(self._name, bool(held))
+
+    def SetEventFlag(self, value: bool) -> None:  # noqa: N802  # Renode's name
+        if value:
+            self._host.set_event(self._name)
 
 
 class _SystemBus(_Fixed):
@@ -213,6 +237,7 @@ class ScriptDevice:
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
+        self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
 
     def _compile(self, script: str) -> CodeType:
         try:
