@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DIST := dist
-DEMO := firmware/build/demo
+DEMO := firmware/build/stm32h745/demo
 NATIVE := orchestrator/engines/unicorn/native.c
 
 # Two workers suit the smallest machine that this is developed on.

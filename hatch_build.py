@@ -70,7 +70,7 @@ def build_demo(root: Path) -> tuple[Path, ...]:
     if shutil.which("make") is None:
         raise BuildError("the demo firmware needs make; on Debian: sudo apt-get install make")
     _run(["make", "-C", "firmware", f"PYTHON={sys.executable}", "demo"], root)
-    return tuple(Path("firmware/build/demo") / name for name in DEMO)
+    return tuple(Path("firmware/build/stm32h745/demo") / name for name in DEMO)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -27,7 +27,7 @@ from orchestrator.events import Event
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000
 ROUNDS = 7
-PAIR = [ROOT / "firmware/build/demo" / name for name in ("main.elf", "remote.elf")]
+PAIR = [ROOT / "firmware/build/stm32h745/demo" / name for name in ("main.elf", "remote.elf")]
 
 
 def clock(action: Callable[[], object]) -> float:
@@ -163,7 +163,7 @@ def length() -> None:
     short = clock(lambda: board.run(200_000_000))
     long = clock(lambda: board.run(2_000_000_000))
     show("a busy run of 10 x the virtual length", f"{long / short:.1f} x the time")
-    pair = [ROOT / "firmware/build/stuck-lock" / name for name in ("main.elf", "remote.elf")]
+    pair = [ROOT / "firmware/build/stm32h745/stuck-lock" / name for name in ("main.elf", "remote.elf")]
     if all(each.is_file() for each in pair):
         with installed() as environment:
             one, ten = (process(environment, "run", *pair, "--timeout", timeout) for timeout in ("5 s", "50 s"))

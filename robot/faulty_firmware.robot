@@ -21,7 +21,7 @@ A Vring Past The End Of Its Carveout
 A Notification On A Channel That Nobody Listens To
     Boot    wrong-channel
     Only Cause Should Be    notification.missing
-    Run Keyword And Expect Error    notifications were ignored: *hsem channel 5 to remote: 1 times*
+    Run Keyword And Expect Error    notifications were ignored: *channel 5 to remote: 1 times*
     ...    No Notification Should Be Ignored
 
 A Table That The Start-Up Code Does Not Copy

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.config import DEFAULT_PLATFORM
+
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("unit", "integration", "robot_runner")
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
@@ -32,19 +34,21 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def firmware() -> Callable[[str], Pair]:
-    """Builds a variant of ``firmware/`` and gives its images; each once a session."""
+def firmware() -> Callable[..., Pair]:
+    """Builds a variant of ``firmware/`` for a platform and gives its images; each once a session."""
 
     @functools.cache
-    def build(variant: str) -> Pair:
+    def build(variant: str, platform: str = DEFAULT_PLATFORM) -> Pair:
         folder = ROOT / "firmware" / "build"
         folder.mkdir(exist_ok=True)
         with (folder / ".lock").open("w") as lock:  # test processes side by side share the folder
             fcntl.flock(lock, fcntl.LOCK_EX)
-            command = ["make", "-s", "-C", str(ROOT / "firmware"), f"PYTHON={sys.executable}", variant]
+            command = ["make", "-s", "-C", str(ROOT / "firmware"), f"PYTHON={sys.executable}", f"BOARD={platform}"]
+            command.append(variant)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        return Pair(folder / variant / "main.elf", folder / variant / "remote.elf")
+        images = folder / platform / variant
+        return Pair(images / "main.elf", images / "remote.elf")
 
     return build
 

@@ -21,7 +21,7 @@
 #define FAULT_LEAK 0 /* received buffers are never returned */
 #endif
 #ifndef FAULT_STUCK_LOCK
-#define FAULT_STUCK_LOCK 0 /* the outgoing semaphore is taken under another process id and never freed */
+#define FAULT_STUCK_LOCK 0 /* the lock of the outgoing channel is taken and never freed */
 #endif
 #ifndef FAULT_DEAD
 #define FAULT_DEAD 0 /* the core loops at its reset handler */
@@ -44,7 +44,7 @@
 #define FAULT_BAD_DESC 0 /* descriptors hold main's addresses, untranslated */
 #endif
 #ifndef FAULT_DTCM_DESC
-#define FAULT_DTCM_DESC 0 /* transmit buffers are in main's DTCM, which the remote cannot reach */
+#define FAULT_DTCM_DESC 0 /* transmit buffers are in memory of main's own, which the remote cannot reach */
 #endif
 
 /* In either core's. */

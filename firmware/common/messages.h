@@ -2,7 +2,9 @@
 #ifndef MESSAGES_H
 #define MESSAGES_H
 
-#define MESSAGE_HELLO "rptwin main: Cortex-M7 is up, waiting for the remote"
+#include "core.h"
+
+#define MESSAGE_HELLO "rptwin main: " CORE_NAME " is up, waiting for the remote"
 #define MESSAGE_TABLE "resource table at 0x%08x: version %u, %u entries"
 #define MESSAGE_VRING "vdev %u vring %u at 0x%08x (remote 0x%08x), %u entries, align %u"
 #define MESSAGE_DRIVER_OK "vdev %u is at DRIVER_OK, features 0x%x, %u buffers of %u bytes"

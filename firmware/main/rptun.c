@@ -146,7 +146,7 @@ static bool vring_start(struct rptun_device *device, uint32_t index, struct vq_d
 static void *transmit_buffer_allocate(struct heap *heap, uint32_t size)
 {
 #if FAULT_DTCM_DESC
-    static uint8_t pool[VQ_NUM_MAX * CONFIG_BUFFER_SIZE];
+    static uint8_t pool[CONFIG_VRING_NUM * CONFIG_BUFFER_SIZE] PRIVATE_MEMORY;
     static uint32_t used;
 
     (void)heap;

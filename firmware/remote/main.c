@@ -1,5 +1,6 @@
 /* The remote core: publishes its table, echoes messages, logs to console and trace buffer. */
 #include "board.h"
+#include "core.h"
 #include "cortex_m.h"
 #include "device.h"
 #include "faults.h"
@@ -56,7 +57,7 @@ int main(void)
     }
     board_init();
     trace_init();
-    LOG("rptwin remote: Cortex-M4 is up");
+    LOG("rptwin remote: " CORE_NAME " is up");
     devices_publish();
     LOG("resource table is published at 0x%08x", (unsigned)&CONFIG_TABLE_SYMBOL);
     shell_init(CONFIG_PRINTS ? "remote> " : "");

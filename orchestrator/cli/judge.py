@@ -15,7 +15,7 @@ from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import both_images
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
-from orchestrator.config import Settings, settings_from
+from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
 from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.report.files import Document, write_documents
@@ -28,7 +28,10 @@ from orchestrator.report.text import print_report, print_verdict
 __all__ = ["Verbosity", "demo_settings", "judge"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_DEMO_FOLDERS = (_PACKAGE / "demo", _PACKAGE.parent / "firmware" / "build" / "demo")  # a wheel's, a checkout's
+_DEMO_FOLDERS = (  # a wheel's, a checkout's
+    _PACKAGE / "demo",
+    _PACKAGE.parent / "firmware" / "build" / DEFAULT_PLATFORM / "demo",
+)
 _FREQUENT = (Changed, ExceptionTaken, ExceptionReturn)  # thousands a second, each of them for the log of an engine
 
 

@@ -5,7 +5,7 @@ Made from a Renode platform description (``.repl``) and the ``.toml`` beside it;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +81,7 @@ class Core:
     )
     attributes: Mapping[str, Value] = field(default_factory=dict)
     source: Source | None = None
+    fpu: bool = True  # False: the chip leaves out the floating-point unit that the model may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,14 @@ class MailboxLine:
     interrupt: int  # input of that core's NVIC
     pending: int  # signalled and enabled; reading it has no side effect
     signalled: int | None = None  # signalled, enabled or not; None: the chip has no such register
+    events: range | None = None  # the same, as a register for each channel: offsets in the order of the channels
+
+    def look(self, read: Callable[[int], int]) -> tuple[int, int]:
+        """What is pending and what is signalled, a bit for each channel; ``read(offset)`` gives a register."""
+        pending = read(self.pending)
+        if self.events is not None:
+            return pending, sum(1 << bit for bit, offset in enumerate(self.events) if read(offset) & 1)
+        return pending, pending if self.signalled is None else read(self.signalled)
 
 
 @dataclass(frozen=True, slots=True)

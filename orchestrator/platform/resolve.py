@@ -51,6 +51,7 @@ WINDOWS = {  # bytes, of Renode types whose size is their own and not the descri
     "UART.STM32F7_USART": 0x400,
     "UART.NRF52840_UART": 0x1000,
     "Timers.NRF52840_RTC": 0x1000,
+    "Timers.NRF52840_Timer": 0x1000,
 }
 DEFAULT_MIPS = 100  # Renode's PerformanceInMips
 NUMBER = r"(0x[0-9A-Fa-f]+|\d+)"
@@ -284,6 +285,7 @@ class _Resolver:
             interrupts=given.interrupts if given and given.interrupts is not None else MAX_INTERRUPTS,
             attributes=self.attributes(variable),
             source=variable.source,
+            fpu=given.fpu if given else True,
         )
 
     def core_statements(self, variable: _Variable) -> dict[str, str]:
@@ -577,7 +579,7 @@ class _Resolver:
         limit = next(core.interrupts for core in cores if core.name == name)
         if line.interrupt >= limit:
             raise self.settings.error(key, f"no interrupt {line.interrupt} at {name} (it has 0..{limit - 1})")
-        for offset in (line.pending, line.signalled):
+        for offset in (line.pending, line.signalled, *(line.events or ())):
             if peripheral.size is not None and offset is not None and offset >= peripheral.size:
                 raise self.settings.error(
                     key,
@@ -585,7 +587,7 @@ class _Resolver:
                     expected=f"below {peripheral.size:#x}",
                     found=f"{offset:#x}",
                 )
-        return MailboxLine(name, line.interrupt, line.pending, line.signalled)
+        return MailboxLine(name, line.interrupt, line.pending, line.signalled, line.events)
 
     def core_named(self, key: str, name: str, cores: set[str], roles: Mapping[str, str]) -> str:
         core = roles.get(name, name)

@@ -26,6 +26,7 @@ class CoreSettings:
 
     boot_address: int | None = None
     interrupts: int | None = None
+    fpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class LineSettings:
     interrupt: int
     pending: int
     signalled: int | None = None
+    events: range | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,9 @@ def load_settings(path: Path) -> Settings:
 
 
 def _core(table: _Reader) -> CoreSettings:
-    table.only("boot_address", "interrupts")
-    return CoreSettings(table.integer("boot_address", 1 << 32), table.integer("interrupts", 497))
+    table.only("boot_address", "interrupts", "fpu")
+    fpu = table.take("fpu", bool, "true | false")
+    return CoreSettings(table.integer("boot_address", 1 << 32), table.integer("interrupts", 497), fpu is not False)
 
 
 def _region(table: _Reader) -> RegionSettings:
@@ -176,19 +179,33 @@ def _region(table: _Reader) -> RegionSettings:
     return RegionSettings(writable is not False, table.integer("fill", 256) or 0)
 
 
+def _events(line: _Reader) -> range | None:
+    """``events = { first = OFFSET, channels = COUNT }``: words next to each other."""
+    if "events" not in line.table:
+        return None
+    if "signalled" in line.table:
+        raise line.settings.error(line.key("events"), "there is `signalled` already: one of them is enough")
+    events = _Reader(line.settings, line.key("events"), line.table["events"])
+    events.only("first", "channels")
+    first: int = events.required("first", events.integer("first", 1 << 32))
+    channels: int = events.required("channels", events.integer("channels", 33))
+    return range(first, first + 4 * channels, 4)
+
+
 def _lines(table: _Reader) -> tuple[LineSettings, ...]:
     table.only("lines")
     entries = table.required("lines", table.take("lines", list, "an array of tables"))
     lines = []
     for index, entry in enumerate(entries):
         line = _Reader(table.settings, f"{table.path}.lines[{index}]", entry)
-        line.only("core", "interrupt", "pending", "signalled")
+        line.only("core", "interrupt", "pending", "signalled", "events")
         lines.append(
             LineSettings(
                 line.required("core", line.take("core", str, "a string")),
                 line.required("interrupt", line.integer("interrupt", 496)),
                 line.required("pending", line.integer("pending", 1 << 32)),
                 line.integer("signalled", 1 << 32),
+                _events(line),
             )
         )
     return tuple(lines)

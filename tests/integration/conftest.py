@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli import main
+from orchestrator.config import DEFAULT_PLATFORM
 
 
 class Pair(Protocol):
@@ -22,13 +23,14 @@ class Rptwin(Protocol):
 
 
 @pytest.fixture(scope="session")
-def pair(firmware: Callable[[str], Pair]) -> Callable[[str], Pair]:
-    """``pair(variant)``: two images; the first call builds every variant."""
+def pair(firmware: Callable[..., Pair]) -> Callable[..., Pair]:
+    """``pair(variant, platform)``: two images; the first call builds every variant for every platform."""
     everything = firmware("all")
-    folder = everything.main.parent.parent
+    folder = everything.main.parents[2]
 
-    def of(variant: str) -> Pair:
-        return type(everything)(folder / variant / "main.elf", folder / variant / "remote.elf")
+    def of(variant: str, platform: str = DEFAULT_PLATFORM) -> Pair:
+        images = folder / platform / variant
+        return type(everything)(images / "main.elf", images / "remote.elf")
 
     return of
 

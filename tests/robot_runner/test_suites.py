@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from robot import api
 
+from orchestrator.config import DEFAULT_PLATFORM
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
 
@@ -33,11 +34,11 @@ def cases() -> Iterator[object]:
 
 
 @functools.cache
-def outcomes(suite: str, engine: str = "unicorn") -> dict[str, tuple[str, str]]:
+def outcomes(suite: str, engine: str = "unicorn", platform: str = DEFAULT_PLATFORM) -> dict[str, tuple[str, str]]:
     """Status and message of each test of a suite."""
-    folder = OUTPUT / engine / suite
+    folder = OUTPUT / engine / platform / suite
     folder.mkdir(parents=True, exist_ok=True)
-    options = ["--variable", f"ENGINE:{engine}", "--outputdir", str(folder)]
+    options = ["--variable", f"ENGINE:{engine}", "--variable", f"PLATFORM:{platform}", "--outputdir", str(folder)]
     command = [sys.executable, "-m", "robot", *options, str(ROOT / "robot" / f"{suite}.robot")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = folder / "output.xml"
@@ -51,7 +52,8 @@ def test_robot(suite: str, name: str) -> None:
     if status == "SKIP":
         pytest.skip(message)
     if status != "PASS":
-        pytest.fail(f"{message}\n\nlog: {(OUTPUT / 'unicorn' / suite / 'log.html').relative_to(ROOT)}", pytrace=False)
+        log = OUTPUT / "unicorn" / DEFAULT_PLATFORM / suite / "log.html"
+        pytest.fail(f"{message}\n\nlog: {log.relative_to(ROOT)}", pytrace=False)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -62,5 +64,16 @@ def test_a_suite_passes_on_another_engine_too(engine: str, suite: str) -> None:
             discover()
         except EngineError as missing:
             pytest.skip(f"no Renode: {missing.what}")
-    failed = {name: message for name, (status, message) in outcomes(suite, engine).items() if status == "FAIL"}
-    assert failed == {}
+    assert failed(outcomes(suite, engine)) == {}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("engine", ["unicorn", "unicorn-remote"])
+def test_a_suite_passes_on_another_platform_with_nothing_but_its_name_changed(engine: str, suite: str) -> None:
+    seen = outcomes(suite, engine, "nrf5340")
+    assert seen
+    assert failed(seen) == {}
+
+
+def failed(seen: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: message for name, (status, message) in seen.items() if status == "FAIL"}

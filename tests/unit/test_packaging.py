@@ -122,7 +122,10 @@ def test_the_demo_is_built_with_the_interpreter_that_has_the_compiler(
     monkeypatch.setattr(hook, "_run", lambda command, folder: commands.append(command))
     elves = hook.build_demo(ROOT)
     assert commands == [["make", "-C", "firmware", f"PYTHON={sys.executable}", "demo"]]
-    assert [elf.as_posix() for elf in elves] == ["firmware/build/demo/main.elf", "firmware/build/demo/remote.elf"]
+    assert [elf.as_posix() for elf in elves] == [
+        "firmware/build/stm32h745/demo/main.elf",
+        "firmware/build/stm32h745/demo/remote.elf",
+    ]
 
 
 def test_without_make_the_one_line_that_installs_it_is_said(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 /* Cortex-M7 caches and the one region that must not be cached (DDI0403E B2.2, B3.5; DDI0489 for the M7). */
+#include "cache.h"
+
 #include "cortex_m.h"
-#include "internal.h"
 #include "memory_map.h"
 
 #define SCB_CCR 0xE000ED14u

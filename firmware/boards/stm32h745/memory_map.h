@@ -4,6 +4,9 @@
 
 #include "config.h"
 
+/* What main has to itself: its data, which is in DTCM. */
+#define PRIVATE_MEMORY
+
 #if CONFIG_OTHER
 /* SRAM4 (RM0399, Memory organization): one address for both cores. */
 #define SHARED_MAIN 0x38000000u

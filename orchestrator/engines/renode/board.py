@@ -173,7 +173,7 @@ class RenodeBoard:
         for core in self.platform.cores:
             self._bus.on_exception(core.name, lambda core=core: self._exception(core))  # type: ignore[misc]
             self._bus.on_sleep(core.name, lambda asleep, core=core: self._sleep(core.name, asleep))  # type: ignore[misc]
-        for base in {each.base for each in self._mailboxes}:
+        for base in _mailbox_addresses(self.platform):
             for offset in range(0, self._window(base), 4):
                 self._bus.on_store(base + offset, 4, self._mailbox_store)
         self._bus.on_reset(self._machine_reset)
@@ -209,8 +209,7 @@ class RenodeBoard:
         (writer, end_ns), self._touched = self._touched, None
         for each in self._mailboxes:
             line, before = each.line, each.pending
-            pending = self._word(line.core, each.base + line.pending)
-            signalled = pending if line.signalled is None else self._word(line.core, each.base + line.signalled)
+            pending, signalled = self._shown(each)
             rising = not before
             for channel in _bits(pending & ~before):
                 sent = NotificationSent(each.name, line.core, channel, line.interrupt, rising)
@@ -221,6 +220,10 @@ class RenodeBoard:
                     ignored = NotificationIgnored(each.name, line.core, channel)
                     self._happenings.append(Happening(end_ns, writer, ignored))
             each.pending, each.signalled = pending, signalled
+
+    def _shown(self, each: _MailboxWatch) -> tuple[int, int]:
+        """Pending and signalled, as the line's core sees them."""
+        return each.line.look(lambda offset: self._word(each.line.core, each.base + offset))
 
     def _exception(self, core: Core) -> None:
         self._settle_mailboxes()
@@ -608,6 +611,12 @@ def _mailbox_lines(platform: Platform) -> Iterator[_MailboxWatch]:
             base = next((at.address for at in peripheral.registrations if at.seen_by(line.core)), None)
             if base is not None:
                 yield _MailboxWatch(mailbox, line, base)
+
+
+def _mailbox_addresses(platform: Platform) -> set[int]:
+    """Every place at which a core may write to a mailbox."""
+    names = {mailbox.peripheral for mailbox in platform.mailboxes}
+    return {at.address for each in platform.peripherals if each.name in names for at in each.registrations}
 
 
 def _base(platform: Platform, name: str) -> int:

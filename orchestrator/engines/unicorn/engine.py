@@ -243,6 +243,10 @@ class UnicornEngine:
         each = self._by_name[core]
         return each.slot * frequency_hz // (each.mips * 1_000_000)
 
+    def view(self, core: str) -> CoreMemory:
+        """Memory as a core addresses it; what a device stores there is the doing of the core whose turn it is."""
+        return self._by_name[core].memory
+
     def device_log(self, peripheral: str, level: str, text: str) -> None:
         """A line of a peripheral script; from a warning on it is worth reading in a report."""
         if self._is_trial():
@@ -297,8 +301,7 @@ class UnicornEngine:
                 continue
             device = self._devices[name]
             line = state.line
-            pending = device.read(line.pending, 4, None)
-            signalled = pending if line.signalled is None else device.read(line.signalled, 4, None)
+            pending, signalled = _line_shown(device, line)
             rising = not state.pending
             for channel in _bits(pending & ~state.pending):
                 sent = NotificationSent(name, line.core, channel, line.interrupt, rising)
@@ -312,7 +315,7 @@ class UnicornEngine:
     def interrupt_taken(self, core: Core, interrupt: int) -> None:
         for state in self._mailboxes:
             if state.line.core == core.name and state.line.interrupt == interrupt:
-                pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, None)
+                pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, core.name)
                 taken = NotificationTaken(state.mailbox.peripheral, tuple(_bits(pending)), interrupt)
                 self.emit(core, taken)
 
@@ -558,6 +561,11 @@ def _integer(value: object, default: int) -> int:
 
 def _bits(word: int) -> Iterator[int]:
     return (bit for bit in range(word.bit_length()) if word >> bit & 1)
+
+
+def _line_shown(device: Device, line: MailboxLine) -> tuple[int, int]:
+    """Pending and signalled; read as the line's core, to which a mailbox may show registers of its own."""
+    return line.look(lambda offset: device.read(offset, 4, line.core))
 
 
 def _shares(image: Image, extents: list[Extent]) -> bool:

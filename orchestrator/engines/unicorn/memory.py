@@ -32,9 +32,8 @@ class Store:
     buffer: mmap.mmap
     pointer: int
     view: memoryview
-    code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``executed`` holds, for native code to look at
-    executed: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
     mappings: list[Mapping] = field(default_factory=list)
+    executed: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +78,6 @@ class BoardMemory:
         if mapping in known:
             return
         known.add(mapping)
-        mapping.store.code[page] = 1
         if mapping.store.region.writable:
             self._protect(mapping.store, page)
 
@@ -96,7 +94,6 @@ class BoardMemory:
             executors = store.executed.pop(page, None)
             if executors is None:
                 continue
-            store.code[page] = 0
             if store.region.writable:
                 for mapping in store.mappings:
                     mapping.cpu.protect(mapping.extent.start + page * PAGE, PAGE, writable=True)
@@ -135,7 +132,7 @@ def _new_store(region: Region) -> Store:
         for start in range(0, region.size, _FILL_CHUNK):
             part = view[start : start + _FILL_CHUNK]
             part[:] = chunk[: len(part)]
-    return Store(region, buffer, ctypes.addressof(anchor), view, (ctypes.c_uint8 * (region.size // PAGE + 1))())
+    return Store(region, buffer, ctypes.addressof(anchor), view)
 
 
 class CoreMemory:

@@ -7,10 +7,9 @@ here. What a core does with them it asks for: fault status, vector table, enable
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from orchestrator.engines.unicorn.mpu import Mpu
 from orchestrator.engines.unicorn.nvic import (
     BUS_FAULT,
     DEBUG_MONITOR,
@@ -75,7 +74,6 @@ class Features:
     ctr: int = 0
     ccsidr: tuple[int, int] = (0, 0)  # data, instruction
     mpu_regions: int = 8
-    armv8: bool = False
     has_cache: bool = False
 
 
@@ -97,17 +95,15 @@ _FEATURES = {
         has_cache=True,
     ),
     "cortex-m33": Features(
-        0x410FD213,
-        (0x10110021, 0x11000011, 0x00000040),
-        (0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132),
-        armv8=True,
+        0x410FD213, (0x10110021, 0x11000011, 0x00000040), (0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132)
     ),  # 100230, 3.1
 }
 
 
-def features_of(model: str) -> Features:
-    """By Renode's name of the CPU model."""
-    return _FEATURES[model]
+def features_of(model: str, *, fpu: bool = True) -> Features:
+    """By Renode's name of the CPU model; without ``fpu`` the chip leaves its floating-point unit out."""
+    features = _FEATURES[model]
+    return features if fpu else replace(features, mvfr=(0, 0, 0))
 
 
 class CorePort(Protocol):
@@ -123,10 +119,6 @@ class CorePort(Protocol):
 
     def floating_point_changed(self) -> None: ...
 
-    def protection_changed(self) -> None:
-        """What the MPU grants may have changed."""
-        ...
-
     def reset_requested(self) -> None: ...
 
     def note(self, text: str) -> None: ...
@@ -141,7 +133,7 @@ class CorePort(Protocol):
 # Attributes of the System Control Space that are one number each.
 _WORDS = (
     *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
-    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr"),
+    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr", "_mpu_ctrl", "_mpu_rnr"),
 )
 
 Read = Callable[[], int]
@@ -155,8 +147,7 @@ class SystemControlSpace:
         self._port = port
         self._exceptions = exceptions
         self._features = features
-        count = features.mpu_regions if mpu_regions is None else mpu_regions
-        self.mpu = Mpu(count, armv8=features.armv8, changed=port.protection_changed)
+        self._mpu_regions = features.mpu_regions if mpu_regions is None else mpu_regions
         self.systick = SysTick()
         self.vtor_reset = 0
         self.reset()
@@ -181,12 +172,14 @@ class SystemControlSpace:
         self.fpdscr = 0
         self._csselr = 0
         self._plain: dict[int, int] = {}
-        self.mpu.reset()
+        self._mpu_ctrl = 0
+        self._mpu_rnr = 0
+        self._mpu = [[0, 0] for _ in range(self._mpu_regions)]
 
     def save(self) -> dict[str, object]:
         state: dict[str, object] = {name: getattr(self, name) for name in _WORDS}
         state["_plain"] = dict(self._plain)
-        state["mpu"] = self.mpu.save()
+        state["_mpu"] = [list(region) for region in self._mpu]
         state["systick"] = self.systick.save()
         return state
 
@@ -196,8 +189,8 @@ class SystemControlSpace:
                 self.systick.restore(value)
             elif isinstance(value, dict):
                 setattr(self, name, dict(value))
-            elif isinstance(value, tuple):
-                self.mpu.restore(value)
+            elif isinstance(value, list):
+                setattr(self, name, [list(region) for region in value])
             else:
                 setattr(self, name, value)
 
@@ -273,6 +266,9 @@ class SystemControlSpace:
             0xD80: (lambda: features.ccsidr[self._csselr & 1], self._ignored),
             0xD84: (lambda: self._csselr, self._set("_csselr", 0xF)),
             0xD88: (lambda: self.cpacr, self._write_cpacr),
+            0xD90: (self._constant(self._mpu_regions << 8), self._ignored),  # MPU_TYPE
+            0xD94: (lambda: self._mpu_ctrl, self._write_mpu_ctrl),
+            0xD98: (lambda: self._mpu_rnr, self._write_mpu_rnr),
             0xDF0: self._storage(0xDF0),  # DHCSR, DCRDR, DEMCR: no debugger is attached
             0xDF8: self._storage(0xDF8),
             0xDFC: self._storage(0xDFC),
@@ -285,7 +281,9 @@ class SystemControlSpace:
             table[0xD60 + 4 * index] = (self._constant(value), self._ignored)
         for index, value in enumerate(features.mvfr):
             table[0xF40 + 4 * index] = (self._constant(value), self._ignored)
-        table.update(self.mpu.registers())
+        for alias in range(4):  # MPU_RBAR_An, MPU_RASR_An (B3.5.10)
+            table[0xD9C + 8 * alias] = (self._read_rbar, self._write_rbar)
+            table[0xDA0 + 8 * alias] = (self._read_rasr, self._write_rasr)
         if features.has_cache:
             for offset in range(0xF50, 0xF7C, 4):  # cache maintenance by address and set/way: there is no cache
                 table[offset] = (None, self._ignored)
@@ -468,6 +466,34 @@ class SystemControlSpace:
 
     def _write_cpacr(self, value: int) -> None:
         before = self.fp_enabled
-        self.cpacr = value & _CPACR_FP
+        self.cpacr = value & _CPACR_FP if self._features.mvfr[0] else 0  # of coprocessors that are not there: RAZ/WI
         if self.fp_enabled != before:
             self._port.floating_point_changed()
+
+    # MPU (B3.5): registers read back what is written
+
+    def _write_mpu_ctrl(self, value: int) -> None:
+        self._mpu_ctrl = value & 7
+        if value & 1:
+            self._port.note("the MPU is enabled: its registers read back, its regions are not enforced")
+
+    def _write_mpu_rnr(self, value: int) -> None:
+        if self._mpu_regions:
+            self._mpu_rnr = (value & 0xFF) % self._mpu_regions
+
+    def _read_rbar(self) -> int:
+        return self._mpu[self._mpu_rnr][0] | self._mpu_rnr if self._mpu else 0
+
+    def _write_rbar(self, value: int) -> None:
+        if not self._mpu:
+            return
+        if value & 0x10:  # VALID: the region number comes with it
+            self._mpu_rnr = (value & 0xF) % self._mpu_regions
+        self._mpu[self._mpu_rnr][0] = value & 0xFFFF_FFE0
+
+    def _read_rasr(self) -> int:
+        return self._mpu[self._mpu_rnr][1] if self._mpu else 0
+
+    def _write_rasr(self, value: int) -> None:
+        if self._mpu:
+            self._mpu[self._mpu_rnr][1] = value & 0x173F_FF3F

@@ -14,7 +14,20 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 FIRMWARE = Path(__file__).parents[3] / "firmware"
-FLASH = {"main": range(0x0800_0000, 0x0810_0000), "remote": range(0x0810_0000, 0x0820_0000)}
+FLASH = {
+    ("stm32h745", "main"): range(0x0800_0000, 0x0810_0000),
+    ("stm32h745", "remote"): range(0x0810_0000, 0x0820_0000),
+    ("nrf5340", "main"): range(0x0010_0000),
+    ("nrf5340", "remote"): range(0x0100_0000, 0x0104_0000),
+}
+RAM = {
+    ("stm32h745", "main"): range(0x2400_0000, 0x2408_0000),
+    ("stm32h745", "remote"): range(0x1000_0000, 0x1002_0000),
+    ("nrf5340", "main"): range(0x2000_0000, 0x2008_0000),
+    ("nrf5340", "remote"): range(0x2100_0000, 0x2101_0000),
+}
+HARD_FLOAT = {("stm32h745", "main"), ("stm32h745", "remote"), ("nrf5340", "main")}
+SOFT_FLOAT = {("nrf5340", "remote")}  # the network core has no floating-point unit
 ANY = 0xFFFF_FFFF
 
 
@@ -25,14 +38,27 @@ def make(*arguments: str, folder: Path = FIRMWARE) -> str:
     return done.stdout
 
 
-VARIANTS = tuple(make("variants").split())
+BOARDS = tuple(make("boards").split())
+VARIANTS = {board: tuple(make("variants", f"BOARD={board}").split()) for board in BOARDS}
+PAIRS = [(board, variant) for board in BOARDS for variant in VARIANTS[board]]
 
 
 @pytest.fixture(scope="session")
-def built() -> Path:
-    """Every variant, in the checkout's own build folder: nothing to do when it is up to date."""
+def boards() -> Path:
+    """Every variant of every board, in the checkout's own build folder: nothing to do when it is up to date."""
     make("-j2", "all")
     return FIRMWARE / "build"
+
+
+@pytest.fixture
+def built(boards: Path) -> Path:
+    """Those of the STM32H745."""
+    return boards / "stm32h745"
+
+
+@pytest.fixture
+def built_nrf(boards: Path) -> Path:
+    return boards / "nrf5340"
 
 
 def section(image: Path, name: str) -> bytes:
@@ -76,38 +102,59 @@ def test_the_same_sources_give_the_same_bytes_in_another_folder(tmp_path: Path) 
     for folder in (tmp_path / "a", tmp_path / "another" / "deeper"):
         shutil.copytree(FIRMWARE, folder, ignore=shutil.ignore_patterns("build"))
         make("-j2", "demo", folder=folder)
-        images.append([(folder / "build/demo" / name).read_bytes() for name in ("main.elf", "remote.elf")])
+        images.append([(folder / "build/stm32h745/demo" / name).read_bytes() for name in ("main.elf", "remote.elf")])
     assert images[0] == images[1]
     assert all(str(tmp_path).encode() not in image for image in images[0])
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_links_for_cores_with_a_hard_float_abi(built: Path, variant: str) -> None:
+@pytest.mark.parametrize(("board", "variant"), PAIRS)
+def test_every_variant_links_for_the_float_abi_of_its_cores(boards: Path, board: str, variant: str) -> None:
     for role in ("main", "remote"):
-        with (built / variant / f"{role}.elf").open("rb") as file:
+        with (boards / board / variant / f"{role}.elf").open("rb") as file:
             elf = ELFFile(file)
             assert (elf["e_machine"], elf["e_type"]) == ("EM_ARM", "ET_EXEC")
-            assert elf["e_flags"] & 0x400, "not EF_ARM_ABI_FLOAT_HARD"
+            assert bool(elf["e_flags"] & 0x400) == ((board, role) in HARD_FLOAT), "EF_ARM_ABI_FLOAT_HARD"
+            assert bool(elf["e_flags"] & 0x200) == ((board, role) in SOFT_FLOAT), "EF_ARM_ABI_FLOAT_SOFT"
 
 
-@pytest.mark.parametrize("role", ["main", "remote"])
-def test_everything_that_is_loaded_lies_in_the_flash_bank_of_its_core(built: Path, role: str) -> None:
-    segments = loaded(built / "demo" / f"{role}.elf")
+@pytest.mark.parametrize(("board", "role"), FLASH)
+def test_everything_that_is_loaded_lies_in_the_flash_of_its_core(boards: Path, board: str, role: str) -> None:
+    segments = loaded(boards / board / "demo" / f"{role}.elf")
     assert segments
     for address, _, size in segments:
-        assert address in FLASH[role]
-        assert address + size - 1 in FLASH[role]
+        assert address in FLASH[board, role]
+        assert address + size - 1 in FLASH[board, role]
 
 
-def test_the_sram_pair_is_loaded_into_memory_only(built: Path) -> None:
-    assert all(address in range(0x2400_0000, 0x2408_0000) for address, _, _ in loaded(built / "sram/main.elf"))
-    assert all(address in range(0x1000_0000, 0x1002_0000) for address, _, _ in loaded(built / "sram/remote.elf"))
+@pytest.mark.parametrize(("board", "role"), RAM)
+def test_the_sram_pair_is_loaded_into_memory_only(boards: Path, board: str, role: str) -> None:
+    assert all(address in RAM[board, role] for address, _, _ in loaded(boards / board / "sram" / f"{role}.elf"))
+
+
+def test_a_variant_that_means_nothing_on_a_board_is_named_in_the_readme() -> None:
+    left_out = {(board, name) for board in BOARDS for name in set(VARIANTS["stm32h745"]) - set(VARIANTS[board])}
+    assert left_out == {("nrf5340", "bad-desc")}
+    assert "no `bad-desc` on the nRF5340" in (FIRMWARE / "README.md").read_text()
+
+
+def test_the_table_of_the_nrf5340_has_one_address_for_both_cores(built_nrf: Path) -> None:
+    image = built_nrf / "demo/remote.elf"
+    assert symbol(image, "resource_table") == 0x2007_0000
+    assert symbol(built_nrf / "other/remote.elf", "board_resources") == 0x2006_1000
+    carveout = words(section(image, ".resource_table")[0xD8:0xE8])
+    assert carveout == (0, 0x2007_1000, 0x2007_1000, 0x3000)
+
+
+def test_what_main_of_the_nrf5340_has_to_itself_is_the_ram_of_its_cache(built_nrf: Path) -> None:
+    with (built_nrf / "dtcm-desc/main.elf").open("rb") as file:
+        private = ELFFile(file).get_section_by_name(".private")
+        assert (private["sh_addr"], private["sh_size"]) == (0x00F0_0000, 8 * 512)
 
 
 def test_the_table_is_loaded_from_flash_and_runs_in_sram3_of_the_remote(built: Path) -> None:
     image = built / "demo/remote.elf"
     [load] = [load for load, run, _ in loaded(image) if run == 0x1004_0000]
-    assert load in FLASH["remote"]
+    assert load in FLASH["stm32h745", "remote"]
     assert symbol(image, "resource_table") == 0x1004_0000
 
 
@@ -173,18 +220,19 @@ def test_the_silent_pair_holds_none_of_the_texts(built: Path) -> None:
         assert text not in section(built / "silent" / f"{role}.elf", ".rodata")
 
 
-def test_vector_tables_are_sound_but_for_the_variants_that_break_them(built: Path) -> None:
-    for variant in VARIANTS:
+def test_vector_tables_are_sound_but_for_the_variants_that_break_them(boards: Path) -> None:
+    for board, variant in PAIRS:
         for role in ("main", "remote"):
-            stack, reset = words(section(built / variant / f"{role}.elf", ".isr_vector"))[:2]
+            image = boards / board / variant / f"{role}.elf"
+            stack, reset = words(section(image, ".isr_vector"))[:2]
             bad_stack = (variant, role) == ("bad-stack", "main")
-            assert stack == (0x7000_0000 if bad_stack else symbol(built / variant / f"{role}.elf", "__stack_top"))
+            assert stack == (0x7000_0000 if bad_stack else symbol(image, "__stack_top"))
             assert reset & 1 == (0 if (variant, role) == ("even-reset", "remote") else 1)
 
 
 def test_the_readme_has_a_row_for_every_variant() -> None:
     text = (FIRMWARE / "README.md").read_text()
-    assert [name for name in VARIANTS if f"`{name}`" not in text] == []
+    assert [name for _, name in PAIRS if f"`{name}`" not in text] == []
 
 
 def test_an_image_is_the_same_to_the_bit_wherever_it_is_built(tmp_path: Path) -> None:
@@ -193,5 +241,7 @@ def test_an_image_is_the_same_to_the_bit_wherever_it_is_built(tmp_path: Path) ->
         folder = tmp_path / name
         shutil.copytree(FIRMWARE, folder, ignore=shutil.ignore_patterns("build"))
         make("demo", folder=folder)
-        images.append([(folder / "build" / "demo" / f"{role}.elf").read_bytes() for role in ("main", "remote")])
+        images.append(
+            [(folder / "build" / "stm32h745" / "demo" / f"{role}.elf").read_bytes() for role in ("main", "remote")]
+        )
     assert images[0] == images[1]

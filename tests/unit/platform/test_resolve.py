@@ -290,6 +290,25 @@ def test_settings_add_what_renode_never_sees(bench):
     ]
 
 
+def test_a_line_may_have_an_event_register_for_each_channel(bench):
+    """``events``: where no register has a bit for each channel that is signalled."""
+    text = SETTINGS.replace("pending = 12", "pending = 12, events = { first = 4, channels = 2 }")
+    line = bench.load(DEVICES, text).mailboxes[0].lines[1]
+    assert line.events == range(4, 12, 4)
+    assert line.look({12: 0b10, 4: 1, 8: 0}.__getitem__) == (0b10, 0b01)
+
+
+def test_a_line_without_either_shows_what_is_pending_as_signalled(bench):
+    without, with_signalled = reversed(bench.load(DEVICES, SETTINGS).mailboxes[0].lines)
+    assert without.look({12: 6}.__getitem__) == (6, 6)
+    assert with_signalled.look({4: 2, 8: 6}.__getitem__) == (2, 6)
+
+
+def test_a_core_may_have_its_floating_point_unit_left_out(bench):
+    assert bench.load(DEVICES, SETTINGS).core("remote").fpu
+    assert not bench.load(DEVICES, SETTINGS.replace("interrupts = 32", "fpu = false")).core("remote").fpu
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -298,7 +317,7 @@ def test_settings_add_what_renode_never_sees(bench):
         ('"a bench"', "3", "p.toml:1: description: wrong value: expected a string, found 3"),
         ('remote = "cpu0"', 'slave = "cpu0"', "p.toml:5: roles.slave: unknown key: expected main | remote"),
         ('main = "cpu1"', 'main = "cpu7"', "p.toml:4: roles.main: no such core: expected cpu0 | cpu1, found cpu7"),
-        ("boot_address = 0x100", "boot = 1", "p.toml:8: cores.cpu0.boot: unknown key: expected boot_address | interrupts"),
+        ("boot_address = 0x100", "boot = 1", "p.toml:8: cores.cpu0.boot: unknown key: expected boot_address | interrupts | fpu"),
         ("0x100\n", "true\n", "p.toml:8: cores.cpu0.boot_address: wrong value: expected an integer, found True"),
         ("[cores.cpu0]", "[cores.cpu5]", "p.toml:7: cores.cpu5: no such core: expected cpu0 | cpu1, found cpu5"),
         ("interrupts = 32", "interrupts = 500", "p.toml:9: cores.cpu0.interrupts: out of range: expected 0..0x1f0, found 0x1f4"),
@@ -311,6 +330,15 @@ def test_settings_add_what_renode_never_sees(bench):
         ("interrupt = 31", "interrupt = 32", "p.toml:19: mailboxes.box.lines: no interrupt 32 at cpu0 (it has 0..31)"),
         ("pending = 12", "pending = 16", "p.toml:19: mailboxes.box.lines: an offset outside the peripheral: expected below 0x10, found 0x10"),
         ("pending = 12", "signalled = 12", "p.toml:19: mailboxes.box.lines[1].pending: missing"),
+        ("interrupts = 32", "fpu = 1", "p.toml:9: cores.cpu0.fpu: wrong value: expected true | false, found 1"),
+        ("pending = 12", "pending = 12, events = 8", "p.toml:19: mailboxes.box.lines[1].events: not a table: found 8"),
+        ("pending = 12", "pending = 12, events = { first = 4 }", "p.toml:19: mailboxes.box.lines[1].events.channels: missing"),
+        ("pending = 12", "pending = 12, events = { first = 4, channels = 33 }",
+         "p.toml:19: mailboxes.box.lines[1].events.channels: out of range: expected 0..0x20, found 0x21"),
+        ("pending = 12", "pending = 12, events = { first = 4, channels = 4 }",
+         "p.toml:19: mailboxes.box.lines: an offset outside the peripheral: expected below 0x10, found 0x10"),
+        ("signalled = 8", "signalled = 8, events = { first = 4, channels = 1 }",
+         "p.toml:19: mailboxes.box.lines[0].events: there is `signalled` already: one of them is enough"),
         ("[roles]", "[roles", "p.toml:3:7: Expected ']' at the end of a table declaration"),
     ],
 )  # fmt: skip

@@ -13,10 +13,12 @@ from typing import Protocol
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.dwt import Dwt
+from orchestrator.engines.unicorn.devices.nrf_uart import NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError
 from orchestrator.platform.model import Interrupt, Peripheral, Platform
 
@@ -42,6 +44,10 @@ class Board(Protocol):
     def hold_core(self, name: str, held: bool, why: str) -> None: ...
 
     def cycles(self, core: str, frequency_hz: int) -> int: ...
+
+    def view(self, core: str) -> CoreMemory:
+        """Memory as a core addresses it, for a device that stores on its behalf."""
+        ...
 
     def unmodelled(self, peripheral: str, text: str) -> None: ...
 
@@ -91,6 +97,31 @@ class Lines:
             self._board.set_interrupt(interrupt.target, interrupt.line, level)
 
 
+class Dma:
+    """RAM as the core that a device belongs to addresses it."""
+
+    def __init__(self, board: Board, core: str) -> None:
+        self._board = board
+        self._core = core
+
+    def _is_ram(self, address: int, size: int) -> bool:
+        mapping = self._board.view(self._core).mapping_at(address)
+        if mapping is None or not mapping.store.region.writable:
+            return False
+        return address + size <= mapping.extent.end
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Bytes of RAM; None where there is none."""
+        return self._board.view(self._core).read(address, size) if self._is_ram(address, size) else None
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Whether they are RAM."""
+        if not self._is_ram(address, len(data)):
+            return False
+        self._board.view(self._core).write(address, data)
+        return True
+
+
 Made = tuple[Device, UartConsole | None]
 """A device, and its console if it is a UART."""
 
@@ -129,9 +160,23 @@ def _cmsdk_uart(board: Board, peripheral: Peripheral) -> Made:
     return device, console
 
 
+def _home(board: Board, peripheral: Peripheral) -> str:
+    """The core that a device belongs to: the first that it is registered for."""
+    return peripheral.registrations[0].core or board.platform.cores[0].name
+
+
+def _nrf_uart(board: Board, peripheral: Peripheral) -> Made:
+    console = UartConsole(peripheral.name, board.settle)
+    line = Lines(board, peripheral.interrupts)
+    ram = Dma(board, _home(board, peripheral))
+    device = NrfUart(Host(board, peripheral.name), line, console.transmit_all, ram)
+    console.connect(device.receive)
+    return device, console
+
+
 def _dwt(board: Board, peripheral: Peripheral) -> Made:
     frequency = peripheral.attributes.get("frequency")
-    core = peripheral.registrations[0].core or board.platform.cores[0].name
+    core = _home(board, peripheral)
     hz = frequency if isinstance(frequency, int) else 100_000_000
     return Dwt(Host(board, peripheral.name), lambda: board.cycles(core, hz)), None
 
@@ -140,6 +185,7 @@ _MAKERS: dict[str, Maker] = {
     "Miscellaneous.DWT": _dwt,
     "Python.PythonPeripheral": _script,
     "UART.CMSDK_APB_UART": _cmsdk_uart,
+    "UART.NRF52840_UART": _nrf_uart,
     "UART.STM32F7_USART": _stm32_usart,
 }
 

@@ -35,6 +35,10 @@ class UartConsole:
         """The guest sends a byte."""
         self._output.append(byte)
 
+    def transmit_all(self, data: bytes) -> None:
+        """The guest sends some bytes at once (DMA)."""
+        self._output += data
+
     def write(self, data: bytes) -> None:
         self._before_input()
         self._receive(bytes(data))

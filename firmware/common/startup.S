@@ -1,12 +1,5 @@
-/* Vector table and reset of either core. The table is placed where the core boots (RM0399, Boot configuration). */
+/* Vector table and reset of a core. The table is placed where the core boots. */
 #include "core.h"
-
-#define PWR_CSR1 0x58024804
-#define PWR_CSR1_ACTVOSRDY (1 << 13)
-#define PWR_CR3 0x5802480C
-#define PWR_CR3_BYPASS (1 << 0)
-#define PWR_CR3_LDOEN (1 << 1)
-#define PWR_CR3_SMPSEN (1 << 2)
 
     .syntax unified
     .thumb
@@ -69,16 +62,9 @@ reset_handler:
     ldr r0, [r0]
     msr msp, r0
 
-    /* Leave Run*: RAM is not to be written until the supply of this board, the SMPS alone, is declared (RM0399, PWR).
-     * CR3 can be written once; whichever core comes first writes what the other would. */
-    ldr r0, =PWR_CSR1
-    ldr r1, [r0, #PWR_CR3 - PWR_CSR1]
-    bic r1, #PWR_CR3_BYPASS | PWR_CR3_LDOEN
-    orr r1, #PWR_CR3_SMPSEN
-    str r1, [r0, #PWR_CR3 - PWR_CSR1]
-2:  ldr r1, [r0]
-    tst r1, #PWR_CSR1_ACTVOSRDY
-    beq 2b
+#if BOARD_HAS_RESET
+    bl board_reset              /* before RAM may be used */
+#endif
     bl start
     .cfi_endproc
     .size reset_handler, . - reset_handler

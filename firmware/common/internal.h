@@ -1,4 +1,4 @@
-/* What the parts of this board share with each other, and the portable code does not see. */
+/* What the parts of a board share with each other, and the portable code does not see. */
 #ifndef INTERNAL_H
 #define INTERNAL_H
 
@@ -7,15 +7,11 @@
 
 #include "core.h"
 
-/* Both cores run on the HSI, the clock after reset (RM0399, RCC): 64 MHz everywhere, no start-up that can fail. */
-#define CORE_HZ 64000000u
-
 /* Set by every interrupt handler: board_sleep() is not to sleep over what has happened. */
 extern volatile bool board_woken;
 
 void interrupt_enable(unsigned line);
 
-void caches_enable(void);
 void console_init(void);
 void mailbox_init(void);
 

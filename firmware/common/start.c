@@ -1,4 +1,5 @@
 /* From the end of the reset handler to main(): FPU, memory, the table. */
+#include "core.h"
 #include "cortex_m.h"
 #include "faults.h"
 #include "mem.h"
@@ -24,7 +25,7 @@ static void copy_words(uint32_t *to, const uint32_t *end, const uint32_t *from)
     }
 }
 
-#if defined(CORE_CM4)
+#if CORE_IS_REMOTE
 extern uint32_t __table_start[], __table_end[];
 extern const uint32_t __table_load[];
 
@@ -50,7 +51,9 @@ static void publish_table(void)
 _Noreturn void start(void)
 {
     *reg(SCB_VTOR) = (uint32_t)vectors;
-    reg_set(SCB_CPACR, SCB_CPACR_FPU_FULL);
+    if (CORE_HAS_FPU) {
+        reg_set(SCB_CPACR, SCB_CPACR_FPU_FULL);
+    }
     reg_set(SCB_SHCSR, SCB_SHCSR_FAULTS_ENABLE);
     dsb();
     isb();
@@ -59,7 +62,7 @@ _Noreturn void start(void)
     for (uint32_t *word = __bss_start; word < __bss_end; word++) {
         *word = 0;
     }
-#if defined(CORE_CM4)
+#if CORE_IS_REMOTE
     publish_table();
 #endif
     main();

@@ -1,0 +1,305 @@
+"""UARTE of the nRF5340 (PS, UARTE), and the UART without DMA that it is when ENABLE says so (nRF52840 PS, UART).
+
+Transmission takes no time. A received byte comes when firmware can take it, so nothing overruns however fast it is
+pasted: EasyDMA fills a buffer at once, and the next one only when the end of the last has been seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from orchestrator.engines.unicorn.devices.device import DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.nrf import NrfDevice, event_bit
+
+__all__ = ["NrfUart", "Ram"]
+
+_RXDRDY, _ENDRX, _TXDRDY, _ENDTX = 0x108, 0x110, 0x11C, 0x120
+_RXTO, _RXSTARTED, _TXSTARTED, _TXSTOPPED = 0x144, 0x14C, 0x150, 0x158
+_EVENTS = (0x100, 0x104, _RXDRDY, _ENDRX, _TXDRDY, _ENDTX, 0x124, _RXTO, _RXSTARTED, _TXSTARTED, _TXSTOPPED)
+_ENDRX_STARTRX, _ENDRX_STOPRX = 1 << 5, 1 << 6
+_UART, _UARTE = 4, 8  # ENABLE
+_COUNT = 0xFFFF
+_PIN = 0x8000_003F
+
+
+class Ram(Protocol):
+    """What EasyDMA reaches; addresses are those of the core that the device belongs to."""
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Bytes of RAM; None where there is none."""
+        ...
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Whether they are RAM."""
+        ...
+
+
+class UartHost(DeviceHost, Protocol):
+    def log(self, level: str, text: str) -> None: ...
+
+
+class NrfUart(NrfDevice):
+    """One UARTE: ``transmit`` takes what the guest sends."""
+
+    state: ClassVar[tuple[str, ...]] = (
+        *NrfDevice.state,
+        *("_enable_", "_pins", "_baudrate", "_config", "_rx_pointer", "_rx_count", "_rx_amount", "_tx_pointer"),
+        *("_tx_count", "_tx_amount", "_is_receiving", "_is_sending", "_at", "_left", "_filled", "_received"),
+    )
+
+    def __init__(self, host: UartHost, line: Line, transmit: Callable[[bytes], None], ram: Ram) -> None:
+        self._log = host.log
+        self._transmit = transmit
+        self._ram = ram
+        self._received: deque[int] = deque()
+        self._clear_registers()
+        tasks = {
+            0x000: self._start_receiving,
+            0x004: self._stop_receiving,
+            0x008: self._start_sending,
+            0x00C: self._stop_sending,
+            0x02C: self._flush,
+        }
+        super().__init__(host, line, tasks=tasks, events=_EVENTS, shorts=_ENDRX_STARTRX | _ENDRX_STOPRX)
+
+    def _clear_registers(self) -> None:
+        self._enable_ = self._config = 0
+        self._pins = [0xFFFF_FFFF] * 4
+        self._baudrate = 0x0400_0000
+        self._rx_pointer = self._rx_count = self._rx_amount = 0
+        self._tx_pointer = self._tx_count = self._tx_amount = 0
+        self._is_receiving = self._is_sending = False
+        self._at = self._left = self._filled = 0  # of the buffer that EasyDMA fills
+
+    def reset(self) -> None:
+        """Registers to their reset values; what waits on the cable keeps waiting."""
+        self._clear_registers()
+        super().reset()
+
+    # --- receiving
+
+    def receive(self, data: bytes) -> None:
+        """Bytes arrive on the cable."""
+        self._received.extend(data)
+        self._pump()
+
+    def _start_receiving(self) -> None:
+        if self._enable_ not in (_UART, _UARTE):
+            return
+        self._is_receiving = True
+        if self._enable_ == _UARTE:
+            self._at, self._left, self._filled = self._rx_pointer, self._rx_count, 0
+            self._raise(_RXSTARTED)
+        self._pump()
+
+    def _stop_receiving(self) -> None:
+        """ENDRX, when a buffer is being filled, comes before RXTO (PS, UARTE, Reception)."""
+        if self._is_receiving and self._enable_ == _UARTE:
+            self._end_buffer()
+        self._is_receiving = False
+        self._raise(_RXTO)
+
+    def _flush(self) -> None:
+        """FLUSHRX ends in ENDRX even when the FIFO is empty, as it is here (PS, UARTE, Reception)."""
+        self._filled = 0
+        self._end_buffer()
+
+    def _end_buffer(self) -> None:
+        self._rx_amount = self._filled
+        self._is_receiving = False
+        self._raise(_ENDRX)
+
+    def _pump(self) -> None:
+        """Give firmware what it can take."""
+        if self._enable_ == _UART:
+            self._show_byte()
+        while self._received and self._is_receiving and self._enable_ == _UARTE and self._is_seen():
+            self._fill()
+            if self._left:
+                continue
+            self._end_buffer()
+            if self._shorts & _ENDRX_STARTRX:
+                self._start_receiving()
+            elif self._shorts & _ENDRX_STOPRX:
+                self._stop_receiving()
+
+    def _is_seen(self) -> bool:
+        """Bytes are slower than interrupt handlers: firmware has seen the last end and start of a buffer."""
+        return not self._events & (event_bit(_ENDRX) | self._enabled & event_bit(_RXSTARTED))
+
+    def _fill(self) -> None:
+        size = min(self._left, len(self._received))
+        data = bytes(self._received.popleft() for _ in range(size))
+        if not self._ram.write(self._at, data):
+            self._log("warning", f"EasyDMA writes {size} bytes at {self._at:#010x}, which is not RAM")
+        self._at += size
+        self._left -= size
+        self._filled += size
+        if size:
+            self._raise(_RXDRDY)
+
+    def _show_byte(self) -> None:
+        """Without DMA, RXDRDY says that RXD holds a byte."""
+        if self._is_receiving and self._received:
+            self._raise(_RXDRDY)
+
+    def _event_cleared(self) -> None:
+        self._pump()
+
+    def _interrupts_changed(self) -> None:
+        self._pump()
+
+    # --- sending
+
+    def _start_sending(self) -> None:
+        if self._enable_ == _UART:
+            self._is_sending = True
+        elif self._enable_ == _UARTE:
+            data = self._ram.read(self._tx_pointer, self._tx_count)
+            if data is None:
+                where = f"at {self._tx_pointer:#010x}, which is not RAM"
+                self._log("warning", f"EasyDMA reads {self._tx_count} bytes {where}: nothing is sent")
+                data = b""
+            self._transmit(data)
+            self._tx_amount = len(data)
+            self._raise(_TXSTARTED, _ENDTX, *((_TXDRDY,) if data else ()))
+
+    def _stop_sending(self) -> None:
+        self._is_sending = False
+        self._raise(_TXSTOPPED)
+
+    # --- registers
+
+    def peek(self, offset: int) -> int:
+        """Reading RXD takes the byte: a look does not."""
+        if offset == 0x518:
+            return self._received[0] if self._received and self._is_receiving else 0
+        return super().peek(offset)
+
+    @reads(0x480)
+    def _read_errorsrc(self) -> int:
+        return 0  # no byte is lost or malformed here
+
+    @writes(0x480)
+    def _write_errorsrc(self, _value: int) -> None:
+        """One clears."""
+
+    @reads(0x500)
+    def _read_enable(self) -> int:
+        return self._enable_
+
+    @writes(0x500)
+    def _write_enable(self, value: int) -> None:
+        self._enable_ = value & 0xF
+        self._pump()
+
+    @reads(0x508)
+    def _read_psel_rts(self) -> int:
+        return self._pins[0]
+
+    @writes(0x508)
+    def _write_psel_rts(self, value: int) -> None:
+        self._pins[0] = value & _PIN
+
+    @reads(0x50C)
+    def _read_psel_txd(self) -> int:
+        return self._pins[1]
+
+    @writes(0x50C)
+    def _write_psel_txd(self, value: int) -> None:
+        self._pins[1] = value & _PIN
+
+    @reads(0x510)
+    def _read_psel_cts(self) -> int:
+        return self._pins[2]
+
+    @writes(0x510)
+    def _write_psel_cts(self, value: int) -> None:
+        self._pins[2] = value & _PIN
+
+    @reads(0x514)
+    def _read_psel_rxd(self) -> int:
+        return self._pins[3]
+
+    @writes(0x514)
+    def _write_psel_rxd(self, value: int) -> None:
+        self._pins[3] = value & _PIN
+
+    @reads(0x518)
+    def _read_rxd(self) -> int:
+        if self._enable_ != _UART or not self._is_receiving or not self._received:
+            return 0
+        value = self._received.popleft()
+        if not self._received:
+            self._events &= ~event_bit(_RXDRDY)
+            self._update()
+        self._show_byte()
+        return value
+
+    @reads(0x51C)
+    def _read_txd(self) -> int:
+        return 0
+
+    @writes(0x51C)
+    def _write_txd(self, value: int) -> None:
+        if self._enable_ == _UART and self._is_sending:
+            self._transmit(bytes((value & 0xFF,)))
+            self._raise(_TXDRDY)
+
+    @reads(0x524)
+    def _read_baudrate(self) -> int:
+        return self._baudrate
+
+    @writes(0x524)
+    def _write_baudrate(self, value: int) -> None:
+        self._baudrate = value
+
+    @reads(0x534)
+    def _read_rxd_ptr(self) -> int:
+        return self._rx_pointer
+
+    @writes(0x534)
+    def _write_rxd_ptr(self, value: int) -> None:
+        self._rx_pointer = value
+
+    @reads(0x538)
+    def _read_rxd_maxcnt(self) -> int:
+        return self._rx_count
+
+    @writes(0x538)
+    def _write_rxd_maxcnt(self, value: int) -> None:
+        self._rx_count = value & _COUNT
+
+    @reads(0x53C)
+    def _read_rxd_amount(self) -> int:
+        return self._rx_amount
+
+    @reads(0x544)
+    def _read_txd_ptr(self) -> int:
+        return self._tx_pointer
+
+    @writes(0x544)
+    def _write_txd_ptr(self, value: int) -> None:
+        self._tx_pointer = value
+
+    @reads(0x548)
+    def _read_txd_maxcnt(self) -> int:
+        return self._tx_count
+
+    @writes(0x548)
+    def _write_txd_maxcnt(self, value: int) -> None:
+        self._tx_count = value & _COUNT
+
+    @reads(0x54C)
+    def _read_txd_amount(self) -> int:
+        return self._tx_amount
+
+    @reads(0x56C)
+    def _read_config(self) -> int:
+        return self._config
+
+    @writes(0x56C)
+    def _write_config(self, value: int) -> None:
+        self._config = value & 0x11F
