@@ -18,7 +18,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.errors import EngineError
 
-__all__ = ["CPU_MODELS", "CoreState", "Cpu", "ProbeState", "RegisterBatch", "registers"]
+__all__ = ["CPU_MODELS", "CoreState", "Cpu", "GuardState", "ProbeState", "RegisterBatch", "Window", "registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
 CPU_MODELS = {
@@ -32,16 +32,57 @@ _unicorn: Any = unicorn  # it has no types
 
 NO_ADDRESS = 0xFFFF_FFFE  # emu_start's ``until``: no instruction can stand there
 MASK_COUNT = 3
+_CTL_WRITE = unicorn_const.UC_CTL_IO_WRITE << 30  # a control without arguments that does something
 PAGE_BITS = 10
 PAGE_SIZE = 1 << PAGE_BITS
 NO_PAGE = 0xFFFF_F000  # ``calm`` of the hook: look at the next instruction
 PAGES = 1 << (32 - PAGE_BITS)
+ADDRESS_SPACE = 1 << 32
 
 
 class PageBits(ctypes.Structure):
     """``struct bits`` of native.c."""
 
-    _fields_ = [("stop", ctypes.c_uint8 * 64), ("exclusive", ctypes.c_uint8 * 64), ("live", ctypes.c_void_p)]
+    _fields_ = [
+        ("stop", ctypes.c_uint8 * 64),
+        ("exclusive", ctypes.c_uint8 * 64),
+        ("faultmask", ctypes.c_uint8 * 64),
+        ("live", ctypes.c_void_p),
+    ]
+
+
+class Window(ctypes.Structure):
+    """``struct window`` of native.c."""
+
+    _fields_ = [
+        ("start", ctypes.c_uint64),
+        ("end", ctypes.c_uint64),
+        ("bytes", ctypes.c_void_p),
+        ("code", ctypes.c_void_p),
+    ]
+
+
+class GuardState(ctypes.Structure):
+    """``struct guard`` of native.c."""
+
+    _fields_ = [
+        ("on", ctypes.c_uint32),
+        ("watch_faultmask", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("window_count", ctypes.c_uint32),
+        ("starts", ctypes.c_void_p),
+        ("granted", ctypes.c_void_p),
+        ("windows", ctypes.c_void_p),
+        ("devices", ctypes.c_void_p),
+        ("stub", ctypes.c_uint32),
+        ("control_id", ctypes.c_int32),
+        ("ipsr_id", ctypes.c_int32),
+        ("mem_read", ctypes.c_void_p),
+        ("ctl", ctypes.c_void_p),
+        ("flush_tlb", ctypes.c_int32),
+        ("slow_read", ctypes.c_void_p),
+        ("slow_write", ctypes.c_void_p),
+    ]
 
 
 class CoreState(ctypes.Structure):
@@ -73,10 +114,19 @@ class CoreState(ctypes.Structure):
         ("emu_start", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
         ("uc", ctypes.c_void_p),
+        ("check_fetch", ctypes.c_uint32),
+        ("refused", ctypes.c_uint32),
+        ("refused_executed", ctypes.c_uint64),
+        ("refused_address", ctypes.c_uint32),
+        ("saved_count", ctypes.c_int32),
+        ("saved_ids", ctypes.c_void_p),
+        ("saved_pointers", ctypes.c_void_p),
+        ("reg_read_batch", ctypes.c_void_p),
+        ("guard", GuardState),
     ]
 
 
-WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER = range(5)
+WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED = range(6)
 
 PROBE_REGISTERS = 40
 PROBE_ACCESSES = 64 + 64  # with the spare ones
@@ -131,6 +181,8 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
+hooks.core_is_unprivileged.restype = ctypes.c_uint32
 
 
 def describe(error: int) -> str:
@@ -179,6 +231,15 @@ class RegisterBatch:
         self._read(handle, self._ids, self._pointers, self._count)
         return self._values[:]
 
+    def keep_in(self, state: CoreState) -> None:
+        """Let native code read these registers; :meth:`kept` gives them."""
+        state.saved_count = self._count
+        state.saved_ids = ctypes.addressof(self._ids)
+        state.saved_pointers = ctypes.addressof(self._pointers)
+
+    def kept(self) -> list[int]:
+        return self._values[:]
+
     def write(self, handle: ctypes.c_void_p, values: Sequence[int]) -> None:
         self._values[:] = list(values)
         self._write(handle, self._written_ids, self._pointers, self._count)
@@ -188,6 +249,8 @@ _READ_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uin
 _WRITE_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
 )
+_SLOW_READ_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)
+_SLOW_WRITE_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)
 _PROTECT_CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_bool,
     ctypes.c_void_p,
@@ -310,8 +373,8 @@ class Cpu:
                 unicorn_const.UC_HOOK_MEM_WRITE_PROT,
                 ctypes.cast(wrapped, ctypes.c_void_p),
                 None,
-                ctypes.c_uint64(1),
                 ctypes.c_uint64(0),
+                ctypes.c_uint64(ADDRESS_SPACE - 1),  # beyond it lie the aliases of guarded memory
             ),
             "cannot install a hook",
         )
@@ -324,6 +387,54 @@ class Cpu:
     def write(self, register: int, value: int) -> None:
         self._word.value = value
         uclib.uc_reg_write(self.handle, register, self._word_pointer)
+
+    def guard(self, state: CoreState, slow_read: Any, slow_write: Any) -> None:
+        """Let ``state.guard`` decide every access from now on.
+
+        Unicorn asks its hook once for each page; where pages do not decide, the access goes to an alias above 4 GB
+        where nothing is permitted, and so to a hook that knows its address and size. ``slow_read(address, size)`` and
+        ``slow_write(address, size, value)`` do what native code cannot.
+        """
+        guard = state.guard
+        guard.control_id, guard.ipsr_id = registers("CONTROL", "IPSR")
+        guard.mem_read = function_pointer(uclib.uc_mem_read)
+        guard.ctl = function_pointer(uclib.uc_ctl)
+        guard.flush_tlb = _CTL_WRITE | unicorn_const.UC_CTL_TLB_FLUSH
+        callbacks = (_SLOW_READ_CALLBACK(slow_read), _SLOW_WRITE_CALLBACK(slow_write))
+        self._keep.append(callbacks)
+        guard.slow_read = function_pointer(callbacks[0])
+        guard.slow_write = function_pointer(callbacks[1])
+        for alias in (ADDRESS_SPACE, 2 * ADDRESS_SPACE):
+            self._checked(
+                uclib.uc_mmio_map(
+                    self.handle,
+                    ctypes.c_uint64(alias),
+                    ctypes.c_uint64(ADDRESS_SPACE),
+                    ctypes.cast(hooks.guard_on_read, ctypes.c_void_p),
+                    ctypes.byref(state),
+                    ctypes.cast(hooks.guard_on_write, ctypes.c_void_p),
+                    ctypes.byref(state),
+                ),
+                "cannot map the alias of guarded memory",
+            )
+            self._checked(
+                uclib.uc_mem_protect(self.handle, ctypes.c_uint64(alias), ctypes.c_uint64(ADDRESS_SPACE), 0),
+                "cannot protect the alias of guarded memory",
+            )
+        self.hook(
+            unicorn_const.UC_HOOK_MEM_WRITE_PROT,
+            function_pointer(hooks.core_on_invalid),
+            state,
+            (ADDRESS_SPACE, 3 * ADDRESS_SPACE - 1),
+        )
+        self.hook(unicorn_const.UC_HOOK_TLB_FILL, function_pointer(hooks.guard_on_tlb_fill), state)
+        self.uc.ctl_set_tlb_mode(unicorn_const.UC_TLB_VIRTUAL)
+        guard.on = 1
+        self.forget_pages()
+
+    def forget_pages(self) -> None:
+        """What accesses are allowed has changed."""
+        uclib.uc_ctl(self.handle, _CTL_WRITE | unicorn_const.UC_CTL_TLB_FLUSH)
 
     def flush(self) -> None:
         """Forget every translated block: code has changed."""

@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
 from orchestrator.memory import Extent
 
-__all__ = ["Access", "Bus", "BusPort", "Device", "Slot"]
+__all__ = ["Access", "Bus", "BusPort", "Device", "Slot", "is_private"]
 
 PAGE = 1 << PAGE_BITS
+PRIVATE_START, PRIVATE_END = 0xE000_0000, 0xE010_0000  # the Private Peripheral Bus (DDI0403E B3.1)
 
 
 class Device(Protocol):
@@ -78,6 +79,10 @@ class BusPort(Protocol):
 
     def device_written(self, slot: Slot) -> None: ...
 
+    def may_use_private_bus(self, access: Access) -> bool:
+        """Whether the instruction that runs may access the Private Peripheral Bus."""
+        ...
+
 
 class Bus:
     """The devices that one core sees."""
@@ -97,10 +102,7 @@ class Bus:
     ) -> None:
         """Map the pages that hold devices, with these functions of the address or with the bus's own."""
         read, write = read or self.read, write or self.write
-        pages: set[int] = set()
-        for slot in self._slots:
-            pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
-        for first, count in _runs(sorted(pages)):
+        for first, count in _runs(self.pages()):
             base = first * PAGE
             cpu.map_device(
                 base,
@@ -109,6 +111,13 @@ class Bus:
                 lambda offset, size, value, base=base: write(base + offset, size, value),
             )
 
+    def pages(self) -> list[int]:
+        """Numbers of the pages that hold devices."""
+        pages: set[int] = set()
+        for slot in self._slots:
+            pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
+        return sorted(pages)
+
     def slot_at(self, address: int) -> Slot | None:
         index = bisect.bisect_right(self._starts, address) - 1
         if index < 0:
@@ -116,12 +125,15 @@ class Bus:
         slot = self._slots[index]
         return slot if address in slot.extent else None
 
+    def _is_denied(self, access: Access) -> bool:
+        return is_private(access.address) and not self._port.may_use_private_bus(access)
+
     def read(self, address: int, size: int) -> int:
         self._port.device_access(writes=False)
         self.access = access = Access(address, size, None)
         try:
             slot = self.slot_at(address)
-            if slot is None:
+            if slot is None or self._is_denied(access):
                 self._port.bus_error(access)
                 return 0
             if slot.pollers:
@@ -136,7 +148,7 @@ class Bus:
         self.access = access = Access(address, size, value)
         try:
             slot = self.slot_at(address)
-            if slot is None:
+            if slot is None or self._is_denied(access):
                 self._port.bus_error(access)
                 return
             if slot.pollers:
@@ -145,6 +157,11 @@ class Bus:
             self._port.device_written(slot)
         except BaseException as error:  # likewise
             self._port.device_failed(error)
+
+
+def is_private(address: int) -> bool:
+    """Whether an address lies on the Private Peripheral Bus."""
+    return PRIVATE_START <= address < PRIVATE_END
 
 
 def _runs(pages: list[int]) -> list[tuple[int, int]]:

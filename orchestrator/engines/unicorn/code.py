@@ -16,6 +16,8 @@ from orchestrator.engines.unicorn.binding import NO_PAGE, PAGE_BITS, PAGES, Core
 __all__ = ["CodeMarks", "Hint", "hint_at"]
 
 PAGE = 1 << PAGE_BITS
+# CPSIE and CPSID of FAULTMASK, MSR of a special register (DDI0403E B5.2.1, B5.2.3): mask and value; SYSm of FAULTMASK.
+_CPS_F, _MSR, _FAULTMASK = (0xFFED, 0xB661), (0xFFF0, 0xF380), 19
 _SEEN, _FIRST_BITS = 1, 2
 _MARKED_PAGES = 4096  # pages with instructions of interest: 4 MB of such code
 
@@ -72,15 +74,25 @@ class CodeMarks:
         self._state.calm = NO_PAGE
         self._state.bits = None
 
-    def mark(self, page: int, code: bytes, *, stop_floating_point: bool, live: int | None = None) -> None:
+    def mark(
+        self,
+        page: int,
+        code: bytes,
+        *,
+        stop_floating_point: bool,
+        watch_faultmask: bool = False,
+        live: int | None = None,
+    ) -> None:
         """Mark a page whose bytes (and the halfword behind them) are given; ``live`` is where they can change."""
         self._state.fp_off = stop_floating_point
+        self._state.guard.watch_faultmask = watch_faultmask
         if live is not None:
             self._words[page] = self._new_bits(page, live)
             return
         halves = array("H", code[: len(code) & ~1])
         stops: list[int] = []
         exclusives: list[int] = []
+        faultmasks: list[int] = []
         for index, half in enumerate(halves[: PAGE // 2]):
             if half < 0xBF00 or (0xBF40 < half < 0xE800):
                 continue
@@ -91,7 +103,11 @@ class CodeMarks:
                 exclusives.append(index)
             elif stop_floating_point and _is_floating_point(half, second):
                 stops.append(index)
-        if not stops and not exclusives:
+            elif watch_faultmask and half & _MSR[0] == _MSR[1] and second & 0xFF == _FAULTMASK:
+                faultmasks.append(index)
+        if watch_faultmask:
+            faultmasks += [index for index, half in enumerate(halves[: PAGE // 2]) if half & _CPS_F[0] == _CPS_F[1]]
+        if not stops and not exclusives and not faultmasks:
             self._seen.append(page)
             self._words[page] = _SEEN
             return
@@ -101,6 +117,8 @@ class CodeMarks:
             bits.stop[index >> 3] |= 1 << (index & 7)
         for index in exclusives:
             bits.exclusive[index >> 3] |= 1 << (index & 7)
+        for index in faultmasks:
+            bits.faultmask[index >> 3] |= 1 << (index & 7)
         self._words[page] = mark
 
     def _new_bits(self, page: int, live: int | None) -> int:

@@ -19,12 +19,14 @@ from unicorn.unicorn_py3.unicorn import uclib
 from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
-from orchestrator.engines.unicorn.bus import Access, Bus, Slot
+from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
 from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at
-from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause, is_execute_never
+from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause
 from orchestrator.engines.unicorn.frames import is_exc_return
+from orchestrator.engines.unicorn.guard import Guard
 from orchestrator.engines.unicorn.idle import IdleLoop, Prober
 from orchestrator.engines.unicorn.memory import BoardMemory
+from orchestrator.engines.unicorn.mpu import EXECUTE, ProtectionMap
 from orchestrator.engines.unicorn.nvic import ExceptionState
 from orchestrator.engines.unicorn.scs import SystemControlSpace, features_of
 from orchestrator.errors import EngineError, RptwinError
@@ -45,11 +47,13 @@ from orchestrator.platform.model import Core as CoreModel
 __all__ = ["Core", "CoreHost"]
 
 SCS_BASE = 0xE000_E000
+STIR = 0xE000_EF00
 # A private page with CLREX lies in one of these: executable by the memory map, and memory on no chip known here.
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _CLREX = b"\xbf\xf3\x2f\x8f"
 
 _SLEEPDEEP, _SEVONPEND = 4, 16  # SCR
+_USERSETMPEND = 2  # CCR
 _MOST_PATIENCE = 256  # turns
 
 _GENERAL = tuple(f"R{number}" for number in range(13))
@@ -102,12 +106,15 @@ class Core(ExceptionUnit):
         self._systick_hz = systick_hz
         self.scs = SystemControlSpace(self, self.exceptions, features_of(model.model, fpu=model.fpu), mpu_regions)
         self._marks = CodeMarks(self.native)
+        self.guard = Guard(self.cpu, self.native, self.scs.mpu, self._guarded_read, self._guarded_write)
         self._visible = RegisterBatch(*_VISIBLE)
         self._clear_registers = RegisterBatch(
-            *_GENERAL, "LR", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP"
+            *_GENERAL, "LR", "IPSR", "CONTROL", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP", "APSR_NZCV"
         )
         floating = (f"D{number}" for number in range(16))
         self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR", *floating)
+        self._at_refusal = RegisterBatch(*self._restored_on_bus_error.names)
+        self._at_refusal.keep_in(self.native)
         self._install_hooks()
         self.held = model.held
         self._inbox: list[tuple[int, int, str, int, bool]] = []  # slot, order, what, number, level
@@ -116,6 +123,7 @@ class Core(ExceptionUnit):
         self._forget = False
         self._failure: BaseException | None = None
         self._bus_error: tuple[Access, list[int]] | None = None
+        self._depends_on_faultmask = False  # whether the MPU is in force
         self._refused_at = -1  # slot of the last store to memory that no store changes
         self._reset_asked = False
         self._odd = False  # one of the three above asks for more than the end of a slice
@@ -139,6 +147,9 @@ class Core(ExceptionUnit):
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
         native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         native.reg_read = binding.function_pointer(uclib.uc_reg_read)
+        native.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
+        native.guard.control_id, native.guard.ipsr_id = binding.registers("CONTROL", "IPSR")
+        native.guard.mem_read = binding.function_pointer(uclib.uc_mem_read)
         kinds = {
             unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
             unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
@@ -281,10 +292,12 @@ class Core(ExceptionUnit):
         self._reset_asked = False
         self._marks.forget()
         self.native.watch_masks = 0
+        self.guard.stale = self.guard.in_use
 
     def start(self) -> None:
         """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
-        self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF] + [0] * 6)
+        # By way of a handler, which may write CONTROL.
+        self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF, nvic.HARD_FAULT] + [0] * 8)
         self.cpu.write(SPECIAL.fpscr, 0)
         self.locked_up = False
         try:
@@ -435,7 +448,8 @@ class Core(ExceptionUnit):
         if self._prober is None:
             self._prober = Prober(self.model.model, self.name, self.memory, self.bus)
         with self._host.turn_of(self):
-            self.loop = self._prober.probe(self.cpu, self.pc)
+            granted = self._idle_access_is_granted if self.guard.in_use else None
+            self.loop = self._prober.probe(self.cpu, self.pc, granted)
         if self.loop is not None:
             for slot in self.loop.slots:
                 slot.pollers.append(self.leave_loop)
@@ -449,6 +463,8 @@ class Core(ExceptionUnit):
         """Run to a slot at most; whatever ended it is dealt with."""
         if self._forget:
             self._flush()
+        if self.guard.in_use or self.guard.stale:
+            self._protect()
         why = self._run(self._native_pointer, limit)
         if why == binding.WHY_OTHER or self._odd:
             self._after_stop()
@@ -458,6 +474,9 @@ class Core(ExceptionUnit):
             self._special()
         elif why == binding.WHY_UNMASKED:
             self._attention = True
+        elif why == binding.WHY_REFUSED:
+            self.disturbed = True
+            self._fetch_fault(self.pc)
 
     def _after_stop(self) -> None:
         """Everything but the end of a slice."""
@@ -473,7 +492,11 @@ class Core(ExceptionUnit):
         if self._bus_error is not None:
             self._raise_bus_error()
             return
-        self.pc = native.address if native.stopping and not error and exception < 0 else self._read_pc()
+        fetches = access in (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
+        if native.refused and not fetches:
+            self._take_back()
+        else:
+            self.pc = native.address if native.stopping and not error and exception < 0 else self._read_pc()
         if self._reset_asked:
             self._reset_asked = False
             self._host.system_reset(self)
@@ -499,6 +522,12 @@ class Core(ExceptionUnit):
             self.sleeping = True  # WFI inside an IT block, where the hook cannot stop
             self._attention = True
 
+    def _take_back(self) -> None:
+        """After a store that was refused Unicorn goes on with the instruction, and with an IT block: undo that."""
+        self._at_refusal.write(self.cpu.handle, self._at_refusal.kept())
+        self.native.executed = self.native.refused_executed
+        self.pc = self.native.refused_address
+
     def _read_pc(self) -> int:
         return self.cpu.read(SPECIAL.pc) & ~1
 
@@ -523,7 +552,7 @@ class Core(ExceptionUnit):
         self._sevonpend_seen = exceptions.pending
         if not exceptions.candidates:
             return
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        primask, basepri, faultmask, _ipsr = self._read_masks()
         number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if number is not None:
             self.sleeping = False
@@ -532,7 +561,8 @@ class Core(ExceptionUnit):
         # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
         if self.sleeping and not self._waits_for_event and exceptions.wakes(basepri, faultmask):
             self.sleeping = False
-        if primask or basepri or faultmask:
+        # Unprivileged code sees none of them, and changes none.
+        if (primask or basepri or faultmask) and not self._is_unprivileged_mode():
             native.masks[:] = (primask, basepri, faultmask)
             native.watch_masks = 1
 
@@ -570,17 +600,79 @@ class Core(ExceptionUnit):
                     self._fetch_fault(self.pc)
                     return
                 continue
-            if is_execute_never(address):
+            if not self.guard.in_use and not self.guard.map.granted_at(address, 1, privileged=True) & EXECUTE:
                 self._fetch_fault(self.pc)
                 return
             self._board.executes(mapping, address)
             start = (page << binding.PAGE_BITS) - mapping.extent.start
             code = bytes(mapping.store.view[start : start + 1026])
             live = mapping.store.pointer + start if mapping.store.region.writable else None
-            self._marks.mark(page, code, stop_floating_point=not self.scs.fp_enabled, live=live)
+            self._marks.mark(
+                page,
+                code,
+                stop_floating_point=not self.scs.fp_enabled,
+                watch_faultmask=self._depends_on_faultmask,
+                live=live,
+            )
 
     def floating_point_changed(self) -> None:
         self._marks.forget()
+
+    # --- protection
+
+    def protection_changed(self) -> None:
+        self.guard.stale = True
+        self.native.limit = self.native.executed
+
+    def _protect(self) -> None:
+        """Before instructions run: the MPU as its registers and the execution priority say."""
+        guard, mpu = self.guard, self.scs.mpu
+        if not guard.in_use:
+            guard.stale = False
+            if not mpu.enabled:
+                return
+            guard.install(self.memory, self.bus.pages(), self._stub)
+            self.frames.refuses = self._frame_refused
+        depends = mpu.enabled and not mpu.protects(negative_priority=True)
+        if depends != self._depends_on_faultmask:
+            self._depends_on_faultmask = depends
+            self._marks.forget()
+        guard.apply(negative_priority=depends and self._has_negative_priority())
+
+    def _has_negative_priority(self) -> bool:
+        if self.exceptions.active & (1 << nvic.NMI | 1 << nvic.HARD_FAULT):
+            return True
+        return bool(self._read_masks()[2])
+
+    def _frame_refused(self, address: int, size: int, right: int, privileged: bool) -> int | None:
+        """The first byte of a frame that may not be accessed now."""
+        protection = self._map_now()
+        if protection.granted_at(address, size, privileged=privileged) & right:
+            return None
+        return protection.first_refused(address, size, right, privileged=privileged)
+
+    def _map_now(self) -> ProtectionMap:
+        return self.scs.mpu.map(negative_priority=self._has_negative_priority())
+
+    def _is_unprivileged(self) -> bool:
+        return bool(hooks.core_is_unprivileged(self._native_pointer))
+
+    def may_use_private_bus(self, access: Access) -> bool:
+        if not self._is_unprivileged():
+            return True
+        return access.address == STIR and access.value is not None and self.scs.ccr & _USERSETMPEND != 0
+
+    def _guarded_read(self, address: int, size: int) -> int:
+        return self.bus.read(address, size)
+
+    def _guarded_write(self, address: int, size: int, value: int) -> None:
+        if self.memory.mapping_at(address) is None:
+            self.bus.write(address, size, value)
+        else:
+            self._store_to_protected_page(address, value.to_bytes(8, "little")[:size])
+
+    def _idle_access_is_granted(self, address: int, size: int, right: int) -> bool:
+        return bool(self.guard.map.granted_at(address, size, privileged=not self._is_unprivileged_mode()) & right)
 
     def _forget_translations(self) -> None:
         self._forget = True
@@ -639,7 +731,12 @@ class Core(ExceptionUnit):
         (access, values), self._bus_error = self._bus_error, None
         self._restored_on_bus_error.write(self.cpu.handle, values)
         self.pc = self._bus_error_pc
-        self._data_fault("reads" if access.value is None else "writes", access.address, access.size)
+        verb = "reads" if access.value is None else "writes"
+        if is_private(access.address) and self.bus.slot_at(access.address) is not None:
+            what = f"{verb} {access.size} bytes at {access.address:#010x}, where unprivileged code has no access"
+            self._fault(FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, access.address))
+            return
+        self._data_fault(verb, access.address, access.size)
 
     def device_failed(self, error: BaseException) -> None:
         self._failure = error
@@ -750,6 +847,7 @@ class Core(ExceptionUnit):
         self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
         self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
+        self.guard.stale = self.guard.in_use or self.scs.mpu.enabled
         self._refused_at = -1
         self._drop_loop()
         self._attention = True

@@ -16,14 +16,16 @@ from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
 from orchestrator.engines.unicorn.frames import Frames, ReturnMismatchError, StackError, is_exc_return
+from orchestrator.engines.unicorn.guard import Guard
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE, ProtectionMap
 from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
 from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS, SystemControlSpace
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Fault, Lockup
 from orchestrator.formats.elf import Image
 
-__all__ = ["NEVER", "SPECIAL", "XPSR_T", "ExceptionUnit", "FaultCause", "is_execute_never"]
+__all__ = ["NEVER", "SPECIAL", "XPSR_T", "ExceptionUnit", "FaultCause"]
 
 NEVER = 1 << 62  # a slot that does not come
 XPSR_T = 1 << 24
@@ -45,8 +47,8 @@ _STKALIGN = 0x200  # CCR
 class SPECIAL:
     """Unicorn's ids of single registers."""
 
-    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr = binding.registers(
-        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR"
+    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr, control = binding.registers(
+        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR", "CONTROL"
     )
 
 
@@ -76,11 +78,12 @@ class ExceptionUnit(ABC):
         self._event = False  # the event register
         self._attention = False  # an exception may have to be taken before the next instruction
         self._round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
-        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR")
+        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR", "CONTROL")
         self._run: Callable[[int, int], int] = hooks.core_run
         self._native_pointer = binding.address_of(self.native)
         self.scs: SystemControlSpace
         self.memory: CoreMemory
+        self.guard: Guard
 
     @property
     def sleeping(self) -> bool:
@@ -117,6 +120,14 @@ class ExceptionUnit(ABC):
     def _back_in_loop(self, *, another_round: bool) -> None: ...
 
     @abstractmethod
+    def _map_now(self) -> ProtectionMap:
+        """What the MPU grants at the present execution priority."""
+
+    @abstractmethod
+    def _is_unprivileged(self) -> bool:
+        """Whether the data access of the instruction that runs is."""
+
+    @abstractmethod
     def registers(self) -> dict[str, int]:
         """As the contract names them."""
 
@@ -128,6 +139,20 @@ class ExceptionUnit(ABC):
     @pc.setter
     def pc(self, address: int) -> None:
         self.native.pc = address
+
+    def _is_unprivileged_mode(self) -> bool:
+        """Thread mode with CONTROL.nPRIV set."""
+        return bool(self.cpu.read(SPECIAL.control) & 1) and not self.cpu.read(SPECIAL.ipsr)
+
+    def _read_masks(self) -> list[int]:
+        """PRIMASK, BASEPRI, FAULTMASK and IPSR; to unprivileged code the first three read as zero."""
+        *masks, control = self._mask_registers.read(self.cpu.handle)
+        if not control & 1 or masks[3]:
+            return masks
+        self.cpu.write(SPECIAL.ipsr, nvic.HARD_FAULT)
+        masks = self._mask_registers.read(self.cpu.handle)
+        self.cpu.write(SPECIAL.ipsr, 0)
+        return [*masks[:3], 0]
 
     # --- entry and return
 
@@ -186,7 +211,7 @@ class ExceptionUnit(ABC):
 
     def _return(self, exc_return: int) -> None:
         """Exception return (B1.5.8)."""
-        primask, basepri, faultmask, number = self._mask_registers.read(self.cpu.handle)
+        primask, basepri, faultmask, number = self._read_masks()
         exceptions = self.exceptions
         invalid = self._why_invalid(exc_return, number)
         exceptions.leave(number)
@@ -296,7 +321,7 @@ class ExceptionUnit(ABC):
             )
 
     def _synchronous(self, number: int, return_address: int, escalation: str) -> None:
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        primask, basepri, faultmask, _ipsr = self._read_masks()
         if self.exceptions.can_take(number, self.exceptions.execution_priority(primask, basepri, faultmask)):
             self._take(number, return_address)
         else:
@@ -308,7 +333,7 @@ class ExceptionUnit(ABC):
 
     def _fault(self, cause: FaultCause) -> None:
         """Set the status and take the fault, or escalate it (B1.5.14)."""
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        primask, basepri, faultmask, _ipsr = self._read_masks()
         priority = self.exceptions.execution_priority(primask, basepri, faultmask)
         self._record(cause)
         if self.exceptions.can_take(cause.exception, priority):
@@ -329,7 +354,7 @@ class ExceptionUnit(ABC):
                 self.scs.mmfar = cause.address
 
     def _hard_fault(self, cause: FaultCause, *, escalated: bool = False) -> None:
-        _primask, _basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        _primask, _basepri, faultmask, _ipsr = self._read_masks()
         # A fault at HardFault's priority or above cannot be taken (B1.5.15).
         if self.exceptions.execution_priority(0, 0, faultmask) < 0:
             self._lock_up(cause.what)
@@ -338,9 +363,17 @@ class ExceptionUnit(ABC):
         self._take(nvic.HARD_FAULT, self.pc)
 
     def _stack_fault(self, status: str, error: StackError, during: str) -> None:
-        """A stack that is not memory; the context is lost."""
-        what = f"{during} at {error.address:#010x}, where there is no memory"
-        self._chained_fault(FaultCause(nvic.BUS_FAULT, (status,), what), error.exc_return, self.pc)
+        """A stack that is not memory, or not granted; the context is lost."""
+        if error.refused:
+            privileged = not error.exc_return & 8 or not self.cpu.read(SPECIAL.control) & 1
+            right = WRITE if status == "STKERR" else READ
+            why = self._map_now().why(error.address, right, privileged=privileged)
+            what = f"{during} at {error.address:#010x}, {why}"
+            cause = FaultCause(nvic.MEM_MANAGE, (f"M{status}",), what)
+        else:
+            what = f"{during} at {error.address:#010x}, where there is no memory"
+            cause = FaultCause(nvic.BUS_FAULT, (status,), what)
+        self._chained_fault(cause, error.exc_return, self.pc)
 
     def _chained_fault(self, cause: FaultCause, exc_return: int, return_address: int) -> None:
         """A fault of exception entry or return itself: nothing is stacked for it, and if the exception that was to be
@@ -348,7 +381,7 @@ class ExceptionUnit(ABC):
         """
         self._record(cause)
         exceptions = self.exceptions
-        primask, basepri, faultmask, _ipsr = self._mask_registers.read(self.cpu.handle)
+        primask, basepri, faultmask, _ipsr = self._read_masks()
         priority = exceptions.execution_priority(primask, basepri, faultmask)
         escalated = not exceptions.can_take(cause.exception, priority)
         if escalated and priority < 0:
@@ -400,22 +433,34 @@ class ExceptionUnit(ABC):
         if kind in fetches:
             self._fetch_fault(address)
             return
-        verb = "reads" if kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT) else "writes"
-        self._data_fault(verb, address, size)
+        reads = kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT)
+        if self.guard.in_use and kind in (unicorn_const.UC_MEM_READ_PROT, unicorn_const.UC_MEM_WRITE_PROT):
+            self._protection_fault(address, size, reads=reads)
+        else:
+            self._data_fault("reads" if reads else "writes", address, size)
+
+    def _protection_fault(self, address: int, size: int, *, reads: bool) -> None:
+        privileged = not self._is_unprivileged()
+        right = READ if reads else WRITE
+        at = self.guard.map.first_refused(address, size, right, privileged=privileged)
+        assert at is not None
+        why = self.guard.map.why(at, right, privileged=privileged)
+        what = f"{'reads' if reads else 'writes'} {size} bytes at {address:#010x}, {why}"
+        self._fault(FaultCause(nvic.MEM_MANAGE, ("DACCVIOL", "MMARVALID"), what, at))
 
     def _data_fault(self, verb: str, address: int, size: int) -> None:
         what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
         self._fault(FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
 
     def _fetch_fault(self, address: int) -> None:
-        if is_execute_never(address):
-            what = f"executes at {address:#010x}, where the memory map forbids it"
+        privileged = not self._is_unprivileged_mode()
+        protection = self.guard.map
+        refused = protection.first_refused(address, 2, EXECUTE, privileged=privileged)
+        if refused is None and self.memory.mapping_at(address) is not None:  # then it is the second half
+            refused = protection.first_refused(address + 2, 2, EXECUTE, privileged=privileged)
+        if refused is not None:
+            what = f"executes at {address:#010x}, {protection.why(refused, EXECUTE, privileged=privileged)}"
             self._fault(FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), what))
         else:
             what = f"executes at {address:#010x}, where there is no memory"
             self._fault(FaultCause(nvic.BUS_FAULT, ("IBUSERR",), what))
-
-
-def is_execute_never(address: int) -> bool:
-    """Peripheral, device and system regions of the default memory map (B3.1, table B3-1)."""
-    return 0x4000_0000 <= address < 0x6000_0000 or address >= 0xA000_0000

@@ -7,10 +7,12 @@ over translated code is noticed. Floating-point context is stacked eagerly.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.mpu import READ, WRITE
 from orchestrator.errors import TranslationError
 
 __all__ = ["EXC_RETURN", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
@@ -19,20 +21,23 @@ EXC_RETURN = 0xFFFF_FFE1
 _NO_FP, _THREAD, _PROCESS = 0x10, 0x8, 0x4
 _BASIC, _EXTENDED = 0x20, 0x68  # bytes
 _STKALIGN = 0x200
-_FPCA, _SPSEL = 4, 2
+_FPCA, _SPSEL, _NPRIV = 4, 2, 1
 _FP_BITS = 0xC  # FPCA and, on Armv8-M, SFPA
 _THUMB = 1 << 24
+_NZCV = 0xF << 28
+_ANY_HANDLER = 3
 _FLAGS = 0xF80F_0000  # NZCVQ and GE
 _XPSR_KEPT = 0xFF0F_FC00  # flags, GE, IT and T
 
 
 class StackError(Exception):
-    """A frame does not lie in memory: ``address`` is where, ``exc_return`` what names it."""
+    """A frame does not lie in memory, or the MPU refuses it: ``address`` is where, ``exc_return`` what names it."""
 
-    def __init__(self, address: int, exc_return: int) -> None:
+    def __init__(self, address: int, exc_return: int, *, refused: bool = False) -> None:
         super().__init__(hex(address))
         self.address = address
         self.exc_return = exc_return
+        self.refused = refused
 
 
 class ReturnMismatchError(Exception):
@@ -63,13 +68,19 @@ class Frames:
     def __init__(self, cpu: Cpu, memory: CoreMemory, *, secure_fp: bool) -> None:
         self._cpu = cpu
         self._memory = memory
+        # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it refuses, or None.
+        self.refuses: Callable[[int, int, int, bool], int | None] | None = None
         self._fp_bits = _FP_BITS if secure_fp else _FPCA
         self._caller = RegisterBatch("R0", "R1", "R2", "R3", "R12", "LR", "XPSR", "SP", "CONTROL", "IPSR")
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
         self._stacked = RegisterBatch("SP", "CONTROL")
-        # XPSR before IPSR: Unicorn clears the exception number with the flags.
-        self._jump = RegisterBatch("XPSR", "IPSR", "CONTROL", "LR")
-        self._return = RegisterBatch("XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR")
+        # Unprivileged code cannot write CONTROL, and SPSEL is written in Thread mode alone: by way of a handler.
+        self._stacked_unprivileged = RegisterBatch("SP", "IPSR", "CONTROL", "IPSR", "CONTROL", "IPSR", "CONTROL")
+        # XPSR before IPSR: Unicorn clears the exception number with the flags. The flags alone once more, last: only
+        # then does Unicorn look again at what it translates for, the privilege above all.
+        self._jump = RegisterBatch("XPSR", "IPSR", "CONTROL", "LR", "APSR_NZCV")
+        returned = ("CONTROL", "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR", "APSR_NZCV")
+        self._return = RegisterBatch(*returned)
         self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
         self._entered = RegisterBatch("XPSR", "CONTROL")
 
@@ -91,18 +102,35 @@ class Frames:
         if ipsr == 0:
             exc_return |= _THREAD | (_PROCESS if control & _SPSEL else 0)
         # In this order: SP goes to the caller's bank before CONTROL selects the main stack.
-        self._stacked.write(handle, (frame, control & ~(_SPSEL | self._fp_bits)))
+        stacked_control = control & ~(_SPSEL | self._fp_bits)
+        privileged = ipsr != 0 or not control & _NPRIV
+        if privileged:
+            self._stacked.write(handle, (frame, stacked_control))
+        else:
+            number, thread = _ANY_HANDLER, 0
+            controls = control & ~_NPRIV, stacked_control & ~_NPRIV, stacked_control
+            self._stacked_unprivileged.write(
+                handle, (frame, number, controls[0], thread, controls[1], number, controls[2])
+            )
+        self._check(frame, size, WRITE, privileged=privileged, exc_return=exc_return)
         try:
             self._memory.write(frame, words)
         except TranslationError:
             raise StackError(frame, exc_return) from None
         return exc_return
 
+    def _check(self, frame: int, size: int, right: int, *, privileged: bool, exc_return: int) -> None:
+        if self.refuses is None:
+            return
+        refused = self.refuses(frame, size, right, privileged)
+        if refused is not None:
+            raise StackError(refused, exc_return, refused=True)
+
     def enter(self, number: int, exc_return: int, thumb: bool) -> None:
         """Handler mode for this exception, LR set, IT cleared, no floating-point context."""
         xpsr, control = self._entered.read(self._cpu.handle)
         xpsr = xpsr & _FLAGS | (_THUMB if thumb else 0)
-        self._jump.write(self._cpu.handle, (xpsr, number, control & ~self._fp_bits, exc_return))
+        self._jump.write(self._cpu.handle, (xpsr, number, control & ~self._fp_bits, exc_return, xpsr & _NZCV))
 
     def frame_pointer(self, exc_return: int) -> int:
         msp, psp, _control = self._stacks.read(self._cpu.handle)
@@ -115,6 +143,8 @@ class Frames:
         frame = psp if exc_return & _PROCESS else msp
         with_fp = not exc_return & _NO_FP
         size = _EXTENDED if with_fp else _BASIC
+        privileged = not exc_return & _THREAD or not control & _NPRIV
+        self._check(frame, size, READ, privileged=privileged, exc_return=exc_return)
         try:
             words = self._memory.read(frame, size)
         except TranslationError:
@@ -133,6 +163,8 @@ class Frames:
         if with_fp:
             control |= self._fp_bits
         sp = frame + size + (4 if xpsr & _STKALIGN else 0)
-        values = (xpsr & _XPSR_KEPT, number, control, sp, r0, r1, r2, r3, r12, link)
+        # Writing XPSR goes to Thread mode, and there only privileged code writes CONTROL.
+        flags, granting = xpsr & _XPSR_KEPT, control & ~_NPRIV
+        values = (granting, flags, number, control, sp, r0, r1, r2, r3, r12, link, xpsr & _NZCV)
         self._return.write(handle, values)
         return Resumed(pc & ~1, number, bool(xpsr & _THUMB))

@@ -8,6 +8,7 @@ holds as long as the bytes that the loop reads, stores and executes stay as they
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,8 +19,11 @@ from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, ProbeState, RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE
 
 __all__ = ["IdleLoop", "Prober", "Read"]
+
+Granted = Callable[[int, int, int], bool]  # address, size, right
 
 _LIMIT = 2000  # instructions: longer loops are not looked for
 _MOST_CODE = 1 << 16  # bytes that are compared
@@ -160,8 +164,10 @@ class Prober:
         span = self._memory.span(first << PAGE_BITS, size) if size <= _MOST_CODE else None
         self._translated[first, last] = (span, b"" if span is None else bytes(span))
 
-    def probe(self, core: Cpu, pc: int) -> IdleLoop | None:
-        """The loop that a core stands in, or None; memory is left as it was."""
+    def probe(self, core: Cpu, pc: int, granted: Granted | None = None) -> IdleLoop | None:
+        """The loop that a core stands in, or None; memory is left as it was. ``granted`` is the MPU's word: this CPU
+        has none.
+        """
         self._flush_if_changed()
         state = self._state
         values = self._registers.read(core.handle)
@@ -207,6 +213,12 @@ class Prober:
         code = self._memory.span(state.lowest, code_size)
         if code is None or code_size > _MOST_CODE:
             return None
+        if granted is not None:
+            accesses = [(*access, READ) for access in (*self._polls, *((each[0], each[1]) for each in reads))]
+            accesses += [(address, size, WRITE) for address, size, _value in written]
+            accesses.append((state.lowest, code_size, EXECUTE))
+            if not all(granted(*access) for access in accesses):
+                return None
         watched.append((code, bytes(code)))
         polls = [Read(address, size, value) for (address, size), value in self._polls.items()]
         slots = tuple(slot for slot, _before in self._touched.values())

@@ -32,8 +32,9 @@ class Store:
     buffer: mmap.mmap
     pointer: int
     view: memoryview
-    mappings: list[Mapping] = field(default_factory=list)
+    code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``executed`` holds, for native code to look at
     executed: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
+    mappings: list[Mapping] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -78,6 +79,7 @@ class BoardMemory:
         if mapping in known:
             return
         known.add(mapping)
+        mapping.store.code[page] = 1
         if mapping.store.region.writable:
             self._protect(mapping.store, page)
 
@@ -94,6 +96,7 @@ class BoardMemory:
             executors = store.executed.pop(page, None)
             if executors is None:
                 continue
+            store.code[page] = 0
             if store.region.writable:
                 for mapping in store.mappings:
                     mapping.cpu.protect(mapping.extent.start + page * PAGE, PAGE, writable=True)
@@ -132,7 +135,7 @@ def _new_store(region: Region) -> Store:
         for start in range(0, region.size, _FILL_CHUNK):
             part = view[start : start + _FILL_CHUNK]
             part[:] = chunk[: len(part)]
-    return Store(region, buffer, ctypes.addressof(anchor), view)
+    return Store(region, buffer, ctypes.addressof(anchor), view, (ctypes.c_uint8 * (region.size // PAGE + 1))())
 
 
 class CoreMemory:

@@ -13,19 +13,50 @@ typedef int (*emu_start_fn)(void *uc, uint64_t begin, uint64_t until, uint64_t t
 typedef int (*reg_read_fn)(void *uc, int id, void *value);
 typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
+typedef int (*ctl_fn)(void *uc, int control, ...);
+typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
+typedef void (*slow_write_fn)(uint32_t address, uint32_t size, uint64_t value);
 
 enum { PAGE_SHIFT = 10, PAGE_MASK = 1023 };  /* an M-profile page is 1 KB */
 #define NO_PAGE 0xFFFFF000u /* nothing executes there */
 enum { UNSEEN = 0, SEEN = 1, FIRST_BITS = 2 }; /* values of a page's mark; from 2 on: index of its bits + 2 */
 enum { MASKS = 3 };                           /* PRIMASK, BASEPRI, FAULTMASK */
-enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4 };
+enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4, WHY_REFUSED = 5 };
 #define NO_ADDRESS 0xFFFFFFFEu /* emu_start's `until`: no instruction can stand there */
 
 /* One bit per halfword of a page. */
 struct bits {
     uint8_t stop[64];      /* stop before it: WFI, WFE, SEV, a floating-point instruction while the unit is off */
     uint8_t exclusive[64]; /* a load-exclusive */
+    uint8_t faultmask[64]; /* changes FAULTMASK, on which it depends whether the MPU is in force */
     const uint16_t *live;  /* the page itself where a store may change it: look there instead */
+};
+
+/* Memory as guarded accesses reach it: the bytes, and which of its pages hold code that some core has translated. */
+struct window {
+    uint64_t start, end;
+    uint8_t *bytes;
+    const uint8_t *code; /* one byte per page; null: no store changes this memory */
+};
+
+/* What the MPU grants, and what the hooks need to enforce it. `granted[i]` holds from `starts[i]` to the next start:
+ * READ, WRITE, EXECUTE for privileged code, and the same shifted by UNPRIVILEGED. */
+struct guard {
+    uint32_t on;            /* the TLB is filled by guard_on_tlb_fill */
+    uint32_t watch_faultmask; /* stop after an instruction that changes FAULTMASK */
+    uint32_t count;
+    uint32_t window_count;
+    const uint32_t *starts;
+    const uint8_t *granted;
+    const struct window *windows; /* by address */
+    const uint8_t *devices; /* one byte per page of the address space: a device answers there; null: none */
+    uint32_t stub;          /* a page that is not the guest's */
+    int32_t control_id, ipsr_id;
+    mem_read_fn mem_read;
+    ctl_fn ctl;
+    int32_t flush_tlb;      /* the control that drops the TLB */
+    slow_read_fn slow_read; /* a device; a store that may change code or nothing */
+    slow_write_fn slow_write;
 };
 
 struct core {
@@ -54,13 +85,219 @@ struct core {
     emu_start_fn emu_start;
     reg_read_fn reg_read;
     void *uc;
+    uint32_t check_fetch; /* the MPU does not grant the same on all of this page: ask for each instruction */
+    uint32_t refused;     /* an access was: whatever else the instruction does must not happen */
+    uint64_t refused_executed; /* `executed` and `address` then */
+    uint32_t refused_address;
+    int32_t saved_count;  /* registers as they were then: their ids and places */
+    int *saved_ids;
+    void **saved_pointers;
+    reg_read_batch_fn reg_read_batch;
+    struct guard guard;
 };
+
+/* --- the MPU --- */
+
+enum { READ = 1, WRITE = 2, EXECUTE = 4, UNPRIVILEGED = 3 };
+enum { MEM_READ = 16, MEM_WRITE, MEM_FETCH, MEM_READ_UNMAPPED, MEM_WRITE_UNMAPPED, MEM_FETCH_UNMAPPED, MEM_WRITE_PROT, MEM_READ_PROT };
+enum { PREFETCH_ABORT = 3 };
+
+/* An access that the TLB cannot decide goes to an alias of its address: to the first for privileged code, to the
+ * second for unprivileged. Nothing may be accessed there without guard_decides(). */
+#define ALIAS_SHIFT 32
+
+struct tlb_entry { /* uc_tlb_entry */
+    uint64_t paddr;
+    uint32_t perms;
+};
+
+/* What is granted on all (and on any) bytes from first to last. */
+static uint32_t granted(const struct guard *g, uint64_t first, uint64_t last, uint32_t *any)
+{
+    uint32_t low = 0, high = g->count, all;
+    while (high - low > 1) {
+        uint32_t middle = (low + high) / 2;
+        if (g->starts[middle] <= first)
+            low = middle;
+        else
+            high = middle;
+    }
+    all = *any = g->granted[low];
+    while (++low < g->count && g->starts[low] <= last) {
+        all &= g->granted[low];
+        *any |= g->granted[low];
+    }
+    return all;
+}
+
+/* LDRT, STRT and their narrow forms (DDI0403E A7.7.43 ff): 1111100x 0xx0 nnnn tttt 1110 .... */
+static int is_unprivileged_access(uint32_t first, uint32_t second)
+{
+    if ((second & 0x0F00) != 0x0E00 || (first & 0xF) == 0xF)
+        return 0;
+    return ((first & 0xFF80) == 0xF800 && (first & 0x0060) != 0x0060) || (first & 0xFFD0) == 0xF910;
+}
+
+static int is_unprivileged_mode(const struct core *c)
+{
+    uint32_t control = 0, ipsr = 0;
+    c->reg_read(c->uc, c->guard.control_id, &control);
+    if (!(control & 1))
+        return 0;
+    c->reg_read(c->uc, c->guard.ipsr_id, &ipsr);
+    return ipsr == 0;
+}
+
+/* Whether the data access of the instruction that runs is unprivileged. */
+uint32_t core_is_unprivileged(struct core *c)
+{
+    uint16_t code[2] = {0, 0};
+    if (is_unprivileged_mode(c))
+        return 1;
+    return c->guard.mem_read(c->uc, c->address, code, sizeof code) == 0 && is_unprivileged_access(code[0], code[1]);
+}
+
+static const struct window *window_at(const struct guard *g, uint32_t address)
+{
+    for (uint32_t i = 0; i < g->window_count; i++)
+        if (address >= g->windows[i].start && address < g->windows[i].end)
+            return &g->windows[i];
+    return 0;
+}
+
+/* The first refusal of an instruction counts. Loads end with it; a store goes on with its instruction, so the
+ * registers are kept to be put back, and no later access of it reaches anything. */
+static void refuse(struct core *c, void *uc, int type, uint32_t address, uint32_t size)
+{
+    if (c->refused)
+        return;
+    c->refused = 1;
+    c->access = type;
+    c->access_address = address;
+    c->access_size = size;
+    c->refused_executed = c->executed;
+    c->refused_address = c->address;
+    c->reg_read_batch(uc, c->saved_ids, c->saved_pointers, c->saved_count);
+    if (c->guard.on)
+        c->guard.ctl(uc, c->guard.flush_tlb);
+}
+
+/* Once for each page and each mode: Unicorn keeps what is answered until the TLB is dropped. */
+_Bool guard_on_tlb_fill(void *uc, uint64_t address64, int type, struct tlb_entry *entry, void *user)
+{
+    struct core *c = user;
+    const struct guard *g = &c->guard;
+    uint32_t page = (uint32_t)address64 & ~(uint32_t)PAGE_MASK;
+    uint32_t wanted = type == MEM_READ ? READ : type == MEM_WRITE ? WRITE : EXECUTE;
+    uint32_t all, any, next_any, next, unprivileged;
+    (void)uc;
+
+    if (c->refused)
+        return 0;
+    entry->paddr = page;
+    /* The page of `until`, which Unicorn looks up after each run; a guest that branches there finds nothing. */
+    if (type == MEM_FETCH && (page == g->stub || page == (NO_ADDRESS & ~(uint32_t)PAGE_MASK))) {
+        entry->perms = EXECUTE;
+        return 1;
+    }
+    unprivileged = type == MEM_FETCH ? (uint32_t)is_unprivileged_mode(c) : core_is_unprivileged(c);
+    all = granted(g, page, page + (uint64_t)PAGE_MASK, &any);
+    /* An unaligned access that begins here may reach into the next page, and there nobody asks. */
+    next = page == 0xFFFFFC00u ? all : granted(g, page + PAGE_MASK + 1ull, page + PAGE_MASK + 7ull, &next_any);
+    if (unprivileged) {
+        all >>= UNPRIVILEGED;
+        any >>= UNPRIVILEGED;
+        next >>= UNPRIVILEGED;
+    }
+    all &= READ | WRITE | EXECUTE;
+    any &= READ | WRITE | EXECUTE;
+    if (type == MEM_FETCH && !(any & EXECUTE)) {
+        c->exception = PREFETCH_ABORT;
+        return 0;
+    }
+    if (all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0) {
+        entry->perms = all;
+        return 1;
+    }
+    if (type == MEM_FETCH) { /* look() asks for each instruction where the page is mixed */
+        entry->perms = EXECUTE;
+        return 1;
+    }
+    entry->paddr = page | (1ull + unprivileged) << ALIAS_SHIFT;
+    entry->perms = READ | WRITE;
+    return 1;
+}
+
+/* An access that came to an alias: whether it may happen. */
+static _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size)
+{
+    const struct guard *g = &c->guard;
+    uint32_t address = (uint32_t)address64, any;
+    int reads = type == MEM_READ_PROT;
+    uint32_t right = granted(g, address, (uint64_t)address + size - 1, &any);
+    if (address64 >> ALIAS_SHIFT == 2)
+        right >>= UNPRIVILEGED;
+    if (c->refused)
+        return 0;
+    if (!(right & (reads ? READ : WRITE))) {
+        refuse(c, uc, type, address, size);
+        return 0;
+    }
+    if (window_at(g, address) || (g->devices && g->devices[address >> PAGE_SHIFT]))
+        return 1;
+    refuse(c, uc, reads ? MEM_READ_UNMAPPED : MEM_WRITE_UNMAPPED, address, size);
+    return 0;
+}
+
+/* The aliases answer as the memory or device itself; they are called when guard_decides() agreed. */
+uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
+{
+    const struct core *c = user;
+    const struct window *w = window_at(&c->guard, (uint32_t)address);
+    uint64_t value = 0;
+    (void)uc;
+    if (!w)
+        return c->guard.slow_read((uint32_t)address, size);
+    memcpy(&value, w->bytes + (address - w->start), size);
+    return value;
+}
+
+void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, void *user)
+{
+    const struct core *c = user;
+    const struct window *w = window_at(&c->guard, (uint32_t)address);
+    (void)uc;
+    if (!w || !w->code || w->code[(address - w->start) >> PAGE_SHIFT])
+        c->guard.slow_write((uint32_t)address, size, value);
+    else
+        memcpy(w->bytes + (address - w->start), &value, size);
+}
+
+/* Whether the MPU grants execution of a page to some and not to all of it, or not to the same mode everywhere. */
+static uint32_t is_mixed_code(const struct core *c, uint32_t address)
+{
+    uint32_t page = address & ~(uint32_t)PAGE_MASK, any;
+    uint32_t all = granted(&c->guard, page, page + (uint64_t)PAGE_MASK, &any);
+    return (all ^ any) & (EXECUTE | EXECUTE << UNPRIVILEGED);
+}
+
+static uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size)
+{
+    uint32_t any, right;
+    if (address >> PAGE_SHIFT == c->guard.stub >> PAGE_SHIFT)
+        return 1;
+    right = granted(&c->guard, address, (uint64_t)address + (size <= 4 ? size : 2) - 1, &any);
+    return (is_unprivileged_mode(c) ? right >> UNPRIVILEGED : right) & EXECUTE;
+}
+
+/* --- the run --- */
 
 /* Runs from `pc` to `limit` at most; WHY_OTHER when something else than the hook below ended it. */
 uint32_t core_run(struct core *c, uint64_t limit)
 {
     c->limit = limit;
     c->stopping = 0;
+    c->refused = 0;
     c->calm = NO_PAGE;
     c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
     if (!c->stopping || c->exception >= 0 || c->error)
@@ -77,10 +314,10 @@ static void stop(struct core *c, void *uc, uint32_t why)
     c->emu_stop(uc);
 }
 
-enum kind { PLAIN, STOP, EXCLUSIVE };
+enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK };
 
 /* code.py says the same of a page as a whole, and cites the encodings. */
-static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off)
+static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off, uint32_t watch_faultmask)
 {
     if (first == 0xBF10 || first == 0xBF20 || first == 0xBF30 || first == 0xBF40)
         return STOP;
@@ -90,6 +327,8 @@ static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off)
         return EXCLUSIVE;
     if (fp_off && (first & 0xEC00) == 0xEC00 && (second & 0x0E00) == 0x0A00)
         return STOP;
+    if (watch_faultmask && ((first & 0xFFED) == 0xB661 || ((first & 0xFFF0) == 0xF380 && (second & 0xFF) == 0x13)))
+        return FAULTMASK;
     return PLAIN;
 }
 
@@ -97,9 +336,11 @@ static enum kind kind_at(const struct core *c, uint32_t half)
 {
     const uint16_t *live = c->bits->live;
     if (live)
-        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off);
+        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off, c->guard.watch_faultmask);
     if (c->bits->stop[half >> 3] & 1u << (half & 7))
         return STOP;
+    if (c->bits->faultmask[half >> 3] & 1u << (half & 7))
+        return FAULTMASK;
     return c->bits->exclusive[half >> 3] & 1u << (half & 7) ? EXCLUSIVE : PLAIN;
 }
 
@@ -117,6 +358,11 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
         }
         c->page = address >> PAGE_SHIFT;
         c->bits = mark >= FIRST_BITS ? &c->page_bits[mark - FIRST_BITS] : 0;
+        c->check_fetch = c->guard.on && (is_mixed_code(c, address) || is_mixed_code(c, last));
+    }
+    if (c->check_fetch && !may_fetch(c, address, size)) {
+        stop(c, uc, WHY_REFUSED);
+        return;
     }
     if (c->executed >= c->limit) {
         stop(c, uc, WHY_BUDGET);
@@ -130,6 +376,8 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
         }
         if (kind == EXCLUSIVE)
             c->exclusive = 1;
+        else if (kind == FAULTMASK)
+            c->limit = c->executed + 1;
     }
     if (c->watch_masks) {
         uint32_t now[MASKS];
@@ -142,7 +390,7 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
             return;
         }
     }
-    if (!c->bits && !c->watch_masks && !c->stopping)
+    if (!c->bits && !c->watch_masks && !c->check_fetch && !c->stopping)
         c->calm = address & ~(uint32_t)PAGE_MASK;
     c->executed++;
 }
@@ -168,14 +416,16 @@ void core_on_exception(void *uc, uint32_t number, void *user)
     c->emu_stop(uc);
 }
 
-int core_on_invalid(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+_Bool core_on_invalid(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
 {
     struct core *c = user;
-    (void)uc;
     (void)value;
-    c->access = type;
-    c->access_address = (uint32_t)address;
-    c->access_size = (uint32_t)size;
+    if (address >> ALIAS_SHIFT)
+        return guard_decides(c, uc, type, address, (uint32_t)size);
+    if (c->guard.on && type == MEM_FETCH_UNMAPPED && address >= (NO_ADDRESS & ~(uint64_t)PAGE_MASK))
+        c->exception = PREFETCH_ABORT; /* as without a guard: it may be a return from an exception */
+    else
+        refuse(c, uc, type, (uint32_t)address, (uint32_t)size);
     return 0;
 }
 
@@ -209,17 +459,18 @@ static void give_up(struct probe *p, void *uc)
     p->emu_stop(uc);
 }
 
-/* Instructions whose effect the registers do not show: WFE, WFI, SEV and wide hints, store-exclusive. */
-static int is_opaque(uint32_t half)
+/* Instructions whose effect the registers do not show: WFE, WFI, SEV and wide hints, store-exclusive; and those whose
+ * privilege they do not show. */
+static int is_opaque(uint32_t half, uint32_t second)
 {
-    return half == 0xBF20 || half == 0xBF30 || half == 0xBF40 || half == 0xF3AF || (half & 0xFFF0) == 0xE840 || (half & 0xFFF0) == 0xE8C0;
+    return is_unprivileged_access(half, second) || half == 0xBF20 || half == 0xBF30 || half == 0xBF40 || half == 0xF3AF || (half & 0xFFF0) == 0xE840 || (half & 0xFFF0) == 0xE8C0;
 }
 
 void probe_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
 {
     struct probe *p = user;
     uint32_t address = (uint32_t)address64;
-    uint16_t half = 0;
+    uint16_t half[2] = {0, 0};
 
     if (p->spoilt || p->same) {
         p->emu_stop(uc);
@@ -235,8 +486,9 @@ void probe_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
         }
     }
     p->passed = 1;
-    p->mem_read(uc, address, &half, sizeof half);
-    if (p->executed >= p->limit || size > 4 || is_opaque(half)) {
+    if (p->mem_read(uc, address, half, sizeof half) != 0)
+        p->mem_read(uc, address, half, sizeof half[0]);
+    if (p->executed >= p->limit || size > 4 || is_opaque(half[0], half[1])) {
         give_up(p, uc);
         return;
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from orchestrator.engines.unicorn.mpu import Mpu
 from orchestrator.engines.unicorn.nvic import (
     BUS_FAULT,
     DEBUG_MONITOR,
@@ -74,6 +75,7 @@ class Features:
     ctr: int = 0
     ccsidr: tuple[int, int] = (0, 0)  # data, instruction
     mpu_regions: int = 8
+    armv8: bool = False
     has_cache: bool = False
 
 
@@ -95,7 +97,10 @@ _FEATURES = {
         has_cache=True,
     ),
     "cortex-m33": Features(
-        0x410FD213, (0x10110021, 0x11000011, 0x00000040), (0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132)
+        0x410FD213,
+        (0x10110021, 0x11000011, 0x00000040),
+        (0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132),
+        armv8=True,
     ),  # 100230, 3.1
 }
 
@@ -119,6 +124,10 @@ class CorePort(Protocol):
 
     def floating_point_changed(self) -> None: ...
 
+    def protection_changed(self) -> None:
+        """What the MPU grants may have changed."""
+        ...
+
     def reset_requested(self) -> None: ...
 
     def note(self, text: str) -> None: ...
@@ -133,7 +142,7 @@ class CorePort(Protocol):
 # Attributes of the System Control Space that are one number each.
 _WORDS = (
     *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
-    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr", "_mpu_ctrl", "_mpu_rnr"),
+    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr"),
 )
 
 Read = Callable[[], int]
@@ -147,7 +156,8 @@ class SystemControlSpace:
         self._port = port
         self._exceptions = exceptions
         self._features = features
-        self._mpu_regions = features.mpu_regions if mpu_regions is None else mpu_regions
+        count = features.mpu_regions if mpu_regions is None else mpu_regions
+        self.mpu = Mpu(count, armv8=features.armv8, changed=port.protection_changed)
         self.systick = SysTick()
         self.vtor_reset = 0
         self.reset()
@@ -172,14 +182,12 @@ class SystemControlSpace:
         self.fpdscr = 0
         self._csselr = 0
         self._plain: dict[int, int] = {}
-        self._mpu_ctrl = 0
-        self._mpu_rnr = 0
-        self._mpu = [[0, 0] for _ in range(self._mpu_regions)]
+        self.mpu.reset()
 
     def save(self) -> dict[str, object]:
         state: dict[str, object] = {name: getattr(self, name) for name in _WORDS}
         state["_plain"] = dict(self._plain)
-        state["_mpu"] = [list(region) for region in self._mpu]
+        state["mpu"] = self.mpu.save()
         state["systick"] = self.systick.save()
         return state
 
@@ -189,8 +197,8 @@ class SystemControlSpace:
                 self.systick.restore(value)
             elif isinstance(value, dict):
                 setattr(self, name, dict(value))
-            elif isinstance(value, list):
-                setattr(self, name, [list(region) for region in value])
+            elif isinstance(value, tuple):
+                self.mpu.restore(value)
             else:
                 setattr(self, name, value)
 
@@ -266,9 +274,6 @@ class SystemControlSpace:
             0xD80: (lambda: features.ccsidr[self._csselr & 1], self._ignored),
             0xD84: (lambda: self._csselr, self._set("_csselr", 0xF)),
             0xD88: (lambda: self.cpacr, self._write_cpacr),
-            0xD90: (self._constant(self._mpu_regions << 8), self._ignored),  # MPU_TYPE
-            0xD94: (lambda: self._mpu_ctrl, self._write_mpu_ctrl),
-            0xD98: (lambda: self._mpu_rnr, self._write_mpu_rnr),
             0xDF0: self._storage(0xDF0),  # DHCSR, DCRDR, DEMCR: no debugger is attached
             0xDF8: self._storage(0xDF8),
             0xDFC: self._storage(0xDFC),
@@ -281,9 +286,7 @@ class SystemControlSpace:
             table[0xD60 + 4 * index] = (self._constant(value), self._ignored)
         for index, value in enumerate(features.mvfr):
             table[0xF40 + 4 * index] = (self._constant(value), self._ignored)
-        for alias in range(4):  # MPU_RBAR_An, MPU_RASR_An (B3.5.10)
-            table[0xD9C + 8 * alias] = (self._read_rbar, self._write_rbar)
-            table[0xDA0 + 8 * alias] = (self._read_rasr, self._write_rasr)
+        table.update(self.mpu.registers())
         if features.has_cache:
             for offset in range(0xF50, 0xF7C, 4):  # cache maintenance by address and set/way: there is no cache
                 table[offset] = (None, self._ignored)
@@ -469,31 +472,3 @@ class SystemControlSpace:
         self.cpacr = value & _CPACR_FP if self._features.mvfr[0] else 0  # of coprocessors that are not there: RAZ/WI
         if self.fp_enabled != before:
             self._port.floating_point_changed()
-
-    # MPU (B3.5): registers read back what is written
-
-    def _write_mpu_ctrl(self, value: int) -> None:
-        self._mpu_ctrl = value & 7
-        if value & 1:
-            self._port.note("the MPU is enabled: its registers read back, its regions are not enforced")
-
-    def _write_mpu_rnr(self, value: int) -> None:
-        if self._mpu_regions:
-            self._mpu_rnr = (value & 0xFF) % self._mpu_regions
-
-    def _read_rbar(self) -> int:
-        return self._mpu[self._mpu_rnr][0] | self._mpu_rnr if self._mpu else 0
-
-    def _write_rbar(self, value: int) -> None:
-        if not self._mpu:
-            return
-        if value & 0x10:  # VALID: the region number comes with it
-            self._mpu_rnr = (value & 0xF) % self._mpu_regions
-        self._mpu[self._mpu_rnr][0] = value & 0xFFFF_FFE0
-
-    def _read_rasr(self) -> int:
-        return self._mpu[self._mpu_rnr][1] if self._mpu else 0
-
-    def _write_rasr(self, value: int) -> None:
-        if self._mpu:
-            self._mpu[self._mpu_rnr][1] = value & 0x173F_FF3F

@@ -29,6 +29,9 @@ class Port:
     def floating_point_changed(self) -> None:
         self.calls.append("fp")
 
+    def protection_changed(self) -> None:
+        self.calls.append("protection")
+
     def reset_requested(self) -> None:
         self.calls.append("reset")
 
@@ -251,7 +254,7 @@ def test_a_core_without_floating_point_cannot_switch_it_on():
     assert not bench.scs.fp_enabled
 
 
-def test_mpu_registers_read_back_and_enabling_is_a_note(m4):
+def test_mpu_registers_read_back_and_enabling_reaches_the_core(m4):
     """B3.5; RBAR with VALID selects the region, the aliases reach the same one."""
     m4.put(0xD98, 2)
     m4.put(0xD9C, 0x2000_0000)
@@ -260,9 +263,10 @@ def test_mpu_registers_read_back_and_enabling_is_a_note(m4):
     assert (m4.get(0xD98), m4.get(0xD9C)) == (5, 0x0800_0005)
     m4.put(0xD98, 2)
     assert (m4.get(0xD9C), m4.get(0xDA0), m4.get(0xDA4)) == (0x2000_0002, 0x0306_0027, 0x2000_0002)
+    assert m4.port.calls == []
     m4.put(0xD94, 5)
     assert m4.get(0xD94) == 5
-    assert any("not enforced" in str(call) for call in m4.port.calls)
+    assert m4.port.calls == ["protection"]
 
 
 @pytest.mark.parametrize(("offset", "size", "value"), [(0xFD0, 4, None), (0xEF0, 2, 7), (0x02C, 1, None)])

@@ -1,0 +1,305 @@
+"""The Memory Protection Unit of a core: its registers, and what they grant at each address.
+
+PMSAv7 (DDI0403E B3.5) of Cortex-M4 and M7, PMSAv8 (DDI0553 B11, "Memory Protection Unit") of Cortex-M33. No emulator
+here: :class:`Mpu` keeps the registers, :class:`ProtectionMap` says what they mean. Enforcing it is the core's.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+__all__ = [
+    "EXECUTE",
+    "NO_PROTECTION",
+    "READ",
+    "UNPRIVILEGED_SHIFT",
+    "WRITE",
+    "Mpu",
+    "ProtectionMap",
+    "Region",
+    "protection_map",
+    "regions_v7",
+    "regions_v8",
+]
+
+READ, WRITE, EXECUTE = 1, 2, 4
+UNPRIVILEGED_SHIFT = 3  # a grant is the bits for privileged code and, shifted by this, those for unprivileged code
+_ALL = READ | WRITE | EXECUTE
+_END = 1 << 32
+_SYSTEM, _PPB_END = 0xE000_0000, 0xE010_0000
+
+_ENABLE, _HFNMIENA, _PRIVDEFENA = 1, 2, 4  # MPU_CTRL
+
+# The default memory map (DDI0403E table B3-1): first address, and whether it may be executed.
+_DEFAULT_MAP = ((0, True), (0x4000_0000, False), (0x6000_0000, True), (0xA000_0000, False))
+
+_LETTERS = (("r", READ), ("w", WRITE), ("x", EXECUTE))
+_RW, _RO = READ | WRITE, READ
+# MPU_RASR.AP (table B3-15): privileged, unprivileged. 0b100 is reserved.
+_AP_V7 = ((0, 0), (_RW, 0), (_RW, _RO), (_RW, _RW), (0, 0), (_RO, 0), (_RO, _RO), (_RO, _RO))
+_AP_V8 = ((_RW, 0), (_RW, _RW), (_RO, 0), (_RO, _RO))  # MPU_RBAR.AP[2:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """An enabled region: half-open parts of its extent that its subregions leave, and its grant."""
+
+    number: int
+    start: int
+    end: int
+    parts: tuple[tuple[int, int], ...]
+    granted: int
+
+    def covers(self, address: int) -> bool:
+        return any(start <= address < end for start, end in self.parts)
+
+
+def _grant(rights: tuple[int, int], *, execute_never: bool) -> int:
+    # What cannot be read cannot be executed (B3.5.3).
+    with_execute = (right | (EXECUTE if right and not execute_never else 0) for right in rights)
+    privileged, unprivileged = with_execute
+    return privileged | unprivileged << UNPRIVILEGED_SHIFT
+
+
+def regions_v7(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
+    """The enabled regions of pairs (MPU_RBAR, MPU_RASR), by number, the highest priority last."""
+    regions = []
+    for number, (rbar, rasr) in enumerate(registers):
+        if not rasr & 1:
+            continue
+        bits = max((rasr >> 1 & 0x1F) + 1, 5)  # a size below 32 bytes is UNPREDICTABLE: the least there is
+        size = 1 << bits
+        start = rbar & ~(size - 1) & 0xFFFF_FFE0
+        disabled = rasr >> 8 & 0xFF if bits >= 8 else 0
+        eighth = size >> 3
+        if disabled:
+            left = (start + index * eighth for index in range(8) if not disabled >> index & 1)
+            parts = tuple((part, part + eighth) for part in left)
+        else:
+            parts = ((start, start + size),)
+        granted = _grant(_AP_V7[rasr >> 24 & 7], execute_never=bool(rasr >> 28 & 1))
+        regions.append(Region(number, start, start + size, parts, granted))
+    return tuple(regions)
+
+
+def regions_v8(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
+    """The enabled regions of pairs (MPU_RBAR, MPU_RLAR), by number; one whose limit lies below its base is empty."""
+    regions = []
+    for number, (rbar, rlar) in enumerate(registers):
+        start, end = rbar & 0xFFFF_FFE0, (rlar | 0x1F) + 1
+        if rlar & 1 and start < end:
+            granted = _grant(_AP_V8[rbar >> 1 & 3], execute_never=bool(rbar & 1))
+            regions.append(Region(number, start, end, ((start, end),), granted))
+    return tuple(regions)
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionMap:
+    """What is granted everywhere: ``granted[i]`` from ``starts[i]`` to the next start.
+
+    ``background``: where no region lies, the default memory map holds for privileged code.
+    """
+
+    starts: tuple[int, ...]
+    granted: tuple[int, ...]
+    background: bool = True
+    regions: tuple[Region, ...] = ()
+    overlap_faults: bool = False
+
+    def granted_at(self, address: int, size: int, *, privileged: bool) -> int:
+        """What is granted on each of these bytes; addresses wrap around."""
+        both = self._granted(address, min(address + size, _END))
+        if address + size > _END:
+            both &= self._granted(0, address + size - _END)
+        return (both if privileged else both >> UNPRIVILEGED_SHIFT) & _ALL
+
+    def _granted(self, start: int, end: int) -> int:
+        index = bisect.bisect_right(self.starts, start) - 1
+        both = self.granted[index]
+        index += 1
+        while index < len(self.starts) and self.starts[index] < end:
+            both &= self.granted[index]
+            index += 1
+        return both
+
+    def first_refused(self, address: int, size: int, wanted: int, *, privileged: bool) -> int | None:
+        """The first byte of these at which not all of ``wanted`` is granted; None when there is none."""
+        for byte in range(address, address + size):
+            if self.granted_at(byte % _END, 1, privileged=privileged) & wanted != wanted:
+                return byte % _END
+        return None
+
+    def why(self, address: int, right: int, *, privileged: bool) -> str:
+        """What refuses a right that is refused at an address, in words that follow "executes at ..., "."""
+        who = "privileged" if privileged else "unprivileged"
+        hits = [region for region in self.regions if region.covers(address)]
+        if (address >= _SYSTEM and right == EXECUTE) or (not hits and privileged and self.background):
+            return "where the memory map forbids it"
+        if not hits:
+            return f"where no MPU region grants {who} code anything"
+        if len(hits) > 1 and self.overlap_faults:
+            return f"where MPU regions {' and '.join(str(region.number) for region in hits)} overlap"
+        region = hits[-1]
+        rights = region.granted if privileged else region.granted >> UNPRIVILEGED_SHIFT
+        letters = "".join(letter if rights & bit else "-" for letter, bit in _LETTERS)
+        extent = f"{region.start:#010x}..{region.end:#010x}"
+        return f"refused by MPU region {region.number} ({extent}, {letters} for {who} code)"
+
+
+def _default_grant(executable: bool, *, unprivileged: bool) -> int:
+    right = _ALL if executable else _RW
+    return right | (right << UNPRIVILEGED_SHIFT if unprivileged else 0)
+
+
+def _background(privileged_only: bool | None) -> dict[int, int]:
+    """The grant from each boundary of the default map; None: nothing is granted outside the private bus."""
+    grants = {
+        start: 0 if privileged_only is None else _default_grant(executable, unprivileged=not privileged_only)
+        for start, executable in _DEFAULT_MAP
+    }
+    # The Private Peripheral Bus is never the MPU's (B3.5.1): who may use it, the System Control Space decides.
+    grants[_SYSTEM] = _default_grant(False, unprivileged=True)
+    grants[_PPB_END] = grants[0xA000_0000]
+    return grants
+
+
+def _from_background(grants: dict[int, int]) -> ProtectionMap:
+    return ProtectionMap(tuple(sorted(grants)), tuple(grants[start] for start in sorted(grants)))
+
+
+NO_PROTECTION = _from_background(_background(privileged_only=False))
+
+
+@lru_cache(maxsize=256)  # a context switch comes back to the same few settings
+def protection_map(regions: tuple[Region, ...], *, background: bool, overlap_faults: bool) -> ProtectionMap:
+    """What an enabled MPU grants. ``background``: MPU_CTRL.PRIVDEFENA. Where regions overlap, the highest number
+    decides (B3.5.3), or with ``overlap_faults`` nothing is granted (Armv8-M).
+    """
+    grants = _background(privileged_only=True if background else None)
+    edges = {edge for region in regions for part in region.parts for edge in part if edge < _END}
+    starts = sorted(edges | set(grants))
+    base = sorted(grants)
+    granted = [grants[base[bisect.bisect_right(base, start) - 1]] for start in starts]
+    taken = [False] * len(starts)
+    for region in regions:
+        for start, end in region.parts:
+            for index in range(bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)):
+                granted[index] = 0 if overlap_faults and taken[index] else region.granted
+                taken[index] = True
+    never = ~(EXECUTE | EXECUTE << UNPRIVILEGED_SHIFT)
+    for index in range(bisect.bisect_left(starts, _SYSTEM), len(starts)):
+        private = starts[index] < _PPB_END
+        granted[index] = grants[_SYSTEM] if private else granted[index] & never
+    return ProtectionMap(tuple(starts), tuple(granted), background, regions, overlap_faults)
+
+
+class Mpu:
+    """The registers MPU_TYPE to MPU_MAIR1; ``changed`` is called when what they grant may have changed."""
+
+    def __init__(self, count: int, *, armv8: bool, changed: Callable[[], None]) -> None:
+        self.count = count
+        self.armv8 = armv8
+        self._changed = changed
+        self.mair = [0, 0]
+        self.reset()
+
+    def reset(self) -> None:
+        self.control = 0
+        self.number = 0
+        self.mair[:] = (0, 0)
+        self.regions = [(0, 0)] * self.count
+
+    def save(self) -> tuple[object, ...]:
+        return (self.control, self.number, tuple(self.mair), tuple(self.regions))
+
+    def restore(self, state: tuple[object, ...]) -> None:
+        control, number, mair, regions = state
+        assert isinstance(control, int)
+        assert isinstance(number, int)
+        assert isinstance(mair, tuple)
+        assert isinstance(regions, tuple)
+        self.control, self.number, self.mair[:], self.regions = control, number, mair, list(regions)
+
+    # --- what it means
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.control & _ENABLE)
+
+    def protects(self, *, negative_priority: bool) -> bool:
+        """Whether it is in force; HFNMIENA decides for NMI, HardFault and code under FAULTMASK (B3.5.4)."""
+        return self.enabled and (not negative_priority or bool(self.control & _HFNMIENA))
+
+    def map(self, *, negative_priority: bool) -> ProtectionMap:
+        """What is granted; the default memory map while the MPU is not in force."""
+        if not self.protects(negative_priority=negative_priority):
+            return NO_PROTECTION
+        registers = tuple(self.regions)
+        regions = regions_v8(registers) if self.armv8 else regions_v7(registers)
+        return protection_map(regions, background=bool(self.control & _PRIVDEFENA), overlap_faults=self.armv8)
+
+    # --- registers
+
+    def registers(self) -> dict[int, tuple[Callable[[], int], Callable[[int], None]]]:
+        """Reads and writes by offset in the System Control Space."""
+        table: dict[int, tuple[Callable[[], int], Callable[[int], None]]] = {
+            0xD90: (lambda: self.count << 8, lambda _value: None),  # MPU_TYPE: no separate instruction regions
+            0xD94: (lambda: self.control, self._write_control),
+            0xD98: (lambda: self.number, self._write_number),
+        }
+        for alias in range(4):
+            table[0xD9C + 8 * alias] = (partial(self._read, alias, 0), partial(self._write_base, alias))
+            table[0xDA0 + 8 * alias] = (partial(self._read, alias, 1), partial(self._write_second, alias))
+        if self.armv8:
+            for index in range(2):
+                table[0xDC0 + 4 * index] = (
+                    partial(self.mair.__getitem__, index),
+                    partial(self.mair.__setitem__, index),
+                )
+        return table
+
+    def _write_control(self, value: int) -> None:
+        before, self.control = self.control, value & 7 if self.count else 0
+        if before != self.control:
+            self._changed()
+
+    def _write_number(self, value: int) -> None:
+        if value & 0xFF < self.count:  # another one is UNPREDICTABLE: ignored
+            self.number = value & 0xFF
+
+    def _selected(self, alias: int) -> int:
+        """The region that an alias means: on Armv8-M, of the four that RNR lies in, the alias's own."""
+        return self.number & ~3 | alias if self.armv8 and alias else self.number
+
+    def _read(self, alias: int, word: int) -> int:
+        number = self._selected(alias)
+        if number >= self.count:
+            return 0
+        value = self.regions[number][word]
+        return value | number if word == 0 and not self.armv8 else value
+
+    def _write_base(self, alias: int, value: int) -> None:
+        if not self.armv8:
+            if value & 0x10:  # VALID: the region number comes with it
+                if value & 0xF >= self.count:
+                    return
+                self.number = value & 0xF
+            value &= 0xFFFF_FFE0
+        self._set(self._selected(alias), 0, value)
+
+    def _write_second(self, alias: int, value: int) -> None:
+        """MPU_RASR or MPU_RLAR."""
+        self._set(self._selected(alias), 1, value if self.armv8 else value & 0x173F_FF3F)
+
+    def _set(self, number: int, word: int, value: int) -> None:
+        if number >= self.count:
+            return
+        pair = self.regions[number]
+        if pair[word] == value:
+            return
+        self.regions[number] = (value, pair[1]) if word == 0 else (pair[0], value)
+        if self.enabled:
+            self._changed()
