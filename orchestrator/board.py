@@ -1,7 +1,8 @@
 """A board: both cores of a platform with their firmware, run in virtual time and observed.
 
-In: a platform, two ELF files and options. Out: memory by view, consoles, what the observer saw, and a verdict that
-comes from memory and events alone. All times are virtual; text for people is made in :mod:`orchestrator.report`.
+In: a platform, two ELF files and options; without one of the files Python plays its core. Out: memory by view,
+consoles, what the observer saw, and a verdict that comes from memory and events alone. All times are virtual; text for
+people is made in :mod:`orchestrator.report`.
 """
 
 from __future__ import annotations
@@ -30,23 +31,27 @@ from orchestrator.config import (
 )
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import (
+    Capability,
     Condition,
     Console,
     ConsoleText,
     Engine,
     EngineOptions,
     MemoryEquals,
+    Playing,
     Snapshot,
     StopReason,
 )
-from orchestrator.errors import RptwinError, UsageError
-from orchestrator.events import Listener
+from orchestrator.errors import CapabilityError, RptwinError, UsageError
+from orchestrator.events import Event, Listener, Lockup
 from orchestrator.formats.elf import Image, load_elf
-from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.locator import LocatorKind, TableLocator, parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
+from orchestrator.host import Host, PythonRemote
+from orchestrator.host.around import EngineSurroundings
 from orchestrator.memory import Memory
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Core, Platform
@@ -275,9 +280,11 @@ class BoardSnapshot:
 class Board:
     """Both cores of a platform with firmware loaded, at power-on; use it as a context manager.
 
-    ``main`` and ``remote`` are ELF files. ``vtor`` maps cores (role or name) to vector tables; ``maps`` are
-    ``"PA:DA:SIZE"``; ``table`` is a locator (:func:`~orchestrator.formats.locator.parse_locator`); ``notify`` maps
-    paths of vrings to mailbox channels. ``engine`` is a name, or an engine for this platform that is at power-on.
+    ``main`` and ``remote`` are ELF files; the core of one that is left out is played in Python (:attr:`host`,
+    :attr:`python_remote`, which wants the table's address in ``table``). ``vtor`` maps cores (role or name) to vector
+    tables; ``maps`` are ``"PA:DA:SIZE"``; ``table`` is a locator (:func:`~orchestrator.formats.locator.parse_locator`);
+    ``notify`` maps paths of vrings to mailbox channels. ``engine`` is a name, or an engine for this platform that is at
+    power-on.
 
     Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
     the platform, EngineError when a segment lies where the core has no memory.
@@ -300,7 +307,7 @@ class Board:
         seed: int = 0,
     ) -> None:
         self.platform = load_platform(platform) if isinstance(platform, str) else platform
-        self.images = _load_pair(main, remote)
+        self.images = _load_images(main, remote)
         options = ObserveOptions(
             profile=_profile(profile),
             locator=None if table is None else parse_locator(table),
@@ -327,7 +334,7 @@ class Board:
 
     def _vector_tables(self, given: Mapping[str, int]) -> dict[str, VectorTable]:
         by_core = {self.platform.core(name).name: address for name, address in given.items()}
-        cores = {role: self.platform.core(role) for role in _ROLES}
+        cores = {role: self.platform.core(role) for role in self.images}
         unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
         if unknown:
             raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
@@ -339,6 +346,64 @@ class Board:
         memories = {core.name: self.engine.memory(core.name) for core in self.platform.cores}
         self.observer = Observer(self.platform, self.images, memories, options, watcher=self.engine)
         self.engine.subscribe(self.observer.on_event)
+        self._host: Host | None = None
+        self._python_remote: PythonRemote | None = None
+        for role in _ROLES:
+            if role not in self.images:
+                self._play(role, options)
+
+    def _play(self, role: str, options: ObserveOptions) -> None:
+        """Put Python in the place of a core without firmware."""
+        engine, observer = self.engine, self.observer
+        if not isinstance(engine, Playing) or Capability.PLAY not in engine.capabilities:
+            raise CapabilityError(
+                f"no firmware for {role}, and no core played in Python",
+                where=f"engine {engine.name}",
+                advice="the unicorn engine has it; or give firmware for both cores",
+            )
+        core, peer = (self.platform.core(each).name for each in (role, "remote" if role == "main" else "main"))
+        (other,) = self.images
+        around = EngineSurroundings(
+            engine, peer, self.images[other], self.vector_tables[other].address, lambda: self.observer
+        )
+        if role == "main":
+            self._host = Host(
+                self.platform,
+                observer.views,
+                around,
+                options.notify,
+                promise=observer.promise,
+                profile=observer.profile,
+                images=self.images,
+                release=options.release,
+            )
+            self._host.attach(engine.play(core, self._host))
+            engine.hold(peer)
+            engine.subscribe(self._tell_host)
+        else:
+            table = _table_of_a_python_remote(options.locator)
+            self._python_remote = PythonRemote(self.platform, observer.views, around, options.notify, table=table)
+            self._python_remote.attach(engine.play(core, self._python_remote))
+
+    def _tell_host(self, event: Event) -> None:
+        if self._host is not None and isinstance(event.detail, Lockup):
+            self._host.crashed()
+
+    @property
+    def host(self) -> Host:
+        """Python as the main core; :class:`UsageError` on a board with firmware for it."""
+        if self._host is None:
+            raise UsageError("main runs firmware of its own", where="host", advice="leave out the main image")
+        return self._host
+
+    @property
+    def python_remote(self) -> PythonRemote:
+        """Python as the remote core; :class:`UsageError` on a board with firmware for it."""
+        if self._python_remote is None:
+            raise UsageError(
+                "the remote runs firmware of its own", where="Python remote", advice="leave out the remote image"
+            )
+        return self._python_remote
 
     def __enter__(self) -> Board:
         return self
@@ -438,7 +503,9 @@ class Board:
         self.engine.subscribe(listener)
 
     def snapshot(self) -> BoardSnapshot:
-        """Cores, memory, devices, and what was observed so far."""
+        """Cores, memory, devices, and what was observed so far; UsageError with a core that Python plays."""
+        if len(self.images) < len(_ROLES):
+            raise UsageError("no snapshot of a board on which Python plays a core", advice="restart the remote instead")
         return BoardSnapshot(self.engine.snapshot(), self.observer.snapshot(), self.end)
 
     def restore(self, snapshot: BoardSnapshot) -> None:
@@ -501,16 +568,21 @@ class Board:
         return judge(self.observer, {role: table.address for role, table in self.vector_tables.items()})
 
 
-def _load_pair(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:
-    paths = {"main": main, "remote": remote}
-    missing = [role for role, path in paths.items() if path is None]
-    if missing:
+def _load_images(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:
+    if main is None and remote is None:
+        raise UsageError("no firmware", expected="an ELF file for main, for the remote, or for both", found="neither")
+    return {role: load_elf(path) for role, path in (("main", main), ("remote", remote)) if path is not None}
+
+
+def _table_of_a_python_remote(locator: TableLocator | None) -> int:
+    if locator is None or locator.kind is not LocatorKind.ADDRESS or locator.image == "main":
         raise UsageError(
-            f"no firmware for {' and '.join(missing)}",
-            expected="an ELF file for main and one for remote",
-            found="neither" if len(missing) == 2 else "only one",
+            "no place for the resource table of a Python remote",
+            where="table",
+            expected="remote:0xADDRESS, where main looks for it as the remote addresses it",
+            found=locator or "nothing",
         )
-    return {role: load_elf(path) for role, path in paths.items() if path is not None}
+    return locator.address
 
 
 def _profile(name: str) -> Profile | None:

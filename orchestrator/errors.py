@@ -11,6 +11,7 @@ __all__ = [
     "ElfError",
     "EngineError",
     "FormatError",
+    "HostError",
     "PlatformError",
     "ReportError",
     "RingError",
@@ -125,3 +126,7 @@ class UsageError(RptwinError):
 
 class ReportError(RptwinError):
     """A report that could not be written."""
+
+
+class HostError(RptwinError):
+    """A core that is played in Python could not do what it was asked: the other side did not answer, or has no room."""

@@ -25,6 +25,9 @@ __all__ = [
     "EngineOptions",
     "MemoryEquals",
     "Monitored",
+    "PlayedCore",
+    "Player",
+    "Playing",
     "Snapshot",
     "Stop",
     "StopReason",
@@ -38,6 +41,7 @@ class Capability(enum.StrEnum):
     WATCH = "watch"
     FAULTS = "faults"
     MONITOR = "monitor"  # Renode's own commands
+    PLAY = "play"  # a core played in Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +205,50 @@ class Monitored(Protocol):
 
     def execute(self, command: str) -> str:
         """What the command prints; EngineError when the monitor refuses it."""
+        ...
+
+
+class Player(Protocol):
+    """Plays a core from outside; called on the thread that runs the board, only by the engine."""
+
+    def turn(self, time_ns: int) -> int | None:
+        """Act, as the core would have done by now; when to be called again at the latest, None: when interrupted."""
+        ...
+
+    def reset(self) -> None:
+        """The core is reset: begin again at the next turn."""
+        ...
+
+
+class PlayedCore(Protocol):
+    """What a player has of its core; to be used in its turns only."""
+
+    @property
+    def memory(self) -> Memory:
+        """Memory as the core sees it; what is written is the core's doing."""
+        ...
+
+    def read(self, address: int) -> int:
+        """Read a 32-bit register of a device. EngineError where this core has no device."""
+        ...
+
+    def write(self, address: int, value: int) -> None:
+        """Write a 32-bit register of a device, with all that follows from it."""
+        ...
+
+    def wake(self) -> None:
+        """Have a turn in the next quantum; may be called at any time."""
+        ...
+
+
+@runtime_checkable
+class Playing(Protocol):
+    """An engine that may have ``Capability.PLAY``."""
+
+    def play(self, core: str, player: Player) -> PlayedCore:
+        """Put a player in a core's place, before the board has run: the core itself executes nothing from then on.
+
+        The player has a turn at the end of each quantum in which an interrupt of a mailbox is active at its core, in
+        which it asked for one, or that its last turn named. It stands still while the core is held.
+        """
         ...

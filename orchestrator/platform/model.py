@@ -17,7 +17,9 @@ __all__ = [
     "Core",
     "Interrupt",
     "Mailbox",
+    "MailboxDrive",
     "MailboxLine",
+    "MailboxStep",
     "Peripheral",
     "Platform",
     "Region",
@@ -142,6 +144,28 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxStep:
+    """One access of a core to its mailbox; once for each channel where there is a stride."""
+
+    offset: int
+    writes: bool
+    stride: int = 0  # bytes from one channel to the next; 0: one register for all channels
+    value: int | None = None  # what is written; None: a bit for each channel concerned
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxDrive:
+    """How firmware of one core works a mailbox: what a core that is played in Python does in its place."""
+
+    mailbox: str
+    core: str
+    enabled: int  # offset of the register with a bit for each channel that interrupts this core
+    enable: tuple[MailboxStep, ...]  # these channels, and no other, interrupt this core
+    clear: tuple[MailboxStep, ...]  # these channels have been seen
+    ring: tuple[MailboxStep, ...]  # interrupt the other core
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """A chip: cores, regions, peripherals, and what only rptwin needs to know of it."""
 
@@ -155,6 +179,7 @@ class Platform:
     mailboxes: tuple[Mailbox, ...] = ()
     tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
     description: str = ""
+    drives: tuple[MailboxDrive, ...] = ()
     notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
 
     def core(self, name_or_role: str) -> Core:

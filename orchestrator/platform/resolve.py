@@ -21,14 +21,16 @@ from orchestrator.platform.model import (
     Core,
     Interrupt,
     Mailbox,
+    MailboxDrive,
     MailboxLine,
+    MailboxStep,
     Peripheral,
     Platform,
     Region,
     Registration,
     Source,
 )
-from orchestrator.platform.settings import LineSettings, Settings, load_settings
+from orchestrator.platform.settings import DriveSettings, LineSettings, Settings, StepSettings, load_settings
 
 __all__ = [
     "CORE_TYPE",
@@ -223,6 +225,7 @@ class _Resolver:
             roles=roles,
             consoles=self.consoles(names, roles, peripherals),
             mailboxes=self.mailboxes(cores, roles, peripherals),
+            drives=self.drives(cores, roles, peripherals),
             tags=tuple(self.tags()),
             description=self.settings.description,
             notes=tuple(self.notes),
@@ -588,6 +591,32 @@ class _Resolver:
                     found=f"{offset:#x}",
                 )
         return MailboxLine(name, line.interrupt, line.pending, line.signalled, line.events)
+
+    def drives(
+        self, cores: tuple[Core, ...], roles: Mapping[str, str], peripherals: tuple[Peripheral, ...]
+    ) -> tuple[MailboxDrive, ...]:
+        by_name = {each.name: each for each in peripherals}
+        names = {core.name for core in cores}
+        return tuple(
+            self.drive(by_name[mailbox], self.core_named(f"mailboxes.{mailbox}.drive", core, names, roles), drive)
+            for mailbox, by_core in self.settings.drives.items()
+            for core, drive in by_core.items()
+        )
+
+    def drive(self, mailbox: Peripheral, core: str, drive: DriveSettings) -> MailboxDrive:
+        key = f"mailboxes.{mailbox.name}.drive.{core}"
+        offsets = [drive.enabled, *(step.offset for step in (*drive.enable, *drive.clear, *drive.ring))]
+        outside = next((each for each in offsets if mailbox.size is not None and each >= mailbox.size), None)
+        if outside is not None:
+            expected = f"below {mailbox.size:#x}"
+            raise self.settings.error(key, "an offset outside the peripheral", expected=expected, found=f"{outside:#x}")
+
+        def steps(given: tuple[StepSettings, ...]) -> tuple[MailboxStep, ...]:
+            return tuple(MailboxStep(each.offset, each.writes, each.stride, each.value) for each in given)
+
+        return MailboxDrive(
+            mailbox.name, core, drive.enabled, steps(drive.enable), steps(drive.clear), steps(drive.ring)
+        )
 
     def core_named(self, key: str, name: str, cores: set[str], roles: Mapping[str, str]) -> str:
         core = roles.get(name, name)

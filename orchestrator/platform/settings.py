@@ -15,7 +15,15 @@ from typing import Any
 
 from orchestrator.errors import PlatformError
 
-__all__ = ["CoreSettings", "LineSettings", "RegionSettings", "Settings", "load_settings"]
+__all__ = [
+    "CoreSettings",
+    "DriveSettings",
+    "LineSettings",
+    "RegionSettings",
+    "Settings",
+    "StepSettings",
+    "load_settings",
+]
 
 ROLES = ("main", "remote")
 
@@ -49,6 +57,26 @@ class LineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSettings:
+    """One of the steps of ``[mailboxes.NAME.drive.CORE]``."""
+
+    offset: int
+    writes: bool
+    stride: int
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSettings:
+    """``[mailboxes.NAME.drive.CORE]``."""
+
+    enabled: int
+    enable: tuple[StepSettings, ...]
+    clear: tuple[StepSettings, ...]
+    ring: tuple[StepSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file."""
 
@@ -60,6 +88,7 @@ class Settings:
     cores: Mapping[str, CoreSettings] = field(default_factory=dict)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
     mailboxes: Mapping[str, tuple[LineSettings, ...]] = field(default_factory=dict)
+    drives: Mapping[str, Mapping[str, DriveSettings]] = field(default_factory=dict)  # by mailbox and core
 
     def error(self, key: str, what: str, **sides: Any) -> PlatformError:
         """An error at a key, whose line is looked up in the text (tomllib keeps none)."""
@@ -164,6 +193,7 @@ def load_settings(path: Path) -> Settings:
         {name: _core(each) for name, each in _Reader(bare, "cores", document.get("cores", {})).tables()},
         {name: _region(each) for name, each in _Reader(bare, "regions", document.get("regions", {})).tables()},
         {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
+        {name: _drives(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
     )
 
 
@@ -193,7 +223,7 @@ def _events(line: _Reader) -> range | None:
 
 
 def _lines(table: _Reader) -> tuple[LineSettings, ...]:
-    table.only("lines")
+    table.only("lines", "drive")
     entries = table.required("lines", table.take("lines", list, "an array of tables"))
     lines = []
     for index, entry in enumerate(entries):
@@ -209,3 +239,33 @@ def _lines(table: _Reader) -> tuple[LineSettings, ...]:
             )
         )
     return tuple(lines)
+
+
+def _drives(table: _Reader) -> dict[str, DriveSettings]:
+    drive = _Reader(table.settings, table.key("drive"), table.table.get("drive", {}))
+    return {core: _drive(each) for core, each in drive.tables()}
+
+
+def _drive(table: _Reader) -> DriveSettings:
+    table.only("enabled", "enable", "clear", "ring")
+    return DriveSettings(
+        table.required("enabled", table.integer("enabled", 1 << 32)),
+        _steps(table, "enable"),
+        _steps(table, "clear"),
+        _steps(table, "ring"),
+    )
+
+
+def _steps(table: _Reader, name: str) -> tuple[StepSettings, ...]:
+    entries = table.required(name, table.take(name, list, "an array of tables"))
+    return tuple(_step(_Reader(table.settings, f"{table.path}.{name}[{i}]", each)) for i, each in enumerate(entries))
+
+
+def _step(step: _Reader) -> StepSettings:
+    step.only("read", "write", "stride", "value")
+    read, write = step.integer("read", 1 << 32), step.integer("write", 1 << 32)
+    if (read is None) is (write is None):
+        raise step.settings.error(step.path, "one access", expected="read or write, one of them")
+    offset = read if read is not None else write
+    assert offset is not None
+    return StepSettings(offset, write is not None, step.integer("stride", 1 << 16) or 0, step.integer("value", 1 << 32))

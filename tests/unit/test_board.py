@@ -148,11 +148,18 @@ def test_each_image_is_loaded_into_the_core_of_its_role(board: Board, engine: Fa
 
 
 @pytest.mark.parametrize(("role", "left"), [("main", "remote"), ("remote", "main")])
-def test_a_board_with_only_one_firmware_says_whose_is_missing(
+def test_an_engine_that_cannot_play_a_core_says_whose_firmware_is_missing(
     platform: Platform, files: dict[str, Path], role: str, left: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"no firmware for {left}: expected an ELF file for main and one for remote"):
-        Board(platform, **{role: files[role]})
+    engine = FakeEngine(platform)
+    with pytest.raises(CapabilityError, match=f"no firmware for {left}, and no core played in Python"):
+        Board(platform, engine=engine, **{role: files[role]})
+    assert engine.closed
+
+
+def test_a_board_without_any_firmware_is_refused(platform: Platform) -> None:
+    with pytest.raises(UsageError, match="no firmware: expected an ELF file"):
+        Board(platform)
 
 
 def test_a_board_that_cannot_be_loaded_gives_its_engine_back(platform: Platform, files: dict[str, Path]) -> None:

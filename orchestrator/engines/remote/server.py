@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator.engines.contract import Engine, EngineOptions, Monitored, Snapshot
+from orchestrator.engines.contract import Capability, Engine, EngineOptions, Monitored, Snapshot
 from orchestrator.engines.remote import protocol
 from orchestrator.engines.remote.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
@@ -133,7 +133,9 @@ class Server:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
         self._engine = self._create(ask.engine, ask.platform, ask.options)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
-        return protocol.Opened(VERSION, frozenset(self._engine.capabilities), tuple(self._engine.consoles))
+        return protocol.Opened(
+            VERSION, frozenset(self._engine.capabilities) - {Capability.PLAY}, tuple(self._engine.consoles)
+        )
 
     def _load(self, ask: protocol.Load, blob: bytes) -> None:
         self._board.load(ask.core, parse_elf(blob, path=Path(ask.path), name=ask.name), ask.vector_table)

@@ -20,6 +20,7 @@ from orchestrator.engines.contract import (
     ConsoleText,
     EngineOptions,
     MemoryEquals,
+    Player,
     Stop,
     StopReason,
 )
@@ -29,6 +30,7 @@ from orchestrator.engines.unicorn.devices.registry import create_device, create_
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.exceptions import NEVER
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
+from orchestrator.engines.unicorn.played import Played
 from orchestrator.errors import EngineError, RptwinError, UsageError
 from orchestrator.events import (
     Backtrace,
@@ -79,6 +81,7 @@ class _BoardSnapshot:
     cores: tuple[Mapping[str, object], ...]
     devices: dict[str, object]
     mailboxes: tuple[tuple[int, int], ...]
+    played: tuple[tuple[bool, bool, int | None], ...]
     lines: dict[tuple[str, int], bool]
     consoles: dict[str, bytes]
 
@@ -146,6 +149,7 @@ class UnicornEngine:
             core.attach(self._memory, list(self._slots_of(core)))
         self._mailboxes = [_MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines]
         self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
+        self._played: dict[str, Played] = {}
         self._started = False
         for device in self._devices.values():
             device.reset()
@@ -204,6 +208,12 @@ class UnicornEngine:
 
     def _reach(self, core: Core, what: str, number: int = 0, level: bool = False) -> None:
         """Something reaches a core: at once if it is running or nobody is, else at the sender's moment."""
+        played = self._played.get(core.name)
+        if played is not None:
+            if what == "release" and played.held:
+                played.held, played.asked = False, True
+                self._say(core.name, self.time_ns, StateChanged(CoreState.RUNNING, "released"))
+            return  # a player looks at its mailbox itself
         slot = core.slot
         if self._current is not None and self._current is not core:
             slot = max(slot, core.slot_at(self._current.time_ns))
@@ -213,7 +223,8 @@ class UnicornEngine:
             core.post(slot, what, number, level)
 
     def is_held(self, core: str) -> bool:
-        return self._by_name[core].held
+        played = self._played.get(core)
+        return self._by_name[core].held if played is None else played.held
 
     def is_in_deep_sleep(self, nvic: str) -> bool:
         return self._by_nvic[nvic].in_deep_sleep
@@ -233,7 +244,12 @@ class UnicornEngine:
         if self._is_trial():
             return
         core = self._by_name[name]
-        if held:
+        if name in self._played:
+            if held:
+                self._played[name].held = True
+            else:
+                self._reach(core, "release")
+        elif held:
             core.hold(why)
         elif core.held:
             self._reach(core, "release")
@@ -287,6 +303,8 @@ class UnicornEngine:
             device.reset()
         for core in self._cores:
             core.reset()
+        for played in self._played.values():
+            played.reset()
         for core in self._cores:
             if not core.held:
                 core.start()
@@ -343,17 +361,53 @@ class UnicornEngine:
         target.scs.vtor_reset = target.scs.vtor = vector_table
 
     def start(self, core: str) -> None:
-        self._core(core).release("started")
+        each = self._core(core)
+        if self._current is None and core not in self._played:
+            each.release("started")
+        else:  # by a player, in its turn
+            self._reach(each, "release")
 
     def hold(self, core: str) -> None:
         self._core(core).hold("held")
+        if core in self._played:
+            self._played[core].held = True
 
     def reset(self, core: str) -> None:
         each = self._core(core)
         each.reset()
+        if core in self._played:
+            self._played[core].reset()
         self._say(core, self.time_ns, StateChanged(each.state, "reset"))
         if not each.held:
             each.start()
+
+    def play(self, core: str, player: Player) -> Played:
+        if self._started:
+            raise UsageError("a core is played from power-on", where=core)
+        each = self._core(core)
+        played = self._played[core] = Played(each, player, self.device_written)
+        return played
+
+    def _is_interrupted(self, core: str) -> bool:
+        """Whether a mailbox drives an interrupt of this core."""
+        nvic = self._by_name[core].model.nvic
+        return any(
+            state.line.core == core and self._lines.get((nvic, state.line.interrupt), False)
+            for state in self._mailboxes
+        )
+
+    def _let_play(self, played: Played, time_ns: int) -> bool:
+        """A played core's turn, if it is due; whether it was."""
+        core = played.core
+        interrupted = self._is_interrupted(core.name)
+        if not played.is_due(time_ns, interrupted=interrupted):
+            return False
+        if interrupted:
+            for interrupt in sorted({each.line.interrupt for each in self._mailboxes if each.line.core == core.name}):
+                if self._lines.get((core.model.nvic, interrupt), False):
+                    self.interrupt_taken(core, interrupt)
+        played.turn(time_ns)
+        return True
 
     # --- the contract: time
 
@@ -376,13 +430,20 @@ class UnicornEngine:
                 return Stop(StopReason.CONDITION, self.time_ns)
             if any(core.ran and not core.idle for core in self._cores):
                 continue
-            if all(core.held or core.locked_up for core in self._cores) and not any(
-                core.next_slot < NEVER for core in self._cores
-            ):
+            if self._is_dead():
                 return Stop(StopReason.DEAD, self.time_ns)
             if all(core.idle for core in self._cores):
                 self._jump(end)
         return Stop(StopReason.TIMEOUT, self.time_ns)
+
+    def _is_dead(self) -> bool:
+        """Every core is held or locked up, and nothing will change that."""
+        return (
+            all(core.held or core.locked_up for core in self._cores)
+            and not any(core.next_slot < NEVER for core in self._cores)
+            and len(self._played) < len(self._cores)
+            and not any(each.has_plans() for each in self._played.values())
+        )
 
     def _power_on(self) -> None:
         self._started = True
@@ -404,7 +465,9 @@ class UnicornEngine:
             for core in self._cores:
                 self._current = core
                 core.run_to(boundary * core.mips // 1000)
-                if core.ran and self._watches:
+                played = self._played.get(core.name)
+                acted = core.ran if played is None else self._let_play(played, boundary)
+                if acted and self._watches:
                     self._compare_watches(core)
         finally:
             self._current = None
@@ -415,6 +478,11 @@ class UnicornEngine:
         for core in self._cores:
             if core.next_slot < NEVER:
                 quantum = min(quantum, core.next_slot * 1000 // core.mips // self._quantum_ns)
+        for played in self._played.values():
+            if played.is_due(0, interrupted=self._is_interrupted(played.core.name)):
+                return
+            if played.at_ns is not None and not played.held:
+                quantum = min(quantum, max(self._quantum, -(-played.at_ns // self._quantum_ns) - 1))
         if quantum > self._quantum:
             self._quantum = quantum
             for core in self._cores:
@@ -444,6 +512,8 @@ class UnicornEngine:
         return self._by_name[name]
 
     def state(self, core: str) -> CoreState:
+        if core in self._played:
+            return CoreState.HELD if self._played[core].held else CoreState.SLEEPING
         return self._core(core).state
 
     def memory(self, core: str) -> HostMemory:
@@ -453,13 +523,13 @@ class UnicornEngine:
         return self._core(core).registers()
 
     def backtrace(self, core: str) -> Backtrace:
-        return self._core(core).backtrace()
+        return () if core in self._played else self._core(core).backtrace()
 
     def waiting(self, core: str) -> Waiting | None:
         return self._core(core).waiting()
 
     def instructions(self, core: str) -> int:
-        return self._core(core).slot
+        return 0 if core in self._played else self._core(core).slot
 
     def settle(self) -> None:
         """Leave idle loops as if they had been executed, before the host changes something."""
@@ -516,6 +586,7 @@ class UnicornEngine:
             tuple(core.save() for core in self._cores),
             {name: device.snapshot() for name, device in self._devices.items()},
             tuple((state.pending, state.signalled) for state in self._mailboxes),
+            tuple((each.held, each.asked, each.at_ns) for each in self._played.values()),
             dict(self._lines),
             {name: console.save() for name, console in self._consoles.items()},
         )
@@ -533,6 +604,8 @@ class UnicornEngine:
             device.restore(snapshot.devices[name])
         for state, (pending, signalled) in zip(self._mailboxes, snapshot.mailboxes, strict=True):
             state.pending, state.signalled = pending, signalled
+        for played, (held, asked, at_ns) in zip(self._played.values(), snapshot.played, strict=True):
+            played.held, played.asked, played.at_ns = held, asked, at_ns
         self._lines = dict(snapshot.lines)
         for name, console in self._consoles.items():
             console.load(snapshot.consoles[name])

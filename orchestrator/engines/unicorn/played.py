@@ -1,0 +1,73 @@
+"""A core whose place a player takes: when it has a turn, and what it reaches in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.engines.contract import Player
+from orchestrator.engines.unicorn.bus import Slot
+from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.errors import EngineError
+
+__all__ = ["Played"]
+
+
+class Played:
+    """One played core; implements :class:`orchestrator.engines.contract.PlayedCore`."""
+
+    def __init__(self, core: Core, player: Player, written: Callable[[Core, Slot], None]) -> None:
+        self.core = core
+        self.player = player
+        self.held = core.model.held
+        self.asked = True  # the first turn is at the end of the first quantum
+        self.at_ns: int | None = None
+        self._written = written
+        core.held = True  # the core itself never runs
+
+    @property
+    def memory(self) -> CoreMemory:
+        return self.core.memory
+
+    def _slot(self, address: int) -> Slot:
+        slot = self.core.bus.slot_at(address)
+        if slot is None:
+            raise EngineError("no device here", where=f"{self.core.name} at {address:#010x}")
+        if slot.pollers:
+            slot.touched()
+        return slot
+
+    def read(self, address: int) -> int:
+        slot = self._slot(address)
+        value: int = slot.device.read(address - slot.extent.start, 4, self.core.name)
+        return value
+
+    def write(self, address: int, value: int) -> None:
+        slot = self._slot(address)
+        slot.device.write(address - slot.extent.start, 4, value, self.core.name)
+        self._written(self.core, slot)
+
+    def wake(self) -> None:
+        self.asked = True
+
+    def is_due(self, time_ns: int, *, interrupted: bool) -> bool:
+        """Whether it has a turn in the quantum that ends at a moment."""
+        if self.held:
+            return False
+        return interrupted or self.asked or (self.at_ns is not None and self.at_ns <= time_ns)
+
+    def has_plans(self) -> bool:
+        """It will act by itself."""
+        return not self.held and (self.asked or self.at_ns is not None)
+
+    def turn(self, time_ns: int) -> None:
+        """Let the player act."""
+        self.asked = False
+        self.at_ns = self.player.turn(time_ns)
+
+    def reset(self) -> None:
+        """The core is as at power-on."""
+        self.held = self.core.model.held
+        self.asked, self.at_ns = True, None
+        self.core.held = True
+        self.player.reset()

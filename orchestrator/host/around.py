@@ -1,0 +1,58 @@
+"""A board's engine as the surroundings of the core that is played on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.checks.observer import Observer
+from orchestrator.config import Duration, parse_duration
+from orchestrator.engines.contract import Engine, StopReason
+from orchestrator.errors import RingError
+from orchestrator.formats.elf import Image
+
+__all__ = ["EngineSurroundings"]
+
+
+class EngineSurroundings:
+    """Implements :class:`orchestrator.host.player.Surroundings`; image and vector table are the other core's."""
+
+    def __init__(
+        self, engine: Engine, peer: str, image: Image, vector_table: int, observer: Callable[[], Observer]
+    ) -> None:
+        self._engine = engine
+        self._peer = peer
+        self._image = image
+        self._vector_table = vector_table
+        self._observer = observer
+        self._ended = False
+
+    def load(self) -> None:
+        self._engine.hold(self._peer)
+        self._engine.load(self._peer, self._image, self._vector_table)
+
+    def hold(self) -> None:
+        self._engine.hold(self._peer)
+
+    def release(self) -> None:
+        self._engine.start(self._peer)
+
+    def end_run(self) -> None:
+        self._ended = True
+        self._engine.stop()
+
+    def fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
+        self._observer().on_ring_fault(time_ns, error, ring, role)
+
+    def wait(self, is_so: Callable[[], bool], timeout: Duration) -> bool:
+        deadline = self._engine.time_ns + parse_duration(timeout, "timeout")
+        while not is_so():
+            self._ended = False
+            left = deadline - self._engine.time_ns
+            if left <= 0:
+                return False
+            stop = self._engine.run(left)
+            if stop.reason is StopReason.DEAD:
+                return is_so()
+            if stop.reason is StopReason.REQUESTED and not self._ended:
+                raise KeyboardInterrupt
+        return True

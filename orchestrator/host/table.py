@@ -1,0 +1,33 @@
+"""The resource table as its owner in memory changes it: field by field, at the place of each."""
+
+from __future__ import annotations
+
+from orchestrator.formats.resource_table import Table
+from orchestrator.memory import Extent, Memory
+
+__all__ = ["LiveTable"]
+
+
+class LiveTable:
+    """A decoded table and the memory that it stands in; each write is of one field, whole."""
+
+    def __init__(self, table: Table, memory: Memory) -> None:
+        self.layout = table
+        self._memory = memory
+        self._places: dict[str, Extent] = {}
+
+    def _place(self, path: str) -> Extent:
+        if path not in self._places:
+            field = self.layout.data(path)
+            self._places[path] = Extent(field.at.address, len(field.value))
+        return self._places[path]
+
+    def get(self, path: str) -> int:
+        """What stands there now."""
+        place = self._place(path)
+        return int.from_bytes(self._memory.read(place.start, place.size), "little")
+
+    def set(self, path: str, value: int) -> None:
+        """Change a field."""
+        place = self._place(path)
+        self._memory.write(place.start, value.to_bytes(place.size, "little"))
