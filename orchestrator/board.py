@@ -424,14 +424,15 @@ class Board:
         until: Until | None = None,
         timeout: Duration = DEFAULT_TIMEOUT_NS / 1e9,
         progress: Callable[[Progress], None] | None = None,
+        attended: Callable[[], bool] | None = None,
     ) -> End:
         """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
 
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
-        ``QUIET_NS``. It also ends when no core can run again, and at :meth:`stop`. KeyboardInterrupt and errors of
-        the engine pass through; what was gathered until then stays.
+        ``QUIET_NS``, unless it is ``attended`` then. It also ends when no core can run again, and at :meth:`stop`.
+        KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
-        goal = _goal(self, until)
+        goal = _goal(self, until, attended)
         deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
         reason = EndReason.FAILED
         try:
@@ -452,6 +453,11 @@ class Board:
         """End the current run, or the next one, as INTERRUPTED; from a signal handler or another thread too."""
         self._stopping = True
         self.engine.stop()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`stop` was called for the run that is under way."""
+        return self._stopping
 
     def _run_pieces(self, goal: _Goal, deadline: int, progress: Callable[[Progress], None] | None) -> EndReason:
         while True:
@@ -632,18 +638,22 @@ class _Quiet:
 
     condition: Condition | None = None
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, attended: Callable[[], bool] | None) -> None:
         self._board = board
+        self._attended = attended
 
     def _missing_ns(self) -> int:
         """How much longer it has to stay quiet."""
         return self._board.observer.last_activity_ns + QUIET_NS - self._board.time_ns
 
     def met(self) -> EndReason | None:
+        if self._attended is not None and self._attended():
+            return None
         return EndReason.QUIET if self._board.is_up() and self._missing_ns() <= 0 else None
 
     def piece_ns(self) -> int:
-        return max(1, self._missing_ns()) if self._board.is_up() else _PIECE_NS
+        missing = self._missing_ns() if self._board.is_up() else 0
+        return missing if missing > 0 and self._attended is None else _PIECE_NS
 
 
 class _Asked:
@@ -683,11 +693,11 @@ class _Conditional:
         return _PIECE_NS
 
 
-def _goal(board: Board, until: Until | None) -> _Goal:
+def _goal(board: Board, until: Until | None, attended: Callable[[], bool] | None) -> _Goal:
     if isinstance(until, str):
         until = parse_until(until, board)
     if until is None:
-        return _Quiet(board)
+        return _Quiet(board, attended)
     if isinstance(until, ConsoleText | MemoryEquals):
         return _Conditional(board, until)
     assert callable(until)

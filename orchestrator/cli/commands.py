@@ -35,9 +35,16 @@ def _verbosity(command: Command) -> Command:
 @click.command()
 @image_arguments
 @setting_options(*BOARD_OPTIONS)
+@click.option(
+    "--gdb",
+    "gdb_port",
+    type=int,
+    metavar="PORT",
+    help="Wait for gdb at this port of this machine (main; the remote's is the next one; 0: any free ones).",
+)
 @config_option
 @_verbosity
-def run(config_path: str | None, verbose: bool, quiet: bool, **typed: object) -> int:
+def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: bool, **typed: object) -> int:
     """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
 
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
@@ -49,10 +56,11 @@ def run(config_path: str | None, verbose: bool, quiet: bool, **typed: object) ->
       rptwin run --table remote:g_shmem+8 --profile nuttx main.elf remote.elf
       rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
+      rptwin run --gdb 3333 main.elf remote.elf
     """
     from orchestrator.cli.judge import Verbosity, judge
 
-    return judge(read_settings(config_path, typed), Verbosity.of(verbose=verbose, quiet=quiet))
+    return judge(read_settings(config_path, typed), Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
 
 
 @click.command()

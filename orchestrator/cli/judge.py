@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.board import Board, EndReason
+from orchestrator.board import Board, EndReason, Progress
 from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import both_images
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
@@ -18,6 +19,7 @@ from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
 from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
+from orchestrator.gdb import GdbServer
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.json import to_json
 from orchestrator.report.junit import to_junit
@@ -59,13 +61,18 @@ def demo_settings(typed: Mapping[str, object]) -> Settings:
     raise UsageError("the demo images are not built", advice="`make -C firmware demo` builds them")
 
 
-def judge(settings: Settings, verbosity: Verbosity) -> int:
-    """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written."""
+def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None) -> int:
+    """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written.
+
+    With a port, gdb decides when it runs (:mod:`orchestrator.gdb`).
+    """
     both_images(settings)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with _open(settings) as board:
-        failure = _run(board, settings, verbosity)
+    with _open(settings) as board, _debugger(board, gdb_port) as debugger:
+        failure = _run(board, settings, verbosity, debugger)
         record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
+        if debugger is not None:
+            debugger.ended(COULD_NOT_RUN if failure is not None else record.verdict.exit_code)
     failures = [failure] if failure is not None else []
     failures += _report(record, verbosity)
     for each in failures:
@@ -84,14 +91,44 @@ def _open(settings: Settings) -> Board:
         raise
 
 
-def _run(board: Board, settings: Settings, verbosity: Verbosity) -> RptwinError | None:
+def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManager[GdbServer | None]:
+    """The server that was asked for."""
+    if port is None:
+        return contextlib.nullcontext()
+    cores = [board.platform.core(role).name for role in board.images]
+    return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
+
+
+def _announce(board: Board, debugger: GdbServer) -> None:
+    """A line for each core that says where it is served."""
+    for role in board.images:
+        core = board.platform.core(role).name
+        _say(f"gdb: {role} ({core}): target remote localhost:{debugger.ports[core]}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _run(board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbServer | None) -> RptwinError | None:
     """Run to the end; what stopped it otherwise, so that what was gathered until then can still be reported."""
     progress = ProgressLine()
+
+    def after_piece(done: Progress) -> None:
+        progress(done)
+        if debugger is not None:
+            debugger.between_pieces()
+
     if verbosity is Verbosity.VERBOSE:
         board.subscribe(_print_event)
     try:
         with interruptible(board):
-            board.run(settings.until, f"{settings.timeout} ns", progress)
+            if debugger is not None:
+                _announce(board, debugger)
+                debugger.wait_for_client()
+            attended = None if debugger is None else debugger.is_attended
+            board.run(settings.until, f"{settings.timeout} ns", after_piece, attended)
     except KeyboardInterrupt:
         return EngineError("interrupted")
     except EngineError as error:

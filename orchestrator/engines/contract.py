@@ -7,7 +7,7 @@ since power-on and never depends on the speed of the machine. Cores are named as
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +21,9 @@ __all__ = [
     "Condition",
     "Console",
     "ConsoleText",
+    "DebugReason",
+    "DebugStop",
+    "Debuggable",
     "Engine",
     "EngineOptions",
     "MemoryEquals",
@@ -31,6 +34,7 @@ __all__ = [
     "Snapshot",
     "Stop",
     "StopReason",
+    "Watchpoint",
 ]
 
 
@@ -42,6 +46,7 @@ class Capability(enum.StrEnum):
     FAULTS = "faults"
     MONITOR = "monitor"  # Renode's own commands
     PLAY = "play"  # a core played in Python
+    DEBUG = "debug"  # :class:`Debuggable`
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +256,77 @@ class Playing(Protocol):
         The player has a turn at the end of each quantum in which an interrupt of a mailbox is active at its core, in
         which it asked for one, or that its last turn named. It stands still while the core is held.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    """Bytes whose accesses by a core are to be reported."""
+
+    extent: Extent
+    reads: bool
+    writes: bool
+
+
+class DebugReason(enum.StrEnum):
+    """Why a core stands still for a debugger."""
+
+    BREAKPOINT = "breakpoint"  # before the instruction; or at a BKPT of the firmware
+    WATCHPOINT = "watchpoint"  # after the instruction that made the access
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class DebugStop:
+    """A core stands still between two instructions, and the board with it, until the listener returns."""
+
+    core: str
+    reason: DebugReason
+    time_ns: int
+    access: tuple[int, int, bool] | None  # of a watchpoint: PC of the instruction, address, whether it writes
+
+
+@runtime_checkable
+class Debuggable(Protocol):
+    """An engine that may serve a debugger; without ``Capability.DEBUG`` each call is a CapabilityError.
+
+    What a debugger only looks at changes nothing: the run goes on as it would have. Addresses are in the core's view.
+    """
+
+    def debug(self, core: str, on_stop: Callable[[DebugStop], None] | None) -> None:
+        """Report this core's stops from now on; None: no more, and whatever was set is taken back.
+
+        The listener is called on the thread that runs the board, in the middle of a turn, and may use every call here.
+        """
+        ...
+
+    def set_breakpoints(self, core: str, addresses: frozenset[int]) -> None:
+        """Stand still before each instruction that begins at one of these; replaces those before."""
+        ...
+
+    def set_watchpoints(self, core: str, watchpoints: tuple[Watchpoint, ...]) -> None:
+        """Stand still after an instruction of this core that made one of these accesses; replaces those before."""
+        ...
+
+    def step(self, core: str, *, wanted: bool) -> None:
+        """Stand still again after one instruction, or before the first one of a handler; False: not any more."""
+        ...
+
+    def debug_registers(self, core: str) -> Mapping[str, int]:
+        """As ``Engine.registers``, and D0..D15, FPSCR."""
+        ...
+
+    def write_register(self, core: str, name: str, value: int) -> None:
+        """Change one of :meth:`debug_registers`."""
+        ...
+
+    def peek(self, core: str, address: int, size: int) -> bytes:
+        """Memory and device registers as this core sees them; a device's registers do not change by it.
+
+        Raises TranslationError where there is nothing.
+        """
+        ...
+
+    def poke(self, core: str, address: int, data: bytes) -> None:
+        """Store as this core would, in flash too; TranslationError where there is nothing."""
         ...

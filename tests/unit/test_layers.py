@@ -25,7 +25,7 @@ LAYERS = (
     ("virtqueue",),
     ("host",),
     ("board",),
-    ("report", "recording"),
+    ("report", "recording", "gdb"),
     ("cli", "robot", "pytest_plugin"),
     ("__main__",),
 )

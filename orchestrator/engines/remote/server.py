@@ -133,9 +133,8 @@ class Server:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
         self._engine = self._create(ask.engine, ask.platform, ask.options)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
-        return protocol.Opened(
-            VERSION, frozenset(self._engine.capabilities) - {Capability.PLAY}, tuple(self._engine.consoles)
-        )
+        capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG, Capability.PLAY}  # not in the protocol
+        return protocol.Opened(VERSION, capabilities, tuple(self._engine.consoles))
 
     def _load(self, ask: protocol.Load, blob: bytes) -> None:
         self._board.load(ask.core, parse_elf(blob, path=Path(ask.path), name=ask.name), ask.vector_table)

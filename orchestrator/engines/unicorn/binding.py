@@ -18,7 +18,17 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.errors import EngineError
 
-__all__ = ["CPU_MODELS", "CoreState", "Cpu", "GuardState", "ProbeState", "RegisterBatch", "Window", "registers"]
+__all__ = [
+    "CPU_MODELS",
+    "CoreState",
+    "Cpu",
+    "GuardState",
+    "ProbeState",
+    "RegisterBatch",
+    "WatchState",
+    "Window",
+    "registers",
+]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
 CPU_MODELS = {
@@ -110,6 +120,10 @@ class CoreState(ctypes.Structure):
         ("access_size", ctypes.c_uint32),
         ("error", ctypes.c_int32),
         ("pc", ctypes.c_uint32),
+        ("passed", ctypes.c_uint64),
+        ("watched", ctypes.c_int32),
+        ("watched_address", ctypes.c_uint32),
+        ("watched_pc", ctypes.c_uint32),
         ("emu_stop", ctypes.c_void_p),
         ("emu_start", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
@@ -124,6 +138,12 @@ class CoreState(ctypes.Structure):
         ("reg_read_batch", ctypes.c_void_p),
         ("guard", GuardState),
     ]
+
+
+class WatchState(ctypes.Structure):
+    """``struct watch`` of native.c."""
+
+    _fields_ = [("core", ctypes.c_void_p), ("first", ctypes.c_uint32), ("last", ctypes.c_uint32)]
 
 
 WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED = range(6)
@@ -335,8 +355,11 @@ class Cpu:
             f"cannot map a device at {address:#010x}",
         )
 
-    def hook(self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)) -> None:
-        """Install a native hook over the addresses from first to last; (1, 0) is the whole address space."""
+    def hook(self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)) -> object:
+        """Install a native hook over the addresses from first to last; (1, 0) is the whole address space.
+
+        What is returned is for :meth:`unhook`.
+        """
         hook = ctypes.c_size_t()
         self._keep.append((hook, user))
         self._checked(
@@ -351,6 +374,11 @@ class Cpu:
             ),
             "cannot install a hook",
         )
+        return hook
+
+    def unhook(self, hook: object) -> None:
+        """Remove a hook; blocks that were translated with it still call it until the next :meth:`flush`."""
+        self._checked(uclib.uc_hook_del(self.handle, hook), "cannot remove a hook")
 
     def on_protected_write(self, handler: Any) -> None:
         """Call ``handler(address, data)`` for a store to memory that refuses it.

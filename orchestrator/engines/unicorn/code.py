@@ -13,7 +13,7 @@ from array import array
 
 from orchestrator.engines.unicorn.binding import NO_PAGE, PAGE_BITS, PAGES, CoreState, PageBits
 
-__all__ = ["CodeMarks", "Hint", "hint_at"]
+__all__ = ["CodeMarks", "Hint", "hint_at", "is_floating_point"]
 
 PAGE = 1 << PAGE_BITS
 # CPSIE and CPSID of FAULTMASK, MSR of a special register (DDI0403E B5.2.1, B5.2.3): mask and value; SYSm of FAULTMASK.
@@ -39,7 +39,7 @@ def hint_at(code: bytes) -> tuple[int | None, int]:
     return (first if first in Hint.NARROW else None), 2
 
 
-def _is_floating_point(first: int, second: int) -> bool:
+def is_floating_point(first: int, second: int) -> bool:
     """Coprocessor instructions of coprocessors 10 and 11 (A5.3.18): 111x 11xx ... with bits [11:9] 101."""
     return first & 0xEC00 == 0xEC00 and second & 0x0E00 == 0x0A00
 
@@ -59,6 +59,7 @@ class CodeMarks:
         self._bits = (PageBits * _MARKED_PAGES)()
         self._seen: list[int] = []
         self._used = 0
+        self.breakpoints: frozenset[int] = frozenset()  # the caller forgets the marks when it changes them
         anchor = ctypes.c_char.from_buffer(self._marks)
         state.pages = ctypes.addressof(anchor)
         state.page_bits = ctypes.addressof(self._bits)
@@ -86,11 +87,14 @@ class CodeMarks:
         """Mark a page whose bytes (and the halfword behind them) are given; ``live`` is where they can change."""
         self._state.fp_off = stop_floating_point
         self._state.guard.watch_faultmask = watch_faultmask
+        first = page << PAGE_BITS
+        breakpoints = [(each - first) >> 1 for each in self.breakpoints if first <= each < first + PAGE]
         if live is not None:
-            self._words[page] = self._new_bits(page, live)
+            self._words[page] = mark = self._new_bits(page, live)
+            self._stop_before(mark, breakpoints)
             return
         halves = array("H", code[: len(code) & ~1])
-        stops: list[int] = []
+        stops: list[int] = breakpoints
         exclusives: list[int] = []
         faultmasks: list[int] = []
         for index, half in enumerate(halves[: PAGE // 2]):
@@ -101,7 +105,7 @@ class CodeMarks:
                 stops.append(index)
             elif _is_load_exclusive(half, second):
                 exclusives.append(index)
-            elif stop_floating_point and _is_floating_point(half, second):
+            elif stop_floating_point and is_floating_point(half, second):
                 stops.append(index)
             elif watch_faultmask and half & _MSR[0] == _MSR[1] and second & 0xFF == _FAULTMASK:
                 faultmasks.append(index)
@@ -113,13 +117,17 @@ class CodeMarks:
             return
         mark = self._new_bits(page, None)
         bits = self._bits[mark - _FIRST_BITS]
-        for index in stops:
-            bits.stop[index >> 3] |= 1 << (index & 7)
+        self._stop_before(mark, stops)
         for index in exclusives:
             bits.exclusive[index >> 3] |= 1 << (index & 7)
         for index in faultmasks:
             bits.faultmask[index >> 3] |= 1 << (index & 7)
         self._words[page] = mark
+
+    def _stop_before(self, mark: int, halves: list[int]) -> None:
+        bits = self._bits[mark - _FIRST_BITS]
+        for index in halves:
+            bits.stop[index >> 3] |= 1 << (index & 7)
 
     def _new_bits(self, page: int, live: int | None) -> int:
         """The mark of a page that has bits of its own, all clear."""

@@ -8,7 +8,7 @@ what may interrupt it, so nothing ever has to be undone or run twice.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
 from typing import Protocol
@@ -16,11 +16,13 @@ from typing import Protocol
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.engines.contract import DebugStop
 from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
-from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at
+from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at, is_floating_point
+from orchestrator.engines.unicorn.debug import CoreDebug
 from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause
 from orchestrator.engines.unicorn.frames import is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
@@ -108,6 +110,7 @@ class Core(ExceptionUnit):
         self._marks = CodeMarks(self.native)
         self.guard = Guard(self.cpu, self.native, self.scs.mpu, self._guarded_read, self._guarded_write)
         self._visible = RegisterBatch(*_VISIBLE)
+        self._extra = RegisterBatch(*(f"D{number}" for number in range(16)), "FPSCR")
         self._clear_registers = RegisterBatch(
             *_GENERAL, "LR", "IPSR", "CONTROL", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP", "APSR_NZCV"
         )
@@ -138,11 +141,13 @@ class Core(ExceptionUnit):
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
         self._known_loops: set[int] = set()  # pages where one was found
+        self.debug: CoreDebug | None = None
         self.bus: Bus
 
     def _install_hooks(self) -> None:
         native = self.native
-        native.exception = native.access = -1
+        native.exception = native.access = native.watched = -1
+        native.passed = NEVER
         native.page = 0xFFFF_FFFF
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
         native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
@@ -353,11 +358,19 @@ class Core(ExceptionUnit):
             if self.sleeping:
                 native.executed = min(end, self._next)
                 continue
+            limit = min(end, self._next, self._round_end)
+            if self.debug is not None:
+                if self.debug.before_instruction():
+                    continue
+                if self.debug.is_stepping:
+                    limit = now + 1
             self.ran = True
-            self._execute(min(end, self._next, self._round_end))
+            self._execute(limit)
             if self._round_end < NEVER and native.executed >= self._round_end:
                 self._round_end = NEVER
                 self._back_in_loop(another_round=False)
+        if self.debug is not None:
+            self.debug.at_turn_end()
         if self.ran and self.loop is None:
             self._look_for_loop()
 
@@ -407,6 +420,10 @@ class Core(ExceptionUnit):
         if self._prober is not None and not loop.slots:
             self._interrupted_loop = (loop, self.pc, self._prober.registers(self.cpu))
 
+    @property
+    def _may_skip(self) -> bool:
+        return self.skip_idle_loops and not (self.debug is not None and self.debug.is_active)
+
     def _drop_loop(self) -> None:
         """Reset or restored: what was known of the loop is void."""
         if self.loop is not None:
@@ -422,7 +439,7 @@ class Core(ExceptionUnit):
         """
         if self._interrupted_loop is None or self._prober is None or self._attention or self._forget:
             return
-        if self.native.watch_masks:
+        if self.native.watch_masks or not self._may_skip:
             return
         loop, pc, registers = self._interrupted_loop
         if pc != self.pc or registers != self._prober.registers(self.cpu):
@@ -441,7 +458,7 @@ class Core(ExceptionUnit):
         if self._calm_turns < self._patience and self.pc >> binding.PAGE_BITS not in self._known_loops:
             return
         self._calm_turns = 0
-        if not self.skip_idle_loops or self.sleeping or self.held or self.locked_up or self._attention:
+        if not self._may_skip or self.sleeping or self.held or self.locked_up or self._attention:
             return
         if self.native.watch_masks:
             return  # an exception is pending and masked: the loop may unmask it
@@ -571,9 +588,15 @@ class Core(ExceptionUnit):
     def _special(self) -> None:
         """The instruction at PC is a hint, or a floating-point one while the unit is off."""
         self.disturbed = True
+        if self.debug is not None and self.debug.is_at_breakpoint():
+            return
         code = bytes(self.memory.read(self.pc, 4)) if self.memory.span(self.pc, 4) else self.memory.read(self.pc, 2)
         hint, size = hint_at(code)
         if hint is None:
+            words = (int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little"))
+            if self.debug is not None and (self.scs.fp_enabled or not is_floating_point(*words)):
+                self.native.passed = self.native.executed  # a breakpoint that was reported
+                return
             self._fault(FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
             return
         self.pc += size
@@ -788,6 +811,48 @@ class Core(ExceptionUnit):
         self._prober.spoil()
         return True
 
+    # --- a debugger
+
+    def _serves_breakpoint(self) -> bool:
+        if self.debug is None:
+            return False
+        self.debug.trap()
+        return True
+
+    def attach_debugger(self, on_stop: Callable[[DebugStop], None] | None) -> None:
+        """Stand still as asked from now on; None: no more."""
+        if self.debug is not None:
+            self.debug.close()
+        self.debug = None if on_stop is None else CoreDebug(self, self._marks, on_stop)
+
+    def leave_loop_for_good(self) -> None:
+        self.leave_loop()
+        self._interrupted_loop = None
+        self._round_end = NEVER
+
+    def forget_code(self) -> None:
+        self._forget_translations()
+
+    def debug_registers(self) -> dict[str, int]:
+        """As the contract names them."""
+        return self.registers() | dict(zip(self._extra.names, self._extra.read(self.cpu.handle), strict=True))
+
+    def write_register(self, name: str, value: int) -> None:
+        """A debugger changes a register; of xPSR, what MSR can change."""
+        self.leave_loop()
+        if name == "PC":
+            self.pc = value & ~1
+        elif name == "XPSR":
+            self.cpu.write(SPECIAL.xpsr_write, value)
+        else:
+            (register,) = binding.registers(name)
+            self.cpu.write(register, value)
+            if name in _PRIVILEGED and not self.active_exception():
+                self.cpu.write(SPECIAL.ipsr, nvic.HARD_FAULT)  # for Unicorn, unprivileged code would be writing
+                self.cpu.write(register, value)
+                self.cpu.write(SPECIAL.ipsr, 0)
+        self.reconsider()
+
     # --- looking
 
     def waiting(self) -> Waiting | None:
@@ -860,6 +925,7 @@ class Core(ExceptionUnit):
         self.cpu.close()
 
 
+_PRIVILEGED = ("PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
 _PLAIN_STATE = (
     "pc",
     "held",
@@ -884,7 +950,7 @@ class _ScsDevice:
         self._scs = scs
 
     def read(self, offset: int, size: int, core: str | None) -> int:
-        return self._scs.read(offset, size)
+        return self._scs.peek(offset, size) if core is None else self._scs.read(offset, size)
 
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         self._scs.write(offset, size, value)

@@ -18,20 +18,23 @@ from orchestrator.engines.contract import (
     Capability,
     Condition,
     ConsoleText,
+    DebugStop,
     EngineOptions,
     MemoryEquals,
     Player,
     Stop,
     StopReason,
+    Watchpoint,
 )
 from orchestrator.engines.unicorn.bus import Device, Slot
 from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn.debug import CoreDebug
 from orchestrator.engines.unicorn.devices.registry import create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.exceptions import NEVER
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.played import Played
-from orchestrator.errors import EngineError, RptwinError, UsageError
+from orchestrator.errors import EngineError, RptwinError, TranslationError, UsageError
 from orchestrator.events import (
     Backtrace,
     Changed,
@@ -570,6 +573,95 @@ class UnicornEngine:
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    # --- the contract: a debugger
+
+    def debug(self, core: str, on_stop: Callable[[DebugStop], None] | None) -> None:
+        self._core(core).attach_debugger(on_stop)
+
+    def _debug_of(self, core: str) -> CoreDebug:
+        debug = self._core(core).debug
+        if debug is None:
+            raise UsageError("no debugger is attached", where=core)
+        return debug
+
+    def set_breakpoints(self, core: str, addresses: frozenset[int]) -> None:
+        self._debug_of(core).set_breakpoints(addresses)
+
+    def set_watchpoints(self, core: str, watchpoints: tuple[Watchpoint, ...]) -> None:
+        self._debug_of(core).set_watchpoints(watchpoints)
+
+    def step(self, core: str, *, wanted: bool) -> None:
+        if not self._started:
+            self._power_on()
+        debug = self._debug_of(core)
+        debug.step() if wanted else debug.cancel_step()
+
+    def debug_registers(self, core: str) -> Mapping[str, int]:
+        return self._powered(core).debug_registers()
+
+    def write_register(self, core: str, name: str, value: int) -> None:
+        if name not in self.debug_registers(core):
+            raise UsageError("no such register", where=core, found=name)
+        self._core(core).write_register(name, value)
+
+    def peek(self, core: str, address: int, size: int) -> bytes:
+        each = self._powered(core)
+        each.settle()
+        data = bytearray()
+        with self._by_host():
+            while len(data) < size:
+                at, left = address + len(data), size - len(data)
+                mapping = each.memory.mapping_at(at)
+                if mapping is not None:
+                    data += each.memory.read(at, min(left, mapping.extent.end - at))
+                    continue
+                slot, width = self._register_at(each, at, left)
+                value = slot.device.read(at - slot.extent.start, width, None)
+                data += value.to_bytes(width, "little")
+        return bytes(data)
+
+    def poke(self, core: str, address: int, data: bytes) -> None:
+        each = self._powered(core)
+        self.settle()
+        done = 0
+        while done < len(data):
+            at, left = address + done, len(data) - done
+            mapping = each.memory.mapping_at(at)
+            if mapping is not None:
+                width = min(left, mapping.extent.end - at)
+                with self.unwatched():
+                    each.memory.write(at, data[done : done + width])
+            else:
+                slot, width = self._register_at(each, at, left)
+                slot.touched()
+                with self._by_host():
+                    value = int.from_bytes(data[done : done + width], "little")
+                    slot.device.write(at - slot.extent.start, width, value, core)
+                    self.device_written(each, slot)
+            done += width
+
+    def _register_at(self, core: Core, address: int, left: int) -> tuple[Slot, int]:
+        """The device at an address, and how many bytes one access of it has."""
+        slot = core.bus.slot_at(address)
+        if slot is None:
+            raise TranslationError("nothing answers", where=f"{core.name} at {address:#010x}")
+        return slot, next(width for width in (4, 2, 1) if address % width == 0 and width <= left)
+
+    def _powered(self, core: str) -> Core:
+        """A core that has begun at its vector table, if it is to."""
+        if not self._started:
+            self._power_on()
+        return self._core(core)
+
+    @contextlib.contextmanager
+    def _by_host(self) -> Iterator[None]:
+        """What happens inside is no core's doing."""
+        before, self._current = self._current, None
+        try:
+            yield
+        finally:
+            self._current = before
 
     # --- the contract: snapshots
 

@@ -117,6 +117,10 @@ class ExceptionUnit(ABC):
     def _replan(self) -> None: ...
 
     @abstractmethod
+    def _serves_breakpoint(self) -> bool:
+        """Whether somebody outside takes the BKPT at PC, which is then no fault."""
+
+    @abstractmethod
     def _back_in_loop(self, *, another_round: bool) -> None: ...
 
     @abstractmethod
@@ -307,6 +311,8 @@ class ExceptionUnit(ABC):
         elif number == _SVC:
             self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
         elif number == _BREAKPOINT:
+            if self._serves_breakpoint():
+                return
             self.scs.hfsr |= 1 << HFSR_BITS["DEBUGEVT"]
             self.scs.dfsr |= 2
             self._hard_fault(FaultCause(nvic.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))

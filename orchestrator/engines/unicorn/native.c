@@ -26,10 +26,11 @@ enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_
 
 /* One bit per halfword of a page. */
 struct bits {
-    uint8_t stop[64];      /* stop before it: WFI, WFE, SEV, a floating-point instruction while the unit is off */
+    uint8_t stop[64];      /* stop before it: WFI, WFE, SEV, a floating-point instruction while the unit is off,
+                              a debugger's breakpoint */
     uint8_t exclusive[64]; /* a load-exclusive */
     uint8_t faultmask[64]; /* changes FAULTMASK, on which it depends whether the MPU is in force */
-    const uint16_t *live;  /* the page itself where a store may change it: look there instead */
+    const uint16_t *live;  /* the page itself where a store may change it: look there too */
 };
 
 /* Memory as guarded accesses reach it: the bytes, and which of its pages hold code that some core has translated. */
@@ -81,6 +82,10 @@ struct core {
     uint32_t access_size;
     int32_t error;       /* of the last emu_start */
     uint32_t pc;         /* of the next instruction */
+    uint64_t passed;     /* value of `executed` at which an instruction runs although it is marked */
+    int32_t watched;     /* type of the first access of an instruction to what a debugger watches; -1: none */
+    uint32_t watched_address;
+    uint32_t watched_pc;
     emu_stop_fn emu_stop;
     emu_start_fn emu_start;
     reg_read_fn reg_read;
@@ -335,10 +340,10 @@ static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off, uint3
 static enum kind kind_at(const struct core *c, uint32_t half)
 {
     const uint16_t *live = c->bits->live;
-    if (live)
-        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off, c->guard.watch_faultmask);
     if (c->bits->stop[half >> 3] & 1u << (half & 7))
         return STOP;
+    if (live)
+        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off, c->guard.watch_faultmask);
     if (c->bits->faultmask[half >> 3] & 1u << (half & 7))
         return FAULTMASK;
     return c->bits->exclusive[half >> 3] & 1u << (half & 7) ? EXCLUSIVE : PLAIN;
@@ -370,13 +375,13 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     }
     if (c->bits) {
         enum kind kind = kind_at(c, (address & PAGE_MASK) >> 1);
-        if (kind == STOP) {
+        if (kind == STOP && c->executed != c->passed) {
             stop(c, uc, WHY_SPECIAL);
             return;
         }
-        if (kind == EXCLUSIVE)
+        if (kind == EXCLUSIVE || kind == STOP) /* what is passed may be a load-exclusive or change FAULTMASK as well */
             c->exclusive = 1;
-        else if (kind == FAULTMASK)
+        if (kind == FAULTMASK || kind == STOP)
             c->limit = c->executed + 1;
     }
     if (c->watch_masks) {
@@ -390,7 +395,9 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
             return;
         }
     }
-    if (!c->bits && !c->watch_masks && !c->check_fetch && !c->stopping)
+    if (c->stopping) /* the call after it counts it, if it runs */
+        return;
+    if (!c->bits && !c->watch_masks && !c->check_fetch)
         c->calm = address & ~(uint32_t)PAGE_MASK;
     c->executed++;
 }
@@ -427,6 +434,28 @@ _Bool core_on_invalid(void *uc, int type, uint64_t address, int size, int64_t va
     else
         refuse(c, uc, type, (uint32_t)address, (uint32_t)size);
     return 0;
+}
+
+/* What a debugger watches: bytes from first to last. Unicorn calls for each access that begins in a wider range. */
+struct watch {
+    struct core *core;
+    uint32_t first, last;
+};
+
+void core_on_watched(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    struct watch *w = user;
+    struct core *c = w->core;
+    (void)uc;
+    (void)value;
+    if (address > w->last || address + (uint64_t)size <= w->first)
+        return;
+    if (c->watched < 0) {
+        c->watched = type;
+        c->watched_address = (uint32_t)address;
+        c->watched_pc = c->address;
+    }
+    c->limit = c->executed; /* the instruction ends first */
 }
 
 /* The probe runs a copy of a core for a while and says whether it came back to the very same registers, which

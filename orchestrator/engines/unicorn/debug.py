@@ -1,0 +1,171 @@
+"""What a debugger has asked of one core, and when the core has to stand still for it.
+
+A core stands still between two instructions, inside its turn, and the whole board with it: the one who is called then
+decides how long. Nothing is undone or moved by that, so a run that was looked at is the same as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from unicorn import unicorn_const
+
+from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
+from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.binding import Cpu, WatchState, hooks
+from orchestrator.engines.unicorn.code import CodeMarks
+from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.memory import Extent
+
+__all__ = ["CoreDebug", "Debugged"]
+
+_WIDEST = 8  # bytes of one access
+
+
+class Debugged(Protocol):
+    """What the debugger's half needs of a core."""
+
+    name: str
+    cpu: Cpu
+    memory: CoreMemory
+    native: binding.CoreState
+    sleeping: bool
+    held: bool
+    locked_up: bool
+    pc: int
+
+    @property
+    def slot(self) -> int: ...
+
+    @property
+    def time_ns(self) -> int: ...
+
+    def leave_loop_for_good(self) -> None:
+        """Execute every instruction from now on."""
+        ...
+
+    def forget_code(self) -> None:
+        """Translate and mark again before the next instruction."""
+        ...
+
+
+class CoreDebug:
+    """Breakpoints, watchpoints and steps of one core."""
+
+    def __init__(self, core: Debugged, marks: CodeMarks, on_stop: Callable[[DebugStop], None]) -> None:
+        self._core = core
+        self._marks = marks
+        self._on_stop = on_stop
+        self._hooks: list[object] = []
+        self._step_from: tuple[int, int] | None = None
+        self._reported = (-1, -1)  # slot and PC of the last stop: resuming executes what it stopped before
+        self._trapped = False
+        core.native.watched = -1
+
+    @property
+    def is_active(self) -> bool:
+        """Whether each instruction counts, so that none may be skipped."""
+        return bool(self._marks.breakpoints or self._hooks) or self.is_stepping
+
+    @property
+    def is_stepping(self) -> bool:
+        return self._step_from is not None
+
+    # --- what is asked
+
+    def set_breakpoints(self, addresses: frozenset[int]) -> None:
+        if addresses != self._marks.breakpoints:
+            self._marks.breakpoints = addresses
+            self._marks.forget()
+        self._look_closely()
+
+    def set_watchpoints(self, watchpoints: tuple[Watchpoint, ...]) -> None:
+        core = self._core
+        for hook in self._hooks:
+            core.cpu.unhook(hook)
+        self._hooks.clear()
+        for watchpoint in watchpoints:
+            kinds = 0
+            if watchpoint.reads:
+                kinds |= unicorn_const.UC_HOOK_MEM_READ
+            if watchpoint.writes:
+                kinds |= unicorn_const.UC_HOOK_MEM_WRITE
+            for extent in self._aliases(watchpoint.extent):
+                state = WatchState(binding.address_of(core.native), extent.start, extent.end - 1)
+                around = (max(0, extent.start - _WIDEST + 1), extent.end - 1)
+                function = binding.function_pointer(hooks.core_on_watched)
+                self._hooks.append(core.cpu.hook(kinds, function, state, around))
+        core.forget_code()  # a block that was translated without hooks of memory calls none
+        self._look_closely()
+
+    def _aliases(self, extent: Extent) -> list[Extent]:
+        """Every address at which this core reaches the same bytes."""
+        mapping = self._core.memory.mapping_at(extent.start)
+        if mapping is None:
+            return [extent]
+        offset = extent.start - mapping.extent.start
+        same = (each for each in self._core.memory.mappings() if each.store is mapping.store)
+        return [Extent(each.extent.start + offset, extent.size) for each in same if offset < each.extent.size]
+
+    def step(self) -> None:
+        """Stand still again after one instruction, or at the entry of a handler; a core that sleeps wakes first."""
+        self._step_from = (self._core.slot, self._core.pc)
+        self._look_closely()
+
+    def cancel_step(self) -> None:
+        self._step_from = None
+
+    def trap(self) -> None:
+        """The core met a BKPT instruction."""
+        self._trapped = True
+
+    def _look_closely(self) -> None:
+        if self.is_active:
+            self._core.leave_loop_for_good()
+
+    def close(self) -> None:
+        """Take back everything."""
+        self.set_watchpoints(())
+        self.set_breakpoints(frozenset())
+        self.cancel_step()
+
+    # --- when it is due
+
+    def is_at_breakpoint(self) -> bool:
+        """Whether the next instruction has a breakpoint that has not been reported."""
+        here = (self._core.slot, self._core.pc)
+        return self._core.pc in self._marks.breakpoints and here != self._reported
+
+    def before_instruction(self) -> bool:
+        """Stand still if something is due; True: the core may be another one now."""
+        return self._report(at_breakpoint=self.is_at_breakpoint())
+
+    def at_turn_end(self) -> None:
+        """What the last instruction of a turn set off is reported before another core has its turn."""
+        core = self._core
+        if not (core.sleeping or core.held or core.locked_up):
+            self._report(at_breakpoint=False)
+
+    def _report(self, *, at_breakpoint: bool) -> bool:
+        core, native = self._core, self._core.native
+        access: tuple[int, int, bool] | None = None
+        if native.watched >= 0:
+            writes = native.watched == unicorn_const.UC_MEM_WRITE
+            access = (native.watched_pc, native.watched_address, writes)
+            native.watched = -1
+            reason = DebugReason.WATCHPOINT
+        elif self._trapped or at_breakpoint:
+            reason = DebugReason.BREAKPOINT
+        elif self._step_from not in (None, (core.slot, core.pc)):
+            reason = DebugReason.STEP
+        else:
+            return False
+        trapped, self._trapped = self._trapped, False
+        self._step_from = None
+        here = (core.slot, core.pc)
+        self._on_stop(DebugStop(core.name, reason, core.time_ns, access))
+        self._reported = (core.slot, core.pc)
+        if trapped and here == self._reported:
+            core.pc += 2  # past the BKPT, or it would be met for ever
+        return True
