@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from orchestrator.events import ExceptionTaken, StateChanged
@@ -54,7 +56,7 @@ def test_a_time_base_interrupts_to_the_instruction_however_the_core_waits(board,
     rig.run_us(10_000)
     times = moments(rig)
     assert len(times) == 39
-    steps = {b - a for a, b in zip(times, times[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(times)}
     assert all(abs(step - 250_000) <= 30 for step in steps), steps  # up to an instruction or two of a loop
 
 

@@ -116,7 +116,14 @@ def test_each_usart_interrupts_both_cores():
         if each.type == "UART.STM32F7_USART"
     }
     lines = {
-        "usart1": 37, "usart2": 38, "usart3": 39, "uart4": 52, "uart5": 53, "usart6": 71, "uart7": 82, "uart8": 83,
+        "usart1": 37,
+        "usart2": 38,
+        "usart3": 39,
+        "uart4": 52,
+        "uart5": 53,
+        "usart6": 71,
+        "uart7": 82,
+        "uart8": 83,
         "lpuart1": 142,
     }
     assert wired == {name: [("nvic_cm7", line), ("nvic_cm4", line)] for name, line in lines.items()}
