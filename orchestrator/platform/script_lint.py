@@ -32,7 +32,7 @@ API = {
     "request": frozenset({"Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "Value"}),
     "machine": frozenset({"SystemBus"}),
     "bus": frozenset({"TryGetCurrentCPU"}),
-    "part": frozenset({"InDeepSleep", "IsHalted", "OnGPIO", "SetEventFlag"}),  # a core or its NVIC
+    "part": frozenset({"InDeepSleep", "IsHalted", "OnGPIO", "SetEventFlag", "VectorTableOffset"}),  # a core or its NVIC
     "pin": frozenset({"IsSet"}),  # an output of an NVIC
 }
 CALLED = {
@@ -44,7 +44,7 @@ CALLED = {
     "pin": "self.GetMachine()['sysbus.NVIC'].InDeepSleep",
 }
 GIVEN = frozenset({"request", "self", "size"})
-WRITABLE = frozenset({"request.Value", "part.IsHalted"})
+WRITABLE = frozenset({"request.Value", "part.IsHalted", "part.VectorTableOffset"})
 BUILTINS = frozenset(  # of both Pythons
     """
     False True None abs all any bin bool bytearray callable chr classmethod delattr dict divmod enumerate filter float

@@ -55,12 +55,23 @@ FAULTY = {
 }
 
 
-# What means nothing on a chip: where shared memory has one address, there is nothing to translate.
-MEANINGLESS = {"stm32h745": (), "nrf5340": ("bad-desc",)}
+# What means nothing on a chip: where shared memory has one address, there is nothing to translate; where each core sees
+# every memory, none is out of reach; where doorbells have no lock, none can be stuck.
+MEANINGLESS = {"stm32h745": (), "nrf5340": ("bad-desc",), "mps2_an521": ("dtcm-desc", "stuck-lock")}
+# Its channels have interrupts of their own: the one that main rings by mistake interrupts, and nobody has enabled it.
+NOT_TAKEN = ("mps2_an521", {"wrong-channel", "align3-wrong-channel"})
 GOOD = [(platform, variant) for platform in MEANINGLESS for variant in HEALTHY]
 BAD = [
     (platform, variant) for platform, left_out in MEANINGLESS.items() for variant in FAULTY if variant not in left_out
 ]
+
+
+def expected_causes(variant, platform):
+    """What a reviewer would say of a pair on a chip."""
+    causes = FAULTY[variant].causes if variant in FAULTY else set()
+    if platform == NOT_TAKEN[0] and variant in NOT_TAKEN[1]:
+        return causes - {"notification.missing"} | {"notification.not-taken"}
+    return causes
 
 
 @pytest.mark.parametrize("platform", MEANINGLESS)
@@ -93,7 +104,7 @@ def test_each_broken_line_is_one_cause(pair, platform, variant):
         board.run()
         verdict = board.verdict()
     causes = [cause.finding for cause in verdict.causes]
-    assert {finding.rule for finding in causes} == expected.causes
+    assert {finding.rule for finding in causes} == expected_causes(variant, platform)
     assert len(causes) == len(expected.causes)
     assert all(finding.at and finding.expected and finding.actual and finding.advice for finding in causes)
     assert verdict.exit_code == 1
@@ -153,7 +164,7 @@ def test_quantum_and_seed_change_the_timing_and_not_the_verdict(pair, variant, o
     with Board(main=images.main, remote=images.remote, platform=platform, **options) as board:
         board.run(timeout="400 ms")
         verdict = board.verdict()
-    assert {cause.finding.rule for cause in verdict.causes} == (FAULTY[variant].causes if variant in FAULTY else set())
+    assert {cause.finding.rule for cause in verdict.causes} == expected_causes(variant, platform)
     assert verdict.up == (FAULTY[variant].up if variant in FAULTY else True)
 
 

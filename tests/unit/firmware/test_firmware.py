@@ -19,15 +19,19 @@ FLASH = {
     ("stm32h745", "remote"): range(0x0810_0000, 0x0820_0000),
     ("nrf5340", "main"): range(0x0010_0000),
     ("nrf5340", "remote"): range(0x0100_0000, 0x0104_0000),
+    ("mps2_an521", "main"): range(0x1000_0000, 0x1020_0000),
+    ("mps2_an521", "remote"): range(0x1020_0000, 0x1040_0000),
 }
 RAM = {
     ("stm32h745", "main"): range(0x2400_0000, 0x2408_0000),
     ("stm32h745", "remote"): range(0x1000_0000, 0x1002_0000),
     ("nrf5340", "main"): range(0x2000_0000, 0x2008_0000),
     ("nrf5340", "remote"): range(0x2100_0000, 0x2101_0000),
+    ("mps2_an521", "main"): range(0x3800_0000, 0x3810_0000),
+    ("mps2_an521", "remote"): range(0x2810_0000, 0x2820_0000),
 }
-HARD_FLOAT = {("stm32h745", "main"), ("stm32h745", "remote"), ("nrf5340", "main")}
-SOFT_FLOAT = {("nrf5340", "remote")}  # the network core has no floating-point unit
+HARD_FLOAT = {("stm32h745", "main"), ("stm32h745", "remote"), ("nrf5340", "main"), ("mps2_an521", "remote")}
+SOFT_FLOAT = {("nrf5340", "remote"), ("mps2_an521", "main")}  # cores without a floating-point unit
 ANY = 0xFFFF_FFFF
 
 
@@ -133,8 +137,10 @@ def test_the_sram_pair_is_loaded_into_memory_only(boards: Path, board: str, role
 
 def test_a_variant_that_means_nothing_on_a_board_is_named_in_the_readme() -> None:
     left_out = {(board, name) for board in BOARDS for name in set(VARIANTS["stm32h745"]) - set(VARIANTS[board])}
-    assert left_out == {("nrf5340", "bad-desc")}
-    assert "no `bad-desc` on the nRF5340" in (FIRMWARE / "README.md").read_text()
+    assert left_out == {("nrf5340", "bad-desc"), ("mps2_an521", "dtcm-desc"), ("mps2_an521", "stuck-lock")}
+    readme = (FIRMWARE / "README.md").read_text()
+    assert "no `bad-desc` on the nRF5340" in readme
+    assert "no `dtcm-desc` and no `stuck-lock` on the AN521" in readme
 
 
 def test_the_table_of_the_nrf5340_has_one_address_for_both_cores(built_nrf: Path) -> None:

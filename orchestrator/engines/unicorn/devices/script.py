@@ -42,6 +42,12 @@ class ScriptHost(Protocol):
     def set_event(self, core: str) -> None:
         """Set a core's event register, which ends WFE."""
 
+    def vector_table(self, core: str) -> int:
+        """Where a core boots when it is next released or reset."""
+
+    def set_vector_table(self, core: str, address: int) -> None:
+        """Change that."""
+
     def log(self, level: str, text: str) -> None:
         """A line of the script: "noisy", "debug", "info", "warning" or "error"."""
 
@@ -119,6 +125,16 @@ class _Cpu(_Fixed):
     def SetEventFlag(self, value: bool) -> None:  # noqa: N802  # Renode's name
         if value:
             self._host.set_event(self._name)
+
+    @property
+    def VectorTableOffset(self) -> int:  # noqa: N802  # Renode's name
+        return self._host.vector_table(self._name)
+
+    @VectorTableOffset.setter
+    def VectorTableOffset(self, address: int) -> None:  # noqa: N802  # Renode's name
+        if type(address) is not int or not 0 <= address < 1 << 32:
+            raise ValueError(f"Cannot convert {type(address).__name__}({address}) to UInt32")
+        self._host.set_vector_table(self._name, address)
 
 
 class _SystemBus(_Fixed):
