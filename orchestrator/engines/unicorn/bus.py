@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
 from orchestrator.memory import Extent
 
-__all__ = ["Access", "Bus", "BusPort", "Device", "Slot", "is_private"]
+__all__ = ["Access", "Bus", "BusPort", "Device", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
 PRIVATE_START, PRIVATE_END = 0xE000_0000, 0xE010_0000  # the Private Peripheral Bus (DDI0403E B3.1)
@@ -34,6 +34,13 @@ class Device(Protocol):
     def snapshot(self) -> object: ...
 
     def restore(self, state: object) -> None: ...
+
+
+@runtime_checkable
+class Waking(Protocol):
+    """A device that asks to be woken at a moment of virtual time."""
+
+    def wake(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

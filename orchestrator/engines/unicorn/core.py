@@ -77,6 +77,10 @@ class CoreHost(Protocol):
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None: ...
 
+    def alarm(self, core: Core, number: int, slot: int) -> None:
+        """A slot has come for which a device asked."""
+        ...
+
     def before_sleep_changes(self, core: Core) -> None:
         """A core is about to fall asleep or to wake up."""
         ...
@@ -220,10 +224,16 @@ class Core(ExceptionUnit):
     # --- what comes from outside
 
     def post(self, slot: int, what: str, number: int = 0, level: bool = False) -> None:
-        """Something reaches this core at a slot: ``line`` (interrupt, level), ``event`` or ``release``."""
+        """Something reaches this core at a slot: ``line`` (interrupt, level), ``event``, ``release`` or ``alarm``."""
         heapq.heappush(self._inbox, (slot, self._order, what, number, level))
         self._order += 1
         self._replan()
+
+    def post_alarm(self, slot: int, number: int) -> None:
+        """A device, by number, wants to be woken at a slot, which may lie in the slice that is executed."""
+        self.post(slot, "alarm", number)
+        native = self.native
+        native.limit = max(native.executed, min(native.limit, slot))
 
     def set_line(self, interrupt: int, level: bool) -> None:
         """Drive an external interrupt now."""
@@ -233,7 +243,7 @@ class Core(ExceptionUnit):
     def _happen(self) -> None:
         now = self.slot
         while self._inbox and self._inbox[0][0] <= now:
-            _slot, _order, what, number, level = heapq.heappop(self._inbox)
+            slot, _order, what, number, level = heapq.heappop(self._inbox)
             if what == "line":
                 self.exceptions.set_line(number, level)
                 self._attention = True
@@ -241,6 +251,8 @@ class Core(ExceptionUnit):
                 self.set_event()
             elif what == "release":
                 self.release("released")
+            elif what == "alarm":
+                self._host.alarm(self, number, slot)
         expiry = self.scs.systick.expiry
         if expiry is not None and self.systick_now() >= expiry and self.scs.systick.advance(self.systick_now()):
             self.exceptions.pend(nvic.SYS_TICK)
@@ -284,8 +296,8 @@ class Core(ExceptionUnit):
         """Power-on state of the core and its private peripherals; memory and the shared devices stay."""
         self._reset_private()
         self.held = self.model.held
-        # What devices drive onto the interrupt inputs still arrives.
-        self._inbox = [each for each in self._inbox if each[2] == "line"]
+        # What devices drive onto the interrupt inputs still arrives, and they are still woken.
+        self._inbox = [each for each in self._inbox if each[2] in ("line", "alarm")]
         heapq.heapify(self._inbox)
         self._replan()
 
@@ -349,6 +361,9 @@ class Core(ExceptionUnit):
                 self.leave_loop()
             if now >= self._next:
                 self._happen()
+                if self._reset_asked:
+                    self._reset_asked = False
+                    self._host.system_reset(self)
             if self.held or self.locked_up:
                 native.executed = min(end, self._next)
                 continue

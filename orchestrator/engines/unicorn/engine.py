@@ -26,7 +26,7 @@ from orchestrator.engines.contract import (
     StopReason,
     Watchpoint,
 )
-from orchestrator.engines.unicorn.bus import Device, Slot
+from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.core import Core
 from orchestrator.engines.unicorn.debug import CoreDebug
 from orchestrator.engines.unicorn.devices.registry import create_device, create_tag
@@ -86,6 +86,7 @@ class _BoardSnapshot:
     mailboxes: tuple[tuple[int, int], ...]
     played: tuple[tuple[bool, bool, int | None], ...]
     lines: dict[tuple[str, int], bool]
+    alarms: dict[str, int]
     consoles: dict[str, bytes]
 
 
@@ -147,6 +148,8 @@ class UnicornEngine:
         self._devices: dict[str, Device] = {}
         self._pollers: dict[str, list[Callable[[], None]]] = {}
         self._sleep_watchers: list[str] = []
+        self._alarms: dict[str, int] = {}  # of devices: when the next one comes
+        self._reset_reason = ""  # of a reset that a device has asked for
         self._create_devices()
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
@@ -274,6 +277,38 @@ class UnicornEngine:
         """Memory as a core addresses it; what a device stores there is the doing of the core whose turn it is."""
         return self._by_name[core].memory
 
+    def ticks(self, frequency_hz: int) -> int:
+        """Ticks of a clock since power-on, at the instruction that is executed, or now if none is."""
+        if self._current is not None:
+            return self.cycles(self._current.name, frequency_hz)
+        return self.time_ns * frequency_hz // 1_000_000_000
+
+    def wake_device(self, name: str, tick: int, frequency_hz: int) -> None:
+        """Wake a device at a tick of its clock, or at an earlier one for which it has asked."""
+        if self._is_trial():
+            return
+        core = self._current or self._cores[0]
+        slot = -(-tick * core.mips * 1_000_000 // frequency_hz)
+        time_ns = slot * 1000 // core.mips
+        asked = self._alarms.get(name)
+        if asked is None or time_ns < asked:
+            self._alarms[name] = time_ns
+            core.post_alarm(slot, list(self._devices).index(name))
+
+    def alarm(self, core: Core, number: int, slot: int) -> None:
+        name = list(self._devices)[number]
+        if self._alarms.get(name) == slot * 1000 // core.mips:
+            del self._alarms[name]
+        device = self._devices[name]
+        assert isinstance(device, Waking)
+        device.wake()
+
+    def reset_chip(self, peripheral: str, why: str) -> None:
+        """A device resets the chip after the instruction that is executed."""
+        core = self._current or self._cores[0]
+        self._reset_reason = f"system reset by {peripheral}: {why}"
+        core.reset_requested()
+
     def device_log(self, peripheral: str, level: str, text: str) -> None:
         """A line of a peripheral script; from a warning on it is worth reading in a report."""
         if self._is_trial():
@@ -306,7 +341,8 @@ class UnicornEngine:
 
     def system_reset(self, core: Core) -> None:
         """SYSRESETREQ resets the chip: every core and device; memory keeps its bytes."""
-        self.emit(core, StateChanged(CoreState.RUNNING, "system reset requested by firmware"))
+        self.emit(core, StateChanged(CoreState.RUNNING, self._reset_reason or "system reset requested by firmware"))
+        self._reset_reason = ""
         self._reset_all()
 
     def _reset_all(self) -> None:
@@ -688,6 +724,7 @@ class UnicornEngine:
             tuple((state.pending, state.signalled) for state in self._mailboxes),
             tuple((each.held, each.asked, each.at_ns) for each in self._played.values()),
             dict(self._lines),
+            dict(self._alarms),
             {name: console.save() for name, console in self._consoles.items()},
         )
 
@@ -707,6 +744,7 @@ class UnicornEngine:
         for played, (held, asked, at_ns) in zip(self._played.values(), snapshot.played, strict=True):
             played.held, played.asked, played.at_ns = held, asked, at_ns
         self._lines = dict(snapshot.lines)
+        self._alarms = dict(snapshot.alarms)
         for name, console in self._consoles.items():
             console.load(snapshot.consoles[name])
         for watch in self._watches.values():

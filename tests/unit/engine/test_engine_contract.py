@@ -115,7 +115,7 @@ def test_a_condition_on_text_sees_only_what_comes_out_after_the_run_began(board)
 
 
 def test_a_condition_on_a_uart_that_is_not_there_names_those_that_are(board):
-    with pytest.raises(UsageError, match=r"no such UART: expected usart1 \| usart2 \| usart3, found usart9"):
+    with pytest.raises(UsageError, match=r"no such UART: expected usart1 \| usart2 \| .*, found usart9"):
         board().engine.run(1, ConsoleText("usart9", "x"))
 
 

@@ -115,7 +115,34 @@ def test_each_usart_interrupts_both_cores():
         for each in PLATFORM.peripherals
         if each.type == "UART.STM32F7_USART"
     }
-    assert wired == {f"usart{n}": [("nvic_cm7", line), ("nvic_cm4", line)] for n, line in ((1, 37), (2, 38), (3, 39))}
+    lines = {
+        "usart1": 37,
+        "usart2": 38,
+        "usart3": 39,
+        "uart4": 52,
+        "uart5": 53,
+        "usart6": 71,
+        "uart7": 82,
+        "uart8": 83,
+        "lpuart1": 142,
+    }
+    assert wired == {name: [("nvic_cm7", line), ("nvic_cm4", line)] for name, line in lines.items()}
+
+
+def test_each_time_base_has_its_interrupts_and_its_width():
+    """RM0399 20.1.2, table of vectors; ch. 40 to 44."""
+    found = {
+        each.name: (each.attributes["initialLimit"], sorted({i.line for i in each.interrupts}))
+        for each in PLATFORM.peripherals
+        if each.type == "Timers.STM32_Timer"
+    }
+    narrow = {3: 29, 4: 30, 6: 54, 7: 55, 12: 43, 13: 44, 14: 45, 15: 116, 16: 117, 17: 118}
+    assert found == {
+        **{f"tim{n}": (0xFFFF, [line]) for n, line in narrow.items()},
+        **{f"tim{n}": (0xFFFFFFFF, [line]) for n, line in ((2, 28), (5, 50))},
+        "tim1": (0xFFFF, [25, 27]),
+        "tim8": (0xFFFF, [46]),
+    }
 
 
 def test_roles_consoles_and_mailbox_are_named():
@@ -662,3 +689,31 @@ def test_a_stimulus_port_is_ready_while_it_and_the_trace_are_on(host, control, e
     itm.write(4 * 5, 1, ord("x"), CM7)
     assert itm.read(4 * 5, 4, CM7) == ready
     assert host.touched == []
+
+
+# RNG (RM0399 ch. 34)
+
+
+def test_random_numbers_are_ready_while_the_generator_is_on_and_differ(host):
+    rng = device("rng", host)
+    assert (rng.read(0x04, 4, CM7), rng.read(0x08, 4, CM7)) == (0, 0)
+    rng.write(0x00, 4, 4, CM7)
+    assert rng.read(0x04, 4, CM7) == 1
+    numbers = [rng.read(0x08, 4, CM7) for _ in range(1000)]
+    assert len(set(numbers)) == 1000
+    assert 0 not in numbers
+
+
+def test_random_numbers_are_the_same_in_every_run_and_a_look_takes_none(host):
+    first, second = device("rng", host), device("rng", host)
+    for rng in (first, second):
+        rng.write(0x00, 4, 4, CM7)
+    first.read(0x08, 4, None)
+    assert [first.read(0x08, 4, CM7) for _ in range(9)] == [second.read(0x08, 4, CM4) for _ in range(9)]
+
+
+def test_a_random_number_interrupts_both_cores_while_that_is_enabled(host):
+    rng = device("rng", host)
+    rng.write(0x00, 4, 0xC, CM7)
+    rng.write(0x00, 4, 0x4, CM7)
+    assert host.lines == [(nvic, 80, level) for level in (True, False) for nvic in ("nvic_cm7", "nvic_cm4")]

@@ -89,7 +89,7 @@ def test_a_maker_gets_the_wires_of_the_platform(install, boot):
 def test_a_type_that_comes_along_is_not_replaced(install):
     install("usurper", "raise SystemExit('imported')", "UART.STM32F7_USART = usurper:make")
     engine = UnicornEngine(load_platform("stm32h745"), EngineOptions())
-    assert set(engine.consoles) == {"usart1", "usart2", "usart3"}
+    assert {"usart1", "usart2", "usart3"} <= set(engine.consoles)
 
 
 def test_two_packages_with_one_type_are_both_named(install, boot):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, ClassVar, Protocol, TypeVar
 
-__all__ = ["Device", "DeviceHost", "Line", "reads", "writes"]
+__all__ = ["Clock", "Device", "DeviceHost", "Line", "reads", "writes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -19,6 +19,18 @@ class Line(Protocol):
     """An interrupt output; called on a change of level only."""
 
     def __call__(self, level: bool) -> None: ...
+
+
+class Clock(Protocol):
+    """A device's own clock, in its ticks since power-on."""
+
+    def now(self) -> int:
+        """At the very instruction that is executed. Cores take turns, so the next one may be a quantum earlier."""
+        ...
+
+    def wake_at(self, tick: int) -> None:
+        """Ask for a call of the device's ``wake`` at this tick; one may come too early, and for nothing."""
+        ...
 
 
 class DeviceHost(Protocol):

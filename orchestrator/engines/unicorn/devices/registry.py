@@ -16,6 +16,8 @@ from orchestrator.engines.unicorn.devices.dwt import Dwt
 from orchestrator.engines.unicorn.devices.nrf_uart import NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
+from orchestrator.engines.unicorn.devices.stm32_iwdg import Stm32Iwdg
+from orchestrator.engines.unicorn.devices.stm32_timer import Stm32Timer
 from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import CoreMemory
@@ -52,6 +54,12 @@ class Board(Protocol):
     def view(self, core: str) -> CoreMemory:
         """Memory as a core addresses it, for a device that stores on its behalf."""
         ...
+
+    def ticks(self, frequency_hz: int) -> int: ...
+
+    def wake_device(self, name: str, tick: int, frequency_hz: int) -> None: ...
+
+    def reset_chip(self, peripheral: str, why: str) -> None: ...
 
     def unmodelled(self, peripheral: str, text: str) -> None: ...
 
@@ -93,6 +101,21 @@ class Host:
 
     def log(self, level: str, text: str) -> None:
         self._board.device_log(self._name, level, text)
+
+
+class DeviceClock:
+    """The clock of one device, and what wakes it."""
+
+    def __init__(self, board: Board, name: str, frequency_hz: int) -> None:
+        self._board = board
+        self._name = name
+        self._hz = frequency_hz
+
+    def now(self) -> int:
+        return self._board.ticks(self._hz)
+
+    def wake_at(self, tick: int) -> None:
+        self._board.wake_device(self._name, tick, self._hz)
 
 
 class Lines:
@@ -184,6 +207,35 @@ def _nrf_uart(board: Board, peripheral: Peripheral) -> Made:
     return device, console
 
 
+def _clock(board: Board, peripheral: Peripheral, default_hz: int) -> DeviceClock:
+    frequency = peripheral.attributes.get("frequency")
+    return DeviceClock(board, peripheral.name, frequency if isinstance(frequency, int) else default_hz)
+
+
+def _outputs(board: Board, peripheral: Peripheral, *names: str) -> Lines:
+    return Lines(board, tuple(each for each in peripheral.interrupts if each.output in names))
+
+
+def _stm32_timer(board: Board, peripheral: Peripheral) -> Made:
+    limit = peripheral.attributes.get("initialLimit")
+    compared = _outputs(board, peripheral, "CaptureCompareInterrupt")
+    split = any(each.output == "UpdateInterrupt" for each in peripheral.interrupts)
+    device = Stm32Timer(
+        Host(board, peripheral.name),
+        _clock(board, peripheral, 100_000_000),
+        limit if isinstance(limit, int) else 0xFFFF,
+        _outputs(board, peripheral, "", "IRQ", "UpdateInterrupt"),
+        compared if split else None,
+    )
+    return device, None
+
+
+def _stm32_iwdg(board: Board, peripheral: Peripheral) -> Made:
+    clock = _clock(board, peripheral, 32_000)
+    host = Host(board, peripheral.name)
+    return Stm32Iwdg(host, clock, lambda why: board.reset_chip(peripheral.name, why)), None
+
+
 def _dwt(board: Board, peripheral: Peripheral) -> Made:
     frequency = peripheral.attributes.get("frequency")
     core = _home(board, peripheral)
@@ -195,6 +247,8 @@ _MAKERS: dict[str, Maker] = {
     "Miscellaneous.DWT": _dwt,
     "Python.PythonPeripheral": _script,
     "UART.CMSDK_APB_UART": _cmsdk_uart,
+    "Timers.STM32_IndependentWatchdog": _stm32_iwdg,
+    "Timers.STM32_Timer": _stm32_timer,
     "UART.NRF52840_UART": _nrf_uart,
     "UART.STM32F7_USART": _stm32_usart,
 }

@@ -1,0 +1,115 @@
+"""Timers and watchdogs on the board: their moments in virtual time, on both cores, through snapshots and resets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from orchestrator.events import ExceptionTaken, StateChanged
+
+MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
+
+# TIM2 at 200 MHz: an update each 250 us; its handler counts. NVIC line 28.
+TICKER = """
+    ldr r4, =0xE000E100
+    ldr r0, =1 << 28
+    str r0, [r4]
+    ldr r4, =0x40000000
+    movs r0, #199
+    str r0, [r4, #0x28]
+    movs r0, #249
+    str r0, [r4, #0x2C]
+    movs r0, #1
+    str r0, [r4, #0x14]
+    movs r0, #0
+    str r0, [r4, #0x10]
+    movs r0, #1
+    str r0, [r4, #0x0C]
+    str r0, [r4]
+wait:
+    WAIT
+    b wait
+
+interrupt:
+    ldr r4, =0x40000000
+    movs r0, #0
+    str r0, [r4, #0x10]
+    ldr r4, =MARKS
+    ldr r0, [r4]
+    adds r0, r0, #1
+    str r0, [r4]
+    dsb
+    bx lr
+"""
+
+
+def moments(rig) -> list[int]:
+    return [e.time_ns for e in rig.events if isinstance(e.detail, ExceptionTaken) and e.detail.number == 16 + 28]
+
+
+@pytest.mark.parametrize("core", [MAIN, REMOTE])
+@pytest.mark.parametrize("wait", ["wfi", "nop", "", "movs r1, #1\n str r1, [sp, #-4]"])
+def test_a_time_base_interrupts_to_the_instruction_however_the_core_waits(board, core, wait):
+    program = TICKER.replace("WAIT", wait)
+    rig = board(program, "b .") if core == MAIN else board("b .", program)
+    rig.run_us(10_000)
+    times = moments(rig)
+    assert len(times) == 39
+    steps = {b - a for a, b in pairwise(times)}
+    assert all(abs(step - 250_000) <= 30 for step in steps), steps  # up to an instruction or two of a loop
+
+
+@pytest.mark.parametrize("quantum_ns", [5_000, 20_000, 100_000])
+def test_the_quantum_does_not_move_a_time_base(board, quantum_ns):
+    rig = board("b .", TICKER.replace("WAIT", "wfi"), quantum_ns=quantum_ns)
+    rig.run_us(2_000)
+    first = moments(rig)[0]
+    assert moments(rig) == [first + 250_000 * k for k in range(len(moments(rig)))]
+    assert len(moments(rig)) == 7
+
+
+def test_a_timer_goes_on_from_a_snapshot(board):
+    rig = board(TICKER.replace("WAIT", "wfi"), "b .")
+    rig.run_us(1_100)
+    saved = rig.engine.snapshot()
+    rig.run_us(2_000)
+    count = rig.mark()
+    rig.engine.restore(saved)
+    assert rig.mark() < count
+    rig.run_us(2_000)
+    assert rig.mark() == count
+
+
+def test_two_boards_with_the_same_timer_are_the_same(board):
+    first, second = (board(TICKER.replace("WAIT", "nop"), TICKER.replace("WAIT", "wfi")) for _ in range(2))
+    for rig in (first, second):
+        rig.run_us(3_000)
+    assert first.events == second.events
+
+
+DOG = """
+    ldr r4, =MARKS
+    ldr r0, [r4]
+    adds r0, r0, #1
+    str r0, [r4]
+    ldr r4, =0x58004800
+    ldr r0, =0xCCCC
+    str r0, [r4]
+    ldr r0, =0x5555
+    str r0, [r4]
+    movs r0, #31
+    str r0, [r4, #8]
+    WAIT
+    b .
+"""
+
+
+@pytest.mark.parametrize("wait", ["nop", "wfi", "cpsid i\n wfi"])
+def test_a_watchdog_that_nobody_refreshes_resets_the_chip(board, wait):
+    """RLR 31 and 4 ticks of LSI to a count: 4 ms."""
+    rig = board(DOG.replace("WAIT", wait), "b .")
+    rig.run_us(11_000)
+    assert rig.mark() == 3
+    (whys,) = {e.detail.why for e in rig.events if isinstance(e.detail, StateChanged) and "iwdg" in e.detail.why}
+    assert whys == "system reset by iwdg1: it was not refreshed in time"
