@@ -31,6 +31,7 @@ from orchestrator.config import (
 )
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import (
+    SEMIHOSTING,
     Capability,
     Condition,
     Console,
@@ -55,6 +56,7 @@ from orchestrator.host.around import EngineSurroundings
 from orchestrator.memory import Memory
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Core, Platform
+from orchestrator.rtt import Rtt
 
 __all__ = [
     "QUIET_NS",
@@ -178,7 +180,8 @@ class _TraceConsole:
 class Consoles(Mapping[str, BoardConsole]):
     """Consoles by role (``main``, ``remote``), or by UART where no role has it, and ``remote.trace``.
 
-    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``.
+    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``. What a
+    core says by semihosting is ``main.semihosting``, by RTT ``main.rtt0``; listed once there is something.
     """
 
     def __init__(self, board: Board) -> None:
@@ -188,32 +191,38 @@ class Consoles(Mapping[str, BoardConsole]):
         """Name of the console to name of the UART, in the order in which a report shows them."""
         platform = self._board.platform
         uarts = {role: platform.consoles[core] for role, core in platform.roles.items() if core in platform.consoles}
-        spare = [name for name in self._board.engine.consoles if name not in uarts.values()]
-        return uarts | {name: name for name in spare}
+        hosted = {f"{role}{SEMIHOSTING}": f"{core}{SEMIHOSTING}" for role, core in platform.roles.items()}
+        known = self._board.engine.consoles
+        heard = {name: uart for name, uart in hosted.items() if uart in known and known[uart].output}
+        spare = [name for name in known if name not in (*uarts.values(), *hosted.values())]
+        return uarts | {name: name for name in spare} | heard
 
     def __getitem__(self, key: str) -> BoardConsole:
         uarts = self._board.engine.consoles
         uart = self._names().get(key, key)
+        if key.endswith(SEMIHOSTING):
+            uart = self._board.platform.core(key.removesuffix(SEMIHOSTING)).name + SEMIHOSTING
         if uart in uarts:
             return uarts[uart]
-        traces = self._traces()
-        if key in traces:
-            return traces[key]
+        inside = self._board.rtt.console(key) or self._in_memory().get(key)
+        if inside is not None:
+            return inside
         raise UsageError("no such console", expected=" | ".join(dict.fromkeys((*self, *uarts))), found=key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._names() or key in self._board.engine.consoles or key in self._traces()
+        return key in self._names() or key in self._board.engine.consoles or key in self._in_memory()
 
     def __iter__(self) -> Iterator[str]:
         yield from self._names()
-        yield from self._traces()
+        yield from self._in_memory()
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
-    def _traces(self) -> dict[str, BoardConsole]:
+    def _in_memory(self) -> dict[str, BoardConsole]:
         names = [f"remote.trace{i or ''}" for i in range(len(self._board.live.traces))]
-        return {name: _TraceConsole(name, self._board, i) for i, name in enumerate(names)}
+        traces = {name: _TraceConsole(name, self._board, i) for i, name in enumerate(names)}
+        return {**self._board.rtt.consoles, **traces}
 
 
 Until = str | Condition | Callable[["Board"], bool]
@@ -242,12 +251,12 @@ def parse_until(text: str, board: Board) -> Until:
         except re.error as error:
             raise UsageError("not a regular expression", where="until", found=f"{text!r} ({error})") from error
     name = console["console"]
-    if name.startswith("remote.trace"):
-        return _trace_shows(name, console["text"], regex)
+    if name.startswith("remote.trace") or board.rtt.console(name) is not None:
+        return _memory_shows(name, console["text"], regex)
     return ConsoleText(board.consoles[name].name, console["text"], regex)
 
 
-def _trace_shows(name: str, text: str, regex: bool) -> Callable[[Board], bool]:
+def _memory_shows(name: str, text: str, regex: bool) -> Callable[[Board], bool]:
     pattern = re.compile(text if regex else re.escape(text))
     return lambda board: (
         name in board.consoles and bool(pattern.search(board.consoles[name].output.decode(errors="replace")))
@@ -269,6 +278,7 @@ class BoardSnapshot:
 
     engine: Snapshot
     observer: object
+    rtt: object
     end: End | None
 
     @property
@@ -345,12 +355,18 @@ class Board:
             self.engine.load(self.platform.core(role).name, image, self.vector_tables[role].address)
         memories = {core.name: self.engine.memory(core.name) for core in self.platform.cores}
         self.observer = Observer(self.platform, self.images, memories, options, watcher=self.engine)
-        self.engine.subscribe(self.observer.on_event)
+        self.engine.subscribe(self._observe)
+        cores = {role: self.platform.core(role).name for role in self.images}
+        self.rtt = Rtt(cores, self.images, self.engine, self.observer.on_event)
         self._host: Host | None = None
         self._python_remote: PythonRemote | None = None
         for role in _ROLES:
             if role not in self.images:
                 self._play(role, options)
+
+    def _observe(self, event: Event) -> None:
+        if not Rtt.is_watch(event):
+            self.observer.on_event(event)
 
     def _play(self, role: str, options: ObserveOptions) -> None:
         """Put Python in the place of a core without firmware."""
@@ -469,6 +485,7 @@ class Board:
             now = self.engine.time_ns
             if now >= deadline:
                 return EndReason.TIMEOUT
+            self.rtt.search()
             stop = self.engine.run(min(deadline - now, goal.piece_ns()), goal.condition)
             if progress is not None:
                 cores = self.platform.cores
@@ -512,12 +529,13 @@ class Board:
         """Cores, memory, devices, and what was observed so far; UsageError with a core that Python plays."""
         if len(self.images) < len(_ROLES):
             raise UsageError("no snapshot of a board on which Python plays a core", advice="restart the remote instead")
-        return BoardSnapshot(self.engine.snapshot(), self.observer.snapshot(), self.end)
+        return BoardSnapshot(self.engine.snapshot(), self.observer.snapshot(), self.rtt.snapshot(), self.end)
 
     def restore(self, snapshot: BoardSnapshot) -> None:
         """Go back to a snapshot of this board; what follows equals never having gone on."""
         self.engine.restore(snapshot.engine)
         self.observer.restore(snapshot.observer)
+        self.rtt.restore(snapshot.rtt)
         self.end = snapshot.end
 
     # looking

@@ -21,6 +21,7 @@ from orchestrator.board import Board, EndReason
 from orchestrator.checks.traffic import MessageRecord
 from orchestrator.checks.views import ROLES
 from orchestrator.config import format_duration
+from orchestrator.engines.contract import SEMIHOSTING
 from orchestrator.errors import ReportError, UsageError
 from orchestrator.events import CoreState, Event
 
@@ -203,7 +204,11 @@ def record(board: Board, recorder: Recorder, settings: Mapping[str, Any], masks:
         rest={"ended": ended.value if ended else None, "in_flight": dict(sorted(in_flight.items())), "cores": idle},
         masks=[PRINTED_TIME, *masks],
         compared=Compared(
-            consoles={name: uarts[name].output.decode("latin-1") for name in sorted(uarts)},
+            consoles={
+                name: uarts[name].output.decode("latin-1")
+                for name in sorted(uarts)
+                if uarts[name].output or not name.endswith(SEMIHOSTING)  # which not every engine has
+            },
             messages=recorder.messages,
             queues=_queues(board),
             table={role: data.hex() for role, data in sorted(board.live.others.items())},

@@ -17,6 +17,7 @@ from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = [
+    "SEMIHOSTING",
     "Capability",
     "Condition",
     "Console",
@@ -36,6 +37,9 @@ __all__ = [
     "StopReason",
     "Watchpoint",
 ]
+
+
+SEMIHOSTING = ".semihosting"  # behind a core's name: the console of what it says by semihosting
 
 
 class Capability(enum.StrEnum):
@@ -132,7 +136,7 @@ class Engine(Protocol):
 
     @property
     def consoles(self) -> Mapping[str, Console]:
-        """Every UART of the platform by its name."""
+        """Every UART of the platform by its name, and what each core says by semihosting, where the engine has it."""
         ...
 
     def load(self, core: str, image: Image, vector_table: int) -> None:

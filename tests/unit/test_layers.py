@@ -23,7 +23,7 @@ LAYERS = (
     ("checks",),
     ("engines",),
     ("virtqueue",),
-    ("host",),
+    ("host", "rtt"),
     ("board",),
     ("report", "recording", "gdb"),
     ("cli", "robot", "pytest_plugin"),

@@ -16,13 +16,14 @@ from typing import Protocol
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
-from orchestrator.engines.contract import DebugStop
-from orchestrator.engines.unicorn import binding, nvic
+from orchestrator.engines.contract import SEMIHOSTING, DebugStop
+from orchestrator.engines.unicorn import binding, nvic, semihosting
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
 from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at, is_floating_point
 from orchestrator.engines.unicorn.debug import CoreDebug
+from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause
 from orchestrator.engines.unicorn.frames import is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
@@ -146,6 +147,9 @@ class Core(ExceptionUnit):
         self._patience = 1  # calm turns before the next look for a loop
         self._known_loops: set[int] = set()  # pages where one was found
         self.debug: CoreDebug | None = None
+        self._call_registers = RegisterBatch("R0", "R1")
+        self.said = UartConsole(f"{self.name}{SEMIHOSTING}", lambda: None)
+        self.semihosting = semihosting.Semihosting(self, self.said)
         self.bus: Bus
 
     def _install_hooks(self) -> None:
@@ -829,6 +833,12 @@ class Core(ExceptionUnit):
     # --- a debugger
 
     def _serves_breakpoint(self) -> bool:
+        if self.memory.read(self.pc, 1)[0] == semihosting.IMMEDIATE:
+            operation, argument = self._call_registers.read(self.cpu.handle)
+            result = self.semihosting.call(operation, argument)
+            self._call_registers.write(self.cpu.handle, (result, argument))
+            self.pc += 2
+            return True
         if self.debug is None:
             return False
         self.debug.trap()

@@ -151,6 +151,7 @@ class UnicornEngine:
         self._alarms: dict[str, int] = {}  # of devices: when the next one comes
         self._reset_reason = ""  # of a reset that a device has asked for
         self._create_devices()
+        self._consoles |= {core.said.name: core.said for core in self._cores}
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
         self._mailboxes = [_MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines]
