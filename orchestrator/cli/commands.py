@@ -18,11 +18,26 @@ from orchestrator.cli.options import (
     STATIC_OPTIONS,
     config_option,
     image_arguments,
+    lone_image_options,
+    read_board_settings,
     read_settings,
     setting_options,
 )
 
-__all__ = ["checks", "compare", "console", "demo", "doctor", "export_renode", "inspect", "platforms", "record", "run"]
+__all__ = [
+    "checks",
+    "compare",
+    "console",
+    "demo",
+    "doctor",
+    "export_renode",
+    "inspect",
+    "ping",
+    "platforms",
+    "record",
+    "run",
+    "send",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,6 +49,7 @@ def _verbosity(command: Command) -> Command:
 
 @click.command()
 @image_arguments
+@lone_image_options
 @setting_options(*BOARD_OPTIONS)
 @click.option(
     "--gdb",
@@ -50,8 +66,13 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
     up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
 
+    With one image alone Python plays the other core, over the same memory and mailbox: the host of a lone remote, or
+    the remote of a lone main, which needs to be told where main looks for the resource table.
+
     \b
     Examples:
+      rptwin run --remote remote.elf
+      rptwin run --main main.elf --table remote:0x10040000
       rptwin run main.elf remote.elf
       rptwin run --table remote:g_shmem+8 --profile nuttx main.elf remote.elf
       rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
@@ -60,7 +81,8 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
     """
     from orchestrator.cli.judge import Verbosity, judge
 
-    return judge(read_settings(config_path, typed), Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
+    settings = read_board_settings(config_path, typed)
+    return judge(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
 
 
 @click.command()
@@ -102,6 +124,7 @@ def inspect(first: str, second: str | None, role: str | None, config_path: str |
 
 @click.command()
 @image_arguments
+@lone_image_options
 @setting_options(*BOARD_OPTIONS)
 @config_option
 def console(config_path: str | None, **typed: object) -> int:
@@ -118,7 +141,53 @@ def console(config_path: str | None, **typed: object) -> int:
     """
     from orchestrator.cli.terminal import converse
 
-    return converse(read_settings(config_path, typed))
+    return converse(read_board_settings(config_path, typed))
+
+
+_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "until"))
+
+
+@click.command()
+@click.option("--remote", metavar="ELF", help="Firmware of the remote core.")
+@click.option("--name", metavar="NAME", help="Endpoint that the remote announces. Default: the first.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="Messages to send.")
+@click.option("--size", type=click.IntRange(0, 65_519), default=64, show_default=True, help="Bytes of each.")
+@setting_options(*_TALK_OPTIONS)
+@config_option
+def ping(config_path: str | None, name: str | None, count: int, size: int, **typed: object) -> int:
+    """Boot a lone REMOTE.elf under the Python host, send messages to its echo endpoint, and check what comes back.
+
+    Times are virtual: from the turn in which a message is sent to the turn in which its answer is taken. Exit code 1
+    when an answer is wrong or missing within 100 ms.
+
+    \b
+    Examples:
+      rptwin ping --remote remote.elf
+      rptwin ping --remote remote.elf --name rptwin-echo --count 1000 --size 496
+    """
+    from orchestrator.cli.talk import ping_remote
+
+    return ping_remote(read_settings(config_path, typed), name, count, size)
+
+
+@click.command()
+@click.argument("messages", metavar="TEXT...", nargs=-1, required=True)
+@click.option("--remote", metavar="ELF", help="Firmware of the remote core.")
+@click.option("--name", metavar="NAME", help="Endpoint that the remote announces. Default: the first.")
+@click.option("--hex", "is_hex", is_flag=True, help="TEXT is bytes in hexadecimal, and so are the answers.")
+@setting_options(*_TALK_OPTIONS)
+@config_option
+def send(config_path: str | None, messages: tuple[str, ...], name: str | None, is_hex: bool, **typed: object) -> int:
+    """Boot a lone REMOTE.elf under the Python host, send it each TEXT as one message, and print what comes back.
+
+    \b
+    Examples:
+      rptwin send --remote remote.elf hello
+      rptwin send --remote remote.elf --name rptwin-echo --hex '01 02 ff'
+    """
+    from orchestrator.cli.talk import send_to_remote
+
+    return send_to_remote(read_settings(config_path, typed), name, messages, is_hex=is_hex)
 
 
 @click.command()

@@ -14,7 +14,6 @@ from orchestrator.board import VectorTable, choose_vector_table, parse_release
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.checks.live import LiveView
 from orchestrator.checks.promise import Promise, choose_profile, find_promise
-from orchestrator.cli.options import both_images
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
@@ -109,8 +108,11 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
 
 
 def static_report(settings: Settings) -> str:
-    """The report on the pair that the settings name, for when it cannot be booted."""
-    return rendered(make_console(), _examined(settings, *both_images(settings), "main").print)
+    """The report on the images that the settings name, for when they cannot be booted."""
+    role = "remote" if settings.main is None else "main"
+    first, second = (settings.main, settings.remote) if settings.main is not None else (settings.remote, None)
+    assert first is not None, "a board was made of at least one image"
+    return rendered(make_console(), _examined(settings, first, second, role).print)
 
 
 def examine(settings: Settings, first: str, second: str | None, role: str | None) -> int:

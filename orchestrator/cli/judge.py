@@ -13,11 +13,11 @@ from pathlib import Path
 
 from orchestrator.board import Board, EndReason, Progress
 from orchestrator.cli.examine import static_report
-from orchestrator.cli.options import both_images
+from orchestrator.cli.options import some_image
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
-from orchestrator.errors import EngineError, ReportError, RptwinError, UsageError
+from orchestrator.errors import CapabilityError, EngineError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.gdb import GdbServer
 from orchestrator.report.files import Document, write_documents
@@ -66,7 +66,7 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
 
     With a port, gdb decides when it runs (:mod:`orchestrator.gdb`).
     """
-    both_images(settings)
+    some_image(settings)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     with _open(settings) as board, _debugger(board, gdb_port) as debugger:
         failure = _run(board, settings, verbosity, debugger)
@@ -86,6 +86,8 @@ def _open(settings: Settings) -> Board:
     """The board at power-on; where an image cannot be loaded, what can be said of it without is printed first."""
     try:
         return open_board(settings)
+    except CapabilityError:
+        raise
     except EngineError:
         sys.stdout.write(static_report(settings))
         raise

@@ -17,8 +17,11 @@ __all__ = [
     "both_images",
     "config_option",
     "image_arguments",
+    "lone_image_options",
+    "read_board_settings",
     "read_settings",
     "setting_options",
+    "some_image",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -72,6 +75,34 @@ def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Setti
     return settings_from(typed, load_config(path) if path else {})
 
 
+def lone_image_options(command: Command) -> Command:
+    """A decorator: ``--main ELF`` or ``--remote ELF``, for an image that is given without the other."""
+    for role, other in (("remote", "main"), ("main", "remote")):
+        text = f"Firmware of the {role} core alone: Python plays the {other} core."
+        command = click.option(f"--{role}", f"lone_{role}", metavar="ELF", help=text)(command)
+    return command
+
+
+def read_board_settings(config_path: str | None, typed: Mapping[str, object]) -> Settings:
+    """:func:`read_settings` with ``--main`` and ``--remote``; MAIN.elf alone without either is refused as a slip."""
+    values = dict(typed)
+    lone = {role: values.pop(f"lone_{role}", None) for role in ("main", "remote")}
+    for role, path in lone.items():
+        if path is not None and values.get(role) is not None:
+            raise UsageError("an image given twice", where=f"--{role}", found=f"{path} and {values[role]}")
+        values[role] = values.get(role) or path
+    settings = read_settings(config_path, values)
+    if typed.get("main") is not None:
+        both_images(settings)
+    return settings
+
+
+def some_image(settings: Settings) -> None:
+    """:class:`UsageError` unless there is firmware for at least one core."""
+    if settings.main is None and settings.remote is None:
+        both_images(settings)
+
+
 def both_images(settings: Settings) -> tuple[str, str]:
     """The two files that a board needs; :class:`UsageError` says which is missing and how to give it."""
     if settings.main is not None and settings.remote is not None:
@@ -84,5 +115,5 @@ def both_images(settings: Settings) -> tuple[str, str]:
         missing,
         expected="MAIN.elf REMOTE.elf, or main and remote in rptwin.toml",
         found=settings.main or settings.remote or "neither",
-        advice="`rptwin demo` runs the pair that comes with rptwin; `rptwin inspect` takes one file",
+        advice="`rptwin demo` runs the pair that comes with rptwin; --main or --remote names an image that is alone",
     )

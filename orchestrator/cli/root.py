@@ -24,6 +24,8 @@ _COMMANDS = {
     "demo": "The same on the pair of images that comes with rptwin.",
     "inspect": "What ELF files promise, without booting them.",
     "console": "Boot both cores and talk to their consoles.",
+    "ping": "Boot a lone remote and measure its echo.",
+    "send": "Boot a lone remote and send it messages.",
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",
     "record": "Write down what a pair did, to compare engines or releases.",
@@ -38,6 +40,7 @@ _HELP = """Boot the firmware of both cores of a microcontroller, watch RPTUN com
 Examples:
   rptwin demo                          see it work, with images of its own
   rptwin run main.elf remote.elf       boot your pair, and judge it
+  rptwin run --remote remote.elf       boot a lone remote: Python plays the main core
   rptwin inspect remote.elf            read a resource table, boot nothing
   rptwin console main.elf remote.elf   type into the firmware's shells
 

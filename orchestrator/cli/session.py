@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from orchestrator.board import Board, Progress
-from orchestrator.cli.options import both_images
+from orchestrator.cli.options import some_image
 from orchestrator.config import Settings
 
 __all__ = ["ProgressLine", "interruptible", "open_board"]
@@ -21,12 +21,12 @@ _EVERY_S = 0.1
 
 
 def open_board(settings: Settings) -> Board:
-    """The board that the settings describe, at power-on."""
-    main, remote = both_images(settings)
+    """The board that the settings describe, at power-on; Python plays a core without firmware."""
+    some_image(settings)
     return Board(
         settings.platform,
-        main=main,
-        remote=remote,
+        main=settings.main,
+        remote=settings.remote,
         engine=settings.engine,
         profile=settings.profile,
         table=settings.table,

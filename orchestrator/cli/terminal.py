@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from orchestrator.board import Board, Consoles, End, EndReason
-from orchestrator.cli.options import both_images
+from orchestrator.cli.options import some_image
 from orchestrator.cli.session import interruptible, open_board
 from orchestrator.cli.trouble import complain
 from orchestrator.config import Settings
@@ -83,7 +83,7 @@ class Keyboard:
 
 def converse(settings: Settings) -> int:
     """Talk until the input ends, somebody ends it, or no core can run again; 0 in each case."""
-    both_images(settings)
+    some_image(settings)
     with open_board(settings) as board, contextlib.suppress(KeyboardInterrupt):
         if sys.stdin.isatty() and sys.stdout.isatty():
             _Screen(board).loop()

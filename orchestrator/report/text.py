@@ -20,6 +20,7 @@ from orchestrator.report.terminal import address, heading, make_table, printable
 
 __all__ = ["print_report", "print_verdict"]
 
+_PLAYED = {"main": "the host of a lone remote", "remote": "the remote of a lone main"}
 TAIL_LINES = 6  # of each console, when the whole was not asked for
 
 
@@ -61,7 +62,11 @@ def _time(time_ns: int) -> str:
 def _cores(console: Console, record: Record) -> None:
     heading(console, f"Board {record.platform.name} on {record.settings.engine}")
     for role in ROLES:
-        core, boot = record.run.cores[role], record.vector_tables[role]
+        core = record.run.cores[role]
+        if role not in record.vector_tables:
+            console.print(f"  {role:6}  {core.name}, played in Python: {_PLAYED[role]} ({record.profile})")
+            continue
+        boot = record.vector_tables[role]
         state = core.state.value if core.state else "unknown"
         console.print(f"  {role:6}  {core.name}, {state}, boots from {address(boot.address)}: {boot.how}")
         console.print(f"          {printable(record.files[role])}", soft_wrap=True)

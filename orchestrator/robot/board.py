@@ -23,8 +23,8 @@ class BoardKeywords(Session):
     def start_board(
         self,
         platform: str,
-        main: str,
-        remote: str,
+        main: str | None = None,
+        remote: str | None = None,
         *,
         engine: str = "unicorn",
         profile: str = "auto",
@@ -38,6 +38,8 @@ class BoardKeywords(Session):
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
 
         ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
+        The core of one that is left out is played in Python: `Start Remote`, `Send Message`; a Python remote wants
+        ``table=remote:0xADDRESS``.
         The options are those of ``rptwin run``. A board that was running before is given up. No time passes yet.
         """
         self._close()
@@ -66,7 +68,7 @@ class BoardKeywords(Session):
 
     @keyword
     def skip_without_capability(self, capability: str) -> None:
-        """Skips the test when the board's engine has no ``snapshot``, ``watch``, ``faults`` or ``monitor``."""
+        """Skips the test when the engine has no ``snapshot``, ``watch``, ``faults``, ``monitor`` or ``play``."""
         engine = self._board().engine
         if Capability(capability) not in engine.capabilities:
             raise SkipExecution(f"not checked on {engine.name}: it has no {capability}")

@@ -6,6 +6,7 @@ from robot.api.deco import library
 
 from orchestrator import __version__
 from orchestrator.robot.board import BoardKeywords
+from orchestrator.robot.host import HostKeywords
 from orchestrator.robot.renode import RenodeKeywords
 from orchestrator.robot.table import TableKeywords
 from orchestrator.robot.traffic import TrafficKeywords
@@ -16,7 +17,9 @@ __all__ = ["RptwinLibrary"]
 
 
 @library(scope="SUITE", version=__version__, doc_format="MARKDOWN")
-class RptwinLibrary(BoardKeywords, UartKeywords, TableKeywords, TrafficKeywords, VerdictKeywords, RenodeKeywords):
+class RptwinLibrary(
+    BoardKeywords, UartKeywords, TableKeywords, TrafficKeywords, VerdictKeywords, HostKeywords, RenodeKeywords
+):
     """Boots the firmware of both cores of a microcontroller and checks how RPTUN comes up.
 
     `Start Board` puts both cores at power-on. Time is virtual and passes only inside keywords: those that run

@@ -94,7 +94,9 @@ def test_help_loads_no_emulator_and_nothing_that_draws() -> None:
 
 def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
     error = error_of(rptwin("runn"))
-    assert error.startswith("no such command: expected run | demo | inspect | console | platforms | checks | ")
+    assert error.startswith(
+        "no such command: expected run | demo | inspect | console | ping | send | platforms | checks | "
+    )
     assert error.endswith(", found runn")
 
 
@@ -114,6 +116,8 @@ def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
         ([], "no firmware given: expected MAIN.elf REMOTE.elf, or main and remote in rptwin.toml, found neither"),
         (["m.elf"], "no firmware for the remote core: expected MAIN.elf REMOTE.elf"),
         (["m.elf", "r.elf"], "m.elf: cannot be read"),
+        (["--remote", "r.elf"], "r.elf: cannot be read"),
+        (["m.elf", "--main", "n.elf"], "--main: an image given twice: found n.elf and m.elf"),
     ],
 )
 def test_run_refuses_what_makes_no_sense_in_one_line(arguments: list[str], message: str) -> None:
@@ -129,7 +133,7 @@ def test_what_goes_wrong_inside_is_one_line_and_a_traceback_only_with_debug(monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("orchestrator.cli.commands.read_settings", broken)
+    monkeypatch.setattr("orchestrator.cli.commands.read_board_settings", broken)
     assert error_of(rptwin("run")) == (
         "internal error: ZeroDivisionError: oops; `rptwin --debug ...` shows where, please report it"
     )
