@@ -332,7 +332,7 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
         ("pending = 12", "signalled = 12", "p.toml:19: mailboxes.box.lines[1].pending: missing"),
         ("interrupts = 32", "fpu = 1", "p.toml:9: cores.cpu0.fpu: wrong value: expected true | false, found 1"),
         ("pending = 12", "pending = 12, events = 8", "p.toml:19: mailboxes.box.lines[1].events: not a table: found 8"),
-        ("pending = 12", "pending = 12, events = { first = 4 }", "p.toml:19: mailboxes.box.lines[1].events.channels: missing"),
+        ("pending = 12", "pending = 12, events = { first = 4 }", "p.toml:18: mailboxes.box.lines[1].events.channels: missing"),
         ("pending = 12", "pending = 12, events = { first = 4, channels = 33 }",
          "p.toml:19: mailboxes.box.lines[1].events.channels: out of range: expected 0..0x20, found 0x21"),
         ("pending = 12", "pending = 12, events = { first = 4, channels = 4 }",
