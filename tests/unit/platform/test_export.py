@@ -76,16 +76,18 @@ def refused(platform: Platform) -> str:
     return str(caught.value)
 
 
-def test_the_exported_stm32h745_is_the_same_platform_without_a_file_beside_it(tmp_path: Path) -> None:
-    original = load_platform("stm32h745")
+@pytest.mark.parametrize("name", ["stm32h745", "nrf5340"])
+def test_an_exported_chip_is_the_same_platform_without_a_file_beside_it(tmp_path: Path, name: str) -> None:
+    original = load_platform(name)
     assert meaning(written(original, tmp_path)) == meaning(original)
-    assert "filename" not in (tmp_path / "stm32h745.repl").read_text()
+    assert "filename" not in (tmp_path / f"{name}.repl").read_text()
 
 
-def test_all_but_scripts_keeps_its_text() -> None:
-    original = load_platform("stm32h745")
+@pytest.mark.parametrize("name", ["stm32h745", "nrf5340"])
+def test_all_but_scripts_keeps_its_text(name: str) -> None:
+    original = load_platform(name)
     kept = [line for line in original.path.read_text().splitlines() if "filename:" not in line]
-    lines = iter(export(original)["stm32h745.repl"].splitlines())
+    lines = iter(export(original)[f"{name}.repl"].splitlines())
     assert all(line in lines for line in kept)  # each in this order
 
 

@@ -27,7 +27,23 @@ class Bench:
         self.levels: list[bool] = []
         self.touched: list[tuple[int, str]] = []
         self.logged: list[str] = []
-        self.uart = NrfUart(self, self.levels.append, self.transmit, self)
+        self.tick = 0
+        self.due: int | None = None
+        self.uart = NrfUart(self, self.levels.append, self, self.transmit, self)
+
+    def now(self) -> int:
+        return self.tick
+
+    def wake_at(self, tick: int) -> None:
+        assert tick > self.tick
+        self.due = tick if self.due is None else min(self.due, tick)
+
+    def pass_time(self) -> None:
+        """Long enough for a byte, or for a buffer, on the line."""
+        self.tick += 1 << 20
+        if self.due is not None:
+            self.due = None
+            self.uart.wake()
 
     def transmit(self, data: bytes) -> None:
         self.sent += data
@@ -142,6 +158,8 @@ def test_a_full_buffer_ends_and_the_next_bytes_wait_for_a_new_one(bench):
     bench.put(ENDRX, 0)
     assert bench.levels == [True, False]
     bench.receive_into(8, 3)
+    assert bench.ram[8:11] == b"\0\0\0"
+    bench.pass_time()
     assert bench.ram[8:11] == b"de\0"
     assert (bench.get(RXDRDY), bench.get(ENDRX)) == (1, 0)
 
@@ -167,6 +185,7 @@ def test_a_short_starts_the_next_buffer_or_stops(bench, short, goes_on):
     bench.put(RXD_PTR, RAM + 32)
     bench.uart.receive(b"abcd")
     bench.put(ENDRX, 0)
+    bench.pass_time()
     assert bench.ram[32:34] == (b"cd" if goes_on else b"\0\0")
     assert bench.get(RXTO) == (0 if goes_on else 1)
 
@@ -195,6 +214,7 @@ def test_without_dma_rxd_and_txd_move_a_byte_each(bench):
     while bench.get(RXDRDY):
         bench.put(RXDRDY, 0)
         got.append(bench.get(RXD))
+        bench.pass_time()
     assert bytes(got) == b"ab"
     assert bench.levels[-1] is False
 
@@ -231,6 +251,7 @@ def test_every_byte_arrives_once_and_in_order_however_it_is_pasted(data, cuts, s
     bench.put(RXD_PTR, RAM + at[1])
 
     def handle() -> None:
+        bench.pass_time()
         while bench.get(ENDRX):
             got.extend(bench.ram[at[0] : at[0] + bench.get(RXD_AMOUNT)])
             if restarts:
@@ -240,6 +261,7 @@ def test_every_byte_arrives_once_and_in_order_however_it_is_pasted(data, cuts, s
             else:
                 bench.put(ENDRX, 0)
                 bench.receive_into(at[0], size)
+            bench.pass_time()
 
     rest = data
     for cut in cuts:
@@ -262,4 +284,22 @@ def test_a_snapshot_keeps_what_waits(bench):
     bench.uart.restore(state)
     bench.put(ENDRX, 0)
     bench.put(STARTRX)
+    bench.pass_time()
     assert bench.ram[0] == ord("b")
+
+
+def test_bytes_come_no_faster_than_the_line_carries_them(bench):
+    """PS, UARTE, BAUDRATE: 115,200 baud of 10 bits are 86.8 us a byte, of 16 ticks to a microsecond."""
+    bench.put(0x524, 0x01D60000)
+    bench.receive_into(0, 4)
+    bench.uart.receive(b"abcdef")
+    assert bench.ram[:6] == b"abcd\0\0"
+    bench.put(ENDRX, 0)
+    bench.put(STARTRX)
+    assert bench.due == pytest.approx(4 * 86.8 * 16, rel=0.01)
+
+
+def test_it_is_steady_while_nothing_waits(bench):
+    assert bench.uart.is_steady
+    bench.uart.receive(b"a")
+    assert not bench.uart.is_steady

@@ -1,7 +1,8 @@
 """UARTE of the nRF5340 (PS, UARTE), and the UART without DMA that it is when ENABLE says so (nRF52840 PS, UART).
 
-Transmission takes no time. A received byte comes when firmware can take it, so nothing overruns however fast it is
-pasted: EasyDMA fills a buffer at once, and the next one only when the end of the last has been seen.
+Transmission takes no time. Received bytes come as fast as the line carries them and never faster than firmware takes
+them, so nothing overruns however fast it is pasted: EasyDMA fills what there is of a buffer at once and then pauses for
+as long as those bytes take, and it fills the next one only when the end of the last has been seen.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from orchestrator.engines.unicorn.devices.device import DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.device import Clock, DeviceHost, Line, reads, writes
 from orchestrator.engines.unicorn.devices.nrf import NrfDevice, event_bit
 
-__all__ = ["NrfUart", "Ram"]
+__all__ = ["BAUDRATE_HZ", "NrfUart", "Ram"]
+
+BAUDRATE_HZ = 16_000_000  # of which BAUDRATE is a fraction, in 2^-32
 
 _RXDRDY, _ENDRX, _TXDRDY, _ENDTX = 0x108, 0x110, 0x11C, 0x120
 _RXTO, _RXSTARTED, _TXSTARTED, _TXSTOPPED = 0x144, 0x14C, 0x150, 0x158
 _EVENTS = (0x100, 0x104, _RXDRDY, _ENDRX, _TXDRDY, _ENDTX, 0x124, _RXTO, _RXSTARTED, _TXSTARTED, _TXSTOPPED)
 _ENDRX_STARTRX, _ENDRX_STOPRX = 1 << 5, 1 << 6
 _UART, _UARTE = 4, 8  # ENABLE
+_BITS = 10  # of a byte on the line
 _COUNT = 0xFFFF
 _PIN = 0x8000_003F
 
@@ -46,11 +50,12 @@ class NrfUart(NrfDevice):
     state: ClassVar[tuple[str, ...]] = (
         *NrfDevice.state,
         *("_enable_", "_pins", "_baudrate", "_config", "_rx_pointer", "_rx_count", "_rx_amount", "_tx_pointer"),
-        *("_tx_count", "_tx_amount", "_is_receiving", "_is_sending", "_at", "_left", "_filled", "_received"),
+        *("_tx_count", "_tx_amount", "_is_receiving", "_is_sending", "_at", "_left", "_filled", "_received", "_pause"),
     )
 
-    def __init__(self, host: UartHost, line: Line, transmit: Callable[[bytes], None], ram: Ram) -> None:
+    def __init__(self, host: UartHost, line: Line, clock: Clock, transmit: Callable[[bytes], None], ram: Ram) -> None:
         self._log = host.log
+        self._clock = clock
         self._transmit = transmit
         self._ram = ram
         self._received: deque[int] = deque()
@@ -72,11 +77,17 @@ class NrfUart(NrfDevice):
         self._tx_pointer = self._tx_count = self._tx_amount = 0
         self._is_receiving = self._is_sending = False
         self._at = self._left = self._filled = 0  # of the buffer that EasyDMA fills
+        self._pause = 0  # tick until which the line is busy with what came last
 
     def reset(self) -> None:
         """Registers to their reset values; what waits on the cable keeps waiting."""
         self._clear_registers()
         super().reset()
+
+    @property
+    def is_steady(self) -> bool:  # type: ignore[override]  # of other devices it is one thing for good
+        """While nothing waits on the cable, nothing happens by itself."""
+        return not self._received
 
     # --- receiving
 
@@ -111,11 +122,28 @@ class NrfUart(NrfDevice):
         self._is_receiving = False
         self._raise(_ENDRX)
 
+    def wake(self) -> None:
+        """The line has had time for the next byte."""
+        self._pump()
+
+    def _is_free(self) -> bool:
+        """Whether the line has had the time for what came last; else it wakes when it has."""
+        if self._clock.now() >= self._pause:
+            return True
+        self._clock.wake_at(self._pause)
+        return False
+
+    def _occupy(self, count: int) -> None:
+        bit = (1 << 32) // self._baudrate if self._baudrate else 0
+        self._pause = self._clock.now() + count * _BITS * bit
+
     def _pump(self) -> None:
         """Give firmware what it can take."""
         if self._enable_ == _UART:
             self._show_byte()
         while self._received and self._is_receiving and self._enable_ == _UARTE and self._is_seen():
+            if not self._is_free():
+                return
             self._fill()
             if self._left:
                 continue
@@ -138,11 +166,12 @@ class NrfUart(NrfDevice):
         self._left -= size
         self._filled += size
         if size:
+            self._occupy(size)
             self._raise(_RXDRDY)
 
     def _show_byte(self) -> None:
         """Without DMA, RXDRDY says that RXD holds a byte."""
-        if self._is_receiving and self._received:
+        if self._is_receiving and self._received and self._is_free():
             self._raise(_RXDRDY)
 
     def _event_cleared(self) -> None:
@@ -229,12 +258,12 @@ class NrfUart(NrfDevice):
 
     @reads(0x518)
     def _read_rxd(self) -> int:
-        if self._enable_ != _UART or not self._is_receiving or not self._received:
+        if self._enable_ != _UART or not self._is_receiving or not self._received or not self._is_free():
             return 0
         value = self._received.popleft()
-        if not self._received:
-            self._events &= ~event_bit(_RXDRDY)
-            self._update()
+        self._occupy(1)
+        self._events &= ~event_bit(_RXDRDY)
+        self._update()
         self._show_byte()
         return value
 

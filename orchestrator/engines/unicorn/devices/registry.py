@@ -13,7 +13,8 @@ from typing import Protocol
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.dwt import Dwt
-from orchestrator.engines.unicorn.devices.nrf_uart import NrfUart
+from orchestrator.engines.unicorn.devices.nrf_timers import RTC_HZ, TIMER_HZ, NrfRtc, NrfTimer
+from orchestrator.engines.unicorn.devices.nrf_uart import BAUDRATE_HZ, NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.stm32_iwdg import Stm32Iwdg
@@ -202,7 +203,8 @@ def _nrf_uart(board: Board, peripheral: Peripheral) -> Made:
     console = UartConsole(peripheral.name, board.settle)
     line = Lines(board, peripheral.interrupts)
     ram = Dma(board, _home(board, peripheral))
-    device = NrfUart(Host(board, peripheral.name), line, console.transmit_all, ram)
+    clock = DeviceClock(board, peripheral.name, BAUDRATE_HZ)
+    device = NrfUart(Host(board, peripheral.name), line, clock, console.transmit_all, ram)
     console.connect(device.receive)
     return device, console
 
@@ -236,6 +238,22 @@ def _stm32_iwdg(board: Board, peripheral: Peripheral) -> Made:
     return Stm32Iwdg(host, clock, lambda why: board.reset_chip(peripheral.name, why)), None
 
 
+def _channels(peripheral: Peripheral) -> int:
+    """Renode's attribute of Nordic's timers, which it requires."""
+    count = peripheral.attributes.get("numberOfEvents")
+    return count if isinstance(count, int) else 4
+
+
+def _nrf_rtc(board: Board, peripheral: Peripheral) -> Made:
+    line, clock = Lines(board, peripheral.interrupts), DeviceClock(board, peripheral.name, RTC_HZ)
+    return NrfRtc(Host(board, peripheral.name), line, clock, _channels(peripheral)), None
+
+
+def _nrf_timer(board: Board, peripheral: Peripheral) -> Made:
+    line, clock = Lines(board, peripheral.interrupts), DeviceClock(board, peripheral.name, TIMER_HZ)
+    return NrfTimer(Host(board, peripheral.name), line, clock, _channels(peripheral)), None
+
+
 def _dwt(board: Board, peripheral: Peripheral) -> Made:
     frequency = peripheral.attributes.get("frequency")
     core = _home(board, peripheral)
@@ -247,6 +265,8 @@ _MAKERS: dict[str, Maker] = {
     "Miscellaneous.DWT": _dwt,
     "Python.PythonPeripheral": _script,
     "UART.CMSDK_APB_UART": _cmsdk_uart,
+    "Timers.NRF52840_RTC": _nrf_rtc,
+    "Timers.NRF52840_Timer": _nrf_timer,
     "Timers.STM32_IndependentWatchdog": _stm32_iwdg,
     "Timers.STM32_Timer": _stm32_timer,
     "UART.NRF52840_UART": _nrf_uart,
