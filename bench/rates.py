@@ -92,6 +92,26 @@ pend_sv: mrs r0, psp
     count
     bx lr
 """
+# The same, each task with an MPU region of 1 KB of its own, by its place; everything else is the background's.
+_PROTECTED = _SWITCHES.replace(
+    "reset: ldr r0",
+    """reset: ldr r0, =0xE000ED94
+    mov r1, #5
+    str r1, [r0]            @ MPU_CTRL
+    ldr r0""",
+    1,
+).replace(
+    "    msr psp, r3\n",
+    """    msr psp, r3
+    ldr r0, =0xE000ED9C
+    bic r1, r3, #1020
+    bic r1, r1, #3
+    orr r1, r1, #0x10
+    str r1, [r0]            @ MPU_RBAR, region 0
+    ldr r1, =0x13000013
+    str r1, [r0, #4]        @ MPU_RASR
+""",
+)
 _UART = """
     .thumb_func
 reset: ldr r4, =0x40004800  @ USART3
@@ -124,6 +144,7 @@ reset: ldr r4, =0x58026400  @ HSEM_R0, which nobody takes
 RATES = {
     "interrupts taken and returned per second": (_INTERRUPTS, _SLEEP, 30),
     "context switches by PendSV per second": (_SWITCHES, _SLEEP, 60),
+    "context switches by PendSV per second, with a region of the MPU": (_PROTECTED, _SLEEP, 60),
     "UART bytes sent per second": (_UART, _SLEEP, 60),
     "register reads per second, of a peripheral script": (_REGISTER, _SLEEP, 60),
     "instructions per second, one core polling a mailbox, the other busy": (_MAILBOX, _BUSY, 1000),

@@ -38,6 +38,7 @@ class Guard:
         self.map = NO_PROTECTION
         self.in_use = False  # the MPU has been enabled: accesses are looked at
         self.stale = False
+        self._negative_priority = False
 
     def install(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
         """Say where memory and devices are, and begin."""
@@ -58,7 +59,7 @@ class Guard:
         self._hand_over(NO_PROTECTION)
         self._keep = (*self._keep, windows)
         self._cpu.guard(self._state, *self._slow)
-        self.in_use = True
+        self.in_use = self.stale = True
 
     def _hand_over(self, protection: ProtectionMap) -> None:
         starts, granted = _arrays(protection)
@@ -71,7 +72,9 @@ class Guard:
 
     def apply(self, *, negative_priority: bool) -> None:
         """Enforce what the registers say now."""
-        self.stale = False
+        if not self.stale and negative_priority == self._negative_priority:
+            return
+        self.stale, self._negative_priority = False, negative_priority
         protection = self._mpu.map(negative_priority=negative_priority)
         if protection is self.map:
             return

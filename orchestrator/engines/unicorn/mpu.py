@@ -64,6 +64,7 @@ def _grant(rights: tuple[int, int], *, execute_never: bool) -> int:
     return privileged | unprivileged << UNPRIVILEGED_SHIFT
 
 
+@lru_cache(maxsize=256)
 def regions_v7(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
     """The enabled regions of pairs (MPU_RBAR, MPU_RASR), by number, the highest priority last."""
     regions = []
@@ -85,6 +86,7 @@ def regions_v7(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
     return tuple(regions)
 
 
+@lru_cache(maxsize=256)
 def regions_v8(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
     """The enabled regions of pairs (MPU_RBAR, MPU_RLAR), by number; one whose limit lies below its base is empty."""
     regions = []
