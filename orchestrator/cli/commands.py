@@ -91,7 +91,7 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
 def demo(verbose: bool, quiet: bool, **typed: object) -> int:
     """Boot the pair of images that comes with rptwin, and report on it as `rptwin run` does.
 
-    The pair is bare-metal C for the STM32H745: main sends pings over RPMsg, the remote echoes them.
+    The pair is bare-metal C for the default platform: main sends pings over RPMsg, the remote echoes them.
     """
     from orchestrator.cli.judge import Verbosity, demo_settings, judge
 
@@ -130,7 +130,7 @@ def inspect(first: str, second: str | None, role: str | None, config_path: str |
 def console(config_path: str | None, **typed: object) -> int:
     """Boot both cores and talk to their consoles; each line shows the console that it comes from.
 
-    What you type goes to the main core's console. Ctrl-T, or a line `:NAME` (`:remote`, `:usart1`), switches to
+    What you type goes to the main core's console. Ctrl-T, or a line `:NAME` (`:remote`, `:NAME-OF-A-UART`), switches to
     another one; Ctrl-C, or `:quit`, ends. Lines from a pipe are sent one by one, each when all consoles have fallen
     silent; the session ends with them.
 

@@ -26,7 +26,12 @@ def _ended(state: State) -> Iterator[CoreSubject]:
             yield each
 
 
-@rule("core.never-started", stage=Stage.BOOT, source="RM0399, RCC_GCR: BOOT_C1 and BOOT_C2", each=_ended)
+@rule(
+    "core.never-started",
+    stage=Stage.BOOT,
+    source="remoteproc: who starts a core takes it out of reset (Linux rproc_ops.start)",
+    each=_ended,
+)
 def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
     """Each core is running, or has run, by the end."""
     core = subject.core
