@@ -156,6 +156,30 @@ def test_a_failure_names_file_line_and_the_last_line_of_the_traceback(host, body
     assert last in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "while True:\n    try:\n        x = 1 // 0\n    except Exception:\n        continue",
+        "for each in iter(int, 1): pass",
+        "x = [each for each in iter(int, 1)]",
+        "x = sum(1 for each in range(3) for other in iter(int, 1))",
+    ],
+)
+def test_a_loop_without_end_is_an_error_at_its_line(host, body):
+    it = ScriptDevice(f"x = 1\n{body}\n", "x.py", 0x100, host, cores=["cpu_a"], nvics=[], initable=False)
+    with pytest.raises(EngineError) as caught:
+        it.read(0, 4, "cpu_a")
+    assert str(caught.value) == "x.py:2: a script failed: RuntimeError: still looping after 1,000,000 rounds"
+
+
+def test_loops_that_end_are_counted_for_each_access_anew(host):
+    text = "request.Value = len([each for each in range(600000) if each % 2])\n"
+    text += "while request.Value > 7: request.Value -= 7\n"
+    it = ScriptDevice(text, "x.py", 0x100, host, cores=["cpu_a"], nvics=[], initable=False)
+    assert [it.read(0, 4, "cpu_a") for _ in range(2)] == [(300000 - 1) % 7 + 1] * 2
+
+
 def test_a_failure_in_a_function_names_the_line_in_the_function(host):
     it = script(host, "def f():\n    return nothing", "request.Value = f()")
     with pytest.raises(EngineError) as caught:

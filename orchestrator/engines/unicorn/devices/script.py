@@ -7,6 +7,7 @@ the rest of the board only through a :class:`ScriptHost`, and imports no emulato
 
 from __future__ import annotations
 
+import ast
 import copy
 import re
 import traceback
@@ -22,6 +23,34 @@ __all__ = ["ScriptDevice", "ScriptHost", "ScriptState"]
 UNMODELLED = "unmodelled "  # a warning that begins so is no log line: firmware touched what the script does not model
 WORD = (1 << 64) - 1
 HOLE = re.compile(r"\{(\d+)(?::([XxDd])(\d*))?\}|\{\{|\}\}")
+
+
+_ROUND = "__loop__"
+_MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
+
+
+class _CountedLoops(ast.NodeTransformer):
+    """Has each round of a loop counted, so that one without end is an error; what is no loop is left as it is."""
+
+    @staticmethod
+    def _call(where: ast.AST) -> ast.expr:
+        call = ast.Call(ast.Name(_ROUND, ast.Load()), [], [])
+        for node in (call, call.func):
+            ast.copy_location(node, where)
+        return call
+
+    def _counted(self, node: ast.While | ast.For) -> ast.AST:
+        self.generic_visit(node)
+        node.body.insert(0, ast.copy_location(ast.Expr(self._call(node)), node))
+        return node
+
+    visit_While = visit_For = _counted  # noqa: N815  # ast's names
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        """Its conditions are asked in each round."""
+        self.generic_visit(node)
+        node.ifs.insert(0, self._call(node.iter))
+        return node
 
 
 class ScriptHost(Protocol):
@@ -249,7 +278,8 @@ class ScriptDevice:
         by_path: dict[str, _Cpu | _Nvic] = {f"sysbus.{name}": cpu for name, cpu in cpus.items()}
         by_path.update((f"sysbus.{name}", _Nvic(host, name)) for name in nvics)
         me = _Self(host, _Machine(self._bus, by_path), self._request)
-        self._api = {"request": self._request, "self": me, "size": size, "__name__": "<script>"}
+        self._api = {"request": self._request, "self": me, "size": size, "__name__": "<script>", _ROUND: self._round}
+        self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
@@ -257,7 +287,8 @@ class ScriptDevice:
 
     def _compile(self, script: str) -> CodeType:
         try:
-            return compile(script, self.script_name, "exec", dont_inherit=True)
+            tree = _CountedLoops().visit(ast.parse(script, self.script_name))
+            return compile(tree, self.script_name, "exec", dont_inherit=True)
         except SyntaxError as error:
             raise EngineError(
                 f"syntax error in a script: {error.msg}", where=f"{self.script_name}:{error.lineno}"
@@ -305,6 +336,7 @@ class ScriptDevice:
     def _execute(self, core: str | None) -> None:
         self._bus.core = core
         self._request.Counter += 1
+        self._rounds = 0
         try:
             exec(self._code, self._scope)
         except RptwinError:
@@ -313,6 +345,13 @@ class ScriptDevice:
             raise self._failure(error) from error
         finally:
             self._bus.core = None
+
+    def _round(self) -> bool:
+        """A round of any loop of the script begins."""
+        self._rounds += 1
+        if self._rounds > _MOST_ROUNDS:
+            raise RuntimeError(f"still looping after {_MOST_ROUNDS:,} rounds")
+        return True
 
     def _failure(self, error: Exception) -> EngineError:
         lines = [
