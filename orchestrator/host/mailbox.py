@@ -10,6 +10,7 @@ from orchestrator.platform.model import MailboxDrive, MailboxStep, Platform
 
 __all__ = ["Doorbell"]
 
+_MOST_OF_FIRMWARE = 8  # channels that firmware listens to
 _CHANNELS = 32  # bits of a status register
 
 
@@ -21,7 +22,8 @@ class Doorbell:
     """Rings the other core and hears it; :class:`UsageError` when the platform does not say how.
 
     Which channels the other side rings is not known before it does, so all are listened to but those that it listens
-    to itself, on which this side rings.
+    to itself, on which this side rings. A side that listens to nearly everything is Python as well: then main has the
+    odd channels and the remote the even ones.
     """
 
     def __init__(self, platform: Platform, core: str, peer: str, access: PlayedCore) -> None:
@@ -32,6 +34,7 @@ class Doorbell:
         self._peer_base = _base(platform, self._peer)
         mailbox = next(each for each in platform.mailboxes if each.peripheral == self._own.mailbox)
         self._line = next(each for each in mailbox.lines if each.core == core)
+        self._half = 0xAAAA_AAAA if platform.role_of(core) == "main" else 0x5555_5555
         self._listens_to: int | None = None
         self._owed: set[int] = set()
         self._owes_any = False
@@ -45,7 +48,7 @@ class Doorbell:
     def attend(self) -> tuple[int, ...]:
         """Listen on what may be rung; the channels that were, cleared."""
         peer = self._access.read(self._peer_base + self._peer.enabled)
-        wanted = ~peer & 0xFFFF_FFFF
+        wanted = self._half if peer.bit_count() > _MOST_OF_FIRMWARE else ~peer & 0xFFFF_FFFF
         if wanted != self._listens_to:
             self._listens_to = wanted
             self._do(self._own.enable, wanted)

@@ -16,18 +16,23 @@ from orchestrator.virtqueue import Heap
 
 __all__ = ["Placement", "free_shared_memory"]
 
+_ROOM = 0x4000  # bytes: two rings of a page each and 16 buffers
 PAGE = 4096  # Linux takes whole pages for each vring
 _LINUX_NAME = re.compile(r"vdev(\d+)(?:vring(\d+)|buffer)")
 
 
-def free_shared_memory(platform: Platform, views: Views, images: Mapping[str, Image], taken: Iterable[Extent]) -> Heap:
+def free_shared_memory(
+    platform: Platform, views: Views, images: Mapping[str, Image], table: Extent | None, taken: Iterable[Extent]
+) -> Heap:
     """A heap in the largest piece of memory that both cores write to and that nothing known uses.
+
+    The memory that the resource table is in comes first, if it has room, as the remote has it mapped or powered.
 
     What an image takes while it runs beyond its segments, a heap or stack at the end of a memory, is not known: of a
     memory with a segment in it only that with no image's initial stack pointer in or behind it is used. ``taken`` are
     ranges of main's view. :class:`HostError` when there is none.
     """
-    best = Extent(0, 0)
+    best = near = Extent(0, 0)
     for region in platform.regions:
         if not region.writable:
             continue
@@ -40,6 +45,10 @@ def free_shared_memory(platform: Platform, views: Views, images: Mapping[str, Im
             for piece in _gaps(pa, used):
                 if piece.size > best.size:
                     best = piece
+                if table is not None and table in pa and piece.size > max(near.size, _ROOM):
+                    near = piece
+    if near.size:
+        return Heap(near)
     if not best.size:
         raise HostError(
             "no memory that both cores reach is free",
@@ -145,10 +154,11 @@ class Placement:
 
     def _shared(self, table: Table) -> Heap:
         if self._pool is None:
-            spans = [self._views.span_at(self._role_of(table), "table", table.address, table.size)]
-            spans += [self._views.span_at_da("", e.value.da, e.value.len) for e in table.carveouts if e.value.da != ANY]
+            own = self._views.span_at(self._role_of(table), "table", table.address, table.size).seen_by(MAIN)
+            spans = [self._views.span_at_da("", e.value.da, e.value.len) for e in table.carveouts if e.value.da != ANY]
             taken = [extent for span in spans if (extent := span.seen_by(MAIN)) is not None]
-            self._pool = free_shared_memory(self._platform, self._views, self._images, taken)
+            taken += [] if own is None else [own]
+            self._pool = free_shared_memory(self._platform, self._views, self._images, own, taken)
         return self._pool
 
     def _role_of(self, table: Table) -> str:

@@ -1,0 +1,73 @@
+"""Both cores of a chip played in Python on a real engine, with its real mailbox and no firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.checks.promise import find_promise
+from orchestrator.checks.views import MAIN, REMOTE, Views
+from orchestrator.config import Duration, parse_duration
+from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.unicorn.engine import UnicornEngine
+from orchestrator.errors import RingError
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.resource_entry import Profile
+from orchestrator.host import Host
+from orchestrator.host.player import CorePlayer
+from orchestrator.platform import load_platform
+from orchestrator.platform.model import Platform
+
+TABLE = 0x1004_0000
+
+MakeRemote = Callable[[Platform, Views, "Around"], CorePlayer]
+
+
+class Around:
+    """What a board does for its players; here the other core is Python too."""
+
+    def __init__(self, engine: UnicornEngine, peer: str) -> None:
+        self.engine = engine
+        self.peer = peer
+        self.faults: list[RingError] = []
+
+    def load(self) -> None:
+        self.engine.reset(self.peer)
+        self.engine.hold(self.peer)
+
+    def hold(self) -> None:
+        self.engine.hold(self.peer)
+
+    def release(self) -> None:
+        self.engine.start(self.peer)
+
+    def end_run(self) -> None:
+        self.engine.stop()
+
+    def wait(self, is_so: Callable[[], bool], timeout: Duration) -> bool:
+        end = self.engine.time_ns + parse_duration(timeout, "timeout")
+        while not is_so() and self.engine.time_ns < end:
+            self.engine.run(end - self.engine.time_ns)
+        return is_so()
+
+    def fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
+        self.faults.append(error)
+
+
+class Duo:
+    """An engine, the host on its main core, and what plays the remote."""
+
+    def __init__(self, make_remote: MakeRemote, profile: Profile = Profile.NUTTX) -> None:
+        platform = load_platform("stm32h745")
+        self.engine = UnicornEngine(platform, EngineOptions())
+        names = {role: platform.core(role).name for role in (MAIN, REMOTE)}
+        self.views = Views.of({role: self.engine.memory(name) for role, name in names.items()}, platform)
+        self.around = Around(self.engine, names[REMOTE])
+        self.remote = make_remote(platform, self.views, Around(self.engine, names[MAIN]))
+        promise = find_promise({}, parse_locator(f"remote:{TABLE:#x}"))
+        self.host = Host(platform, self.views, self.around, {}, promise=promise, profile=profile, images={})
+        self.host.attach(self.engine.play(names[MAIN], self.host))
+        self.remote.attach(self.engine.play(names[REMOTE], self.remote))
+        self.engine.hold(names[REMOTE])
+
+    def run(self, time_ns: int = 1_000_000) -> None:
+        self.engine.run(time_ns)
