@@ -125,7 +125,9 @@ class MailboxLine:
     interrupt: int  # input of that core's NVIC
     pending: int  # signalled and enabled; reading it has no side effect
     signalled: int | None = None  # signalled, enabled or not; None: the chip has no such register
-    events: range | None = None  # the same, as a register for each channel: offsets in the order of the channels
+    events: tuple[int, ...] | None = (
+        None  # the same, as a register for each channel: offsets in the order of the channels
+    )
 
     def look(self, read: Callable[[int], int]) -> tuple[int, int]:
         """What is pending and what is signalled, a bit for each channel; ``read(offset)`` gives a register."""

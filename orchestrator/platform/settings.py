@@ -53,7 +53,7 @@ class LineSettings:
     interrupt: int
     pending: int
     signalled: int | None = None
-    events: range | None = None
+    events: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def _region(table: _Reader) -> RegionSettings:
     return RegionSettings(writable is not False, table.integer("fill", 256) or 0)
 
 
-def _events(line: _Reader) -> range | None:
+def _events(line: _Reader) -> tuple[int, ...] | None:
     """``events = { first = OFFSET, channels = COUNT }``: words next to each other."""
     if "events" not in line.table:
         return None
@@ -219,7 +219,7 @@ def _events(line: _Reader) -> range | None:
     events.only("first", "channels")
     first: int = events.required("first", events.integer("first", 1 << 32))
     channels: int = events.required("channels", events.integer("channels", 33))
-    return range(first, first + 4 * channels, 4)
+    return tuple(range(first, first + 4 * channels, 4))
 
 
 def _lines(table: _Reader) -> tuple[LineSettings, ...]:

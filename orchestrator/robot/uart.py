@@ -87,8 +87,9 @@ class UartKeywords(Session):
     ) -> int:
         """Attaches a terminal to a UART and returns its id; a UART that has one keeps it.
 
-        ``uart`` is its name (as in the platform, or ``sysbus.NAME``), a role (``main``, ``remote``) or ``remote.trace``. There
-        is one machine. With ``binaryMode`` the tester is for `Wait For Bytes On Uart` and not for lines.
+        ``uart`` is its name (as in the platform, or ``sysbus.NAME``), a role (``main``, ``remote``) or
+        ``remote.trace``. There is one machine. With ``binaryMode`` the tester is for `Wait For Bytes On Uart` and not
+        for lines.
         """
         if machine is not None:
             raise AssertionError("machine is not supported by rptwin: a board is one machine")

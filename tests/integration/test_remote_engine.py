@@ -12,15 +12,16 @@ from click.testing import CliRunner
 
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
+from orchestrator.config import DEFAULT_PLATFORM
 from orchestrator.engines.remote.parent import EngineDiedError, RemoteEngine
 
 pytestmark = pytest.mark.xdist_group("remote")
 
 
-def seen(pair: object, engine: str) -> dict[str, object]:
+def seen(pair: object, engine: str, platform: str = DEFAULT_PLATFORM) -> dict[str, object]:
     """All that a report is made of."""
     events = []
-    with Board(main=pair.main, remote=pair.remote, engine=engine) as board:
+    with Board(platform, main=pair.main, remote=pair.remote, engine=engine) as board:
         board.subscribe(events.append)
         end = board.run(timeout="300 ms")
         return {
@@ -41,6 +42,12 @@ def test_everything_that_is_seen_through_the_protocol_is_what_the_engine_shows(
 ) -> None:
     pair = firmware(variant)
     assert seen(pair, "unicorn-remote") == seen(pair, "unicorn")
+
+
+@pytest.mark.parametrize("variant", ["demo", "crash-remote", "wrong-channel", "stuck-lock"])
+def test_another_chip_is_the_same_through_the_protocol_too(firmware: Callable[..., object], variant: str) -> None:
+    pair = firmware(variant, "nrf5340")
+    assert seen(pair, "unicorn-remote", "nrf5340") == seen(pair, "unicorn", "nrf5340")
 
 
 def test_a_snapshot_goes_back_to_the_same_board(firmware: Callable[[str], object]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.board import Board
-from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.contract import EngineOptions, StopReason
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.events import Event
 from orchestrator.formats.elf import load_elf
@@ -22,6 +22,7 @@ US = 1_000
 QUANTUM_US = 20
 PINGS_US = 700  # the demo pair's bring-up and its pings
 RUN_US = 1_200
+CARVEOUT = {"stm32h745": 0x3004_1000, "nrf5340": 0x2007_1000}
 
 
 @dataclass
@@ -31,8 +32,8 @@ class Recorded:
     engine: UnicornEngine
     events: list[Event] = field(default_factory=list)
 
-    def run_us(self, time_us: int) -> None:
-        self.engine.run(time_us * US)
+    def run_us(self, time_us: int) -> StopReason:
+        return self.engine.run(time_us * US).reason
 
     def everything(self) -> Mapping[str, object]:
         engine = self.engine
@@ -52,9 +53,9 @@ class Recorded:
         }
 
 
-@pytest.fixture(scope="module")
-def platform() -> Platform:
-    return load_platform("stm32h745")
+@pytest.fixture(scope="module", params=["stm32h745", "nrf5340"])
+def platform(request) -> Platform:
+    return load_platform(request.param)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def boot(pair, platform) -> Callable[..., Recorded]:
     def make(variant: str, *, skip_idle_loops: bool = True, seed: int = 0) -> Recorded:
         recorded = Recorded(UnicornEngine(platform, EngineOptions(seed=seed), skip_idle_loops=skip_idle_loops))
         recorded.engine.subscribe(recorded.events.append)
-        images = pair(variant)
+        images = pair(variant, platform.name)
         for role, path in (("main", images.main), ("remote", images.remote)):
             image = load_elf(path)
             recorded.engine.load(platform.core(role).name, image, image.vector_table)
@@ -104,8 +105,10 @@ def test_a_run_in_pieces_equals_the_whole(boot, variant):
     whole, pieces = boot(variant), boot(variant)
     whole.run_us(RUN_US)
     for _ in range(RUN_US // QUANTUM_US):
-        pieces.run_us(QUANTUM_US)
+        reason = pieces.run_us(QUANTUM_US)
         pieces.everything()  # looking changes nothing
+        if reason is StopReason.DEAD:
+            break
     assert_same(whole, pieces)
 
 
@@ -119,7 +122,8 @@ def test_continuing_after_a_restore_equals_never_having_stopped(boot, variant):
         board.run_us(5 * QUANTUM_US)
         board.engine.restore(snapshot)
         del board.events[count:]
-        board.run_us(QUANTUM_US)
+        if board.run_us(QUANTUM_US) is StopReason.DEAD:
+            break
     assert_same(whole, board)
 
 
@@ -137,15 +141,16 @@ def undisturbed(boot) -> tuple[list[Event], Mapping[str, object]]:
     detour=st.integers(0, PINGS_US // QUANTUM_US),
     typed=st.binary(max_size=12),
 )
-def test_a_detour_leaves_no_trace(boot, undisturbed, moment, detour, typed):
+def test_a_detour_leaves_no_trace(boot, platform, undisturbed, moment, detour, typed):
     """Whatever is typed and stored after a snapshot is undone by going back to it."""
     board = boot("demo")
     board.run_us(moment * QUANTUM_US)
     snapshot, count = board.engine.snapshot(), len(board.events)
-    board.engine.consoles["usart3"].write(typed)
-    board.engine.memory("cpu_cm7").write(0x3004_1000, typed)
+    main, remote = (platform.core(role).name for role in ("main", "remote"))
+    board.engine.consoles[platform.consoles[main]].write(typed)
+    board.engine.memory(main).write(CARVEOUT[platform.name], typed)
     board.run_us(detour * QUANTUM_US)
-    board.engine.reset("cpu_cm4")
+    board.engine.reset(remote)
     board.run_us(QUANTUM_US)
     board.engine.restore(snapshot)
     del board.events[count:]
@@ -154,9 +159,9 @@ def test_a_detour_leaves_no_trace(boot, undisturbed, moment, detour, typed):
     board.engine.close()
 
 
-def test_a_board_goes_back_with_all_that_was_observed(pair):
-    images = pair("demo")
-    with Board(main=images.main, remote=images.remote) as board:
+def test_a_board_goes_back_with_all_that_was_observed(pair, platform):
+    images = pair("demo", platform.name)
+    with Board(platform.name, main=images.main, remote=images.remote) as board:
         board.run_for("360 us")
         snapshot = board.snapshot()
         board.run()
@@ -169,11 +174,11 @@ def test_a_board_goes_back_with_all_that_was_observed(pair):
         assert board.verdict().to_json() == first
 
 
-def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair):
-    images = pair("demo")
+def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair, platform):
+    images = pair("demo", platform.name)
     outputs = []
     for _ in range(2):
-        with Board(main=images.main, remote=images.remote) as board:
+        with Board(platform.name, main=images.main, remote=images.remote) as board:
             board.run()
             board.consoles["main"].write(b"ping 100 300\r")
             board.run(until="main:100 good", timeout="1 s")
@@ -183,12 +188,12 @@ def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair
     assert b"100 pings: 100 good, 0 bad, 0 lost" in outputs[0][0]
 
 
-def test_ten_times_the_virtual_time_keeps_no_more_than_once(pair):
+def test_ten_times_the_virtual_time_keeps_no_more_than_once(pair, platform):
     """What is kept does not grow with the length of a run: the same buffers, the same log of messages."""
-    images = pair("demo")
+    images = pair("demo", platform.name)
     kept = []
     for seconds in ("1 s", "10 s"):
-        with Board(main=images.main, remote=images.remote) as board:
+        with Board(platform.name, main=images.main, remote=images.remote) as board:
             board.run_for(seconds)
             kept.append((len(board.buffers), len(board.messages), board.verdict().exit_code))
     assert kept[0] == kept[1]

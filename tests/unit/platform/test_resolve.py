@@ -294,7 +294,7 @@ def test_a_line_may_have_an_event_register_for_each_channel(bench):
     """``events``: where no register has a bit for each channel that is signalled."""
     text = SETTINGS.replace("pending = 12", "pending = 12, events = { first = 4, channels = 2 }")
     line = bench.load(DEVICES, text).mailboxes[0].lines[1]
-    assert line.events == range(4, 12, 4)
+    assert line.events == (4, 8)
     assert line.look({12: 0b10, 4: 1, 8: 0}.__getitem__) == (0b10, 0b01)
 
 

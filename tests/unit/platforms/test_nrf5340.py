@@ -158,8 +158,8 @@ def test_roles_consoles_and_mailbox_are_named():
     assert PLATFORM.consoles == {APP: "uart0_app", NET: "uart0_net"}
     lines = PLATFORM.mailboxes[0].lines
     assert [(x.core, x.interrupt, x.pending, x.signalled, x.events) for x in lines] == [
-        (APP, 42, 0x30C, None, range(0x100, 0x140, 4)),
-        (NET, 18, 0x30C, None, range(0x100, 0x140, 4)),
+        (APP, 42, 0x30C, None, tuple(range(0x100, 0x140, 4))),
+        (NET, 18, 0x30C, None, tuple(range(0x100, 0x140, 4))),
     ]
 
 
