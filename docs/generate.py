@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from hostile_peers import HOSTILE_PEERS
+from ring_pictures import PICTURES
 from robot.libdoc import libdoc
 
 from orchestrator.checks import render_catalogue
@@ -33,6 +34,7 @@ def keywords() -> str:
 PAGES = {
     DOCS / "check-catalogue.md": catalogue,
     DOCS / "robot" / "keywords.md": keywords,
+    **{DOCS / "rings" / f"{name}.svg": make for name, make in PICTURES.items()},
 }
 
 
