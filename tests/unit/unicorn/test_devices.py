@@ -11,7 +11,7 @@ from orchestrator.engines.unicorn.devices.dwt import Dwt
 from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 
-CR1, ISR, ICR, RDR, TDR, RQR, BRR = 0x00, 0x1C, 0x20, 0x24, 0x28, 0x18, 0x0C
+CR1, CR2, CR3, ISR, ICR, RDR, TDR, RQR, BRR = 0x00, 0x04, 0x08, 0x1C, 0x20, 0x24, 0x28, 0x18, 0x0C
 UE, RE, TE, RXNEIE, TCIE, TXEIE = 1, 4, 8, 0x20, 0x40, 0x80
 RXNE, TC, TXE = 0x20, 0x40, 0x80
 
@@ -152,6 +152,76 @@ def test_a_register_that_no_usart_has_is_unmodelled_for_a_core_and_not_for_the_h
 def test_narrow_reads_see_their_part_of_a_register(bench):
     bench.put(CR1, UE | RE | TE)
     assert bench.usart.read(ISR + 2, 1, "cpu") == 0x60
+
+
+FIFOEN, TXFEIE, RXFFIE, IDLEIE, RTOIE = 1 << 29, 1 << 30, 1 << 31, 1 << 4, 1 << 26
+TXFE, RXFF, RXFT, TXFT, IDLE, RTOF = 1 << 23, 1 << 24, 1 << 26, 1 << 27, 1 << 4, 1 << 11
+
+
+def test_the_fifo_flags_are_there_in_fifo_mode_only(bench):
+    """RM0399 51.8.9 and 51.8.10: USART_ISR with FIFO mode on and off."""
+    bench.put(CR1, UE | RE | TE)
+    bench.usart.receive(bytes(16))
+    assert bench.get(ISR) & (TXFE | RXFF | RXFT | TXFT) == 0
+    bench.put(CR1, UE | RE | TE | FIFOEN)
+    assert bench.get(ISR) & (TXFE | RXFF | RXFT | TXFT) == TXFE | RXFF | RXFT | TXFT
+
+
+@pytest.mark.parametrize(("config", "bytes_"), [(0, 2), (1, 4), (2, 8), (3, 12), (4, 14), (5, 16)])
+def test_the_receive_threshold_counts_bytes_of_sixteen(bench, config, bytes_):
+    """RM0399 51.8.4, RXFTCFG: an eighth, a quarter, a half, three quarters, seven eighths, all of the FIFO."""
+    bench.put(CR1, UE | RE | FIFOEN)
+    bench.put(CR3, config << 25 | 1 << 28)
+    bench.usart.receive(bytes(bytes_ - 1))
+    assert (bench.get(ISR) & RXFT, bench.levels) == (0, [])
+    bench.usart.receive(b"x")
+    assert (bench.get(ISR) & RXFT, bench.levels) == (RXFT, [True])
+    bench.get(RDR)
+    assert bench.levels == [True, False]
+
+
+@pytest.mark.parametrize(("enable", "level"), [(TXFEIE, True), (RXFFIE, False)])
+def test_fifo_interrupts_are_passed_in_fifo_mode_only(bench, enable, level):
+    bench.put(CR1, UE | RE | TE | enable)
+    assert bench.levels == []
+    bench.put(CR1, UE | RE | TE | enable | FIFOEN)
+    assert bench.levels == [True] * level
+
+
+def test_a_full_receive_fifo_interrupts(bench):
+    bench.put(CR1, UE | RE | RXFFIE | FIFOEN)
+    bench.usart.receive(bytes(15))
+    assert bench.levels == []
+    bench.usart.receive(b"x")
+    assert bench.levels == [True]
+
+
+def test_the_line_is_idle_when_all_that_came_has_been_read(bench):
+    """RM0399 51.8.10, IDLE; cleared by IDLECF."""
+    bench.put(CR1, UE | RE | IDLEIE)
+    bench.usart.receive(b"ab")
+    bench.get(RDR)
+    assert (bench.get(ISR) & IDLE, bench.levels) == (0, [])
+    bench.get(RDR)
+    assert (bench.get(ISR) & IDLE, bench.levels) == (IDLE, [True])
+    bench.put(ICR, IDLE)
+    assert (bench.get(ISR) & IDLE, bench.levels) == (0, [True, False])
+
+
+@pytest.mark.parametrize(("control", "flag"), [(1 << 23, RTOF), (0, 0)])
+def test_the_receiver_times_out_where_that_is_enabled(bench, control, flag):
+    """RM0399 51.8.10, RTOF; RTOEN of CR2."""
+    bench.put(CR1, UE | RE | RTOIE)
+    bench.put(CR2, control)
+    bench.usart.receive(b"a")
+    bench.get(RDR)
+    assert (bench.get(ISR) & RTOF, bench.levels) == (flag, [True] * bool(flag))
+
+
+@pytest.mark.parametrize("bit", [1 << 6, 1 << 7])
+def test_dma_of_a_usart_is_said_to_be_unmodelled(bench, bit):
+    bench.put(CR3, bit)
+    assert bench.host.said == [CR3]
 
 
 def test_reset_lowers_the_line_and_keeps_what_waits(bench):

@@ -1,7 +1,8 @@
-"""USART of the STM32F7 and H7 (RM0399 ch. 51, FIFO mode not modelled): interrupt-driven and polled text both ways.
+"""USART of the STM32F7 and H7 (RM0399 ch. 51): interrupt-driven and polled text both ways, with and without FIFOs.
 
-Transmission takes no time. A received byte is shown when the one before has been read, so nothing overruns however
-fast it is pasted.
+Transmission takes no time, so the transmit FIFO is always empty. A received byte is shown when the one before has been
+read, or the FIFO has room for it, so nothing overruns however fast it is pasted. The line is idle, and the receiver
+times out, when the last byte that has come in is read. DMA is not modelled.
 """
 
 from __future__ import annotations
@@ -13,14 +14,25 @@ from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line
 
 __all__ = ["Stm32Usart"]
 
-_UE, _RE, _TE, _RXNEIE, _TCIE, _TXEIE = 1, 1 << 2, 1 << 3, 1 << 5, 1 << 6, 1 << 7
-_RXNE, _TC, _TXE, _TEACK, _REACK = 1 << 5, 1 << 6, 1 << 7, 1 << 21, 1 << 22
+# CR1, with FIFOEN (51.8.1, 51.8.2)
+_UE, _RE, _TE, _IDLEIE, _RXNEIE, _TCIE, _TXEIE = 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
+_RTOIE, _FIFOEN, _TXFEIE, _RXFFIE = 1 << 26, 1 << 29, 1 << 30, 1 << 31
+_RTOEN = 1 << 23  # CR2
+_DMAR, _DMAT, _TXFTIE, _RXFTIE = 1 << 6, 1 << 7, 1 << 23, 1 << 28  # CR3
+_RXFTCFG = 25
+# ISR (51.8.9, 51.8.10)
+_IDLE, _RXNE, _TC, _TXE, _RTOF, _TEACK, _REACK = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 11, 1 << 21, 1 << 22
+_TXFE, _RXFF, _RXFT, _TXFT = 1 << 23, 1 << 24, 1 << 26, 1 << 27
+_DEPTH = 16  # bytes of a FIFO
+_THRESHOLDS = (2, 4, 8, 12, 14, 16, 16, 16)  # bytes, by RXFTCFG
+_CR1_INTERRUPTS = _IDLEIE | _RXNEIE | _TCIE | _TXEIE | _RTOIE | _TXFEIE | _RXFFIE
+_CR3_INTERRUPTS = _TXFTIE | _RXFTIE
 
 
 class Stm32Usart(Device):
     """One USART: ``transmit`` takes each byte that the guest sends, ``line`` is its interrupt."""
 
-    state = ("_cr1", "_cr2", "_cr3", "_brr", "_gtpr", "_rtor", "_presc", "_tc", "_received", "_level")
+    state = ("_cr1", "_cr2", "_cr3", "_brr", "_gtpr", "_rtor", "_presc", "_tc", "_ended", "_received", "_level")
 
     def __init__(self, host: DeviceHost, line: Line, transmit: Callable[[int], None]) -> None:
         super().__init__(host)
@@ -33,6 +45,7 @@ class Stm32Usart(Device):
     def _clear_registers(self) -> None:
         self._cr1 = self._cr2 = self._cr3 = self._brr = self._gtpr = self._rtor = self._presc = 0
         self._tc = True
+        self._ended = 0  # IDLE and RTOF
 
     def reset(self) -> None:
         """RM0399 51.8; what waits on the cable keeps waiting."""
@@ -51,11 +64,37 @@ class Stm32Usart(Device):
         return bool(self._received) and self._is_on(_RE)
 
     def _update(self) -> None:
-        cr1 = self._cr1
-        level = bool(cr1 & _UE and (cr1 & _TXEIE or (cr1 & _TCIE and self._tc) or (cr1 & _RXNEIE and self._has_byte())))
+        level = self._interrupts()
         if level != self._level:
             self._level = level
             self._line(level)
+
+    def _interrupts(self) -> bool:
+        cr1, cr3 = self._cr1, self._cr3
+        if not (cr1 & _UE and (cr1 & _CR1_INTERRUPTS or cr3 & _CR3_INTERRUPTS)):
+            return False
+        if cr1 & _TXEIE or (cr1 & _TCIE and self._tc) or (cr1 & _RXNEIE and self._has_byte()):
+            return True
+        if (cr1 & _IDLEIE and self._ended & _IDLE) or (cr1 & _RTOIE and self._ended & _RTOF):
+            return True
+        if not cr1 & _FIFOEN:
+            return False
+        flags = self._fifo_flags()
+        return bool(
+            (cr1 & _TXFEIE or cr3 & _TXFTIE) or (cr1 & _RXFFIE and flags & _RXFF) or (cr3 & _RXFTIE and flags & _RXFT)
+        )
+
+    def _fifo_flags(self) -> int:
+        """Of both FIFOs: the one that sends is empty, whatever its threshold."""
+        waiting = min(len(self._received), _DEPTH) if self._is_on(_RE) else 0
+        flags = _TXFE | _TXFT
+        flags |= _RXFF if waiting == _DEPTH else 0
+        flags |= _RXFT if waiting >= _THRESHOLDS[self._cr3 >> _RXFTCFG & 7] else 0
+        return flags
+
+    def _took_byte(self) -> None:
+        if not self._received:
+            self._ended |= _IDLE | (_RTOF if self._cr2 & _RTOEN else 0)
 
     def peek(self, offset: int) -> int:
         """Reading RDR takes the byte: a look does not."""
@@ -87,6 +126,9 @@ class Stm32Usart(Device):
     @writes(0x08)
     def _write_cr3(self, value: int) -> None:
         self._cr3 = value
+        if value & (_DMAR | _DMAT):
+            self._host.unmodelled(0x08, "DMA")
+        self._update()
 
     @reads(0x0C)
     def _read_brr(self) -> int:
@@ -117,6 +159,7 @@ class Stm32Usart(Device):
         """RXFRQ (bit 3) drops the received byte; there is nothing to flush on the way out."""
         if value & 8 and self._has_byte():
             self._received.popleft()
+            self._took_byte()
         self._update()
 
     @reads(0x18)
@@ -126,6 +169,7 @@ class Stm32Usart(Device):
     @reads(0x1C)
     def _read_isr(self) -> int:
         value = _TXE | (_TC if self._tc else 0)
+        value |= self._ended | (self._fifo_flags() if self._cr1 & _FIFOEN else 0)
         value |= _RXNE if self._has_byte() else 0
         value |= _TEACK if self._is_on(_TE) else 0
         value |= _REACK if self._is_on(_RE) else 0
@@ -135,6 +179,7 @@ class Stm32Usart(Device):
     def _write_icr(self, value: int) -> None:
         if value & _TC:
             self._tc = False
+        self._ended &= ~value
         self._update()
 
     @reads(0x20)
@@ -146,6 +191,7 @@ class Stm32Usart(Device):
         if not self._has_byte():
             return 0
         value = self._received.popleft()
+        self._took_byte()
         self._update()
         return value
 
