@@ -49,8 +49,11 @@ taken:
 """
 
 
-@pytest.mark.parametrize("fifo", [0, 1 << 29])
-@pytest.mark.parametrize("program", [POLLED, INTERRUPTED.replace("DRAIN", ""), INTERRUPTED.replace("DRAIN", "b take")])
+@pytest.mark.parametrize(
+    ("program", "fifo"),
+    [(POLLED, 0), (INTERRUPTED.replace("DRAIN", ""), 0), (INTERRUPTED.replace("DRAIN", "b take"), 1 << 29)],
+    ids=["polled", "an interrupt for each byte", "an interrupt for each burst, with FIFO"],
+)
 def test_a_hundred_kilobytes_pasted_into_a_uart_are_echoed_whole(board, program, fifo):
     rig = board(program.replace("CONTROL", hex(fifo)), "b .")
     rig.run_us(100)
