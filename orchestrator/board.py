@@ -75,6 +75,8 @@ __all__ = [
 ]
 
 QUIET_NS = 50_000_000  # nothing in shared memory and no notification for this long: the bring-up is over
+UNANSWERED_NS = 1_500_000_000  # the same where one side offers buffers and the other has used none: RPTUN of NuttX
+# looks again after 1 s (RPTUN_RETRY_PERIOD_US)
 _PIECE_NS = 10_000_000  # how often a run looks whether it is over; not of the wall clock, so that runs repeat exactly
 _ROLES = ("main", "remote")
 
@@ -445,7 +447,8 @@ class Board:
         """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
 
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
-        ``QUIET_NS``, unless it is ``attended`` then. It also ends when no core can run again, and at :meth:`stop`.
+        ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
+        It also ends when no core can run again, and at :meth:`stop`.
         KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
         goal = _goal(self, until, attended)
@@ -662,7 +665,8 @@ class _Quiet:
 
     def _missing_ns(self) -> int:
         """How much longer it has to stay quiet."""
-        return self._board.observer.last_activity_ns + QUIET_NS - self._board.time_ns
+        patience = QUIET_NS if self._board.observer.is_answered() else UNANSWERED_NS
+        return self._board.observer.last_activity_ns + patience - self._board.time_ns
 
     def met(self) -> EndReason | None:
         if self._attended is not None and self._attended():

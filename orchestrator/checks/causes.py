@@ -38,7 +38,7 @@ class Follows:
 
 _IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
 _DEAD = ("core.fault", "core.lockup", "core.never-started", "core.silent")
-_STOPPED = (*_DEAD, "core.stuck")
+_STOPPED = (*_DEAD, "core.polling", "core.stuck")
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
     "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",
@@ -60,8 +60,10 @@ FOLLOWS: tuple[Follows, ...] = (
             Scope.ADDRESS),
     Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
     Follows("core.never-started", _STOPPED, Scope.ANYWHERE),
-    Follows("core.silent", ("core.fault", "core.lockup", "core.never-started", "core.stuck", "core.silent"),
-            Scope.ANYWHERE),
+    Follows("core.silent", ("core.polling",), Scope.CORE),
+    Follows("core.silent", ("core.fault", "core.lockup", "core.never-started", "core.polling", "core.stuck",
+                            "core.silent"), Scope.ANYWHERE),
+    Follows("core.stuck", ("core.polling",), Scope.ANYWHERE),
     Follows("core.silent", _TABLE, Scope.OTHER_CORE),
     Follows("core.stuck", (*_IMAGE, *_DEAD), Scope.ANYWHERE),
     Follows("core.stuck", (*_TABLE, *_FIELD), Scope.ANYWHERE),

@@ -129,6 +129,11 @@ class Observer:
     def _chosen(self) -> tuple[Profile, str]:
         return choose_profile(self.promise.scan or self._live.scan)
 
+    def is_answered(self) -> bool:
+        """Of what was offered through any ring, something was used; true as well when nothing was offered yet."""
+        steps = {milestone.name.partition(" first buffer ")[2] for milestone in self.run.milestones}
+        return "used" in steps or "available" not in steps
+
     def is_up(self) -> bool:
         """Every vdev at DRIVER_OK and every vring resolved in both views, in the table as last seen."""
         vdevs = self._live.vdevs

@@ -8,8 +8,9 @@ from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import CoreSubject, State, cores, states
 from orchestrator.checks.views import MAIN, REMOTE
-from orchestrator.events import Backtrace, CoreState
+from orchestrator.events import Backtrace, CoreState, Poll
 from orchestrator.memory import Extent, Place
+from orchestrator.platform.model import Platform
 
 __all__: list[str] = []
 
@@ -104,6 +105,51 @@ def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
             core=core.role,
             detail=(*core.waits_for, *_frames(core.backtrace)),
         )
+
+
+def _register(platform: Platform, core: str, poll: Poll) -> str:
+    """A register by its peripheral and offset: ``QUADSPI+0x008``."""
+    bases = [
+        at.address
+        for each in platform.peripherals
+        if each.name == poll.peripheral
+        for at in each.registrations
+        if at.seen_by(core)
+    ]
+    bases += [extent.start for name, extent, _ in platform.tags if name == poll.peripheral]
+    base = max((base for base in bases if base <= poll.address), default=poll.address)
+    return f"{poll.peripheral}+{poll.address - base:#05x}"
+
+
+def _ended_before_up(state: State) -> Iterator[CoreSubject]:
+    return (each for each in _ended(state) if each.run.up_ns is None)
+
+
+@rule(
+    "core.polling",
+    stage=Stage.BOOT,
+    source="the chip's reference manual: the register, and what changes it",
+    each=_ended_before_up,
+)
+def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Violation]:
+    """No core ends in a loop that reads a device register which nothing changes; mailboxes and consoles apart."""
+    core, platform = subject.core, subject.state.platform
+    if platform is None or core.waiting is None:
+        return
+    others = {*(mailbox.peripheral for mailbox in platform.mailboxes), *platform.consoles.values()}
+    polls = [poll for poll in core.waiting.polls if poll.peripheral and poll.peripheral not in others]
+    if not polls:
+        return
+    registers = [_register(platform, core.name, poll) for poll in polls]
+    yield Violation(
+        at=(Place(core.name, core.waiting.pc, core.waiting.symbol or ""),),
+        expected=f"{registers[0]} to change",
+        actual=f"it reads {polls[0].value:#x} each time, to the end",
+        advice="a clock or a peripheral that is not there, not enabled, or not modelled: see the unmodelled registers",
+        subject=core.role,
+        core=core.role,
+        detail=(*core.waits_for, *_frames(core.backtrace)),
+    )
 
 
 @rule("core.stuck", stage=Stage.BOOT, source="RPTUN: the slave tells the master that its table is ready", each=states)

@@ -24,6 +24,7 @@ from orchestrator.events import (
     NotificationSent,
     NotificationTaken,
     StateChanged,
+    Waiting,
 )
 from orchestrator.formats.elf import Image, parse_elf
 from orchestrator.formats.locator import TableLocator
@@ -258,6 +259,7 @@ class Script:
     profile: Profile | None = None
     locator: TableLocator | None = None
     states: Mapping[str, CoreState] = field(default_factory=dict)
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
     remote_alive: bool = True
     main_alive: bool = True
     rest_ns: int = 60_000_000
@@ -377,7 +379,7 @@ class Bench:
         self.time_ns += script.rest_ns
         states = {MAIN: CoreState.SLEEPING, REMOTE: CoreState.SLEEPING, **script.states}
         backtraces = {core: (Frame(FLASH + 0x40, "idle+0x4"), Frame(FLASH + 0x20, "main")) for core in states}
-        self.observer.finish(self.time_ns, "quiet", states, backtraces)
+        self.observer.finish(self.time_ns, "quiet", states, backtraces, script.waiting)
         return judge(self.observer)
 
     def _publish(self) -> None:

@@ -203,3 +203,13 @@ def test_a_used_element_tells_less_than_the_header_of_its_message() -> None:
     verdict = run(after=whole)
     assert verdict.run.traffic.messages["vdev[0]"].last[-1].length == 4
     assert verdict.findings == ()
+
+
+def test_a_ring_whose_buffers_nobody_used_is_not_answered_yet():
+    """RPTUN of NuttX looks for its table again after a second: a quiet board is not over before that."""
+    observer = Bench(Script()).observer
+    assert observer.is_answered()
+    observer.run.reach(1, "main", "vdev[0].vring[1] first buffer available")
+    assert not observer.is_answered()
+    observer.run.reach(2, "remote", "vdev[0].vring[1] first buffer used")
+    assert observer.is_answered()

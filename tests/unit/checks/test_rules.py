@@ -33,7 +33,7 @@ from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
 from orchestrator.errors import RingError
-from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup
+from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup, Poll, Waiting
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -202,6 +202,10 @@ def views_differ() -> Findings:
     return bench.run().findings
 
 
+def polling(peripheral: str, address: int) -> Waiting:
+    return Waiting(FLASH + 0x40, "wait_ready", (Poll(address, 4, 0x85, peripheral),))
+
+
 def silent_remote() -> Findings:
     bench = Bench(Script(remote_alive=False, states={REMOTE: CoreState.RUNNING}))
     return bench.run().findings
@@ -344,6 +348,9 @@ CASES: dict[str, Callable[[], Findings]] = {
     "core.fault": live(main_alive=False, after=lambda b: fault(b, MAIN)),
     "core.lockup": live(main_alive=False, after=lock_up),
     "core.silent": silent_remote,
+    "core.polling": live(
+        main_alive=False, states={MAIN: CoreState.RUNNING}, waiting={MAIN: polling("clocks", 0x5000_0010)}
+    ),
     "core.stuck": live(remote_rings=False, starts_rings=False, states={REMOTE: CoreState.RUNNING}),
     "core.guest-error": after(odd_store),
     # rings
