@@ -51,6 +51,7 @@ WINDOWS = {  # bytes, of Renode types whose size is their own and not the descri
     NVIC_TYPE: 0x1000,
     "Miscellaneous.DWT": 0x1000,
     "UART.STM32F7_USART": 0x400,
+    "DMA.STM32DMA": 0x400,
     "Timers.STM32_Timer": 0x400,
     "Timers.STM32_IndependentWatchdog": 0x400,
     "UART.NRF52840_UART": 0x1000,

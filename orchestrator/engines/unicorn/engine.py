@@ -278,6 +278,15 @@ class UnicornEngine:
         """Memory as a core addresses it; what a device stores there is the doing of the core whose turn it is."""
         return self._by_name[core].memory
 
+    def device_at(self, address: int) -> tuple[Device, int] | None:
+        """The device that any core finds at an address, and the offset into it."""
+        for peripheral in self.platform.peripherals:
+            for at in peripheral.registrations:
+                if address in Extent(at.address, at.size or peripheral.size or _WINDOW):
+                    device = self._devices.get(peripheral.name)
+                    return None if device is None else (device, address - at.address)
+        return None
+
     def ticks(self, frequency_hz: int) -> int:
         """Ticks of a clock since power-on, at the instruction that is executed, or now if none is."""
         if self._current is not None:

@@ -717,3 +717,28 @@ def test_a_random_number_interrupts_both_cores_while_that_is_enabled(host):
     rng.write(0x00, 4, 0xC, CM7)
     rng.write(0x00, 4, 0x4, CM7)
     assert host.lines == [(nvic, 80, level) for level in (True, False) for nvic in ("nvic_cm7", "nvic_cm4")]
+
+
+# DMA and DMAMUX (RM0399 ch. 15, 17; vectors 20.1.2)
+
+
+def test_each_dma_stream_interrupts_both_cores():
+    lines = {
+        each.name: [
+            [i.line for i in each.interrupts if i.output == str(n) and i.target == "nvic_cm4"] for n in range(8)
+        ]
+        for each in PLATFORM.peripherals
+        if each.type == "DMA.STM32DMA"
+    }
+    assert lines == {
+        "dma1": [[n] for n in (*range(11, 18), 47)],
+        "dma2": [[n] for n in (*range(56, 61), 68, 69, 70)],
+    }
+
+
+@pytest.mark.parametrize("channel", range(16))
+def test_a_multiplexer_channel_is_storage(host, channel):
+    mux = device("dmamux1", host)
+    mux.write(4 * channel, 4, 0xFFFFFFFF, CM7)
+    assert mux.read(4 * channel, 4, CM4) == 0x1FFF037F
+    assert host.touched == []

@@ -218,12 +218,6 @@ def test_the_receiver_times_out_where_that_is_enabled(bench, control, flag):
     assert (bench.get(ISR) & RTOF, bench.levels) == (flag, [True] * bool(flag))
 
 
-@pytest.mark.parametrize("bit", [1 << 6, 1 << 7])
-def test_dma_of_a_usart_is_said_to_be_unmodelled(bench, bit):
-    bench.put(CR3, bit)
-    assert bench.host.said == [CR3]
-
-
 def test_reset_lowers_the_line_and_keeps_what_waits(bench):
     bench.put(CR1, UE | RE | RXNEIE)
     bench.usart.receive(b"a")

@@ -17,6 +17,7 @@ from orchestrator.engines.unicorn.devices.nrf_timers import RTC_HZ, TIMER_HZ, Nr
 from orchestrator.engines.unicorn.devices.nrf_uart import BAUDRATE_HZ, NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
+from orchestrator.engines.unicorn.devices.stm32_dma import DmaPort, Stm32Dma
 from orchestrator.engines.unicorn.devices.stm32_iwdg import Stm32Iwdg
 from orchestrator.engines.unicorn.devices.stm32_timer import Stm32Timer
 from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
@@ -54,6 +55,10 @@ class Board(Protocol):
 
     def view(self, core: str) -> CoreMemory:
         """Memory as a core addresses it, for a device that stores on its behalf."""
+        ...
+
+    def device_at(self, address: int) -> tuple[Device, int] | None:
+        """The device that any core finds at an address, and the offset into it."""
         ...
 
     def ticks(self, frequency_hz: int) -> int: ...
@@ -156,6 +161,34 @@ class Dma:
         return True
 
 
+class SharedMemory:
+    """What a bus master of no core reaches: memory that more than one core sees, by any of its addresses."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def _view(self, address: int, size: int, *, writes: bool) -> CoreMemory | None:
+        cores = self._board.platform.cores
+        for core in cores:
+            mapping = self._board.view(core.name).mapping_at(address)
+            if mapping is None or address + size > mapping.extent.end:
+                continue
+            region = mapping.store.region
+            if sum(bool(region.extents(each.name)) for each in cores) > 1 and (region.writable or not writes):
+                return self._board.view(core.name)
+        return None
+
+    def read(self, address: int, size: int) -> bytes | None:
+        view = self._view(address, size, writes=False)
+        return None if view is None else view.read(address, size)
+
+    def write(self, address: int, data: bytes) -> bool:
+        view = self._view(address, len(data), writes=True)
+        if view is not None:
+            view.write(address, data)
+        return view is not None
+
+
 Made = tuple[Device, UartConsole | None]
 """A device, and its console if it is a UART."""
 
@@ -232,6 +265,18 @@ def _stm32_timer(board: Board, peripheral: Peripheral) -> Made:
     return device, None
 
 
+def _stm32_dma(board: Board, peripheral: Peripheral) -> Made:
+    def port(address: int) -> DmaPort | None:
+        found = board.device_at(address)
+        if found is None:
+            return None
+        device, offset = found
+        return device if isinstance(device, Stm32Usart) and offset in (0x24, 0x28) else None
+
+    lines = [_outputs(board, peripheral, str(stream)) for stream in range(8)]
+    return Stm32Dma(Host(board, peripheral.name), SharedMemory(board), port, lines), None
+
+
 def _stm32_iwdg(board: Board, peripheral: Peripheral) -> Made:
     clock = _clock(board, peripheral, 32_000)
     host = Host(board, peripheral.name)
@@ -267,6 +312,7 @@ _MAKERS: dict[str, Maker] = {
     "UART.CMSDK_APB_UART": _cmsdk_uart,
     "Timers.NRF52840_RTC": _nrf_rtc,
     "Timers.NRF52840_Timer": _nrf_timer,
+    "DMA.STM32DMA": _stm32_dma,
     "Timers.STM32_IndependentWatchdog": _stm32_iwdg,
     "Timers.STM32_Timer": _stm32_timer,
     "UART.NRF52840_UART": _nrf_uart,

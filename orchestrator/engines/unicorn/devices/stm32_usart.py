@@ -2,7 +2,7 @@
 
 Transmission takes no time, so the transmit FIFO is always empty. A received byte is shown when the one before has been
 read, or the FIFO has room for it, so nothing overruns however fast it is pasted. The line is idle, and the receiver
-times out, when the last byte that has come in is read. DMA is not modelled.
+times out, when the last byte that has come in is read. A DMA controller takes and sends whole pieces.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Stm32Usart(Device):
         self._transmit = transmit
         self._level = False
         self._received: deque[int] = deque()
+        self._serve: Callable[[], None] = _nobody
         self._clear_registers()
 
     def _clear_registers(self) -> None:
@@ -56,6 +57,30 @@ class Stm32Usart(Device):
         """Bytes arrive on the cable."""
         self._received.extend(data)
         self._update()
+        self._serve()
+
+    def dma_take(self, most: int) -> bytes:
+        """RM0399 51.5.19: the receiver asks while DMAR is set."""
+        if not self._cr3 & _DMAR or not self._has_byte():
+            return b""
+        taken = bytes(self._received.popleft() for _ in range(min(most, len(self._received))))
+        self._took_byte()
+        self._update()
+        return taken
+
+    def dma_send(self, data: bytes) -> bool:
+        """RM0399 51.5.19: the transmitter asks while DMAT is set."""
+        if not self._cr3 & _DMAT or not self._is_on(_TE):
+            return False
+        for byte in data:
+            self._transmit(byte)
+        self._tc = True
+        self._update()
+        return True
+
+    def dma_serve(self, serve: Callable[[], None]) -> None:
+        """Call this when there may be something to move."""
+        self._serve = serve
 
     def _is_on(self, bit: int) -> bool:
         return bool(self._cr1 & _UE and self._cr1 & bit)
@@ -110,6 +135,7 @@ class Stm32Usart(Device):
     def _write_cr1(self, value: int) -> None:
         self._cr1 = value
         self._update()
+        self._serve()
 
     @reads(0x04)
     def _read_cr2(self) -> int:
@@ -126,9 +152,8 @@ class Stm32Usart(Device):
     @writes(0x08)
     def _write_cr3(self, value: int) -> None:
         self._cr3 = value
-        if value & (_DMAR | _DMAT):
-            self._host.unmodelled(0x08, "DMA")
         self._update()
+        self._serve()
 
     @reads(0x0C)
     def _read_brr(self) -> int:
@@ -181,6 +206,7 @@ class Stm32Usart(Device):
             self._tc = False
         self._ended &= ~value
         self._update()
+        self._serve()
 
     @reads(0x20)
     def _read_icr(self) -> int:
@@ -213,3 +239,7 @@ class Stm32Usart(Device):
     @writes(0x2C)
     def _write_presc(self, value: int) -> None:
         self._presc = value & 0xF
+
+
+def _nobody() -> None:
+    """No DMA stream has ever named this USART."""

@@ -1,4 +1,4 @@
-"""Timers and watchdogs on the board: their moments in virtual time, on both cores, through snapshots and resets."""
+"""Timers, watchdogs and DMA on the board: their moments in virtual time, on both cores, snapshots and resets."""
 
 from __future__ import annotations
 
@@ -113,3 +113,42 @@ def test_a_watchdog_that_nobody_refreshes_resets_the_chip(board, wait):
     assert rig.mark() == 3
     (whys,) = {e.detail.why for e in rig.events if isinstance(e.detail, StateChanged) and "iwdg" in e.detail.why}
     assert whys == "system reset by iwdg1: it was not refreshed in time"
+
+
+SENDER = """
+    ldr r4, =0x40004800
+    movs r0, #0x09
+    str r0, [r4]
+    movs r0, #0x80
+    str r0, [r4, #8]
+    ldr r4, =0x40020000
+    movs r0, #6
+    str r0, [r4, #0x2C]
+    ldr r0, =0x40004828
+    str r0, [r4, #0x30]
+    ldr r0, =PLACE
+    str r0, [r4, #0x34]
+    ldr r1, =0x6C6C6568
+    str r1, [r0]
+    ldr r1, =0x210A6F
+    str r1, [r0, #4]
+    ldr r1, =0x451
+    str r1, [r4, #0x28]
+    b .
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "core", "sent"),
+    [
+        (0x2400_0000, MAIN, b"hello\n"),
+        (0x3000_0000, MAIN, b"hello\n"),
+        (0x1000_0000, REMOTE, b"hello\n"),
+        (0x2000_0000, MAIN, b""),  # DTCM is behind the Cortex-M7 (RM0399 2.1)
+    ],
+)
+def test_dma_sends_from_memory_that_it_reaches(board, place, core, sent):
+    program = SENDER.replace("PLACE", hex(place))
+    rig = board(program, "b .") if core == MAIN else board("b .", program)
+    rig.run_us(1000)
+    assert rig.engine.consoles["usart3"].output == sent
