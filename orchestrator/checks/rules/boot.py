@@ -121,6 +121,16 @@ def _register(platform: Platform, core: str, poll: Poll) -> str:
     return f"{poll.peripheral}+{poll.address - base:#05x}"
 
 
+def _spins_unheard(state: State) -> bool:
+    """The remote is busy to the end and has never told main anything: a finding of its own."""
+    run, live = state.run, state.live
+    if run is None or run.ended is None or run.up_ns is not None or live is None:
+        return False
+    core = run.cores[REMOTE]
+    busy = core.state is CoreState.RUNNING and not core.is_silent and not core.faults
+    return busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs)
+
+
 def _ended_before_up(state: State) -> Iterator[CoreSubject]:
     return (each for each in _ended(state) if each.run.up_ns is None)
 
@@ -134,7 +144,7 @@ def _ended_before_up(state: State) -> Iterator[CoreSubject]:
 def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Violation]:
     """No core ends in a loop that reads a device register which nothing changes; mailboxes and consoles apart."""
     core, platform = subject.core, subject.state.platform
-    if platform is None or core.waiting is None:
+    if platform is None or core.waiting is None or (core.role == REMOTE and _spins_unheard(subject.state)):
         return
     others = {*(mailbox.peripheral for mailbox in platform.mailboxes), *platform.consoles.values()}
     polls = [poll for poll in core.waiting.polls if poll.peripheral and poll.peripheral not in others]
@@ -155,12 +165,9 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
 @rule("core.stuck", stage=Stage.BOOT, source="RPTUN: the slave tells the master that its table is ready", each=states)
 def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
     """The remote does not spin for ever before it has told main anything."""
-    run, live = state.run, state.live
-    if run is None or run.ended is None or run.up_ns is not None or live is None:
-        return
-    core = run.cores[REMOTE]
-    busy = core.state is CoreState.RUNNING and not core.is_silent and not core.faults
-    if busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs):
+    run = state.run
+    if run is not None and _spins_unheard(state):
+        core = run.cores[REMOTE]
         pc = core.backtrace[0].pc if core.backtrace else 0
         main = run.cores[MAIN]
         whereabouts = (f"main is {main.state} at {main.where}",) if main.where else ()
