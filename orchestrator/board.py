@@ -44,7 +44,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.errors import CapabilityError, RptwinError, UsageError
-from orchestrator.events import Event, Listener, Lockup
+from orchestrator.events import Event, Listener, Lockup, StateChanged
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import LocatorKind, TableLocator, parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
@@ -78,6 +78,7 @@ QUIET_NS = 50_000_000  # nothing in shared memory and no notification for this l
 UNANSWERED_NS = 1_500_000_000  # the same where one side offers buffers and the other has used none: RPTUN of NuttX
 # looks again after 1 s (RPTUN_RETRY_PERIOD_US)
 _PIECE_NS = 10_000_000  # how often a run looks whether it is over; not of the wall clock, so that runs repeat exactly
+_MOST_RESETS = 100  # by firmware: more are for ever
 _ROLES = ("main", "remote")
 
 _WORD_CONDITION = re.compile(
@@ -96,6 +97,7 @@ class EndReason(enum.StrEnum):
     CONDITION = "condition"
     TIMEOUT = "timeout"
     DEAD = "dead"
+    RESETTING = "resetting"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
@@ -105,6 +107,7 @@ _END_TEXTS = {
     EndReason.CONDITION: "the condition was met",
     EndReason.TIMEOUT: "timeout",
     EndReason.DEAD: "no core can run again",
+    EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",
 }
@@ -367,8 +370,14 @@ class Board:
                 self._play(role, options)
 
     def _observe(self, event: Event) -> None:
-        if not Rtt.is_watch(event):
-            self.observer.on_event(event)
+        if Rtt.is_watch(event):
+            return
+        self.observer.on_event(event)
+        if isinstance(event.detail, StateChanged) and self._resets_for_ever():
+            self.engine.stop()
+
+    def _resets_for_ever(self) -> bool:
+        return any(core.resets > _MOST_RESETS for core in self.observer.run.cores.values())
 
     def _play(self, role: str, options: ObserveOptions) -> None:
         """Put Python in the place of a core without firmware."""
@@ -498,7 +507,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return EndReason.INTERRUPTED
+                return EndReason.RESETTING if self._resets_for_ever() else EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason) -> None:
         names = [core.name for core in self.platform.cores]

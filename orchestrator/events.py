@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 __all__ = [
+    "SYSTEM_RESET",
     "Backtrace",
     "Changed",
     "CoreState",
@@ -33,6 +34,9 @@ __all__ = [
     "UnmodelledAccess",
     "Waiting",
 ]
+
+
+SYSTEM_RESET = "system reset"
 
 
 class CoreState(enum.StrEnum):
@@ -172,10 +176,14 @@ class GuestError:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """A core was released, held, reset, fell asleep for good or woke; ``why`` names the cause."""
+    """A core was released, held, reset, fell asleep for good or woke; ``why`` names the cause.
+
+    Where the firmware asked for a system reset, ``why`` begins with ``SYSTEM_RESET`` and the backtrace says from where.
+    """
 
     state: CoreState
     why: str
+    backtrace: Backtrace = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Follows:
 
 
 _IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
-_DEAD = ("core.fault", "core.lockup", "core.never-started", "core.silent")
+_DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent")
 _STOPPED = (*_DEAD, "core.polling", "core.stuck")
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
@@ -55,14 +55,15 @@ FOLLOWS: tuple[Follows, ...] = (
     # a core that cannot start, or dies
     Follows("core.*", _IMAGE, Scope.CORE),
     Follows("core.lockup", ("core.fault",), Scope.CORE),
+    Follows("core.resets", ("core.fault",), Scope.CORE),
     Follows("core.guest-error", ("core.fault", "core.lockup"), Scope.CORE),
     Follows("core.fault", ("buffer.unreachable-*", "vring.outside-*", "vring.one-core-only", "carveout.outside-memory"),
             Scope.ADDRESS),
     Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
     Follows("core.never-started", _STOPPED, Scope.ANYWHERE),
     Follows("core.silent", ("core.polling",), Scope.CORE),
-    Follows("core.silent", ("core.fault", "core.lockup", "core.never-started", "core.polling", "core.stuck",
-                            "core.silent"), Scope.ANYWHERE),
+    Follows("core.silent", ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.polling",
+                            "core.stuck", "core.silent"), Scope.ANYWHERE),
     Follows("core.stuck", ("core.polling",), Scope.ANYWHERE),
     Follows("core.silent", _TABLE, Scope.OTHER_CORE),
     Follows("core.stuck", (*_IMAGE, *_DEAD), Scope.ANYWHERE),

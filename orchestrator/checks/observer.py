@@ -18,6 +18,7 @@ from orchestrator.checks.traffic import Handling, MessageLog, RingFault
 from orchestrator.checks.views import MAIN, REMOTE, ROLES, Views, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
+    SYSTEM_RESET,
     Backtrace,
     Changed,
     CoreState,
@@ -211,6 +212,10 @@ class Observer:
             core.exceptions += 1
         elif isinstance(detail, StateChanged):
             core.state, core.why = detail.state, detail.why
+            if detail.why.startswith(SYSTEM_RESET):
+                core.resets += 1
+                if detail.backtrace or core.last_reset is None:
+                    core.last_reset = (time_ns, detail)
             if detail.state is CoreState.SLEEPING:
                 core.slept = True
             elif detail.state is CoreState.RUNNING and core.released_ns is None:

@@ -13,6 +13,7 @@ from orchestrator.events import (
     Fault,
     GuestError,
     Lockup,
+    StateChanged,
     UnmodelledAccess,
     Waiting,
 )
@@ -148,6 +149,8 @@ class CoreRun:
     faults: list[tuple[int, Fault]] = field(default_factory=list)  # the first few, with their time
     fault_count: int = 0
     lockup: tuple[int, Lockup] | None = None
+    resets: int = 0  # of the whole chip, that it asked for
+    last_reset: tuple[int, StateChanged] | None = None
     errors: list[tuple[int, GuestError]] = field(default_factory=list)
     error_count: int = 0
     backtrace: Backtrace = ()

@@ -136,9 +136,9 @@ def _type(keyboard: Keyboard, text: str) -> None:
 
 
 def _goes_on(end: End) -> bool:
-    if end.reason is EndReason.DEAD:
+    if end.reason in (EndReason.DEAD, EndReason.RESETTING):
         complain(f"{end}")
-    return end.reason not in (EndReason.DEAD, EndReason.INTERRUPTED)
+    return end.reason not in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTED)
 
 
 class _Screen:

@@ -44,7 +44,7 @@ class _BoardCable:
             end = self._board.run(until=anything, timeout=f"{limit_ns} ns")
         else:
             end = self._board.run_for(f"{min(limit_ns, _TRACE_LOOK_NS)} ns")
-        return end.reason is not EndReason.DEAD
+        return end.reason not in (EndReason.DEAD, EndReason.RESETTING)
 
 
 class UartKeywords(Session):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ziglang
 
 from orchestrator.formats.elf import load_elf
 
@@ -20,6 +22,7 @@ VDEV = 3  # RSC_VDEV
 TRACE, CARVEOUT = 2, 0
 VRING0 = 28  # offset of vring[0] in the entry, its type included
 NOWHERE = 0x6000_0000
+PLATFORM = Path(__file__).resolve().parents[2] / "platforms" / "stm32h745.repl"
 
 
 class RemoteImage:
@@ -226,3 +229,48 @@ def test_a_vector_table_that_is_none_ends_in_a_verdict(rptwin, pair, handler):
     result = rptwin("run", "--quiet", "--vtor", f"remote={at}", "--timeout", "100 ms", images.main, images.remote)
     assert result.exit_code == 1
     assert "RPTUN did not come up" in result.stdout
+
+
+def test_firmware_that_resets_for_ever_is_a_finding_with_its_backtrace(rptwin, pair, tmp_path):
+    source, image = tmp_path / "resets.c", tmp_path / "resets.elf"
+    source.write_text(
+        "extern unsigned stack_top;\n"
+        "__attribute__((noinline)) static void give_up(void) { *(volatile unsigned *)0xE000ED0Cu = 0x05FA0004u; }\n"
+        "static void start(void) { give_up(); for (;;) {} }\n"
+        '__attribute__((section(".vectors"), used)) static const void *const vectors[] = {&stack_top, start};\n'
+    )
+    zig = Path(ziglang.__file__).parent / "zig"
+    flags = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7", "-O1", "-g", "-nostdlib", "-fno-builtin")
+    script = Path(__file__).parent / "images" / "talker.ld"
+    command = [str(each) for each in (zig, "cc", *flags, "-T", script, source, "-o", image)]
+    subprocess.run(command, check=True, capture_output=True)
+    report = tmp_path / "out.json"
+    result = rptwin("run", "--timeout", "20 ms", "--json", report, image, pair("dead-remote").remote)
+    assert result.exit_code == 1
+    (finding,) = (
+        each for each in json.loads(report.read_text())["verdict"]["findings"] if each["rule"] == "core.resets"
+    )
+    assert finding["because_of"] is None
+    assert "resets of the chip" in finding["actual"]
+    assert "give_up" in "".join(finding["detail"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("x = 1 // 0", "broken.py:1: a script failed: ZeroDivisionError: "),
+        ("x = 1\nwhile True: pass", "broken.py:2: a script failed: RuntimeError: still looping after 1,000,000 rounds"),
+        ("request.Value = -1", "broken.py:1: a script failed: ValueError: Cannot convert int(-1) to UInt64"),
+    ],
+    ids=["raises", "loops", "value"],
+)
+def test_a_script_that_fails_ends_the_run_with_its_file_and_line(rptwin, pair, tmp_path, body, message):
+    (tmp_path / "broken.py").write_text(body)
+    (tmp_path / "own.repl").write_text(
+        f'using "{PLATFORM}"\n'
+        "broken: Python.PythonPeripheral @ sysbus 0x5F000000\n"
+        '    size: 0x100\n    initable: true\n    filename: "broken.py"\n'
+    )
+    images = pair("demo")
+    result = rptwin("run", "--platform", tmp_path / "own.repl", images.main, images.remote)
+    assert message in refusal(result)

@@ -15,6 +15,9 @@ from orchestrator.platform.model import Platform
 __all__: list[str] = []
 
 
+_FOR_EVER = 3  # resets in one run; one or two are part of some start-ups
+
+
 def _frames(backtrace: Backtrace) -> tuple[str, ...]:
     return tuple(
         f"{frame.pc:#010x} {frame.symbol or '?'}{' (guess)' if frame.guess else ''}" for frame in backtrace[:8]
@@ -64,6 +67,24 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
             core=core.role,
             detail=_frames(fault.backtrace),
             touches=() if fault.address is None else (Extent(fault.address, 1),),
+        )
+
+
+@rule("core.resets", stage=Stage.BOOT, source="DDI0403E B1.5.16, SYSRESETREQ", each=cores)
+def cores_do_not_reset_the_chip_for_ever(subject: CoreSubject) -> Iterator[Violation]:
+    """No core resets the chip again and again."""
+    core = subject.core
+    if core.resets >= _FOR_EVER and core.last_reset is not None:
+        time_ns, reset = core.last_reset
+        first = reset.backtrace[0] if reset.backtrace else None
+        yield Violation(
+            at=(Place(core.name, first.pc if first else 0, (first.symbol if first else None) or ""),),
+            expected="a boot that ends",
+            actual=f"{core.resets} resets of the chip, one of them after {time_ns / 1e6:.3f} ms: {reset.why}",
+            advice="what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog",
+            subject=core.role,
+            core=core.role,
+            detail=_frames(reset.backtrace),
         )
 
 

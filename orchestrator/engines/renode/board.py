@@ -33,6 +33,7 @@ from orchestrator.engines.unicorn.nvic import EXCEPTION_NAMES, exception_name
 from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
+    SYSTEM_RESET,
     Backtrace,
     CoreState,
     Detail,
@@ -274,7 +275,7 @@ class RenodeBoard:
         self._asleep.clear()
         self._locked_up.clear()
         self._happens(
-            self.platform.cores[0].name, StateChanged(CoreState.RUNNING, "system reset requested by firmware")
+            self.platform.cores[0].name, StateChanged(CoreState.RUNNING, f"{SYSTEM_RESET} requested by firmware")
         )
 
     def _word(self, core: str, address: int) -> int:

@@ -36,6 +36,7 @@ from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.played import Played
 from orchestrator.errors import EngineError, RptwinError, TranslationError, UsageError
 from orchestrator.events import (
+    SYSTEM_RESET,
     Backtrace,
     Changed,
     CoreState,
@@ -55,6 +56,7 @@ from orchestrator.platform.model import Mailbox, MailboxLine, Platform
 
 __all__ = ["UnicornEngine"]
 
+_MOST_TRACED = 8  # resets whose backtrace is taken
 _MOST_SKEW_NS = 1_000_000  # start skew of a core when a seed is given
 
 
@@ -158,6 +160,7 @@ class UnicornEngine:
         self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
         self._played: dict[str, Played] = {}
         self._started = False
+        self._resets = 0  # by firmware
         for device in self._devices.values():
             device.reset()
 
@@ -316,7 +319,7 @@ class UnicornEngine:
     def reset_chip(self, peripheral: str, why: str) -> None:
         """A device resets the chip after the instruction that is executed."""
         core = self._current or self._cores[0]
-        self._reset_reason = f"system reset by {peripheral}: {why}"
+        self._reset_reason = f"{SYSTEM_RESET} by {peripheral}: {why}"
         core.reset_requested()
 
     def device_log(self, peripheral: str, level: str, text: str) -> None:
@@ -351,7 +354,10 @@ class UnicornEngine:
 
     def system_reset(self, core: Core) -> None:
         """SYSRESETREQ resets the chip: every core and device; memory keeps its bytes."""
-        self.emit(core, StateChanged(CoreState.RUNNING, self._reset_reason or "system reset requested by firmware"))
+        why = self._reset_reason or f"{SYSTEM_RESET} requested by firmware"
+        self._resets += 1
+        trace = core.backtrace() if self._resets <= _MOST_TRACED else ()
+        self.emit(core, StateChanged(CoreState.RUNNING, why, trace))
         self._reset_reason = ""
         self._reset_all()
 

@@ -33,7 +33,7 @@ from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
 from orchestrator.errors import RingError
-from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup, Poll, Waiting
+from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup, Poll, StateChanged, Waiting
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -106,6 +106,11 @@ def fault(bench: Bench, core: str, address: int | None = 0x7000_0000) -> None:
 
 def lock_up(bench: Bench) -> None:
     bench.emit(MAIN, Lockup(FLASH + 0x100, "fault_stop", "a fault in HardFault", {}, ()))
+
+
+def reset_again_and_again(bench: Bench) -> None:
+    for _ in range(3):
+        bench.emit(MAIN, StateChanged(CoreState.RUNNING, "system reset requested by firmware"))
 
 
 def odd_store(bench: Bench) -> None:
@@ -347,6 +352,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "core.never-started": live(remote_alive=False, states={REMOTE: CoreState.HELD}, after=release_late),
     "core.fault": live(main_alive=False, after=lambda b: fault(b, MAIN)),
     "core.lockup": live(main_alive=False, after=lock_up),
+    "core.resets": live(main_alive=False, after=reset_again_and_again),
     "core.silent": silent_remote,
     "core.polling": live(
         main_alive=False, states={MAIN: CoreState.RUNNING}, waiting={MAIN: polling("clocks", 0x5000_0010)}
