@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
+from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
 from orchestrator.board import Board
 from orchestrator.engines.renode.discovery import discover
@@ -156,6 +157,27 @@ def rates() -> None:
         show(what, f"{statistics.median(rate_of(what) for _round in range(3)):,.0f}")
 
 
+def queues() -> None:
+    """Messages of 64 bytes: both sides of a virtqueue in Python, and a remote's echo under the Python host."""
+    messages = 5_000
+    costs = {}
+    for num in SIZES:
+        run = passing(num)
+        run(messages)
+        costs[num] = statistics.median(clock(lambda r=run: r(messages)) for _round in range(ROUNDS)) / messages
+    show("messages/s from driver to device and back, in Python, split ring", f"{1 / costs[SIZES[1]]:,.0f}")
+    run = passing(SIZES[1], packed=True)
+    packed = statistics.median(clock(lambda: run(messages)) for _round in range(ROUNDS)) / messages
+    show("  packed ring", f"{1 / packed:,.0f}")
+    growth = ", ".join(f"{num}: {costs[num] / costs[SIZES[0]]:.2f}" for num in SIZES)
+    show("  cost per message by queue size, against 2 entries", f"{growth} (aim: flat)")
+    for window in (1, 8):
+        answer = echo(PAIR[1], 500, window)
+        answer()
+        took = statistics.median(clock(answer) for _round in range(3))
+        show(f"messages/s echoed by an emulated remote, {window} under way", f"{500 / took:,.0f}")
+
+
 def length() -> None:
     """A run of ten times the length: the cores work all the time, exchanging nothing."""
     board = board_of(BUSY)
@@ -177,6 +199,7 @@ def main() -> None:
     rates()
     command()
     engines()
+    queues()
     length()
 
 

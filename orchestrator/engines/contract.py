@@ -245,6 +245,10 @@ class PlayedCore(Protocol):
         """Write a 32-bit register of a device, with all that follows from it."""
         ...
 
+    def peek(self, core: str, address: int) -> int:
+        """A 32-bit register of a device as another core would read it; only for what reading does not change."""
+        ...
+
     def wake(self) -> None:
         """Have a turn in the next quantum; may be called at any time."""
         ...

@@ -11,7 +11,6 @@ from orchestrator.platform.model import MailboxDrive, MailboxStep, Platform
 __all__ = ["Doorbell"]
 
 _MOST_OF_FIRMWARE = 8  # channels that firmware listens to
-_CHANNELS = 32  # bits of a status register
 
 
 def _bits(channels: Iterable[int]) -> int:
@@ -47,15 +46,15 @@ class Doorbell:
 
     def attend(self) -> tuple[int, ...]:
         """Listen on what may be rung; the channels that were, cleared."""
-        peer = self._access.read(self._peer_base + self._peer.enabled)
-        wanted = self._half if peer.bit_count() > _MOST_OF_FIRMWARE else ~peer & 0xFFFF_FFFF
+        peer = self._access.peek(self._peer.core, self._peer_base + self._peer.enabled)
+        wanted = (self._half if peer.bit_count() > _MOST_OF_FIRMWARE else ~peer) & (1 << self._own.channels) - 1
         if wanted != self._listens_to:
             self._listens_to = wanted
             self._do(self._own.enable, wanted)
         pending = self._access.read(self._base + self._line.pending)
         if pending:
             self._do(self._own.clear, pending)
-        return tuple(bit for bit in range(_CHANNELS) if pending >> bit & 1)
+        return tuple(bit for bit in range(self._own.channels) if pending >> bit & 1)
 
     def ring(self, channel: int | None = None) -> None:
         """Tell the other core: on a channel, or where none is known on every one that it listens to.
@@ -71,10 +70,10 @@ class Doorbell:
         """Ring what is owed as far as it is listened to; whether something is still owed."""
         if not self._owed and not self._owes_any:
             return False
-        peer = self._access.read(self._peer_base + self._peer.enabled)
+        peer = self._access.peek(self._peer.core, self._peer_base + self._peer.enabled)
         now = {each for each in self._owed if peer >> each & 1}
         if self._owes_any and peer:
-            now |= {bit for bit in range(_CHANNELS) if peer >> bit & 1}
+            now |= {bit for bit in range(self._own.channels) if peer >> bit & 1}
             self._owes_any = False
         self._owed -= now
         if now:
@@ -86,7 +85,7 @@ class Doorbell:
         for step in steps:
             if not step.stride:
                 self._access_step(step, 0, channels)
-        for channel in (bit for bit in range(_CHANNELS) if strided and channels >> bit & 1):
+        for channel in (bit for bit in range(self._own.channels) if strided and channels >> bit & 1):
             for step in strided:
                 self._access_step(step, channel, 1 << channel)
 

@@ -161,6 +161,7 @@ class MailboxDrive:
 
     mailbox: str
     core: str
+    channels: int
     enabled: int  # offset of the register with a bit for each channel that interrupts this core
     enable: tuple[MailboxStep, ...]  # these channels, and no other, interrupt this core
     clear: tuple[MailboxStep, ...]  # these channels have been seen

@@ -618,7 +618,13 @@ class _Resolver:
             return tuple(MailboxStep(each.offset, each.writes, each.stride, each.value) for each in given)
 
         return MailboxDrive(
-            mailbox.name, core, drive.enabled, steps(drive.enable), steps(drive.clear), steps(drive.ring)
+            mailbox.name,
+            core,
+            drive.channels,
+            drive.enabled,
+            steps(drive.enable),
+            steps(drive.clear),
+            steps(drive.ring),
         )
 
     def core_named(self, key: str, name: str, cores: set[str], roles: Mapping[str, str]) -> str:

@@ -70,6 +70,7 @@ class StepSettings:
 class DriveSettings:
     """``[mailboxes.NAME.drive.CORE]``."""
 
+    channels: int
     enabled: int
     enable: tuple[StepSettings, ...]
     clear: tuple[StepSettings, ...]
@@ -247,8 +248,9 @@ def _drives(table: _Reader) -> dict[str, DriveSettings]:
 
 
 def _drive(table: _Reader) -> DriveSettings:
-    table.only("enabled", "enable", "clear", "ring")
+    table.only("channels", "enabled", "enable", "clear", "ring")
     return DriveSettings(
+        table.integer("channels", 33) or 32,
         table.required("enabled", table.integer("enabled", 1 << 32)),
         _steps(table, "enable"),
         _steps(table, "clear"),

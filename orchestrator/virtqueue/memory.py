@@ -38,17 +38,19 @@ class BufferMemory:
         self.view = view
         self.extent = Extent(base, len(whole))
         self._base = base
+        self._size = len(whole)
         self._bytes = whole
         self._halfwords = whole[: len(whole) & ~1].cast("H")
 
     def _offset(self, address: int, size: int) -> int:
-        wanted = Extent(address, size)
-        if wanted not in self.extent:
+        offset = address - self._base
+        if offset < 0 or offset + size > self._size:
+            wanted = Extent(address, size)
             first = address if address not in self.extent else self.extent.end
             raise TranslationError(
                 "no memory", where=f"{self.view} at {first:#010x}", expected=f"inside {self.extent}", found=wanted
             )
-        return address - self._base
+        return offset
 
     def read(self, address: int, size: int) -> bytes:
         offset = self._offset(address, size)

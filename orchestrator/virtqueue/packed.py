@@ -268,9 +268,7 @@ class PackedDriver(_PackedSide):
 
     def _reclaim_older(self, identity: int) -> None:
         """One used descriptor stands for all chains up to its own, which were used completely (virtio 1.3, 2.8.9)."""
-        for older in [*self._posted]:
-            if older == identity:
-                return
+        while (older := next(iter(self._posted))) != identity:
             self._ready.append(self._reclaim(older, self._posted[older].capacity))
 
     def _reclaim(self, identity: int, length: int) -> Returned:

@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from orchestrator.errors import RingError, UsageError
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing, UsedElement
@@ -263,7 +264,7 @@ class SplitDriver(Side):
             return None
         if self.negotiated.in_order:
             # The chains before the last one of a batch were used completely (virtio 1.3, 2.7.9).
-            for earlier in [*self._posted][: batch - 1]:
+            for earlier in list(islice(self._posted, batch - 1)):
                 self._ready.append(self._reclaim(earlier, self._posted[earlier].capacity))
         self._ready.append(self._reclaim(head, self._checked_length(head, length, at, slot)))
         return self._ready.popleft()

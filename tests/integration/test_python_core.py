@@ -29,6 +29,16 @@ def test_a_lone_remote_comes_up_under_the_host_and_nothing_is_found(pair: Pairs,
         assert endpoint.receive() == b"hello"
 
 
+def test_another_chips_mailbox_is_worked_as_its_platform_says(firmware: Callable[..., Pair]) -> None:
+    pair = firmware("demo", "nrf5340")
+    with Board("nrf5340", remote=pair.remote) as board:
+        endpoint = board.host.endpoint("rptwin-echo")
+        endpoint.send(b"over the IPC")
+        assert endpoint.receive() == b"over the IPC"
+        board.run()
+        assert board.verdict().exit_code == 0
+
+
 def test_a_lone_main_comes_up_with_the_python_remote(pair: Pairs) -> None:
     with Board(main=pair("demo").main, table=TABLE) as board:
         board.run()

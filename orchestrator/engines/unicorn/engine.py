@@ -448,7 +448,7 @@ class UnicornEngine:
         if self._started:
             raise UsageError("a core is played from power-on", where=core)
         each = self._core(core)
-        played = self._played[core] = Played(each, player, self.device_written)
+        played = self._played[core] = Played(each, player, self.device_written, self._by_name)
         return played
 
     def _is_interrupted(self, core: str) -> bool:

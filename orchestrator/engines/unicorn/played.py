@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from orchestrator.engines.contract import Player
 from orchestrator.engines.unicorn.bus import Slot
@@ -16,36 +16,45 @@ __all__ = ["Played"]
 class Played:
     """One played core; implements :class:`orchestrator.engines.contract.PlayedCore`."""
 
-    def __init__(self, core: Core, player: Player, written: Callable[[Core, Slot], None]) -> None:
+    def __init__(
+        self, core: Core, player: Player, written: Callable[[Core, Slot], None], peers: Mapping[str, Core]
+    ) -> None:
         self.core = core
         self.player = player
         self.held = core.model.held
         self.asked = True  # the first turn is at the end of the first quantum
         self.at_ns: int | None = None
         self._written = written
+        self._peers = peers
         core.held = True  # the core itself never runs
 
     @property
     def memory(self) -> CoreMemory:
         return self.core.memory
 
-    def _slot(self, address: int) -> Slot:
-        slot = self.core.bus.slot_at(address)
+    @staticmethod
+    def _slot(core: Core, address: int) -> Slot:
+        slot = core.bus.slot_at(address)
         if slot is None:
-            raise EngineError("no device here", where=f"{self.core.name} at {address:#010x}")
+            raise EngineError("no device here", where=f"{core.name} at {address:#010x}")
         if slot.pollers:
             slot.touched()
         return slot
 
     def read(self, address: int) -> int:
-        slot = self._slot(address)
+        slot = self._slot(self.core, address)
         value: int = slot.device.read(address - slot.extent.start, 4, self.core.name)
         return value
 
     def write(self, address: int, value: int) -> None:
-        slot = self._slot(address)
+        slot = self._slot(self.core, address)
         slot.device.write(address - slot.extent.start, 4, value, self.core.name)
         self._written(self.core, slot)
+
+    def peek(self, core: str, address: int) -> int:
+        slot = self._slot(self._peers[core], address)
+        value: int = slot.device.read(address - slot.extent.start, 4, core)
+        return value
 
     def wake(self) -> None:
         self.asked = True

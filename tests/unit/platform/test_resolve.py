@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import PlatformError, UsageError
 from orchestrator.memory import Extent
 from orchestrator.platform import Interrupt, Platform, Registration, available_platforms, load_platform
+from orchestrator.platform.model import MailboxDrive, MailboxStep
 
 CORES = """cpu0: CPU.CortexM @ sysbus
     cpuType: "cortex-m7"
@@ -345,3 +346,49 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
 def test_a_wrong_setting_is_named_with_its_key_and_line(bench, old, new, message):
     assert old in SETTINGS
     assert bench.failure(DEVICES, SETTINGS.replace(old, new, 1)) == message
+
+
+DRIVE = (
+    SETTINGS.split("[mailboxes.box]", maxsplit=1)[0]
+    + """
+[mailboxes.box]
+lines = [{ core = "cpu1", interrupt = 3, pending = 4 }]
+
+[mailboxes.box.drive.main]
+channels = 4
+enabled = 8
+enable = [{ write = 8 }]
+clear = [{ write = 12 }]
+ring = [{ read = 0, stride = 4 }, { write = 0, stride = 4, value = 0x300 }]
+"""
+)
+
+
+def test_the_steps_of_a_core_are_read_in_order(bench):
+    (drive,) = bench.load(DEVICES, DRIVE).drives
+    assert drive == MailboxDrive(
+        "box",
+        "cpu1",
+        4,
+        8,
+        (MailboxStep(8, writes=True),),
+        (MailboxStep(12, writes=True),),
+        (MailboxStep(0, writes=False, stride=4), MailboxStep(0, writes=True, stride=4, value=0x300)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("enabled = 8", "enabled = 16", "an offset outside the peripheral: expected below 0x10, found 0x10"),
+        ("enabled = 8\n", "", "drive.main.enabled: missing"),
+        ("{ write = 12 }", "{ write = 12, read = 12 }", "one access: expected read or write, one of them"),
+        ("{ write = 12 }", "{ value = 12 }", "one access: expected read or write, one of them"),
+        ("{ write = 12 }", "{ poke = 12 }", "clear[0].poke: unknown key: expected read | write | stride | value"),
+        ("drive.main", "drive.cm7", "no such core: expected main | remote | cpu0 | cpu1, found cm7"),
+        ("channels = 4", "channels = 33", "drive.main.channels: out of range"),
+    ],
+)
+def test_a_wrong_step_is_named(bench, old, new, message):
+    assert old in DRIVE
+    assert message in bench.failure(DEVICES, DRIVE.replace(old, new, 1))
