@@ -21,6 +21,7 @@ from orchestrator.formats.resource_entry import (
     Carveout,
     Trace,
     Vdev,
+    VdevRole,
     Vring,
 )
 from orchestrator.formats.resource_table import Scan, Table, scan_table
@@ -148,6 +149,11 @@ class LiveVdev:
     def is_driver_ok(self) -> bool:
         """The driver is ready (virtio 1.3, 2.1)."""
         return bool(self.status & VIRTIO_CONFIG_S_DRIVER_OK)
+
+    @property
+    def driver(self) -> str:
+        """Role of the core that drives its queues: main, unless the table's reader plays the device (RPTUN)."""
+        return REMOTE if self.entry.value.head.reserved[0] == VdevRole.DEVICE else MAIN
 
     @property
     def is_rpmsg(self) -> bool:

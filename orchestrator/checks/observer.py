@@ -15,7 +15,7 @@ from orchestrator.checks.live import LiveRing, LiveView, read_live
 from orchestrator.checks.promise import TABLE_LIMIT, Promise, choose_profile, find_promise
 from orchestrator.checks.run import Channel, CoreRun, Run
 from orchestrator.checks.traffic import Handling, MessageLog, RingFault
-from orchestrator.checks.views import MAIN, REMOTE, ROLES, Views, other_role
+from orchestrator.checks.views import MAIN, ROLES, Views, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -330,12 +330,12 @@ class Observer:
                 queue = ring.open(self.views)
                 if queue is None:
                     continue
-                posted, used = traffic.sync(queue, self.views, by, log)
+                posted, used = traffic.sync(queue, self.views, by, log, vdev.driver)
                 if posted:
-                    published.append((ring.path, REMOTE))
+                    published.append((ring.path, other_role(vdev.driver)))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
                 if used:
-                    published.append((ring.path, MAIN))
+                    published.append((ring.path, vdev.driver))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)

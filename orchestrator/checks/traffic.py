@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from orchestrator.checks.views import MAIN, REMOTE, Span, Views
+from orchestrator.checks.views import MAIN, REMOTE, Span, Views, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
@@ -230,6 +230,7 @@ class _Look:
     views: Views
     by: Handling
     log: MessageLog | None
+    driver: str = MAIN  # role of the core that drives the queue
 
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
@@ -280,13 +281,17 @@ class Traffic:
         traffic.used_idx = traffic.avail_idx = ring.used_idx
         traffic.used = traffic.posted = ring.used_idx
 
-    def sync(self, ring: SplitRing, views: Views, by: Handling, log: MessageLog | None) -> tuple[int, int]:
+    def sync(
+        self, ring: SplitRing, views: Views, by: Handling, log: MessageLog | None, driver: str = MAIN
+    ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
+
+        ``driver`` is the role of the core that makes buffers available.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = _Look(traffic, ring, views, by, log)
+        look = _Look(traffic, ring, views, by, log, driver)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             traffic.suppress_available = bool(ring.used_flags & 1)
@@ -298,8 +303,8 @@ class Traffic:
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
         if avail_idx == 0 and used_idx == 0 and not went_round:
             self.restart(ring.name)
-            if by.role == REMOTE:
-                replaced = _Look(self.ring(ring.name), ring, views, by, log)
+            if by.role == other_role(driver):
+                replaced = _Look(self.ring(ring.name), ring, views, by, log, driver)
                 replaced.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
         return (
@@ -310,7 +315,7 @@ class Traffic:
     def _see_available(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.avail_idx = traffic.avail_idx, idx
-        if look.by.role == REMOTE:
+        if look.by.role == other_role(look.driver):
             look.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
         count = (idx - since) & 0xFFFF
         if len(traffic.outstanding) + count > ring.layout.num:
@@ -390,7 +395,7 @@ class Traffic:
     def _see_used(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.used_idx = traffic.used_idx, idx
-        if look.by.role == MAIN:
+        if look.by.role == look.driver:
             look.wrong_writer(ring.layout.used_idx_at, "used.idx")
         count = (idx - since) & 0xFFFF
         if count > len(traffic.outstanding):
