@@ -13,7 +13,7 @@ from conformance.transcript import END, HANGS, Program, parse
 
 __all__ = ["run_on_qemu"]
 
-_PATIENCE_S = 10.0  # without a word
+_PATIENCE_S = 2.0  # without a word
 
 
 def run_on_qemu(core: CoreType, selection: Selection | None = None) -> list[Program]:

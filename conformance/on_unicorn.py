@@ -9,7 +9,7 @@ from orchestrator.engines.unicorn.engine import UnicornEngine
 
 __all__ = ["run_on_unicorn"]
 
-_STEP_NS = 100_000_000  # without a word in so much virtual time a program hangs
+_STEP_NS = 10_000_000  # without a word in so much virtual time a program hangs
 
 
 def run_on_unicorn(core: CoreType, selection: Selection | None = None) -> list[Program]:

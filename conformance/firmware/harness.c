@@ -20,7 +20,7 @@ __attribute__((section(".kept"))) static volatile uint32_t starts; /* of the cur
 extern const struct program __cases_start[], __cases_end[];
 
 __attribute__((section(".vectors"))) static volatile uint32_t vectors[VECTORS];
-uint32_t process_stack[256];
+__attribute__((aligned(8))) uint32_t process_stack[256];
 volatile struct note noted;
 volatile uint32_t resume_at, began_at;
 static char trace[256];
@@ -177,7 +177,7 @@ void unprivileged(void)
     WRITE_SPECIAL(control, READ_SPECIAL(control) | 1);
 }
 
-static void make_privileged(void)
+void make_privileged(void)
 {
     WRITE_SPECIAL(control, READ_SPECIAL(control) & ~1u);
 }
@@ -187,12 +187,6 @@ void privileged(void)
     __asm volatile("svc #0" ::: "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory");
 }
 
-void use_psp(void)
-{
-    WRITE_SPECIAL(psp, (uint32_t)(process_stack + 256));
-    WRITE_SPECIAL(control, READ_SPECIAL(control) | 2);
-}
-
 /* --- the run */
 
 uint32_t cause_of_reset(void)
@@ -200,7 +194,7 @@ uint32_t cause_of_reset(void)
     return starts - 1;
 }
 
-static void restart(void)
+__attribute__((noreturn)) static void restart(void)
 {
     __asm volatile("dsb" ::: "memory");
     AIRCR = VECTKEY | 4;
@@ -215,7 +209,6 @@ void finish(void)
     current++;
     starts = 0;
     restart();
-    __builtin_unreachable();
 }
 
 __attribute__((used)) void run(void)

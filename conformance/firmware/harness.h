@@ -39,6 +39,10 @@ enum { NMI = 2, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SECURE_FAULT, SV
 typedef void handler(void);
 void on(uint32_t exception, handler *h); /* from now on; what has none prints "unexpected" and ends the program */
 
+/* A handler in assembly alone, leaving included. */
+#define ASM_HANDLER(NAME, CODE) \
+    __attribute__((naked, used)) static void NAME(void) { __asm volatile(CODE); } struct program
+
 /* A handler that notes what happened in `noted` and returns to `resume_at`, the IT state cleared; with `resume_at` 0
  * to where it came from. */
 void record(void);
@@ -70,9 +74,10 @@ void pend(uint32_t exception);   /* by ISPR, ICSR; with DSB and ISB */
 void enable(uint32_t interrupt); /* by ISER */
 void priority(uint32_t exception, uint32_t value);
 
-void unprivileged(void);  /* CONTROL.nPRIV; end a program with SVC-less code: only `privileged` leads back */
-void privileged(void);    /* by SVC, whose handler it replaces */
-void use_psp(void);       /* Thread mode on a stack of its own */
+void unprivileged(void); /* CONTROL.nPRIV: `privileged` leads back */
+void privileged(void);   /* by SVC, through the handler that stands there unless `on` replaces it */
+void make_privileged(void);
+void with_psp(void (*function)(void)); /* runs it in Thread mode on a stack of its own, begun at process_stack + 256 */
 extern uint32_t process_stack[256];
 
 uint32_t cause_of_reset(void); /* how often this program was started before: 0, or 1 after its own reset */

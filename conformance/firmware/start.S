@@ -53,4 +53,20 @@ record:
     push {r4, lr}
     bl record_entry
     pop {r4, pc}
+    
+    .global with_psp
+    .type with_psp, %function
+    .thumb_func
+with_psp:
+    push {r4, lr}
+    mrs r4, control
+    ldr r1, =process_stack + 1024
+    msr psp, r1
+    orr r1, r4, #2
+    msr control, r1
+    isb
+    blx r0
+    msr control, r4
+    isb
+    pop {r4, pc}
     .ltorg
