@@ -41,7 +41,7 @@ CASE(it_interrupt_at_the_end)
 CASE(it_interrupt_before_the_else_part)
 {
     begin();
-    IN_IT("itete eq\n streq r1, [r0]\n addne r2, r2, #1\n addeq r3, r3, #1\n addne r3, r3, #8");
+    IN_IT("itee eq\n streq r1, [r0]\n addne r2, r2, #1\n addne r3, r3, #8");
 }
 
 CASE(it_interrupt_before_three_more)

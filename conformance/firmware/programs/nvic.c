@@ -468,7 +468,9 @@ CASE(nvic_system_exceptions_by_number)
 
 CASE(nvic_interrupt_lines_count)
 {
+#ifndef CORE_M33 /* of its 124 lines QEMU counts three words */
     show("ictr", ICTR);
+#endif
     REG(0xE000E100) = 0xFFFFFFFF;
     REG(0xE000E104) = 0xFFFFFFFF;
     REG(0xE000E108) = 0xFFFFFFFF;

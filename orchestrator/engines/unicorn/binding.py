@@ -55,9 +55,11 @@ class PageBits(ctypes.Structure):
 
     _fields_ = [
         ("stop", ctypes.c_uint8 * 64),
-        ("exclusive", ctypes.c_uint8 * 64),
-        ("faultmask", ctypes.c_uint8 * 64),
-        ("live", ctypes.c_void_p),
+        ("look", ctypes.c_uint8 * 64),
+        ("look_fp", ctypes.c_uint8 * 64),
+        ("code", ctypes.c_void_p),
+        ("behind", ctypes.c_uint32),
+        ("live", ctypes.c_uint32),
     ]
 
 
@@ -106,7 +108,16 @@ class CoreState(ctypes.Structure):
         ("why", ctypes.c_uint32),
         ("calm", ctypes.c_uint32),
         ("page", ctypes.c_uint32),
-        ("fp_off", ctypes.c_uint32),
+        ("fp_watch", ctypes.c_uint32),
+        ("traps", ctypes.c_uint32),
+        ("trap", ctypes.c_uint32),
+        ("it", ctypes.c_uint32),
+        ("undo", ctypes.c_uint32),
+        ("skipping", ctypes.c_uint32),
+        ("skip_next", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("limits", ctypes.c_uint32 * 2),
+        ("map", ctypes.c_void_p),
         ("exclusive", ctypes.c_uint32),
         ("bits", ctypes.c_void_p),
         ("pages", ctypes.c_void_p),
@@ -127,6 +138,11 @@ class CoreState(ctypes.Structure):
         ("emu_stop", ctypes.c_void_p),
         ("emu_start", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
+        ("register_ids", ctypes.c_int32 * 16),
+        ("flags_id", ctypes.c_int32),
+        ("xpsr_id", ctypes.c_int32),
+        ("xpsr_write_id", ctypes.c_int32),
         ("uc", ctypes.c_void_p),
         ("check_fetch", ctypes.c_uint32),
         ("refused", ctypes.c_uint32),
@@ -146,7 +162,8 @@ class WatchState(ctypes.Structure):
     _fields_ = [("core", ctypes.c_void_p), ("first", ctypes.c_uint32), ("last", ctypes.c_uint32)]
 
 
-WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED = range(6)
+WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED, WHY_TRAP = range(7)
+TRAP_DIVISION, TRAP_UNALIGNED, TRAP_STACK_POINTER = 1, 2, 4
 
 PROBE_REGISTERS = 40
 PROBE_ACCESSES = 64 + 64  # with the spare ones
@@ -201,6 +218,12 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_it_state.restype = ctypes.c_uint32
+hooks.core_stop_behind.argtypes = (ctypes.c_void_p,)
+hooks.core_stop_behind.restype = None
+hooks.core_mark.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+hooks.core_mark.restype = ctypes.c_uint32
 hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
 hooks.core_is_unprivileged.restype = ctypes.c_uint32
 

@@ -8,6 +8,7 @@ what may interrupt it, so nothing ever has to be undone or run twice.
 from __future__ import annotations
 
 import heapq
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
@@ -51,11 +52,16 @@ __all__ = ["Core", "CoreHost"]
 
 SCS_BASE = 0xE000_E000
 STIR = 0xE000_EF00
-# A private page with CLREX lies in one of these: executable by the memory map, and memory on no chip known here.
+# A private page with what follows lies in one of these: executable by the memory map, and memory on no chip known here.
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _CLREX = b"\xbf\xf3\x2f\x8f"
+# MSR MSPLIM and MSR PSPLIM of R0, for the reset of a core that has them (DDI0553B).
+_CLEAR_LIMITS = b"\x80\xf3\x0a\x88\x80\xf3\x0b\x88"
+_STUB_INSTRUCTIONS = 3
 
 _SLEEPDEEP, _SEVONPEND = 4, 16  # SCR
+_UNALIGN_TRP, _DIV_0_TRP = 8, 16  # CCR
+_IT_BITS = 0x0600_FC00  # xPSR
 _USERSETMPEND = 2  # CCR
 _MOST_PATIENCE = 256  # turns
 
@@ -158,8 +164,11 @@ class Core(ExceptionUnit):
         native.passed = NEVER
         native.page = 0xFFFF_FFFF
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
+        native.register_ids[:] = binding.registers(*_GENERAL, "SP", "LR", "PC")
+        native.flags_id, native.xpsr_id, native.xpsr_write_id = binding.registers("APSR_NZCV", "XPSR", "XPSR_NZCVQG")
         native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         native.reg_read = binding.function_pointer(uclib.uc_reg_read)
+        native.reg_write = binding.function_pointer(uclib.uc_reg_write)
         native.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
         native.guard.control_id, native.guard.ipsr_id = binding.registers("CONTROL", "IPSR")
         native.guard.mem_read = binding.function_pointer(uclib.uc_mem_read)
@@ -186,7 +195,7 @@ class Core(ExceptionUnit):
         taken = [*(each.extent for each in slots), *(each.extent for each in memory.mappings())]
         pages = (Extent(page, binding.PAGE_SIZE) for page in _STUB_PAGES)
         stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
-        self.cpu.map_stub(stub, _CLREX)
+        self.cpu.map_stub(stub, _CLREX + _CLEAR_LIMITS)
         self._connect(memory, stub, secure_fp=self.model.model == "cortex-m33")
 
     def _emit(self, detail: Detail) -> None:
@@ -320,6 +329,11 @@ class Core(ExceptionUnit):
         # By way of a handler, which may write CONTROL.
         self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF, nvic.HARD_FAULT] + [0] * 8)
         self.cpu.write(SPECIAL.fpscr, 0)
+        self._watch_floating_point()
+        self.traps_changed()
+        if any(self.native.limits):
+            self._run_stub(_STUB_INSTRUCTIONS)
+            self.native.limits[:] = 0, 0
         self.locked_up = False
         try:
             words = self.memory.read(self.scs.vtor, 8)
@@ -502,6 +516,8 @@ class Core(ExceptionUnit):
         if self.guard.in_use or self.guard.stale:
             self._protect()
         why = self._run(self._native_pointer, limit)
+        if self.native.undo:
+            self._undo()
         if why == binding.WHY_OTHER or self._odd:
             self._after_stop()
         elif why == binding.WHY_NEW_PAGE:
@@ -513,6 +529,8 @@ class Core(ExceptionUnit):
         elif why == binding.WHY_REFUSED:
             self.disturbed = True
             self._fetch_fault(self.pc)
+        elif why == binding.WHY_TRAP:
+            self._trap()
 
     def _after_stop(self) -> None:
         """Everything but the end of a slice."""
@@ -542,12 +560,7 @@ class Core(ExceptionUnit):
         elif access >= 0:
             self._invalid_access(access, native.access_address, native.access_size)
         elif error == unicorn_const.UC_ERR_INSN_INVALID:
-            # Inside an IT block the hook cannot stop before YIELD and WFE; Unicorn ends behind them with this error.
-            hint, size = hint_at(bytes(self.memory.span(native.address, 4) or b""))
-            if hint is not None and self.pc == native.address + size:
-                self._hint(hint)
-            else:
-                self._undefined()
+            self._undefined()
         elif error:
             raise EngineError(
                 "the emulator stopped",
@@ -558,9 +571,15 @@ class Core(ExceptionUnit):
             self.sleeping = True  # WFI inside an IT block, where the hook cannot stop
             self._attention = True
 
+    def _undo(self) -> None:
+        """Inside an IT block Unicorn does not stop before an instruction: the one that asked for it has run."""
+        xpsr, *others = self._at_refusal.kept()
+        self._at_refusal.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
+
     def _take_back(self) -> None:
         """After a store that was refused Unicorn goes on with the instruction, and with an IT block: undo that."""
-        self._at_refusal.write(self.cpu.handle, self._at_refusal.kept())
+        xpsr, *others = self._at_refusal.kept()
+        self._at_refusal.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
         self.native.executed = self.native.refused_executed
         self.pc = self.native.refused_address
 
@@ -572,7 +591,7 @@ class Core(ExceptionUnit):
     def reconsider(self) -> None:
         """What may interrupt has changed: look before the next instruction."""
         self._attention = True
-        self.native.limit = self.native.executed
+        binding.hooks.core_stop_behind(self._native_pointer)
         self._replan()
 
     def active_exception(self) -> int:
@@ -613,14 +632,44 @@ class Core(ExceptionUnit):
         hint, size = hint_at(code)
         if hint is None:
             words = (int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little"))
-            if self.debug is not None and (self.scs.fp_enabled or not is_floating_point(*words)):
+            if not self.native.fp_watch or not is_floating_point(*words):
                 self.native.passed = self.native.executed  # a breakpoint that was reported
                 return
-            self._fault(FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
+            self._floating_point()
             return
         self.pc += size
+        self._advance_it()
         self.native.executed += 1
         self._hint(hint)
+
+    def _advance_it(self) -> None:
+        """The instruction at PC was done here."""
+        state = self.native.it
+        if state:
+            self._set_it((state & 0xE0 | state << 1 & 0x1F) if state & 7 else 0)
+
+    def _trap(self) -> None:
+        """An instruction that Unicorn would execute although it faults, or otherwise than the architecture says."""
+        self.disturbed = True
+        trap = self.native.trap
+        if trap == binding.TRAP_DIVISION:
+            self._fault(FaultCause(nvic.USAGE_FAULT, ("DIVBYZERO",), "divides by zero, which CCR.DIV_0_TRP traps"))
+        elif trap == binding.TRAP_UNALIGNED:
+            what = "makes an unaligned access that the instruction or CCR.UNALIGN_TRP does not allow"
+            self._fault(FaultCause(nvic.USAGE_FAULT, ("UNALIGNED",), what))
+        else:
+            self._write_stack_pointer()
+
+    def _write_stack_pointer(self) -> None:
+        """MSR MSP or PSP with low bits set, which are ignored (DDI0403E B5.2.3)."""
+        first, second = struct.unpack("<2H", self.memory.read(self.pc, 4))
+        if not self._is_unprivileged_mode():
+            (source,) = binding.registers((*_GENERAL, "SP", "LR")[first & 0xF])
+            (target,) = binding.registers("PSP" if second & 1 else "MSP")
+            self.cpu.write(target, self.cpu.read(source) & ~3)
+        self.pc += 4
+        self._advance_it()
+        self.native.executed += 1
 
     def _hint(self, hint: int) -> None:
         if hint == Hint.SEV:
@@ -647,18 +696,21 @@ class Core(ExceptionUnit):
                 return
             self._board.executes(mapping, address)
             start = (page << binding.PAGE_BITS) - mapping.extent.start
-            code = bytes(mapping.store.view[start : start + 1026])
-            live = mapping.store.pointer + start if mapping.store.region.writable else None
-            self._marks.mark(
-                page,
-                code,
-                stop_floating_point=not self.scs.fp_enabled,
-                watch_faultmask=self._depends_on_faultmask,
-                live=live,
+            behind = int.from_bytes(
+                mapping.store.view[start + binding.PAGE_SIZE : start + binding.PAGE_SIZE + 2], "little"
             )
+            self._marks.mark(page, mapping.store.pointer + start, behind, live=mapping.store.region.writable)
 
     def floating_point_changed(self) -> None:
+        self._watch_floating_point()
+
+    def traps_changed(self) -> None:
+        scs = self.scs
+        self.native.traps = (binding.TRAP_DIVISION if scs.ccr & _DIV_0_TRP else 0) | (
+            binding.TRAP_UNALIGNED if scs.ccr & _UNALIGN_TRP else 0
+        )
         self._marks.forget()
+        self.native.limit = self.native.executed
 
     # --- protection
 
@@ -678,6 +730,7 @@ class Core(ExceptionUnit):
         depends = mpu.enabled and not mpu.protects(negative_priority=True)
         if depends != self._depends_on_faultmask:
             self._depends_on_faultmask = depends
+            self.native.guard.watch_faultmask = depends
             self._marks.forget()
         guard.apply(negative_priority=depends and self._has_negative_priority())
 
@@ -771,6 +824,7 @@ class Core(ExceptionUnit):
     def _raise_bus_error(self) -> None:
         assert self._bus_error is not None
         (access, values), self._bus_error = self._bus_error, None
+        values[0] = _with_it(values[0], binding.hooks.core_it_state(self._native_pointer, self._bus_error_pc))
         self._restored_on_bus_error.write(self.cpu.handle, values)
         self.pc = self._bus_error_pc
         verb = "reads" if access.value is None else "writes"
@@ -921,7 +975,7 @@ class Core(ExceptionUnit):
             "scs": self.scs.save(),
             "plain": {name: copy(getattr(self, name)) for name in _PLAIN_STATE},
             "inbox": list(self._inbox),
-            "native": (self.native.executed, self.native.exclusive),
+            "native": (self.native.executed, self.native.exclusive, tuple(self.native.limits)),
         }
 
     def load(self, saved: Mapping[str, object]) -> None:
@@ -935,9 +989,11 @@ class Core(ExceptionUnit):
         for name, value in plain.items():
             setattr(self, name, copy(value))
         self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
-        self.native.executed, self.native.exclusive = saved["native"]  # type: ignore[misc]
+        self.native.executed, self.native.exclusive, self.native.limits[:] = saved["native"]  # type: ignore[misc]
         self.native.watch_masks = 0
         self.guard.stale = self.guard.in_use or self.scs.mpu.enabled
+        self._watch_floating_point()
+        self.traps_changed()
         self._refused_at = -1
         self._drop_loop()
         self._attention = True
@@ -964,6 +1020,11 @@ _PLAIN_STATE = (
     "_unmodelled",
     "_unmodelled_addresses",
 )
+
+
+def _with_it(xpsr: int, state: int) -> int:
+    """xPSR with this ITSTATE (DDI0403E B1.4.2)."""
+    return xpsr & ~_IT_BITS | (state & 3) << 25 | state >> 2 << 10
 
 
 class _ScsDevice:

@@ -15,7 +15,7 @@ from unicorn import unicorn_const
 from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
-from orchestrator.engines.unicorn.frames import Frames, ReturnMismatchError, StackError, is_exc_return
+from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE, ProtectionMap
@@ -43,6 +43,9 @@ _USAGE_FAULTS = {
 _SLEEPONEXIT = 2  # SCR
 _NONBASETHRDENA = 1  # CCR
 _STKALIGN = 0x200  # CCR
+_ASPEN, _LSPEN, _LSPACT = 1 << 31, 1 << 30, 1  # FPCCR
+_NO_FP_FRAME = 0x10  # EXC_RETURN
+_FULL_ACCESS = 3  # CPACR, one coprocessor
 
 
 class SPECIAL:
@@ -71,7 +74,7 @@ class ExceptionUnit(ABC):
         self.images: list[Image] = []
         self.cpu = Cpu(model)
         self.native = CoreState()
-        self.exceptions = ExceptionState(interrupts, priority_mask)
+        self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.locked_up = False
         self._sleeping = False
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
@@ -105,6 +108,8 @@ class ExceptionUnit(ABC):
         self.memory = memory
         self._stub = stub
         self.frames = Frames(self.cpu, memory, secure_fp=secure_fp)
+        limits = self.native.limits
+        self.frames.limits = lambda: (limits[0], limits[1])
 
     # --- the rest of the core
 
@@ -166,12 +171,22 @@ class ExceptionUnit(ABC):
         self.disturbed = True
         self._round_end = NEVER
         try:
-            exc_return = self.frames.push(return_address, bool(self.scs.ccr & _STKALIGN))
+            exc_return = self._push(return_address)
         except StackError as error:
             self.exceptions.pend(number)
             self._stack_fault("STKERR", error, f"stacking for {exception_name(number)}")
             return
         self._enter(number, exc_return, return_address)
+
+    def _push(self, return_address: int) -> int:
+        """PushStack(): the floating-point context later, if at all, where FPCCR.LSPEN says so (B1.5.7)."""
+        scs = self.scs
+        lazy = bool(scs.fpccr & _LSPEN)
+        exc_return = self.frames.push(return_address, bool(scs.ccr & _STKALIGN), lazy=lazy)
+        if lazy and not exc_return & _NO_FP_FRAME:
+            scs.fpcar = self.frames.frame_pointer(exc_return) + FP_OFFSET
+            scs.fpccr |= _LSPACT
+        return exc_return
 
     def _enter(self, number: int, exc_return: int, return_address: int) -> None:
         """From a stacked context into a handler: vector fetch, IPSR, LR."""
@@ -186,6 +201,7 @@ class ExceptionUnit(ABC):
             self._interrupt_taken(number - nvic.FIRST_INTERRUPT)
         self.exceptions.enter(number)
         self.frames.enter(number, exc_return, bool(handler & 1))
+        self._watch_floating_point()
         self._clear_exclusive()
         self._event = True
         self.pc = handler & ~1
@@ -234,7 +250,7 @@ class ExceptionUnit(ABC):
             self._enter(chained, exc_return, self._stacked_pc(exc_return))
             return
         try:
-            resumed = self.frames.pop(exc_return)
+            resumed = self.frames.pop(exc_return, untouched=bool(self.scs.fpccr & _LSPACT))
         except StackError as error:
             self._stack_fault("UNSTKERR", error, f"unstacking for {exception_name(number)}")
             return
@@ -243,6 +259,9 @@ class ExceptionUnit(ABC):
             what = f"returns to {mode} mode with exception number {error.exception} in the stacked xPSR"
             self._invalid_return(what, exc_return)
             return
+        if not exc_return & _NO_FP_FRAME:
+            self.scs.fpccr &= ~_LSPACT
+        self._watch_floating_point()
         self.pc = resumed.pc
         self._attention = exceptions.candidates != 0
         if not resumed.thumb:
@@ -284,16 +303,19 @@ class ExceptionUnit(ABC):
 
     def _clear_exclusive(self) -> None:
         """Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs."""
+        if self.native.exclusive:
+            self.native.exclusive = 0
+            self._run_stub(1)
+
+    def _run_stub(self, instructions: int) -> None:
+        """Execute what the guest cannot see: it takes no time, and nothing else happens."""
         native = self.native
-        if not native.exclusive:
-            return
-        native.exclusive = 0
         executed, limit, watch = native.executed, native.limit, native.watch_masks
         native.page = self._stub >> binding.PAGE_BITS
         native.bits = None
         native.watch_masks = 0
         pc, self.pc = self.pc, self._stub
-        self._run(self._native_pointer, executed + 1)
+        self._run(self._native_pointer, executed + instructions)
         self.pc = pc
         native.executed, native.limit, native.watch_masks = executed, limit, watch
         native.page = 0xFFFF_FFFF
@@ -301,7 +323,7 @@ class ExceptionUnit(ABC):
     def _guest_exception(self, number: int) -> None:
         """What the INTR hook saw."""
         if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
-            if self.exceptions.active:
+            if self.cpu.read(SPECIAL.ipsr):
                 self._return(self.pc | 1)
             else:
                 self._fault(
@@ -326,6 +348,59 @@ class ExceptionUnit(ABC):
                 where=f"{self.name} at {self.pc:#010x}",
                 found=number,
             )
+
+    # --- floating-point context (B1.5.7)
+
+    def _watch_floating_point(self) -> None:
+        """Whether the next floating-point instruction needs a look, by what it would find now."""
+        scs = self.scs
+        watch = scs.fp_access != _FULL_ACCESS or bool(scs.fpccr & _LSPACT) or not scs.fpccr & _ASPEN or scs.fpdscr != 0
+        if watch != self.native.fp_watch:
+            self.native.fp_watch = watch
+            self.native.calm = binding.NO_PAGE
+
+    def _floating_point(self) -> None:
+        """The instruction at PC is a floating-point one that asked for a look."""
+        scs = self.scs
+        if not scs.fp_access or (scs.fp_access != _FULL_ACCESS and self._is_unprivileged_mode()):
+            self._fault(FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
+            return
+        if scs.fpccr & _LSPACT:
+            try:
+                self.frames.preserve(scs.fpcar)
+            except StackError as error:
+                what = f"the floating-point context does not go to {error.address:#010x}, where there is no memory"
+                self._fault(FaultCause(nvic.BUS_FAULT, ("LSPERR",), what))
+                return
+            scs.fpccr &= ~_LSPACT
+        if scs.fpccr & _ASPEN:
+            self.frames.begin_floating_point(scs.fpdscr)
+        self._watch_floating_point()
+        if self.native.fp_watch:
+            self._pass_floating_point()
+
+    def _pass_floating_point(self) -> None:
+        """Execute this one instruction; without ASPEN it leaves no trace in CONTROL."""
+        native = self.native
+        native.passed = native.executed
+        if self.scs.fpccr & _ASPEN:
+            return
+        before = self.frames.has_floating_point
+        self._execute(native.executed + 1)
+        if not before:
+            self.frames.end_floating_point()
+
+    @abstractmethod
+    def _execute(self, limit: int) -> None:
+        """Run to a slot at most."""
+
+    def _set_it(self, state: int) -> None:
+        """ITSTATE for the next instruction."""
+        number = self.cpu.read(SPECIAL.ipsr)
+        xpsr = self.cpu.read(SPECIAL.xpsr) & ~0x0600_FC00
+        self.cpu.write(SPECIAL.xpsr_write, xpsr | (state & 3) << 25 | state >> 2 << 10)
+        if number:
+            self.cpu.write(SPECIAL.ipsr, number)
 
     def _synchronous(self, number: int, return_address: int, escalation: str) -> None:
         primask, basepri, faultmask, _ipsr = self._read_masks()
@@ -371,7 +446,10 @@ class ExceptionUnit(ABC):
 
     def _stack_fault(self, status: str, error: StackError, during: str) -> None:
         """A stack that is not memory, or not granted; the context is lost."""
-        if error.refused:
+        if error.overflow:
+            what = f"{during} at {error.address:#010x} goes below the stack limit"
+            cause = FaultCause(nvic.USAGE_FAULT, ("STKOF",), what)
+        elif error.refused:
             privileged = not error.exc_return & 8 or not self.cpu.read(SPECIAL.control) & 1
             right = WRITE if status == "STKERR" else READ
             why = self._map_now().why(error.address, right, privileged=privileged)

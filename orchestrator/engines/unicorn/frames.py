@@ -1,7 +1,7 @@
 """Exception entry and return on one CPU: the stack frames of DDI0403E B1.5.6 to B1.5.8.
 
 Registers move in batches; memory through the core's own view, so that a frame on bad memory is a fault and a frame
-over translated code is noticed. Floating-point context is stacked eagerly.
+over translated code is noticed. Of a lazily stacked floating-point context only the room is made.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.mpu import READ, WRITE
 from orchestrator.errors import TranslationError
 
-__all__ = ["EXC_RETURN", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
+__all__ = ["EXC_RETURN", "FP_OFFSET", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
 
 EXC_RETURN = 0xFFFF_FFE1
 _NO_FP, _THREAD, _PROCESS = 0x10, 0x8, 0x4
 _BASIC, _EXTENDED = 0x20, 0x68  # bytes
+FP_OFFSET = _BASIC  # of S0 in an extended frame
 _STKALIGN = 0x200
 _FPCA, _SPSEL, _NPRIV = 4, 2, 1
 _FP_BITS = 0xC  # FPCA and, on Armv8-M, SFPA
@@ -33,11 +34,12 @@ _XPSR_KEPT = 0xFF0F_FC00  # flags, GE, IT and T
 class StackError(Exception):
     """A frame does not lie in memory, or the MPU refuses it: ``address`` is where, ``exc_return`` what names it."""
 
-    def __init__(self, address: int, exc_return: int, *, refused: bool = False) -> None:
+    def __init__(self, address: int, exc_return: int, *, refused: bool = False, overflow: bool = False) -> None:
         super().__init__(hex(address))
         self.address = address
         self.exc_return = exc_return
         self.refused = refused
+        self.overflow = overflow  # below MSPLIM or PSPLIM
 
 
 class ReturnMismatchError(Exception):
@@ -62,18 +64,24 @@ class Resumed:
     thumb: bool  # False: the next instruction cannot be executed
 
 
+def _no_limits() -> tuple[int, int]:
+    return 0, 0
+
+
 class Frames:
     """Stacking and unstacking for one core."""
 
     def __init__(self, cpu: Cpu, memory: CoreMemory, *, secure_fp: bool) -> None:
         self._cpu = cpu
         self._memory = memory
+        self.limits: Callable[[], tuple[int, int]] = _no_limits  # MSPLIM and PSPLIM
         # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it refuses, or None.
         self.refuses: Callable[[int, int, int, bool], int | None] | None = None
         self._fp_bits = _FP_BITS if secure_fp else _FPCA
         self._caller = RegisterBatch("R0", "R1", "R2", "R3", "R12", "LR", "XPSR", "SP", "CONTROL", "IPSR")
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
         self._stacked = RegisterBatch("SP", "CONTROL")
+        self._context = RegisterBatch("CONTROL", "FPSCR")
         # Unprivileged code cannot write CONTROL, and SPSEL is written in Thread mode alone: by way of a handler.
         self._stacked_unprivileged = RegisterBatch("SP", "IPSR", "CONTROL", "IPSR", "CONTROL", "IPSR", "CONTROL")
         # XPSR before IPSR: Unicorn clears the exception number with the flags. The flags alone once more, last: only
@@ -84,8 +92,11 @@ class Frames:
         self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
         self._entered = RegisterBatch("XPSR", "CONTROL")
 
-    def push(self, return_address: int, stack_align: bool) -> int:
-        """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does."""
+    def push(self, return_address: int, stack_align: bool, *, lazy: bool) -> int:
+        """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does.
+
+        ``lazy``: the floating-point part of the frame stays as it is, for :meth:`preserve`.
+        """
         handle = self._cpu.handle
         r0, r1, r2, r3, r12, link, xpsr, sp, control, ipsr = self._caller.read(handle)
         with_fp = bool(control & _FPCA)
@@ -95,12 +106,15 @@ class Frames:
         # With SPREALIGN the frame is on 8 bytes; without, wherever the stack was.
         stacked = xpsr & ~_STKALIGN | (_STKALIGN if padding else 0)
         words = struct.pack("<8I", r0, r1, r2, r3, r12, link, return_address, stacked)
-        if with_fp:
+        if with_fp and not lazy:
             *doubles, fpscr = self._fp.read(handle)
             words += struct.pack("<8Q2I", *doubles, fpscr, 0)
         exc_return = EXC_RETURN | (0 if with_fp else _NO_FP)
         if ipsr == 0:
             exc_return |= _THREAD | (_PROCESS if control & _SPSEL else 0)
+        limit = self.limits()[bool(exc_return & _PROCESS)]
+        overflow = frame < limit
+        frame = max(frame, limit)  # PushStack() of DDI0553B: nothing is stacked, and SP stands at the limit
         # In this order: SP goes to the caller's bank before CONTROL selects the main stack.
         stacked_control = control & ~(_SPSEL | self._fp_bits)
         privileged = ipsr != 0 or not control & _NPRIV
@@ -112,6 +126,8 @@ class Frames:
             self._stacked_unprivileged.write(
                 handle, (frame, number, controls[0], thread, controls[1], number, controls[2])
             )
+        if overflow:
+            raise StackError(frame, exc_return, overflow=True)
         self._check(frame, size, WRITE, privileged=privileged, exc_return=exc_return)
         try:
             self._memory.write(frame, words)
@@ -136,8 +152,37 @@ class Frames:
         msp, psp, _control = self._stacks.read(self._cpu.handle)
         return psp if exc_return & _PROCESS else msp
 
-    def pop(self, exc_return: int) -> Resumed:
-        """Unstack the frame that EXC_RETURN names; StackError and ReturnMismatchError leave everything as it was."""
+    def preserve(self, address: int) -> None:
+        """PreserveFPState(): S0 to S15 and FPSCR go to the room that was made for them; StackError."""
+        *doubles, fpscr = self._fp.read(self._cpu.handle)
+        words = struct.pack("<8QI", *doubles, fpscr)
+        self._check(address, len(words), WRITE, privileged=True, exc_return=0)
+        try:
+            self._memory.write(address, words)
+        except TranslationError:
+            raise StackError(address, 0) from None
+
+    @property
+    def has_floating_point(self) -> bool:
+        """CONTROL.FPCA."""
+        return bool(self._stacks.read(self._cpu.handle)[2] & _FPCA)
+
+    def begin_floating_point(self, fpscr: int) -> None:
+        """ExecuteFPCheck(): the first instruction of a context finds the default FPSCR."""
+        control = self._stacks.read(self._cpu.handle)[2]
+        if not control & _FPCA:
+            self._context.write(self._cpu.handle, (control | self._fp_bits, fpscr))
+
+    def end_floating_point(self) -> None:
+        """CONTROL.FPCA as if no floating-point instruction had run."""
+        control, fpscr = self._context.read(self._cpu.handle)
+        self._context.write(self._cpu.handle, (control & ~self._fp_bits, fpscr))
+
+    def pop(self, exc_return: int, *, untouched: bool = False) -> Resumed:
+        """Unstack the frame that EXC_RETURN names; StackError and ReturnMismatchError leave everything as it was.
+
+        ``untouched``: the floating-point registers were never stacked, and still hold what the frame has room for.
+        """
         handle = self._cpu.handle
         msp, psp, control = self._stacks.read(handle)
         frame = psp if exc_return & _PROCESS else msp
@@ -154,7 +199,7 @@ class Frames:
         number = xpsr & 0x1FF
         if thread != (number == 0):
             raise ReturnMismatchError(number)
-        if with_fp:
+        if with_fp and not untouched:
             *doubles, fpscr, _reserved = struct.unpack_from("<8Q2I", words, _BASIC)
             self._fp.write(handle, (*doubles, fpscr))
         control &= ~(_SPSEL | self._fp_bits)

@@ -1,7 +1,8 @@
 /* The part of the engine that runs for every instruction: Unicorn calls these hooks, Python reads the structs.
  *
  * A hook that asks emu_stop() is obeyed before the instruction that it was called for, except inside an IT block,
- * where Unicorn goes on: the next call then finds `stopping` still set and counts the instruction that ran.
+ * where Unicorn goes on: there the flags are set so that the conditions of the rest fail, and put back afterwards.
+ * Unicorn tests a condition before it calls the hook: what the hook is called for will run.
  * Nothing here links to Unicorn: the functions it needs are handed in.
  */
 #include <stddef.h>
@@ -11,6 +12,7 @@
 typedef int (*emu_stop_fn)(void *uc);
 typedef int (*emu_start_fn)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
 typedef int (*reg_read_fn)(void *uc, int id, void *value);
+typedef int (*reg_write_fn)(void *uc, int id, const void *value);
 typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
 typedef int (*ctl_fn)(void *uc, int control, ...);
@@ -21,16 +23,18 @@ enum { PAGE_SHIFT = 10, PAGE_MASK = 1023 };  /* an M-profile page is 1 KB */
 #define NO_PAGE 0xFFFFF000u /* nothing executes there */
 enum { UNSEEN = 0, SEEN = 1, FIRST_BITS = 2 }; /* values of a page's mark; from 2 on: index of its bits + 2 */
 enum { MASKS = 3 };                           /* PRIMASK, BASEPRI, FAULTMASK */
-enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4, WHY_REFUSED = 5 };
+enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4, WHY_REFUSED = 5, WHY_TRAP = 6 };
+enum { REGISTERS = 16 };
 #define NO_ADDRESS 0xFFFFFFFEu /* emu_start's `until`: no instruction can stand there */
 
 /* One bit per halfword of a page. */
 struct bits {
-    uint8_t stop[64];      /* stop before it: WFI, WFE, SEV, a floating-point instruction while the unit is off,
-                              a debugger's breakpoint */
-    uint8_t exclusive[64]; /* a load-exclusive */
-    uint8_t faultmask[64]; /* changes FAULTMASK, on which it depends whether the MPU is in force */
-    const uint16_t *live;  /* the page itself where a store may change it: look there too */
+    uint8_t stop[64];       /* a debugger's breakpoint */
+    uint8_t look[64];       /* that, and what kind_of() calls other than plain or floating-point */
+    uint8_t look_fp[64];    /* that, and floating-point instructions */
+    const uint16_t *code;   /* the page itself */
+    uint32_t behind;        /* the halfword behind it, for an instruction across the border */
+    uint32_t live;          /* a store may change it: look at every instruction */
 };
 
 /* Memory as guarded accesses reach it: the bytes, and which of its pages hold code that some core has translated. */
@@ -68,7 +72,15 @@ struct core {
     uint32_t why;
     uint32_t calm;       /* address of the page before, if nothing on it needs a look; NO_PAGE: look */
     uint32_t page;       /* of the instruction before; ~0: look it up again */
-    uint32_t fp_off;     /* the floating-point unit is switched off */
+    uint32_t fp_watch;   /* stop before a floating-point instruction */
+    uint32_t traps;      /* TRAP_DIVISION, TRAP_UNALIGNED: of CCR */
+    uint32_t trap;       /* with WHY_TRAP: which */
+    uint32_t it;         /* ITSTATE at the instruction stopped before; 0: outside an IT block */
+    uint32_t undo;       /* that instruction ran all the same: put back the registers as they were kept */
+    uint32_t skipping;   /* the rest of an IT block is kept from running */
+    uint32_t skip_next, flags; /* address of the first instruction of that rest; NZCV as they really are */
+    uint32_t limits[2];  /* MSPLIM, PSPLIM: what Unicorn was told, and does not show */
+    const uint8_t *map;  /* of the calm page: where to look all the same */
     uint32_t exclusive;  /* a load-exclusive ran since this was cleared */
     struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
     uint16_t *pages;     /* one per page of the address space */
@@ -89,6 +101,9 @@ struct core {
     emu_stop_fn emu_stop;
     emu_start_fn emu_start;
     reg_read_fn reg_read;
+    reg_write_fn reg_write;
+    int32_t register_ids[REGISTERS];
+    int32_t flags_id, xpsr_id, xpsr_write_id; /* NZCV alone; xPSR, and without its exception number to be written */
     void *uc;
     uint32_t check_fetch; /* the MPU does not grant the same on all of this page: ask for each instruction */
     uint32_t refused;     /* an access was: whatever else the instruction does must not happen */
@@ -170,6 +185,147 @@ static const struct window *window_at(const struct guard *g, uint32_t address)
     return 0;
 }
 
+/* --- IT blocks (DDI0403E A7.3.2) --- */
+
+static int is_wide(uint32_t half)
+{
+    return half >= 0xE800;
+}
+
+static uint32_t it_advance(uint32_t state)
+{
+    return state & 7 ? (state & 0xE0) | (state << 1 & 0x1F) : 0;
+}
+
+enum { IT_LOOK_BACK = 16 }; /* halfwords */
+
+/* ITSTATE of the instruction at an address that straight-line code reached; 0: no IT block holds it. */
+uint32_t core_it_state(const struct core *c, uint32_t address)
+{
+    uint16_t code[IT_LOOK_BACK];
+    int count = IT_LOOK_BACK, first, at;
+    while (count && c->guard.mem_read(c->uc, address - 2u * (uint32_t)count, code, 2u * (uint32_t)count) != 0)
+        count /= 2;
+    /* An IT instruction can be at most the four instructions before. */
+    for (first = count - 1; first >= 0 && first >= count - 8; first--) {
+        uint32_t state, left;
+        int start = first;
+        if ((code[first] & 0xFF00) != 0xBF00 || !(code[first] & 0xF))
+            continue;
+        while (start > 0 && is_wide(code[start - 1]))
+            start--;
+        for (at = start; at < first;)
+            at += is_wide(code[at]) ? 2 : 1;
+        if (at != first)
+            continue; /* the second half of something else */
+        state = code[first] & 0xFF;
+        for (at = first + 1, left = state; at < count && left; left = it_advance(left))
+            at += is_wide(code[at]) ? 2 : 1;
+        return at == count ? left : 0;
+    }
+    return 0;
+}
+#define it_state_at core_it_state
+
+enum { N = 8, Z = 4, C = 2, V = 1 };
+
+static uint32_t read_flags(const struct core *c)
+{
+    uint32_t flags = 0;
+    c->reg_read(c->uc, c->flags_id, &flags);
+    return flags >> 28;
+}
+
+static int passes(uint32_t condition, uint32_t flags)
+{
+    int n = !!(flags & N), z = !!(flags & Z), carry = !!(flags & C), v = !!(flags & V), result = 1;
+    switch (condition >> 1) {
+    case 0: result = z; break;
+    case 1: result = carry; break;
+    case 2: result = n; break;
+    case 3: result = v; break;
+    case 4: result = carry && !z; break;
+    case 5: result = n == v; break;
+    case 6: result = n == v && !z; break;
+    case 7: return 1;
+    }
+    return condition & 1 ? !result : result;
+}
+
+/* Flags with which a condition fails; AL never does. */
+static void make_fail(const struct core *c, uint32_t condition)
+{
+    uint32_t flags = 0, value;
+    while (flags < 15 && passes(condition, flags))
+        flags++;
+    value = flags << 28;
+    c->reg_write(c->uc, c->flags_id, &value);
+}
+
+static uint32_t size_at(const struct core *c, uint32_t address)
+{
+    uint16_t first = 0;
+    c->guard.mem_read(c->uc, address, &first, sizeof first);
+    return is_wide(first) ? 4 : 2;
+}
+
+/* Keeps from running what follows the present instruction, at `it`, in its IT block. Not where both a condition and
+ * its opposite follow: no flags fail both, and such a block runs to its end. */
+static void skip_rest(struct core *c)
+{
+    uint32_t rest = it_advance(c->it), each;
+    if (!rest || c->skipping)
+        return;
+    for (each = rest; each; each = it_advance(each))
+        if (each >> 4 != rest >> 4 || each >> 5 == 7)
+            return;
+    c->skipping = 1;
+    c->skip_next = c->address + size_at(c, c->address);
+    c->flags = read_flags(c);
+    make_fail(c, rest >> 4);
+}
+
+static void put_flags_back(struct core *c)
+{
+    uint32_t value = c->flags << 28;
+    c->skipping = 0;
+    c->reg_write(c->uc, c->flags_id, &value);
+}
+
+/* Whether the instruction at an address is the one behind the block. */
+static int skip_ends(struct core *c, uint32_t address)
+{
+    if (address == c->skip_next) { /* what looked like an IT block was none */
+        put_flags_back(c);
+        c->it = 0;
+        return 0;
+    }
+    return 1;
+}
+
+static void set_it(const struct core *c, uint32_t it)
+{
+    uint32_t value = 0, number = 0;
+    c->reg_read(c->uc, c->guard.ipsr_id, &number);
+    c->reg_read(c->uc, c->xpsr_id, &value);
+    value = (value & ~0x0600FC00u) | (it & 3) << 25 | (it >> 2) << 10;
+    c->reg_write(c->uc, c->xpsr_write_id, &value);
+    if (number)
+        c->reg_write(c->uc, c->guard.ipsr_id, &number);
+}
+
+/* An access has changed what may interrupt: stop behind the instruction that makes it. */
+void core_stop_behind(struct core *c)
+{
+    c->limit = c->executed;
+    if (c->stopping || c->refused)
+        return;
+    c->it = it_state_at(c, c->address);
+    skip_rest(c);
+    if (!c->skipping)
+        c->it = 0;
+}
+
 /* The first refusal of an instruction counts. Loads end with it; a store goes on with its instruction, so the
  * registers are kept to be put back, and no later access of it reaches anything. */
 static void refuse(struct core *c, void *uc, int type, uint32_t address, uint32_t size)
@@ -183,6 +339,8 @@ static void refuse(struct core *c, void *uc, int type, uint32_t address, uint32_
     c->refused_executed = c->executed;
     c->refused_address = c->address;
     c->reg_read_batch(uc, c->saved_ids, c->saved_pointers, c->saved_count);
+    c->it = it_state_at(c, c->address);
+    skip_rest(c);
     if (c->guard.on)
         c->guard.ctl(uc, c->guard.flush_tlb);
 }
@@ -304,7 +462,30 @@ uint32_t core_run(struct core *c, uint64_t limit)
     c->stopping = 0;
     c->refused = 0;
     c->calm = NO_PAGE;
+    c->it = c->undo = c->skipping = 0;
     c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
+    if (c->undo) {
+        uint32_t pc = 0;
+        c->reg_read(c->uc, c->register_ids[15], &pc);
+        if ((pc & ~1u) == c->address) { /* the stop was obeyed: no IT block */
+            c->undo = c->it = 0;
+        } else { /* whatever the instruction did, and be it an error, is undone */
+            c->exception = -1;
+            c->error = 0;
+        }
+        if (c->skipping)
+            put_flags_back(c);
+    } else if (c->skipping) {
+        put_flags_back(c);
+        if (!c->stopping && !c->refused && !c->error && c->exception < 0) {
+            c->stopping = 1; /* the block ended with its page */
+            c->why = WHY_BUDGET;
+        }
+        if (!c->refused) {
+            c->address = c->skip_next;
+            set_it(c, it_advance(c->it));
+        }
+    }
     if (!c->stopping || c->exception >= 0 || c->error)
         return WHY_OTHER;
     c->pc = c->address;
@@ -316,41 +497,206 @@ static void stop(struct core *c, void *uc, uint32_t why)
     c->why = why;
     c->stopping = 1;
     c->calm = NO_PAGE;
+    if (why == WHY_SPECIAL || why == WHY_TRAP) {
+        c->it = it_state_at(c, c->address);
+        if (c->it) {
+            c->undo = 1;
+            c->reg_read_batch(uc, c->saved_ids, c->saved_pointers, c->saved_count);
+            skip_rest(c);
+        }
+    }
     c->emu_stop(uc);
 }
 
-enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK };
+enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, STACK_LIMIT };
+enum { TRAP_DIVISION = 1, TRAP_UNALIGNED = 2, TRAP_STACK_POINTER = 4 };
+enum { SP = 13, PC = 15 };
 
-/* code.py says the same of a page as a whole, and cites the encodings. */
-static enum kind kind_of(uint32_t first, uint32_t second, uint32_t fp_off, uint32_t watch_faultmask)
+static int is_float(uint32_t first, uint32_t second)
 {
-    if (first == 0xBF10 || first == 0xBF20 || first == 0xBF30 || first == 0xBF40)
-        return STOP;
+    return (first & 0xEC00) == 0xEC00 && (second & 0x0E00) == 0x0A00; /* coprocessors 10 and 11 (A5.3.18) */
+}
+
+/* A base register that alone decides whether the access is aligned: LDM, STM, LDRD, STRD, VLDR, VSTR, VLDM, VSTM; or
+ * -1. The stack pointer is always aligned. */
+static int aligned_base(uint32_t first, uint32_t second)
+{
+    uint32_t base = first & 0xF;
+    if ((first & 0xF000) == 0xC000)
+        return (int)(first >> 8 & 7);
+    if (base == SP || base == PC)
+        return -1;
+    if ((first & 0xFE40) == 0xE800 && ((first >> 7 & 3) == 1 || (first >> 7 & 3) == 2))
+        return (int)base;
+    if ((first & 0xFE40) == 0xE840 && (first & 0x0120))
+        return (int)base;
+    if ((first & 0xFE00) == 0xEC00 && (second & 0x0E00) == 0x0A00 && (first & 0xFFE0) != 0xEC40)
+        return (int)base;
+    return -1;
+}
+
+static int is_single_access(uint32_t first)
+{
+    return (first & 0xF000) == 0x5000 || (first & 0xF000) == 0x6000 || (first & 0xF000) == 0x8000 || (first & 0xFE00) == 0xF800;
+}
+
+static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
+{
+    if (first < 0xE800) { /* narrow */
+        if (first == 0xBF10 || first == 0xBF20 || first == 0xBF30 || first == 0xBF40)
+            return STOP; /* YIELD, WFE, WFI, SEV (A7.7) */
+        if (c->guard.watch_faultmask && (first & 0xFFED) == 0xB661)
+            return FAULTMASK; /* CPS (B5.2.1) */
+        if ((first & 0xF000) == 0xC000)
+            return ALIGNED;
+        return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
+    }
     if (first == 0xF3AF && second >= 0x8001 && second <= 0x8004)
         return STOP;
     if ((first & 0xFFF0) == 0xE850 || ((first & 0xFFF0) == 0xE8D0 && (second & 0x0FCF) == 0x0F4F))
-        return EXCLUSIVE;
-    if (fp_off && (first & 0xEC00) == 0xEC00 && (second & 0x0E00) == 0x0A00)
-        return STOP;
-    if (watch_faultmask && ((first & 0xFFED) == 0xB661 || ((first & 0xFFF0) == 0xF380 && (second & 0xFF) == 0x13)))
-        return FAULTMASK;
-    return PLAIN;
+        return EXCLUSIVE; /* LDREX, LDREXB, LDREXH (A7.7.52 ff) */
+    if ((first & 0xFFF0) == 0xF380) { /* MSR (B5.2.3) */
+        if (c->guard.watch_faultmask && (second & 0xFF) == 0x13)
+            return FAULTMASK;
+        if ((second & 0xFF) == 10 || (second & 0xFF) == 11)
+            return STACK_LIMIT;
+        return (second & 0xFF) == 8 || (second & 0xFF) == 9 ? STACK_POINTER : PLAIN;
+    }
+    if (aligned_base(first, second) >= 0)
+        return ALIGNED;
+    if (is_float(first, second))
+        return FLOAT;
+    if ((c->traps & TRAP_DIVISION) && (first & 0xFFD0) == 0xFB90 && (second & 0x00F0) == 0x00F0)
+        return DIVIDE; /* SDIV, UDIV (A7.7.127, A7.7.195) */
+    return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
 }
 
-static enum kind kind_at(const struct core *c, uint32_t half)
+/* Fills a page's bits from `code` and `behind`; 0 when there is nothing to look at. */
+uint32_t core_mark(const struct core *c, struct bits *bits)
 {
-    const uint16_t *live = c->bits->live;
-    if (c->bits->stop[half >> 3] & 1u << (half & 7))
-        return STOP;
-    if (live)
-        return kind_of(live[half], half < PAGE_MASK / 2 ? live[half + 1] : 0, c->fp_off, c->guard.watch_faultmask);
-    if (c->bits->faultmask[half >> 3] & 1u << (half & 7))
-        return FAULTMASK;
-    return c->bits->exclusive[half >> 3] & 1u << (half & 7) ? EXCLUSIVE : PLAIN;
+    uint32_t any = 0;
+    for (uint32_t half = 0; half <= PAGE_MASK / 2; half++) {
+        uint32_t first = bits->code[half], second = half < PAGE_MASK / 2 ? bits->code[half + 1] : bits->behind;
+        uint32_t bit = 1u << (half & 7);
+        enum kind kind = kind_of(c, first, second);
+        uint32_t fp = first >= 0xE800 && is_float(first, second);
+        if (bits->stop[half >> 3] & bit || (kind != PLAIN && kind != FLOAT))
+            bits->look[half >> 3] |= (uint8_t)bit;
+        if (fp || bits->look[half >> 3] & bit)
+            bits->look_fp[half >> 3] |= (uint8_t)bit;
+        any |= bits->look_fp[half >> 3];
+    }
+    return any;
 }
+
+static uint32_t register_of(const struct core *c, uint32_t number)
+{
+    uint32_t value = 0;
+    c->reg_read(c->uc, c->register_ids[number], &value);
+    return number == PC ? (c->address + 4) & ~3u : value;
+}
+
+/* Whether a single load or store is not aligned to its size. */
+static int is_unaligned(const struct core *c, uint32_t first, uint32_t second)
+{
+    uint32_t base, offset = 0, size;
+    switch (first & 0xF000) {
+    case 0x5000:
+        size = first >> 9 & 3;
+        size = size == 0 ? 4 : size == 1 || (first >> 9 & 7) == 7 ? 2 : 1;
+        return (register_of(c, first >> 3 & 7) + register_of(c, first >> 6 & 7)) & (size - 1);
+    case 0x6000:
+        return register_of(c, first >> 3 & 7) & 3;
+    case 0x8000:
+        return register_of(c, first >> 3 & 7) & 1;
+    }
+    size = 1u << (first >> 5 & 3);
+    if (size != 4 && (first & 0x10) && second >> 12 == PC)
+        return 0; /* a preload hint */
+    base = register_of(c, first & 0xF);
+    if (first & 0x80 || (first & 0xF) == PC)
+        offset = first & 0x80 ? second & 0xFFF : 0u - (second & 0xFFF);
+    else if (second & 0x0800) { /* P and U in bits 10 and 9 */
+        if (second & 0x0400)
+            offset = second & 0x0200 ? second & 0xFF : 0u - (second & 0xFF);
+    } else if ((second & 0x0FC0) == 0)
+        offset = register_of(c, second & 0xF) << (second >> 4 & 3);
+    else
+        return 0;
+    return (base + offset) & (size - 1);
+}
+
+/* What traps before the instruction has any effect; 0: nothing. */
+static uint32_t trap_of(const struct core *c, enum kind kind, uint32_t first, uint32_t second)
+{
+    switch (kind) {
+    case DIVIDE:
+        return register_of(c, second & 0xF) == 0 ? TRAP_DIVISION : 0;
+    case ALIGNED:
+        return register_of(c, (uint32_t)aligned_base(first, second)) & 3 ? TRAP_UNALIGNED : 0;
+    case ACCESS:
+        return is_unaligned(c, first, second) ? TRAP_UNALIGNED : 0;
+    case STACK_POINTER:
+        return register_of(c, first & 0xF) & 3 ? TRAP_STACK_POINTER : 0;
+    default:
+        return 0;
+    }
+}
+
+static int is_executed(const struct core *c, uint32_t address)
+{
+    uint32_t it = it_state_at(c, address);
+    return !it || passes(it >> 4, read_flags(c));
+}
+
+/* Whether the instruction asks for a stop. */
+static int look_at(struct core *c, void *uc, uint32_t address)
+{
+    uint32_t half = (address & PAGE_MASK) >> 1;
+    uint32_t first = c->bits->code[half], second = half < PAGE_MASK / 2 ? c->bits->code[half + 1] : c->bits->behind;
+    enum kind kind = kind_of(c, first, second);
+
+    if (c->bits->stop[half >> 3] & 1u << (half & 7)) {
+        if (c->executed != c->passed) {
+            stop(c, uc, WHY_SPECIAL);
+            return 1;
+        }
+        /* what is passed may be a load-exclusive or change FAULTMASK as well */
+        c->exclusive = 1;
+        c->limit = c->executed + 1;
+    }
+    if ((kind == STOP || (c->fp_watch && first >= 0xE800 && is_float(first, second))) && c->executed != c->passed &&
+        is_executed(c, address)) {
+        stop(c, uc, WHY_SPECIAL);
+        return 1;
+    }
+    if (kind >= DIVIDE && (c->trap = trap_of(c, kind, first, second)) && is_executed(c, address)) {
+        stop(c, uc, WHY_TRAP);
+        return 1;
+    }
+    if (kind == EXCLUSIVE)
+        c->exclusive = 1;
+    if (kind == FAULTMASK)
+        c->limit = c->executed + 1;
+    if (kind == STACK_LIMIT && is_executed(c, address) && !is_unprivileged_mode(c))
+        c->limits[second & 1] = register_of(c, first & 0xF) & ~7u;
+    return 0;
+}
+
+static const uint8_t nothing_to_look_at[64];
 
 static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
+    if (c->skipping && skip_ends(c, address)) {
+        c->stopping = 1;
+        c->why = c->undo ? c->why : WHY_BUDGET;
+        c->emu_stop(uc);
+        return;
+    }
+    if (c->undo) { /* a block that could not be skipped runs to its end */
+        c->emu_stop(uc);
+        return;
+    }
     if (c->stopping)
         c->executed++;
     c->address = address;
@@ -374,15 +720,10 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
         return;
     }
     if (c->bits) {
-        enum kind kind = kind_at(c, (address & PAGE_MASK) >> 1);
-        if (kind == STOP && c->executed != c->passed) {
-            stop(c, uc, WHY_SPECIAL);
+        uint32_t half = (address & PAGE_MASK) >> 1;
+        const uint8_t *map = c->fp_watch ? c->bits->look_fp : c->bits->look;
+        if ((c->bits->live || map[half >> 3] & 1u << (half & 7)) && look_at(c, uc, address))
             return;
-        }
-        if (kind == EXCLUSIVE || kind == STOP) /* what is passed may be a load-exclusive or change FAULTMASK as well */
-            c->exclusive = 1;
-        if (kind == FAULTMASK || kind == STOP)
-            c->limit = c->executed + 1;
     }
     if (c->watch_masks) {
         uint32_t now[MASKS];
@@ -397,8 +738,10 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     }
     if (c->stopping) /* the call after it counts it, if it runs */
         return;
-    if (!c->bits && !c->watch_masks && !c->check_fetch)
+    if (!(c->bits && c->bits->live) && !c->watch_masks && !c->check_fetch) {
         c->calm = address & ~(uint32_t)PAGE_MASK;
+        c->map = !c->bits ? nothing_to_look_at : c->fp_watch ? c->bits->look_fp : c->bits->look;
+    }
     c->executed++;
 }
 
@@ -407,8 +750,10 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     uint32_t address = (uint32_t)address64;
 
-    /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
-    if (address - c->calm <= PAGE_MASK - 3 && c->executed < c->limit) {
+    uint32_t offset = address - c->calm;
+
+    /* Wholly inside a calm page and nothing to look at: an instruction has at most four bytes. */
+    if (offset <= PAGE_MASK - 3 && c->executed < c->limit && !(c->map[offset >> 4] & 1u << (offset >> 1 & 7))) {
         c->address = address;
         c->executed++;
         return;

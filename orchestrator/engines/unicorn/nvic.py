@@ -14,6 +14,8 @@ __all__ += ["RESET", "SV_CALL", "SYS_TICK", "USAGE_FAULT", "ExceptionState", "bi
 
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
 SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK = 11, 12, 14, 15
+SECURE_FAULT = 7  # Armv8-M
+_RESERVED = (8, 9, 10, 13)
 FIRST_INTERRUPT = 16
 EXCEPTION_NAMES = {
     RESET: "Reset",
@@ -50,7 +52,8 @@ def bits_of(word: int) -> Iterator[int]:
 class ExceptionState:
     """Enabled, pending and active exceptions, one bit each by exception number, and their priorities."""
 
-    def __init__(self, interrupts: int, priority_mask: int) -> None:
+    def __init__(self, interrupts: int, priority_mask: int, *, secure_fault: bool = False) -> None:
+        self._reserved = _RESERVED if secure_fault else (SECURE_FAULT, *_RESERVED)
         self.interrupts = interrupts
         self._priority_mask = priority_mask
         self._implemented = ((1 << interrupts) - 1) << FIRST_INTERRUPT
@@ -122,7 +125,7 @@ class ExceptionState:
 
     def set_priority(self, number: int, value: int) -> None:
         """Write a priority register's byte; unimplemented bits read as zero."""
-        if number not in _FIXED_PRIORITY and number < len(self.priority):
+        if number not in _FIXED_PRIORITY and number not in self._reserved and number < len(self.priority):
             self.priority[number] = value & self._priority_mask
 
     def set_priority_grouping(self, prigroup: int) -> None:

@@ -58,10 +58,9 @@ _SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEB
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
-_TRAPS = {  # bits of CCR (B3.2.8) that the emulator's instructions do not look at
-    1 << 3: "CCR.UNALIGN_TRP is set: it reads back, and an unaligned access does not fault",
-    1 << 4: "CCR.DIV_0_TRP is set: it reads back, and a division by zero gives 0 and does not fault",
-}
+_AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
+_SAU_REGIONS = 8
+_TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,13 @@ class CorePort(Protocol):
         """Exceptions may have changed: look before the next instruction."""
         ...
 
-    def floating_point_changed(self) -> None: ...
+    def floating_point_changed(self) -> None:
+        """CPACR, FPCCR or FPDSCR: what the next floating-point instruction finds."""
+        ...
+
+    def traps_changed(self) -> None:
+        """CCR.UNALIGN_TRP or DIV_0_TRP."""
+        ...
 
     def protection_changed(self) -> None:
         """What the MPU grants may have changed."""
@@ -142,7 +147,7 @@ class CorePort(Protocol):
 # Attributes of the System Control Space that are one number each.
 _WORDS = (
     *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
-    *("cpacr", "fpccr", "fpcar", "fpdscr", "_csselr"),
+    *("aircr", "cpacr", "fpccr", "fpcar", "fpdscr", "_csselr"),
 )
 
 Read = Callable[[], int]
@@ -169,8 +174,9 @@ class SystemControlSpace:
         self.vtor = self.vtor_reset
         self.scr = 0
         # STKALIGN is 1 from reset on Cortex-M4 r0p1 and later; on the M7 it cannot be cleared.
-        self.ccr = 0x200 | (0x40000 if self._features.has_cache else 0)
+        self.ccr = 0x200 | (0x40000 if self._features.has_cache else 0) | self._features.armv8
         self.prigroup = 0
+        self.aircr = 0
         self.cfsr = 0
         self.hfsr = 0
         self.dfsr = 0
@@ -203,9 +209,14 @@ class SystemControlSpace:
                 setattr(self, name, value)
 
     @property
-    def fp_enabled(self) -> bool:
-        """CPACR grants coprocessors 10 and 11, at least to privileged code."""
-        return self.cpacr & _CPACR_FP != 0 and self._features.mvfr[0] != 0
+    def has_fpu(self) -> bool:
+        """Whether there is a floating-point unit at all."""
+        return self._features.mvfr[0] != 0
+
+    @property
+    def fp_access(self) -> int:
+        """CPACR for coprocessors 10 and 11: 0 none, 1 privileged code alone, 3 all (B3.2.20)."""
+        return self.cpacr >> 20 & 3
 
     # --- access
 
@@ -262,7 +273,7 @@ class SystemControlSpace:
             0xD00: (self._constant(features.cpuid), self._ignored),
             0xD04: (self._read_icsr, self._write_icsr),
             0xD08: (lambda: self.vtor, self._write_vtor),
-            0xD0C: (lambda: _VECTKEYSTAT << 16 | self.prigroup << 8, self._write_aircr),
+            0xD0C: (lambda: _VECTKEYSTAT << 16 | self.aircr | self.prigroup << 8, self._write_aircr),
             0xD10: (lambda: self.scr, self._write_scr),
             0xD14: (lambda: self.ccr, self._write_ccr),
             0xD24: (self._read_shcsr, self._write_shcsr),
@@ -273,10 +284,10 @@ class SystemControlSpace:
             0xD38: (lambda: self.bfar, self._set("bfar")),
             0xD3C: (self._constant(0), self._ignored),  # AFSR
             0xD40: (self._constant(0x30), self._ignored),  # ID_PFR0
-            0xD44: (self._constant(0x200), self._ignored),
-            0xD48: (self._constant(0x0010_0000), self._ignored),  # ID_DFR0
+            0xD44: (self._constant(0x210 if features.armv8 else 0x200), self._ignored),
+            0xD48: (self._constant(0x0020_0000 if features.armv8 else 0x0010_0000), self._ignored),  # ID_DFR0
             0xD4C: (self._constant(0), self._ignored),
-            0xD50: (self._constant(0x0010_0030), self._ignored),  # ID_MMFR0..3
+            0xD50: (self._constant(0x0010_1F40 if features.armv8 else 0x0010_0030), self._ignored),  # ID_MMFR0..3
             0xD54: (self._constant(0), self._ignored),
             0xD58: (self._constant(0x0100_0000), self._ignored),
             0xD5C: (self._constant(0), self._ignored),
@@ -289,9 +300,9 @@ class SystemControlSpace:
             0xDF8: self._storage(0xDF8),
             0xDFC: self._storage(0xDFC),
             0xF00: (None, self._write_stir),
-            0xF34: (lambda: self.fpccr, self._set("fpccr", 0xC000_0000)),
+            0xF34: (lambda: self.fpccr, self._set_floating_point("fpccr", 0xC000_0001)),
             0xF38: (lambda: self.fpcar, self._set("fpcar", 0xFFFF_FFF8)),
-            0xF3C: (lambda: self.fpdscr, self._set("fpdscr", 0x07C0_0000)),
+            0xF3C: (lambda: self.fpdscr, self._set_floating_point("fpdscr", 0x07C0_0000)),
         }
         for index, value in enumerate(features.isar):
             table[0xD60 + 4 * index] = (self._constant(value), self._ignored)
@@ -309,6 +320,8 @@ class SystemControlSpace:
             table[0x200 + 4 * index] = self._pend_register(index, on=True)
             table[0x280 + 4 * index] = self._pend_register(index, on=False)
             table[0x300 + 4 * index] = (self._active_word(index), self._ignored)
+        if features.armv8:
+            table.update(self._security_registers())
         for index in range((exceptions.interrupts + 3) // 4):
             table[0x400 + 4 * index] = self._priority_register(FIRST_INTERRUPT + 4 * index)
         for index in range((exceptions.interrupts + 3) // 4, (exceptions.interrupts + 31) // 32 * 8):
@@ -316,6 +329,32 @@ class SystemControlSpace:
         for index in range(3):
             table[0xD18 + 4 * index] = self._priority_register(4 + 4 * index)
         return table
+
+    def _security_registers(self) -> dict[int, tuple[Read | None, Write | None]]:
+        """NVIC_ITNS and the SAU (DDI0553B D1.2): storage; everything runs Secure here."""
+        table: dict[int, tuple[Read | None, Write | None]] = {
+            0xDD0: self._storage(0xDD0, 3),
+            0xDD4: (self._constant(_SAU_REGIONS), self._ignored),
+            0xDD8: self._storage(0xDD8, 0xFF),
+            0xDDC: self._sau_region(0, 0xFFFF_FFE0),
+            0xDE0: self._sau_region(1, 0xFFFF_FFE3),
+        }
+        for index in range((self._exceptions.interrupts + 31) // 32):
+            implemented = min(32, self._exceptions.interrupts - 32 * index)
+            table[0x380 + 4 * index] = self._storage(0x380 + 4 * index, (1 << implemented) - 1)
+        return table
+
+    def _sau_region(self, word: int, mask: int) -> tuple[Read, Write]:
+        """SAU_RBAR or SAU_RLAR of the region that SAU_RNR names."""
+
+        def key() -> int:
+            return 0x1_0000 + 2 * self._plain.get(0xDD8, 0) + word
+
+        def write(value: int) -> None:
+            if self._plain.get(0xDD8, 0) < _SAU_REGIONS:
+                self._plain[key()] = value & mask
+
+        return (lambda: self._plain.get(key(), 0)), write
 
     @staticmethod
     def _constant(value: int) -> Read:
@@ -325,14 +364,21 @@ class SystemControlSpace:
     def _ignored(_value: int) -> None:
         return
 
-    def _storage(self, offset: int) -> tuple[Read, Write]:
+    def _storage(self, offset: int, mask: int = 0xFFFF_FFFF) -> tuple[Read, Write]:
         def write(value: int) -> None:
-            self._plain[offset] = value
+            self._plain[offset] = value & mask
 
         return (lambda: self._plain.get(offset, 0)), write
 
     def _set(self, name: str, mask: int = 0xFFFF_FFFF) -> Write:
         return lambda value: setattr(self, name, value & mask)
+
+    def _set_floating_point(self, name: str, mask: int) -> Write:
+        def write(value: int) -> None:
+            setattr(self, name, value & mask)
+            self._port.floating_point_changed()
+
+        return write
 
     def _clear(self, name: str) -> Write:
         """Write one to clear."""
@@ -440,6 +486,7 @@ class SystemControlSpace:
         if value >> 16 != _VECTKEY:
             return
         self.prigroup = value >> 8 & 7
+        self.aircr = value & _AIRCR_SECURITY if self._features.armv8 else 0
         self._exceptions.set_priority_grouping(self.prigroup)
         if value & 4:
             self._port.reset_requested()
@@ -450,11 +497,11 @@ class SystemControlSpace:
 
     def _write_ccr(self, value: int) -> None:
         mask = 0x7031B if self._features.has_cache else 0x31B
-        fixed = 0x200 if self._features.has_cache else 0
-        self.ccr = value & mask | fixed
-        for bit, text in _TRAPS.items():
-            if value & bit:
-                self._port.note(text)
+        # STKALIGN cannot be cleared on the M7; on Armv8-M neither can what was NONBASETHRDENA (DDI0553B, CCR).
+        fixed = 0x201 if self._features.armv8 else 0x200 if self._features.has_cache else 0
+        before, self.ccr = self.ccr, value & mask | fixed
+        if (before ^ self.ccr) & _TRAPS:
+            self._port.traps_changed()
 
     def _read_shcsr(self) -> int:
         exceptions = self._exceptions
@@ -479,7 +526,5 @@ class SystemControlSpace:
         self._port.reconsider()
 
     def _write_cpacr(self, value: int) -> None:
-        before = self.fp_enabled
-        self.cpacr = value & _CPACR_FP if self._features.mvfr[0] else 0  # of coprocessors that are not there: RAZ/WI
-        if self.fp_enabled != before:
-            self._port.floating_point_changed()
+        self.cpacr = value & _CPACR_FP if self.has_fpu else 0  # of coprocessors that are not there: RAZ/WI
+        self._port.floating_point_changed()
