@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -33,10 +34,18 @@ class CoreType:
         return FIRMWARE / "build" / f"{self.name}.elf"
 
     def image(self) -> Image:
-        return load_elf(self.elf)
+        return _image(self.elf, self.elf.stat().st_mtime_ns)
 
     def platform(self) -> Platform:
-        return load_platform(ROOT / "platforms" / f"{self.machine.replace('-', '_')}.repl")
+        return _platform(ROOT / "platforms" / f"{self.machine.replace('-', '_')}.repl")
+
+
+_platform = functools.cache(load_platform)
+
+
+@functools.lru_cache(maxsize=8)
+def _image(path: Path, _changed_ns: int) -> Image:
+    return load_elf(path)
 
 
 CORE_TYPES = {

@@ -60,6 +60,7 @@ class PageBits(ctypes.Structure):
         ("code", ctypes.c_void_p),
         ("behind", ctypes.c_uint32),
         ("live", ctypes.c_uint32),
+        ("float_alone", ctypes.c_uint32),
     ]
 
 
@@ -117,6 +118,7 @@ class CoreState(ctypes.Structure):
         ("skip_next", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
         ("limits", ctypes.c_uint32 * 2),
+        ("mapped", ctypes.c_uint32),
         ("map", ctypes.c_void_p),
         ("exclusive", ctypes.c_uint32),
         ("bits", ctypes.c_void_p),

@@ -64,7 +64,7 @@ class CodeMarks:
         self._seen.clear()
         self._used = 0
         self._state.page = 0xFFFF_FFFF
-        self._state.calm = NO_PAGE
+        self._state.calm = self._state.mapped = NO_PAGE
         self._state.bits = None
 
     def mark(self, page: int, code: int, behind: int = 0, *, live: bool = False) -> None:

@@ -357,7 +357,7 @@ class ExceptionUnit(ABC):
         watch = scs.fp_access != _FULL_ACCESS or bool(scs.fpccr & _LSPACT) or not scs.fpccr & _ASPEN or scs.fpdscr != 0
         if watch != self.native.fp_watch:
             self.native.fp_watch = watch
-            self.native.calm = binding.NO_PAGE
+            self.native.calm = self.native.mapped = binding.NO_PAGE
 
     def _floating_point(self) -> None:
         """The instruction at PC is a floating-point one that asked for a look."""

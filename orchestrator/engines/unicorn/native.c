@@ -35,6 +35,7 @@ struct bits {
     const uint16_t *code;   /* the page itself */
     uint32_t behind;        /* the halfword behind it, for an instruction across the border */
     uint32_t live;          /* a store may change it: look at every instruction */
+    uint32_t float_alone;   /* `look` is empty */
 };
 
 /* Memory as guarded accesses reach it: the bytes, and which of its pages hold code that some core has translated. */
@@ -80,7 +81,8 @@ struct core {
     uint32_t skipping;   /* the rest of an IT block is kept from running */
     uint32_t skip_next, flags; /* address of the first instruction of that rest; NZCV as they really are */
     uint32_t limits[2];  /* MSPLIM, PSPLIM: what Unicorn was told, and does not show */
-    const uint8_t *map;  /* of the calm page: where to look all the same */
+    uint32_t mapped;     /* address of the page before, if `map` says where on it to look; NO_PAGE: look */
+    const uint8_t *map;
     uint32_t exclusive;  /* a load-exclusive ran since this was cleared */
     struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
     uint16_t *pages;     /* one per page of the address space */
@@ -461,7 +463,7 @@ uint32_t core_run(struct core *c, uint64_t limit)
     c->limit = limit;
     c->stopping = 0;
     c->refused = 0;
-    c->calm = NO_PAGE;
+    c->calm = c->mapped = NO_PAGE;
     c->it = c->undo = c->skipping = 0;
     c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
     if (c->undo) {
@@ -496,7 +498,7 @@ static void stop(struct core *c, void *uc, uint32_t why)
 {
     c->why = why;
     c->stopping = 1;
-    c->calm = NO_PAGE;
+    c->calm = c->mapped = NO_PAGE;
     if (why == WHY_SPECIAL || why == WHY_TRAP) {
         c->it = it_state_at(c, c->address);
         if (c->it) {
@@ -574,7 +576,7 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
 /* Fills a page's bits from `code` and `behind`; 0 when there is nothing to look at. */
 uint32_t core_mark(const struct core *c, struct bits *bits)
 {
-    uint32_t any = 0;
+    uint32_t any = 0, plain = 1;
     for (uint32_t half = 0; half <= PAGE_MASK / 2; half++) {
         uint32_t first = bits->code[half], second = half < PAGE_MASK / 2 ? bits->code[half + 1] : bits->behind;
         uint32_t bit = 1u << (half & 7);
@@ -585,7 +587,9 @@ uint32_t core_mark(const struct core *c, struct bits *bits)
         if (fp || bits->look[half >> 3] & bit)
             bits->look_fp[half >> 3] |= (uint8_t)bit;
         any |= bits->look_fp[half >> 3];
+        plain &= !bits->look[half >> 3];
     }
+    bits->float_alone = plain;
     return any;
 }
 
@@ -683,8 +687,6 @@ static int look_at(struct core *c, void *uc, uint32_t address)
     return 0;
 }
 
-static const uint8_t nothing_to_look_at[64];
-
 static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
     if (c->skipping && skip_ends(c, address)) {
@@ -739,8 +741,12 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     if (c->stopping) /* the call after it counts it, if it runs */
         return;
     if (!(c->bits && c->bits->live) && !c->watch_masks && !c->check_fetch) {
-        c->calm = address & ~(uint32_t)PAGE_MASK;
-        c->map = !c->bits ? nothing_to_look_at : c->fp_watch ? c->bits->look_fp : c->bits->look;
+        if (!c->bits || (c->bits->float_alone && !c->fp_watch)) {
+            c->calm = address & ~(uint32_t)PAGE_MASK;
+        } else {
+            c->mapped = address & ~(uint32_t)PAGE_MASK;
+            c->map = c->fp_watch ? c->bits->look_fp : c->bits->look;
+        }
     }
     c->executed++;
 }
@@ -750,14 +756,21 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     uint32_t address = (uint32_t)address64;
 
-    uint32_t offset = address - c->calm;
+    uint32_t offset;
 
-    /* Wholly inside a calm page and nothing to look at: an instruction has at most four bytes. */
+    /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
+    if (address - c->calm <= PAGE_MASK - 3 && c->executed < c->limit) {
+        c->address = address;
+        c->executed++;
+        return;
+    }
+    offset = address - c->mapped;
     if (offset <= PAGE_MASK - 3 && c->executed < c->limit && !(c->map[offset >> 4] & 1u << (offset >> 1 & 7))) {
         c->address = address;
         c->executed++;
         return;
     }
+    c->calm = c->mapped = NO_PAGE;
     look(c, uc, address, size);
 }
 
