@@ -9,16 +9,18 @@ from orchestrator.engines.unicorn.engine import UnicornEngine
 
 __all__ = ["run_on_unicorn"]
 
-_STEP_NS = 10_000_000  # without a word in so much virtual time a program hangs
+_PATIENCE_NS = 10_000_000  # without a word in so much virtual time a program hangs
 
 
-def run_on_unicorn(core: CoreType, selection: Selection | None = None) -> list[Program]:
+def run_on_unicorn(
+    core: CoreType, selection: Selection | None = None, patience_ns: int = _PATIENCE_NS
+) -> list[Program]:
     """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
     selection = selection or Selection(manual=True)
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = _lines(core, Selection(first, selection.manual, selection.only_one))
+        lines = _lines(core, Selection(first, selection.manual, selection.only_one), patience_ns)
         part = parse(lines)
         programs += part
         if selection.only_one or END in lines or not part:
@@ -26,7 +28,7 @@ def run_on_unicorn(core: CoreType, selection: Selection | None = None) -> list[P
         first = part[-1].number + 1
 
 
-def _lines(core: CoreType, selection: Selection) -> list[str]:
+def _lines(core: CoreType, selection: Selection, patience_ns: int) -> list[str]:
     platform, image = core.platform(), core.image()
     engine = UnicornEngine(platform, EngineOptions())
     try:
@@ -38,7 +40,7 @@ def _lines(core: CoreType, selection: Selection) -> list[str]:
         console = engine.consoles[uart]
         while True:
             heard = len(console.output)
-            stop = engine.run(_STEP_NS, ConsoleText(uart, END))
+            stop = engine.run(patience_ns, ConsoleText(uart, END))
             lines = console.output.decode(errors="replace").splitlines()
             if stop.reason == StopReason.CONDITION:
                 return lines

@@ -147,7 +147,7 @@ CASE(it_hint_in_the_middle)
     show("result", result);
 }
 
-ASM_HANDLER(adds_conditionally, "mov r0, #0\n mov r1, #1\n adds r0, r0, r1\n mrs r2, apsr\n ldr r3, =seen_flags\n str r2, [r3]\n bx lr\n .ltorg");
+ASM_HANDLER(adds_conditionally, "movs r0, #1\n negs r0, r0\n mrs r2, apsr\n ldr r3, =seen_flags\n str r2, [r3]\n bx lr\n .ltorg");
 __attribute__((used)) static uint32_t seen_flags;
 
 CASE(it_handler_begins_without_it)

@@ -148,7 +148,7 @@ def test_the_network_core_has_none_and_its_cpacr_cannot_be_set(nrf):
 @pytest.mark.parametrize("core", [APP, NET])
 def test_a_stack_below_its_limit_is_a_usage_fault(nrf, core):
     """DDI0553, MSPLIM."""
-    program = "mov r0, sp\n subs r0, #16\n msr msplim, r0\n push {r0-r7}\n b ."
+    program = "mov r0, sp\n subs r0, #48\n msr msplim, r0\n push {r0-r12}\n b ."  # a frame still fits
     rig = nrf(program) if core == APP else nrf(RELEASE + "b .", program)
     rig.run_us(100)
     assert faults(rig) == [(core, ("STKOF",), None)]
