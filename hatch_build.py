@@ -1,7 +1,8 @@
 """Build hook: the native part for the host, and what a wheel holds besides Python.
 
-In: ``native.c``, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine (wheels and editable
-installs) and, in wheels, the demo pair and the platform descriptions. Needs no system compiler: ziglang brings one.
+In: ``native.c``, ``turns.c``, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine and, on
+Linux, a plugin beside the QEMU engine (wheels and editable installs), and, in wheels, the demo pair and the platform
+descriptions. Needs no system compiler: ziglang brings one.
 Run as a script it compiles the native part alone.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ENGINE = Path("orchestrator/engines/unicorn")
+QEMU = Path("orchestrator/engines/qemu")
 DEMO = ("main.elf", "remote.elf")
 
 
@@ -53,15 +55,24 @@ def this_host() -> Host:
 
 def compile_native(root: Path, host: Host) -> Path:
     """Compile ``native.c`` into ``_native/`` and give its path relative to the root."""
-    source = ENGINE / "native.c"
-    library = ENGINE / "_native" / host.library
+    return _compile(root, host, ENGINE / "native.c", ENGINE / "_native" / host.library)
+
+
+def compile_plugin(root: Path, host: Host) -> Path | None:
+    """Compile QEMU's plugin likewise; it finds QEMU's own functions when it is loaded. None where there is none."""
+    if not host.library.endswith(".so"):
+        return None
+    return _compile(root, host, QEMU / "turns.c", QEMU / "_native" / "libturns.so", "-Wl,-z,undefs")
+
+
+def _compile(root: Path, host: Host, source: Path, library: Path, *options: str) -> Path:
     (root / library.parent).mkdir(exist_ok=True)
     # No sanitizer, debug data or build id: the same bytes from any folder.
     flags = ["-shared", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all", "-g0", "-s"]
     if host.library != "libhook.dll":  # all code of a DLL is position independent
         flags.append("-fPIC")
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", host.target]
-    _run([*compiler, *flags, str(source), "-o", str(library)], root)
+    _run([*compiler, *flags, *options, str(source), "-o", str(library)], root)
     return library
 
 
@@ -86,12 +97,12 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Build what is missing and name it; ``version`` is "standard" or "editable"."""
         root = Path(self.root)
         host = this_host()
-        library = compile_native(root, host)
+        libraries = [each for each in (compile_native(root, host), compile_plugin(root, host)) if each is not None]
         if version == "editable":
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{host.tag}"
-        build_data["artifacts"].append(library.as_posix())
+        build_data["artifacts"] += [library.as_posix() for library in libraries]
         included = {str(root / elf): f"orchestrator/demo/{elf.name}" for elf in build_demo(root)}
         build_data["force_include"].update(included, **{str(root / "platforms"): "orchestrator/platforms"})
 
@@ -99,5 +110,6 @@ class CustomBuildHook(BuildHookInterface[Any]):
 if __name__ == "__main__":
     try:
         compile_native(Path(__file__).parent, this_host())
+        compile_plugin(Path(__file__).parent, this_host())
     except BuildError as error:
         sys.exit(f"hatch_build.py: {error}")

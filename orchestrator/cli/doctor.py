@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from orchestrator import __version__
 from orchestrator.cli.trouble import COULD_NOT_RUN
 from orchestrator.config import DEFAULT_PLATFORM, Settings
-from orchestrator.engines import ENGINES, create_engine
+from orchestrator.engines import create_engine
+from orchestrator.engines.qemu.machines import MACHINES
+from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import (
     NAME_IT,
     PYRENODE_INSTALL,
@@ -28,7 +30,7 @@ from orchestrator.engines.renode.discovery import (
     find_pyrenode,
     find_renode,
 )
-from orchestrator.errors import RptwinError
+from orchestrator.errors import EngineError, RptwinError
 from orchestrator.platform import load_platform
 
 __all__ = ["Part", "State", "command", "diagnose", "examine", "is_fit", "show"]
@@ -152,9 +154,13 @@ def _is_found() -> bool:
 
 
 def _qemu() -> Part:
-    found = command("qemu-system-arm", "qemu-system-arm")
-    later = "" if "qemu" in ENGINES else "; this release has no such engine yet"
-    return Part("qemu", found.state, f"{found.detail}{later}", found.advice)
+    try:
+        found = find_qemu()
+    except EngineError as error:
+        state = State.MISSING if error.what == "no QEMU" else State.BROKEN
+        return Part("qemu", state, str(error).removesuffix(f"; {error.advice}"), error.advice)
+    boards = ", ".join(MACHINES)
+    return Part("qemu", State.OK, f"{'.'.join(str(part) for part in found.version)}, for {boards}")
 
 
 def _package(name: str, install: str) -> Part:

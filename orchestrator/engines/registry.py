@@ -13,6 +13,7 @@ __all__ = ["ENGINES", "create_engine"]
 # name: (module, class)
 ENGINES = {
     "unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine"),
+    "qemu": ("orchestrator.engines.qemu.engine", "QemuEngine"),
     "renode": ("orchestrator.engines.renode.engine", "RenodeEngine"),
 }
 _HIDDEN = {"unicorn-remote": ("orchestrator.engines.remote.parent", "RemoteUnicorn")}  # for tests of the protocol

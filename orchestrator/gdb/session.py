@@ -10,7 +10,7 @@ from typing import Protocol
 from orchestrator.engines.contract import Debuggable, DebugStop, Watchpoint
 from orchestrator.errors import RptwinError
 from orchestrator.events import CoreState
-from orchestrator.gdb.packets import PACKET_SIZE, Packet, PacketReader, Signal, binary, frame
+from orchestrator.formats.gdb_packets import PACKET_SIZE, Packet, PacketReader, Signal, binary, frame
 from orchestrator.gdb.registers import describe, registers_of
 from orchestrator.memory import Extent
 

@@ -6,17 +6,18 @@ import functools
 from pathlib import Path
 
 import pytest
-from test_variants import FAULTY, HEALTHY
+from test_variants import BAD, FAULTY, GOOD, HEALTHY
 
 from orchestrator.board import Board
 from orchestrator.cli.record import run_to_rest
-from orchestrator.config import Settings
+from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
 from orchestrator.recording import Recording, first_difference
 
 pytestmark = pytest.mark.xdist_group("remote")
 
+QEMU_PLATFORM = "mps2_an521"
 ENGINES = ("unicorn-remote", pytest.param("renode", marks=pytest.mark.renode))
 
 
@@ -31,16 +32,18 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @functools.cache
-def causes(main: Path, remote: Path, engine: str) -> tuple[bool, list[tuple[str, str]]]:
-    with Board(main=main, remote=remote, engine=engine) as board:
+def causes(
+    main: Path, remote: Path, engine: str, platform: str = DEFAULT_PLATFORM
+) -> tuple[bool, list[tuple[str, str]]]:
+    with Board(platform, main=main, remote=remote, engine=engine) as board:
         board.run()
         verdict = board.verdict()
     return verdict.up, [(cause.finding.rule, cause.finding.subject) for cause in verdict.causes]
 
 
 @functools.cache
-def recorded(main: Path, remote: Path, engine: str) -> Recording:
-    return run_to_rest(Settings(main=str(main), remote=str(remote), engine=engine))
+def recorded(main: Path, remote: Path, engine: str, platform: str = DEFAULT_PLATFORM) -> Recording:
+    return run_to_rest(Settings(main=str(main), remote=str(remote), engine=engine, platform=platform))
 
 
 @pytest.mark.parametrize("variant", [*HEALTHY, *FAULTY])
@@ -55,3 +58,24 @@ def test_a_pair_that_comes_to_rest_is_recorded_alike_on_every_engine(pair, engin
     own, other = (recorded(images.main, images.remote, each) for each in ("unicorn", engine))
     assert own.at_rest
     assert first_difference(own, other, ("unicorn", engine)) is None
+
+
+QEMU = pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
+ON_QEMU = [variant for platform, variant in [*GOOD, *BAD] if platform == QEMU_PLATFORM]
+
+
+@QEMU
+@pytest.mark.parametrize("variant", ON_QEMU)
+def test_a_pair_has_the_same_causes_on_qemu(pair, variant):
+    images = pair(variant, QEMU_PLATFORM)
+    own, other = (causes(images.main, images.remote, each, QEMU_PLATFORM) for each in ("unicorn", "qemu"))
+    assert other == own
+
+
+@QEMU
+@pytest.mark.parametrize("variant", ON_QEMU)
+def test_a_pair_is_recorded_alike_on_qemu(pair, variant):
+    images = pair(variant, QEMU_PLATFORM)
+    own, other = (recorded(images.main, images.remote, each, QEMU_PLATFORM) for each in ("unicorn", "qemu"))
+    assert own.at_rest == other.at_rest
+    assert own.compared == other.compared

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.gdb.packets import PacketReader, frame
+from orchestrator.formats.gdb_packets import PacketReader, frame
 
 GDB = "gdb-multiarch"
 LIMIT_S = 120

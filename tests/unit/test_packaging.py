@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = Path("orchestrator/engines/unicorn/native.c")
+PLUGIN = Path("orchestrator/engines/qemu/turns.c")
 HOOKS = ("core_on_code", "core_on_exception", "core_on_invalid")
 
 
@@ -33,8 +34,9 @@ def hook() -> ModuleType:
 
 def tree(folder: Path) -> Path:
     """As much of the checkout as the native part needs."""
-    (folder / NATIVE.parent).mkdir(parents=True)
-    shutil.copy(ROOT / NATIVE, folder / NATIVE)
+    for source in (NATIVE, PLUGIN):
+        (folder / source.parent).mkdir(parents=True)
+        shutil.copy(ROOT / source, folder / source)
     return folder
 
 
@@ -107,7 +109,8 @@ def test_a_wheel_holds_the_native_part_the_platforms_and_the_demo_pair(
     assert built == [root]
     assert data["pure_python"] is False
     assert data["tag"] == f"py3-none-{hook.this_host().tag}"
-    assert data["artifacts"] == [f"orchestrator/engines/unicorn/_native/{hook.this_host().library}"]
+    plugin = ["orchestrator/engines/qemu/_native/libturns.so"] if sys.platform == "linux" else []
+    assert data["artifacts"] == [f"orchestrator/engines/unicorn/_native/{hook.this_host().library}", *plugin]
     assert {Path(source).relative_to(root).as_posix(): target for source, target in data["force_include"].items()} == {
         "x/main.elf": "orchestrator/demo/main.elf",
         "x/remote.elf": "orchestrator/demo/remote.elf",

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -27,7 +27,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
-__all__ = ["EngineDiedError", "RemoteConsole", "RemoteEngine", "RemoteUnicorn"]
+__all__ = ["EngineDiedError", "RemoteConsole", "RemoteEngine", "RemoteUnicorn", "deferred_interrupt"]
 
 PATIENCE_S = 60.0  # of wall time without a frame; a board that runs on says so twice a second
 _PAGE = 4096
@@ -198,7 +198,7 @@ class RemoteEngine:
             raise self._death.with_traceback(None)
         if not isinstance(message, _LOOKING):
             self._pages.outdate()
-        with _deferred_interrupt(lambda: self._child.stop(self._run_number)):
+        with deferred_interrupt(lambda: self._child.stop(self._run_number)):
             answer = self._converse(message, blob)
         if isinstance(answer, BaseException):
             raise answer
@@ -400,7 +400,7 @@ class RemoteUnicorn(RemoteEngine):
 
 
 @contextlib.contextmanager
-def _deferred_interrupt(stop: Any) -> Iterator[None]:
+def deferred_interrupt(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C in the middle of a conversation would lose its thread: ask for an end, and raise after the answer.
 
     A handler that somebody has installed is left alone. A second Ctrl-C is raised at once.

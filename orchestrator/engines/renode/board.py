@@ -27,7 +27,7 @@ from orchestrator.engines.contract import (
 )
 from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.engines.renode.turns import Happening, Store, Turns
+from orchestrator.engines.turns import Happening, Store, Turns
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.nvic import EXCEPTION_NAMES, exception_name
 from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.gdb.packets import PACKET_SIZE, PacketReader, Signal, binary, frame
+from orchestrator.formats.gdb_packets import PACKET_SIZE, PacketReader, Signal, binary, frame
 
 
 def test_a_packet_has_its_checksum_behind_it():

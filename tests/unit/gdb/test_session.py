@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.errors import TranslationError, UsageError
 from orchestrator.events import CoreState
-from orchestrator.gdb.packets import PacketReader, frame
+from orchestrator.formats.gdb_packets import PacketReader, frame
 from orchestrator.gdb.session import Mode, Session
 from orchestrator.memory import Extent
 

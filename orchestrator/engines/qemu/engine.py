@@ -1,0 +1,769 @@
+"""The engine contract on QEMU.
+
+QEMU runs a step of several quanta at a time and stops at an exact moment of virtual time. What its log and the plugin's
+lines report is kept in order and told after the step; a step is one quantum while something happens, and doubles while
+nothing does. Time is that of QEMU's virtual clock: cores take turns in it, so each has its share of the clock's pace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
+
+from orchestrator.engines.contract import (
+    Capability,
+    Condition,
+    ConsoleText,
+    EngineOptions,
+    MemoryEquals,
+    Stop,
+    StopReason,
+)
+from orchestrator.engines.qemu import log
+from orchestrator.engines.qemu.control import Probe
+from orchestrator.engines.qemu.errors import ClosedError, SilentError
+from orchestrator.engines.qemu.gdb import GdbClient
+from orchestrator.engines.qemu.machines import machine_of
+from orchestrator.engines.qemu.process import QemuProcess, find_qemu
+from orchestrator.engines.qemu.qmp import QmpClient
+from orchestrator.engines.remote.parent import EngineDiedError, deferred_interrupt
+from orchestrator.engines.turns import Happening, Store, Turns
+from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.unicorn.nvic import EXCEPTION_NAMES, exception_name
+from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS
+from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
+from orchestrator.events import (
+    Backtrace,
+    CoreState,
+    Detail,
+    Event,
+    ExceptionReturn,
+    ExceptionTaken,
+    Fault,
+    GuestError,
+    Listener,
+    Lockup,
+    Note,
+    NotificationSent,
+    NotificationTaken,
+    StateChanged,
+    UnmodelledAccess,
+    Waiting,
+)
+from orchestrator.formats.elf import Image
+from orchestrator.memory import Extent, Memory
+from orchestrator.platform.model import Mailbox, MailboxLine, Platform
+
+__all__ = ["QemuEngine"]
+
+_LONGEST_STEP = 500  # quanta: 10 ms; the cores' turns are the same whatever a step is
+_PAGE = 1024
+_MOST_SHIFT = 10  # QEMU's own limit
+_INTERRUPTED = 2  # the signal by which QEMU's stub says that the machine was stopped
+_NEVER = 1 << 62
+_VTOR = 0xE000_ED08
+_XPSR_T = 24
+_CFSR, _HFSR, _MMFAR, _BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
+_HARD_FAULT, _SECURE_FAULT, _FIRST_INTERRUPT = 3, 7, 16
+_EXC_RETURN_PSP, _EXC_RETURN_NO_FP, _XPSR_ALIGNED = 1 << 2, 1 << 4, 1 << 9
+_FRAME, _FP_FRAME = 0x20, 0x68
+_STACKED = ("R0", "R1", "R2", "R3", "R12", "LR", "PC", "XPSR")
+_NOT_THERE = ("MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")  # not given by QEMU 7.2's stub
+_UART_STATE, _UART_CTRL, _UART_FULL, _UART_ENABLED = 0x04, 0x08, 2, 2  # CMSDK UART (DDI0479D 4.3)
+_MOST_LOOKS = 1000
+_APPROXIMATED = (
+    "a lockup ends QEMU and the other core with it",
+    "exceptions are seen at the nearest turn, to 0.1 ms, without the address that they return to",
+    "PSP, PRIMASK, BASEPRI, FAULTMASK and CONTROL read as 0",
+    "the cores share the pace of one clock: each runs half of it",
+    "what a core that polls waits for is not known",
+)
+
+
+class _Console:
+    def __init__(self, name: str, base: int | None) -> None:
+        self.name = name
+        self.base = base  # None: no UART that takes input
+        self.received = bytearray()
+        self.waiting = bytearray()  # towards the guest
+
+    @property
+    def output(self) -> bytes:
+        return bytes(self.received)
+
+    def write(self, data: bytes) -> None:
+        self.waiting += data
+
+
+class _Memory:
+    """A core's view of plain memory."""
+
+    def __init__(self, engine: QemuEngine, core: str) -> None:
+        self.view = core
+        self._engine = engine
+
+    def read(self, address: int, size: int) -> bytes:
+        return b"".join(
+            self._engine.turns.read(self.view, part) for part in self._engine.parts(self.view, address, size)
+        )
+
+    def write(self, address: int, data: bytes) -> None:
+        self._engine.parts(self.view, address, len(data))
+        self._engine.host_writes(self.view, address, data)
+
+
+class _MailboxWatch:
+    """One line of a mailbox, as last seen; probes are numbers of the control page's."""
+
+    def __init__(self, mailbox: Mailbox, line: MailboxLine, probe: int) -> None:
+        self.name, self.line, self.probe = mailbox.peripheral, line, probe
+        self.pending = 0
+
+
+class QemuEngine:
+    """Implements :class:`orchestrator.engines.contract.Engine`; EngineError where there is no QEMU or no such board."""
+
+    name = "qemu"
+    capabilities = frozenset({Capability.WATCH, Capability.FAULTS})
+
+    def __init__(self, platform: Platform, options: EngineOptions) -> None:
+        machine = machine_of(platform)
+        if options.quantum_ns <= 0:
+            raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=options.quantum_ns)
+        self.platform = platform
+        self._machine = machine
+        self._quantum_ns = options.quantum_ns
+        self._seed = options.seed
+        self._cores = {name: number for number, name in enumerate(machine.cores)}
+        self._listeners: list[Listener] = []
+        self._images: dict[str, list[Image]] = {core.name: [] for core in platform.cores}
+        self._vector_tables = {core.name: core.boot_address for core in platform.cores}
+        self._held = {core.name: core.held for core in platform.cores}
+        self._stopped: set[str] = set()  # by the host, before it ever ran
+        self._locked_up: set[str] = set()
+        self._last_registers: dict[str, Mapping[str, int]] = {}
+        self._breakpoints: set[int] = set()
+        self._extents: dict[str, list[Extent]] = {}
+        self._pages: dict[tuple[str, int], bytes] = {}
+        self._death: EngineError | None = None
+        self._saved: dict[str, bytes] | None = None  # regions, after QEMU has aborted
+        self._last_lines: list[str] = []  # of QEMU's log, when it had ended
+        self._started = False
+        self._time_ns = 0
+        self._step = 1
+        self._stop_asked = False
+        self._clock_core = ""  # of the last line of the log
+        self._clock_ns = 0
+        self._raised = ""
+        self._probe_owner: dict[int, int] = {}  # number of a probe to that of the line it looks at
+        self._fatal: tuple[str, dict[str, int]] | None = None
+        self._consoles = {name: _Console(name, _base(platform, name)) for name in machine.uarts}
+        self.turns = Turns(platform, self._read_live)
+        self._power_up()
+
+    def _power_up(self) -> None:
+        machine, platform, shift = self._machine, self.platform, _shift(self.platform)
+        self._process = QemuProcess(find_qemu(), machine, shift)
+        self._control = self._process.control
+        self._control.set_turns(max(1, self._quantum_ns // len(machine.cores) >> shift), shift)
+        try:
+            self._gdb = GdbClient(self._process.socket("gdb"), len(machine.cores))
+            self._qmp = QmpClient(self._process.socket("qmp"))
+            self._mailboxes = self._probe_mailboxes()
+        except (ClosedError, SilentError):
+            self._process.wait_for_end()
+            words = " | ".join(self._process.last_words()) or "no word"
+            how = self._process.how_it_ended()
+            self._process.close()
+            raise EngineError(f"QEMU {how}", where="engine qemu", found=words) from None
+        except BaseException:
+            self._process.close()
+            raise
+        self._control.set_dumps([region.extents(machine.cores[0])[0] for region in platform.regions])
+
+    @property
+    def pid(self) -> int:
+        """Of QEMU."""
+        return self._process.pid
+
+    def _probe_mailboxes(self) -> list[_MailboxWatch]:
+        peripherals = {each.name: each for each in self.platform.peripherals}
+        watches: list[_MailboxWatch] = []
+        probes: list[Probe] = []
+        for mailbox in self.platform.mailboxes:
+            peripheral = peripherals[mailbox.peripheral]
+            size = peripheral.size or _PAGE
+            for line in mailbox.lines:
+                base = next(at.address for at in peripheral.registrations if at.seen_by(line.core))
+                watches.append(_MailboxWatch(mailbox, line, len(watches)))
+                for at in {each.address for each in peripheral.registrations}:
+                    probes.append(Probe(Extent(at, size), self._cores[line.core], base + line.pending))
+                    self._probe_owner[len(probes) - 1] = len(watches) - 1
+        self._control.set_probes(probes)
+        return watches
+
+    # --- the conversation
+
+    @contextlib.contextmanager
+    def _talking(self, doing: str) -> Iterator[None]:
+        """What QEMU's silence or death means."""
+        if self._death is not None:
+            raise self._death.with_traceback(None)
+        try:
+            yield
+        except ClosedError:
+            raise self._dies(f"QEMU {self._end_of_process()} ({doing})") from None
+        except SilentError:
+            raise self._dies(f"QEMU does not answer ({doing})") from None
+
+    def _end_of_process(self) -> str:
+        self._process.wait_for_end()
+        return self._process.how_it_ended()
+
+    def _dies(self, what: str) -> EngineError:
+        if self._death is None:
+            words = self._process.last_words()
+            where = f"engine qemu (process {self._process.pid})"
+            self._death = EngineDiedError(what, where=where, time_ns=self._time_ns, log=words)
+            self._drain()
+            self._last_lines = self._process.log_lines()
+            self._keep_dump()
+            self._process.close()
+        return self._death
+
+    def _keep_dump(self) -> None:
+        """Memory as the plugin saved it."""
+        with contextlib.suppress(OSError):
+            data = self._process.dump.read_bytes()
+            self._saved = {}
+            for region in self.platform.regions:
+                self._saved[region.name], data = data[: region.size], data[region.size :]
+
+    # --- events
+
+    def subscribe(self, listener: Listener) -> None:
+        first = not self._listeners
+        self._listeners.append(listener)
+        if first:
+            for what in _APPROXIMATED:
+                self._say(Event(self.time_ns, "", Note(f"approximated on qemu: {what}")))
+            if self._seed:
+                self._say(Event(self.time_ns, "", Note("approximated on qemu: the seed moves nothing")))
+
+    def _say(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def _tell(self, fault: tuple[str, Fault] | None = None) -> bool:
+        """Everything that the step brought; whether that was anything."""
+        happenings = list(self._happenings(self._process.log_lines() if self._death is None else self._last_lines))
+        if fault is not None:
+            happenings.append(Happening(self._clock_ns, *fault))
+        told = False
+        for event in self.turns.tell(_by_turn(happenings), self._time_ns):
+            told = True
+            self._say(event)
+        return told or self._look_for_reset()
+
+    def _look_for_reset(self) -> bool:
+        """Firmware asked for a reset (SYSRESETREQ): every core and device begins anew."""
+        if self._death is not None:
+            return False
+        self._qmp.look()
+        seen = any(each.get("event") == "RESET" for each in self._qmp.events)
+        self._qmp.events.clear()
+        if seen:
+            for core in self.platform.cores:
+                self._held[core.name] = core.held or core.name in self._stopped
+            what = StateChanged(CoreState.RUNNING, "system reset requested by firmware")
+            self._say(Event(self._time_ns, self._machine.cores[0], what))
+        return seen
+
+    def _happenings(self, lines: list[str]) -> Iterator[Happening]:
+        for line in lines:
+            entry = log.parse_line(line)
+            if isinstance(entry, log.Turned | log.Stored | log.Probed):
+                self._clock_core = self._machine.cores[entry.core]
+                self._clock_ns = min(max(self._clock_ns, entry.time_ns), self._time_ns)
+            for core, what in self._details(entry):
+                yield Happening(self._clock_ns, core, what)
+
+    def _details(self, entry: log.Entry | None) -> Iterator[tuple[str, Store | Detail]]:
+        core = self._raised or self._clock_core
+        if isinstance(entry, log.Stored):
+            yield self._clock_core, Store(entry.address, entry.size, entry.value)
+        elif isinstance(entry, log.Probed):
+            yield from ((self._clock_core, what) for what in self._rung(entry))
+        elif isinstance(entry, log.Raised):
+            self._raised = self._machine.cores[entry.core]
+        elif isinstance(entry, log.Taken):
+            yield from ((core, what) for what in self._taken(core, entry.number))
+        elif isinstance(entry, log.Completed):
+            yield core, ExceptionReturn(entry.number, exception_name(entry.number))
+        elif isinstance(entry, log.Reset):
+            yield from self._left_reset(entry)
+        elif isinstance(entry, log.Fatal):
+            self._fatal = (entry.what, {})
+        elif isinstance(entry, log.Registers) and self._fatal is not None:
+            self._fatal[1].update(entry.values)
+        elif isinstance(entry, log.Unimplemented):
+            base = next((extent.start for tag, extent, _ in self.platform.tags if tag == entry.device), 0)
+            what = f"{entry.device}: no model"
+            yield (
+                "",
+                UnmodelledAccess(0, None, base + entry.offset, entry.size, entry.value, entry.device, what),
+            )
+        elif isinstance(entry, log.Said) and self._started:
+            yield "", GuestError(0, None, 0, entry.text)
+
+    def _rung(self, entry: log.Probed) -> Iterator[Detail]:
+        each = self._mailboxes[self._probe_owner[entry.probe]]
+        before, each.pending = each.pending, entry.value
+        rising = not before
+        for channel in _bits(entry.value & ~before):
+            yield NotificationSent(each.name, each.line.core, channel, each.line.interrupt, rising)
+            rising = False
+
+    def _taken(self, core: str, number: int) -> Iterator[Detail]:
+        yield ExceptionTaken(number, exception_name(number), 0)
+        for each in self._mailboxes:
+            if each.line.core == core and number == each.line.interrupt + _FIRST_INTERRUPT:
+                yield NotificationTaken(each.name, tuple(_bits(each.pending)), each.line.interrupt)
+
+    def _left_reset(self, entry: log.Reset) -> Iterator[tuple[str, Detail]]:
+        """Only a core that waited leaves reset while the machine runs."""
+        if not self._started:
+            return
+        for core, held in self._held.items():
+            if held:
+                self._held[core] = False
+                yield core, StateChanged(CoreState.RUNNING, "released by firmware")
+                return
+
+    # --- the contract: firmware
+
+    def load(self, core: str, image: Image, vector_table: int) -> None:
+        number = self._number(core)
+        for segment in image.segments:
+            self._refuse_outside(core, image, segment.load_extent)
+        with self._talking("load"):
+            for segment in image.segments:
+                self._gdb.write(number, segment.load_address, segment.data)
+            self._images[core].insert(0, image)
+            self._vector_tables[core] = vector_table
+            for address in _fault_handlers(image, vector_table) - self._breakpoints:
+                self._gdb.insert_breakpoint(address)
+                self._breakpoints.add(address)
+        self._host_wrote()
+
+    def _refuse_outside(self, core: str, image: Image, extent: Extent) -> None:
+        try:
+            self.parts(core, extent.start, extent.size)
+        except TranslationError as error:
+            extents = sorted(each for region in self.platform.regions for each in region.extents(core))
+            raise EngineError(
+                f"segment {extent} does not lie in memory of {core}",
+                where=f"{image.name} (load address)",
+                expected=", ".join(str(each) for each in extents),
+                found=error.where,
+            ) from None
+
+    def start(self, core: str) -> None:
+        number = self._number(core)
+        if core in self._stopped:
+            self._stopped.discard(core)
+        elif self._held[core]:
+            release = self._machine.releases[core]
+            with self._talking("start"):
+                self._gdb.write(number, release.vector_table, self._vector_tables[core].to_bytes(4, "little"))
+                waits = self._gdb.word(number, release.address) & ~(1 << release.bit)
+                self._gdb.write(number, release.address, waits.to_bytes(4, "little"))
+        else:
+            return
+        self._held[core] = False
+        self._say(Event(self.time_ns, core, StateChanged(CoreState.RUNNING, "started")))
+
+    def hold(self, core: str) -> None:
+        self._number(core)
+        if self._held[core]:
+            return
+        if self._started:
+            self._lacks("hold of a core that has run")
+        self._stopped.add(core)
+        self._held[core] = True
+        self._say(Event(self.time_ns, core, StateChanged(CoreState.HELD, "held")))
+
+    def reset(self, core: str) -> None:
+        self._number(core)
+        self._lacks("reset of one core")
+
+    def _lacks(self, what: str) -> NoReturn:
+        raise CapabilityError(f"no {what}", where="engine qemu", advice="the unicorn engine has it")
+
+    def _power_on(self) -> None:
+        """The first core takes its vector table now that it is loaded, and one that is not at the machine's by hand."""
+        self._started = True
+        self._qmp.execute("system_reset")
+        self._qmp.wait_for("RESET")  # the answer comes before it
+        self._qmp.events.clear()
+        first = self._machine.cores[0]
+        table = self._vector_tables[first]
+        if table != self.platform.core(first).boot_address:
+            stack, entry = (self._gdb.word(0, table + 4 * number) for number in range(2))
+            self._gdb.write(0, _VTOR, table.to_bytes(4, "little"))
+            self._gdb.write_registers(0, {"SP": stack & ~3, "PC": entry & ~1, "XPSR": (entry & 1) << _XPSR_T})
+        self._process.log_lines()
+
+    # --- the contract: time
+
+    @property
+    def time_ns(self) -> int:
+        return self._time_ns
+
+    def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
+        """Ends at the first end of a step at which the condition is met: a quantum, unless all was quiet before."""
+        met = self._condition(until)
+        quantum = self._quantum_ns
+        end = -(-(self._time_ns + timeout_ns) // quantum)
+        self._stop_asked = False
+        with deferred_interrupt(self.stop):
+            if not self._started and self._death is None:
+                with self._talking("power on"):
+                    self._power_on()
+            while (now := self._time_ns // quantum) < end:
+                if all(self._held[name] or name in self._locked_up for name in self._cores):
+                    return Stop(StopReason.DEAD, self._time_ns)
+                outputs = self._output_size()
+                told = self._advance((now + min(self._step, end - now)) * quantum)
+                quiet = not told and self._output_size() == outputs
+                self._step = min(self._step * 2, _LONGEST_STEP) if quiet else 1
+                if self._locked_up:
+                    return Stop(StopReason.DEAD, self._time_ns)
+                if self._stop_asked:
+                    return Stop(StopReason.REQUESTED, self._time_ns)
+                if met is not None and met():
+                    return Stop(StopReason.CONDITION, self._time_ns)
+        return Stop(StopReason.TIMEOUT, self._time_ns)
+
+    def _advance(self, end_ns: int) -> bool:
+        """Run to a moment; whether anything happened."""
+        told = False
+        try:
+            with self._talking("run"):
+                self._feed()
+                while self._time_ns < end_ns:
+                    told = self._run_to(end_ns) or told
+        except EngineDiedError:
+            if not self._saw_lockup():
+                raise
+            return True
+        return told
+
+    def _run_to(self, end_ns: int) -> bool:
+        self._control.set_deadline(end_ns)
+        executed = self._control.executed
+        awake = [self._cores[name] for name in self._cores if name not in self._stopped]
+        signal_number, stopped = self._gdb.run(None if len(awake) == len(self._cores) else awake)
+        registers = self._gdb.registers(stopped)  # after this the plugin has said what time it is
+        self._time_ns = min(max(self._control.now_ns, self._time_ns), end_ns)
+        if self._control.executed != executed:
+            self._pages.clear()
+        self._drain()
+        if signal_number == _INTERRUPTED:
+            return self._tell()
+        core = self._machine.cores[stopped]
+        fault = self._fault(core, registers)
+        told = self._tell(None if fault is None else (core, fault))
+        self._step_over(stopped, registers["PC"])
+        return told
+
+    def _step_over(self, core: int, address: int) -> None:
+        self._gdb.remove_breakpoint(address)
+        self._control.set_deadline(_NEVER)
+        self._gdb.step(core)
+        self._gdb.insert_breakpoint(address)
+        self._pages.clear()
+
+    def _saw_lockup(self) -> bool:
+        """QEMU has ended: whether because a core locked up, which is an event and no failure of ours."""
+        self._time_ns = max(self._time_ns, self._control.now_ns)
+        self._tell()
+        if self._fatal is None or not self._fatal[0].startswith("Lockup"):
+            return False
+        what, found = self._fatal
+        names = {f"R{number:02}": name for number, name in enumerate((*(f"R{n}" for n in range(13)), "SP", "LR", "PC"))}
+        registers = dict.fromkeys(_NOT_THERE, 0) | {names.get(name, name): value for name, value in found.items()}
+        registers = {name: registers.get(name, 0) for name in (*names.values(), "XPSR", *_NOT_THERE)}
+        registers["MSP"] = registers["SP"]
+        core = self._raised or self._clock_core
+        self._last_registers[core] = registers
+        self._locked_up.add(core)
+        symbol = symbol_of(self._images[core], registers["PC"])
+        lockup = Lockup(registers["PC"], symbol, what, registers, self.backtrace(core))
+        self._say(Event(self._time_ns, core, lockup))
+        return True
+
+    def _fault(self, core: str, handler: Mapping[str, int]) -> Fault | None:
+        """At the first instruction of a handler: what led there; None for an exception that is no fault."""
+        number = handler["XPSR"] & 0x1FF
+        if not _HARD_FAULT <= number <= _SECURE_FAULT:
+            return None
+        index = self._cores[core]
+        cfsr, hfsr = self._gdb.word(index, _CFSR), self._gdb.word(index, _HFSR)
+        status = [name for name, bit in CFSR_BITS.items() if cfsr >> bit & 1]
+        status += [name for name, bit in HFSR_BITS.items() if hfsr >> bit & 1]
+        address = None
+        if "MMARVALID" in status:
+            address = self._gdb.word(index, _MMFAR)
+        elif "BFARVALID" in status:
+            address = self._gdb.word(index, _BFAR)
+        name = EXCEPTION_NAMES[number]
+        what = ", ".join(status) or name
+        if address is not None:
+            what += f" at {address:#010x}"
+        registers = self._interrupted(core, handler)
+        backtrace = backtrace_of(registers, self.memory(core), self._images[core])
+        pc = registers["PC"]
+        symbol = symbol_of(self._images[core], pc)
+        return Fault(name, tuple(status), address, pc, symbol, what, "FORCED" in status, registers, backtrace)
+
+    def _interrupted(self, core: str, handler: Mapping[str, int]) -> dict[str, int]:
+        """Registers before the exception, from its frame (DDI0403E B1.5.6); the handler's where it is out of reach."""
+        registers = dict.fromkeys(_NOT_THERE, 0) | dict(handler)
+        lr, frame = handler["LR"], handler["SP"]
+        registers["MSP"] = frame
+        if lr & _EXC_RETURN_PSP:
+            return registers
+        with contextlib.suppress(TranslationError):
+            data = self.memory(core).read(frame, _FRAME)
+            words = [int.from_bytes(data[at : at + 4], "little") for at in range(0, _FRAME, 4)]
+            registers |= dict(zip(_STACKED, words, strict=True))
+            size = _FRAME if lr & _EXC_RETURN_NO_FP else _FP_FRAME
+            registers["SP"] = registers["MSP"] = frame + size + (4 if registers["XPSR"] & _XPSR_ALIGNED else 0)
+        return registers
+
+    def stop(self) -> None:
+        self._stop_asked = True
+
+    def _condition(self, until: Condition | None) -> Callable[[], bool] | None:
+        if until is None:
+            return None
+        if isinstance(until, MemoryEquals):
+            return self._memory_condition(until)
+        if until.uart not in self._consoles:
+            raise UsageError("no such UART", expected=" | ".join(self._consoles), found=until.uart)
+        return self._text_condition(until)
+
+    def _memory_condition(self, until: MemoryEquals) -> Callable[[], bool]:
+        self._number(until.core)
+        extent = Extent(until.address, until.size)
+        if self.platform.region_at(until.core, until.address) is None:
+            raise UsageError("no memory to wait for", where=f"{until.core} at {until.address:#010x}")
+        return lambda: int.from_bytes(self._read_live(until.core, extent), "little") & until.mask == until.value
+
+    def _text_condition(self, until: ConsoleText) -> Callable[[], bool]:
+        received = self._consoles[until.uart].received
+        begin = len(received)
+        pattern = re.compile(until.text.encode() if until.regex else re.escape(until.text.encode()), re.MULTILINE)
+        return lambda: pattern.search(bytes(received[begin:])) is not None
+
+    # --- consoles
+
+    @property
+    def consoles(self) -> Mapping[str, _Console]:
+        return self._consoles
+
+    def _output_size(self) -> int:
+        return sum(len(console.received) for console in self._consoles.values())
+
+    def _drain(self) -> None:
+        """What the guest has sent; it is in the socket by the time that the machine stands still."""
+        for name, console in self._consoles.items():
+            connection = self._process.socket(name)
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):
+                while data := connection.recv(1 << 16):
+                    console.received += data
+
+    def _feed(self) -> None:
+        """A byte to each UART that is empty and listens; it is there before the guest runs on."""
+        for name, console in self._consoles.items():
+            if not console.waiting or console.base is None:
+                continue
+            self._step = 1
+            if not self._gdb.word(0, console.base + _UART_CTRL) & _UART_ENABLED:
+                continue
+            if self._gdb.word(0, console.base + _UART_STATE) & _UART_FULL:
+                continue
+            connection = self._process.socket(name)
+            connection.setblocking(True)
+            connection.sendall(console.waiting[:1])
+            del console.waiting[:1]
+            for _ in range(_MOST_LOOKS):
+                if self._gdb.word(0, console.base + _UART_STATE) & _UART_FULL:
+                    break
+
+    # --- the contract: looking
+
+    def _number(self, core: str) -> int:
+        if core not in self._cores:
+            raise UsageError("no such core", expected=" | ".join(self._cores), found=core)
+        return self._cores[core]
+
+    def state(self, core: str) -> CoreState:
+        number = self._number(core)
+        if core in self._locked_up:
+            return CoreState.LOCKED_UP
+        if self._held[core]:
+            return CoreState.HELD
+        if self._death is not None:
+            return CoreState.RUNNING
+        with self._talking("state"):
+            return CoreState.SLEEPING if self._gdb.is_halted(number) else CoreState.RUNNING
+
+    def memory(self, core: str) -> Memory:
+        self._number(core)
+        return _Memory(self, core)
+
+    def parts(self, core: str, address: int, size: int) -> list[Extent]:
+        """An extent cut where a piece of memory ends; TranslationError at the first address that is none."""
+        parts = []
+        while size:
+            region = self.platform.region_at(core, address)
+            if region is None:
+                raise TranslationError("no memory", where=f"{core} at {address:#010x}")
+            length = min(size, region[0].size - region[1])
+            parts.append(Extent(address, length))
+            address, size = address + length, size - length
+        return parts
+
+    def _read_live(self, core: str, extent: Extent) -> bytes:
+        """An extent of one region; pages hold until the guest runs again."""
+        found = self.platform.region_at(core, extent.start)
+        assert found is not None
+        region, offset = found
+        if self._saved is not None:
+            return self._saved[region.name][offset : offset + extent.size].ljust(extent.size, b"\0")
+        first = offset // _PAGE
+        pages = range(first, (offset + extent.size - 1) // _PAGE + 1)
+        data = b"".join(self._page(region.name, region.extents(self._machine.cores[0])[0], page) for page in pages)
+        return data[offset - first * _PAGE :][: extent.size]
+
+    def _page(self, region: str, extent: Extent, page: int) -> bytes:
+        data = self._pages.get((region, page))
+        if data is None:
+            with self._talking("read"):
+                data = self._gdb.read(0, extent.start + page * _PAGE, _PAGE)
+            self._pages[region, page] = data
+        return data
+
+    def host_writes(self, core: str, address: int, data: bytes) -> None:
+        """Store for the host: no watch is to see it."""
+        with self._talking("write"):
+            self._gdb.write(self._cores[core], address, data)
+        self._host_wrote()
+
+    def _host_wrote(self) -> None:
+        self._pages.clear()
+        self.turns.host_wrote()
+
+    def registers(self, core: str) -> Mapping[str, int]:
+        """Those that QEMU's stub has not are 0."""
+        number = self._number(core)
+        if self._death is not None and core in self._last_registers:
+            return self._last_registers[core]
+        with self._talking("registers"):
+            found = dict(self._gdb.registers(number))
+        registers = found | dict.fromkeys(_NOT_THERE, 0)
+        registers["MSP"] = found["SP"]
+        return registers
+
+    def backtrace(self, core: str) -> Backtrace:
+        return backtrace_of(self.registers(core), self.memory(core), self._images[core])
+
+    def waiting(self, core: str) -> Waiting | None:
+        """Nothing here can tell."""
+        self._number(core)
+        return None
+
+    def instructions(self, core: str) -> int:
+        return self._control.executed[self._number(core)]
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        self._number(core)
+        if not self.turns.watch(name, core, extent):
+            raise EngineError("what is to be watched does not lie in one piece of memory", where=core, found=extent)
+        starts = {address for _, address in self.platform.aliases(core, extent.start)}
+        self._extents[name] = [Extent(start, extent.size) for start in starts]
+        self._watch_stores()
+
+    def unwatch(self, name: str) -> None:
+        self.turns.unwatch(name)
+        self._extents.pop(name, None)
+        self._watch_stores()
+
+    def _watch_stores(self) -> None:
+        if self._death is None:
+            self._control.set_spans([each for extents in self._extents.values() for each in extents])
+
+    def snapshot(self) -> NoReturn:
+        self._lacks("snapshot")
+
+    def restore(self, snapshot: object) -> NoReturn:
+        self._lacks("snapshot")
+
+    def close(self) -> None:
+        if self._death is None:
+            self._death = EngineError("the engine was closed", where="engine qemu")
+        self._process.close()
+        self._listeners.clear()
+
+
+def _shift(platform: Platform) -> int:
+    """Each core has its share of a clock whose instructions take ``1 << shift`` ns: the nearest to its MIPS."""
+    pace_ns = 1000 / sum(core.mips for core in platform.cores)
+    return min(range(_MOST_SHIFT + 1), key=lambda shift: abs((1 << shift) / pace_ns - 1))
+
+
+def _base(platform: Platform, uart: str) -> int | None:
+    for peripheral in platform.peripherals:
+        if peripheral.name == uart and peripheral.registrations:
+            return peripheral.registrations[0].address
+    return None
+
+
+def _fault_handlers(image: Image, vector_table: int) -> set[int]:
+    """Where HardFault to SecureFault begin, by the image's own table."""
+    found = set()
+    for number in range(_HARD_FAULT, _SECURE_FAULT + 1):
+        data = _bytes_at(image, vector_table + 4 * number)
+        address = int.from_bytes(data, "little")
+        if address & 1:
+            found.add(address & ~1)
+    return found
+
+
+def _bytes_at(image: Image, address: int) -> bytes:
+    for segment in image.segments:
+        offset = address - segment.load_address
+        if 0 <= offset <= len(segment.data) - 4:
+            return segment.data[offset : offset + 4]
+    return b""
+
+
+def _by_turn(happenings: list[Happening]) -> list[Happening]:
+    """What one core did without the other in between is one turn, which ends with the last of it."""
+    ends: list[int] = [0] * len(happenings)
+    end, core = 0, None
+    for index in range(len(happenings) - 1, -1, -1):
+        each = happenings[index]
+        if each.core != core:
+            end, core = each.end_ns, each.core
+        ends[index] = end
+    return [Happening(end, each.core, each.what) for end, each in zip(ends, happenings, strict=True)]
+
+
+def _bits(word: int) -> Iterator[int]:
+    return (bit for bit in range(word.bit_length()) if word >> bit & 1)
