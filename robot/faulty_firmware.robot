@@ -19,6 +19,7 @@ A Vring Past The End Of Its Carveout
     ...    Every Vring Should Be Inside Its Carveout
 
 A Notification On A Channel That Nobody Listens To
+    [Tags]    channel-enable
     Boot    wrong-channel
     Only Cause Should Be    notification.missing
     Run Keyword And Expect Error    notifications were ignored: *channel 5 to remote: 1 times*

@@ -32,6 +32,7 @@ A Console Is Silent When Nobody Types
     Test If Uart Is Idle    50 ms    testerId=${MAIN}
 
 RPTUN Can Be Taken Down
+    [Tags]    snapshot
     Rptun Should Be Up
     ${running}=    Take Snapshot
     Write Line To Uart    stop    testerId=${MAIN}

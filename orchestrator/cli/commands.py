@@ -192,7 +192,7 @@ def send(config_path: str | None, messages: tuple[str, ...], name: str | None, i
 
 @click.command()
 def platforms() -> None:
-    """List the chips that rptwin knows, with their cores and the role of each.
+    """List the chips that rptwin knows, their cores and roles, and which engines run them here, or why not.
 
     A .repl file of your own, with a .toml of the same name beside it, works as well: `rptwin run --platform FILE.repl`.
     """

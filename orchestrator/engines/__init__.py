@@ -3,6 +3,6 @@
 No engine knows RPTUN; each stands behind :mod:`orchestrator.engines.contract`.
 """
 
-from orchestrator.engines.registry import ENGINES, create_engine
+from orchestrator.engines.registry import ENGINES, create_engine, obstacle
 
-__all__ = ["ENGINES", "create_engine"]
+__all__ = ["ENGINES", "create_engine", "obstacle"]

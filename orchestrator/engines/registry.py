@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 
 from orchestrator.engines.contract import Engine, EngineOptions
-from orchestrator.errors import UsageError
+from orchestrator.errors import EngineError, UsageError
 from orchestrator.platform.model import Platform
 
-__all__ = ["ENGINES", "create_engine"]
+__all__ = ["ENGINES", "create_engine", "obstacle"]
 
 # name: (module, class)
 ENGINES = {
@@ -27,3 +27,15 @@ def create_engine(name: str, platform: Platform, options: EngineOptions | None =
     module, cls = known[name]
     engine: Engine = getattr(importlib.import_module(module), cls)(platform, options or EngineOptions())
     return engine
+
+
+def obstacle(name: str, platform: Platform) -> str | None:
+    """Why an engine cannot run this platform on this machine, before anything is started; None when it can."""
+    module, cls = ENGINES[name]
+    check = getattr(getattr(importlib.import_module(module), cls), "check", None)
+    try:
+        if check is not None:
+            check(platform)
+    except EngineError as error:
+        return error.what
+    return None

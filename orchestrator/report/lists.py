@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.checks.rule import Rule, catalogue
+from orchestrator.engines import ENGINES, obstacle
 from orchestrator.errors import UsageError
 from orchestrator.platform import available_platforms, load_platform
 from orchestrator.report.terminal import make_console, make_table, rendered
@@ -17,13 +18,20 @@ __all__ = ["print_platforms", "print_rules"]
 
 
 def print_platforms() -> None:
-    """Each platform with its cores and their roles."""
-    table = make_table("platform", "cores", "description")
+    """Each platform with its cores and their roles, and which engines run it here, or why not."""
+    table = make_table("platform", "cores", "engines", "description")
+    obstacles: dict[tuple[str, str], list[str]] = {}
     for name in available_platforms():
         platform = load_platform(name)
         cores = "\n".join(f"{core.name} {core.model} ({platform.role_of(core.name)})" for core in platform.cores)
-        table.add_row(name, cores, platform.description)
+        why = {engine: obstacle(engine, platform) for engine in ENGINES}
+        table.add_row(name, cores, "\n".join(each for each in ENGINES if why[each] is None), platform.description)
+        for engine, text in why.items():
+            if text is not None:
+                obstacles.setdefault((engine, text), []).append(name)
     sys.stdout.write(rendered(make_console(), lambda console: console.print(table)))
+    for (engine, text), names in obstacles.items():
+        sys.stdout.write(f"{engine} does not run {', '.join(names)}: {text}\n")
 
 
 def print_rules(beginning: str) -> None:

@@ -147,6 +147,12 @@ def test_platforms_names_each_with_its_cores() -> None:
     assert "cpu_cm4 cortex-m4f (remote)" in result.stdout
 
 
+def test_platforms_says_which_engines_do_not_run_a_platform_and_why() -> None:
+    [line] = [each for each in rptwin("platforms").stdout.splitlines() if each.startswith("qemu does not run")]
+    assert "stm32h745" in line
+    assert line.endswith(": no machine for this platform")
+
+
 def test_checks_lists_the_rules_that_begin_with_a_word() -> None:
     result = rptwin("checks", "vring.align-not")
     assert result.exit_code == 0

@@ -63,7 +63,6 @@ _PAGE = 1024
 _MOST_SHIFT = 10  # QEMU's own limit
 _INTERRUPTED = 2  # the signal by which QEMU's stub says that the machine was stopped
 _NEVER = 1 << 62
-_VTOR = 0xE000_ED08
 _XPSR_T = 24
 _CFSR, _HFSR, _MMFAR, _BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
 _HARD_FAULT, _SECURE_FAULT, _FIRST_INTERRUPT = 3, 7, 16
@@ -128,6 +127,12 @@ class QemuEngine:
     name = "qemu"
     capabilities = frozenset({Capability.WATCH, Capability.FAULTS})
 
+    @staticmethod
+    def check(platform: Platform) -> None:
+        """EngineError for a platform or a computer on which this engine does not run."""
+        machine_of(platform)
+        find_qemu()
+
     def __init__(self, platform: Platform, options: EngineOptions) -> None:
         machine = machine_of(platform)
         if options.quantum_ns <= 0:
@@ -158,6 +163,7 @@ class QemuEngine:
         self._clock_ns = 0
         self._raised = ""
         self._probe_owner: dict[int, int] = {}  # number of a probe to that of the line it looks at
+        self._missed: log.Missed | None = None  # an access at which there is nothing
         self._fatal: tuple[str, dict[str, int]] | None = None
         self._consoles = {name: _Console(name, _base(platform, name)) for name in machine.uarts}
         self.turns = Turns(platform, self._read_live)
@@ -256,11 +262,12 @@ class QemuEngine:
         for listener in self._listeners:
             listener(event)
 
-    def _tell(self, fault: tuple[str, Fault] | None = None) -> bool:
+    def _tell(self, handler: tuple[str, Mapping[str, int]] | None = None) -> bool:
         """Everything that the step brought; whether that was anything."""
         happenings = list(self._happenings(self._process.log_lines() if self._death is None else self._last_lines))
-        if fault is not None:
-            happenings.append(Happening(self._clock_ns, *fault))
+        fault = None if handler is None else self._fault(*handler)
+        if handler is not None and fault is not None:
+            happenings.append(Happening(self._clock_ns, handler[0], fault))
         told = False
         for event in self.turns.tell(_by_turn(happenings), self._time_ns):
             told = True
@@ -304,6 +311,8 @@ class QemuEngine:
             yield core, ExceptionReturn(entry.number, exception_name(entry.number))
         elif isinstance(entry, log.Reset):
             yield from self._left_reset(entry)
+        elif isinstance(entry, log.Missed):
+            self._missed = entry
         elif isinstance(entry, log.Fatal):
             self._fatal = (entry.what, {})
         elif isinstance(entry, log.Registers) and self._fatal is not None:
@@ -371,17 +380,12 @@ class QemuEngine:
             ) from None
 
     def start(self, core: str) -> None:
-        number = self._number(core)
-        if core in self._stopped:
-            self._stopped.discard(core)
-        elif self._held[core]:
-            release = self._machine.releases[core]
-            with self._talking("start"):
-                self._gdb.write(number, release.vector_table, self._vector_tables[core].to_bytes(4, "little"))
-                waits = self._gdb.word(number, release.address) & ~(1 << release.bit)
-                self._gdb.write(number, release.address, waits.to_bytes(4, "little"))
-        else:
+        self._number(core)
+        if not self._held[core]:
             return
+        if core not in self._stopped:
+            self._lacks("release of a core by anything but firmware")  # gdb's stores reach no device
+        self._stopped.discard(core)
         self._held[core] = False
         self._say(Event(self.time_ns, core, StateChanged(CoreState.RUNNING, "started")))
 
@@ -403,7 +407,10 @@ class QemuEngine:
         raise CapabilityError(f"no {what}", where="engine qemu", advice="the unicorn engine has it")
 
     def _power_on(self) -> None:
-        """The first core takes its vector table now that it is loaded, and one that is not at the machine's by hand."""
+        """The first core takes its vector table now that it is loaded; from one elsewhere, stack and entry by hand.
+
+        VTOR stays as it is then: gdb's stores reach no device, and start-up code sets it.
+        """
         self._started = True
         self._qmp.execute("system_reset")
         self._qmp.wait_for("RESET")  # the answer comes before it
@@ -412,7 +419,6 @@ class QemuEngine:
         table = self._vector_tables[first]
         if table != self.platform.core(first).boot_address:
             stack, entry = (self._gdb.word(0, table + 4 * number) for number in range(2))
-            self._gdb.write(0, _VTOR, table.to_bytes(4, "little"))
             self._gdb.write_registers(0, {"SP": stack & ~3, "PC": entry & ~1, "XPSR": (entry & 1) << _XPSR_T})
         self._process.log_lines()
 
@@ -474,8 +480,7 @@ class QemuEngine:
         if signal_number == _INTERRUPTED:
             return self._tell()
         core = self._machine.cores[stopped]
-        fault = self._fault(core, registers)
-        told = self._tell(None if fault is None else (core, fault))
+        told = self._tell((core, registers))
         self._step_over(stopped, registers["PC"])
         return told
 
@@ -520,14 +525,19 @@ class QemuEngine:
         elif "BFARVALID" in status:
             address = self._gdb.word(index, _BFAR)
         name = EXCEPTION_NAMES[number]
-        what = ", ".join(status) or name
-        if address is not None:
-            what += f" at {address:#010x}"
+        what = self._in_words(status, address) or name
         registers = self._interrupted(core, handler)
         backtrace = backtrace_of(registers, self.memory(core), self._images[core])
         pc = registers["PC"]
         symbol = symbol_of(self._images[core], pc)
         return Fault(name, tuple(status), address, pc, symbol, what, "FORCED" in status, registers, backtrace)
+
+    def _in_words(self, status: list[str], address: int | None) -> str:
+        missed = self._missed
+        if missed is not None and missed.address == address:
+            verb = "reads" if missed.reads else "writes"
+            return f"{verb} {missed.size} bytes at {address:#010x}, where this chip has nothing"
+        return ", ".join(status) + ("" if address is None else f" at {address:#010x}")
 
     def _interrupted(self, core: str, handler: Mapping[str, int]) -> dict[str, int]:
         """Registers before the exception, from its frame (DDI0403E B1.5.6); the handler's where it is out of reach."""

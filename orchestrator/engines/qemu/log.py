@@ -14,6 +14,7 @@ __all__ = [
     "Completed",
     "Entry",
     "Fatal",
+    "Missed",
     "Probed",
     "Raised",
     "Registers",
@@ -37,8 +38,11 @@ _UNIMPLEMENTED = re.compile(
     r"(?P<name>[\w .-]+): unimplemented device (?P<verb>read|write)\s*\(size (?P<size>\d+), "
     r"offset 0x(?P<offset>[0-9a-f]+)(?:, value 0x(?P<value>[0-9a-f]+))?"
 )
+_NOTHING = re.compile(
+    r"Invalid (?P<verb>read|write) at addr 0x(?P<address>[0-9A-Fa-f]+), size (?P<size>\d+), region '\(null\)'"
+)
 # What a guest's exception says itself, continuations of lines above, and the rest of a dump of registers.
-_IDLE = re.compile(r"\.\.\.|Invalid (?:read|write) at addr .* region '\(null\)'|Exception return: |FPSCR|$")
+_IDLE = re.compile(r"\.\.\.|Exception return: |FPSCR|$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class Fatal:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """A core touched an address at which the machine has nothing; the fault is to come."""
+
+    address: int
+    size: int
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Registers:
     """Part of a dump of registers."""
 
@@ -134,7 +147,9 @@ class Said:
     text: str
 
 
-Entry = Turned | Stored | Probed | Raised | Taken | Completed | Reset | Fatal | Registers | Unimplemented | Said
+Entry = (
+    Turned | Stored | Probed | Raised | Taken | Completed | Reset | Fatal | Missed | Registers | Unimplemented | Said
+)
 
 
 def parse_line(line: str) -> Entry | None:
@@ -176,5 +191,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Entry | None]]
     (_FATAL, lambda match: Fatal(match["what"])),
     (_REGISTER, _registers),
     (_UNIMPLEMENTED, _unimplemented),
+    (_NOTHING, lambda match: Missed(int(match["address"], 16), int(match["size"]), match["verb"] == "read")),
     (_IDLE, lambda _match: None),
 )

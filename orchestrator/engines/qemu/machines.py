@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from orchestrator.errors import EngineError
 from orchestrator.platform.model import Platform
 
-__all__ = ["MACHINES", "Machine", "Release", "machine_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """The register by which a core that waits is let go: its bit is cleared."""
-
-    address: int
-    bit: int
-    vector_table: int  # register that says where it boots
+__all__ = ["MACHINES", "Machine", "machine_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +17,6 @@ class Machine:
     name: str
     cores: tuple[str, ...]
     uarts: tuple[str, ...]  # by QEMU's -serial
-    releases: dict[str, Release]
 
 
 MACHINES = {
@@ -34,7 +24,6 @@ MACHINES = {
         "mps2-an521",
         cores=("cpu0", "cpu1"),
         uarts=("uart0", "uart1", "uart2", "uart3", "uart4"),
-        releases={"cpu1": Release(0x5002_1118, 1, 0x5002_1114)},  # CPUWAIT, INITSVTOR1 (SSE-200, System control)
     )
 }
 
@@ -43,7 +32,7 @@ def machine_of(platform: Platform) -> Machine:
     """Raises EngineError where QEMU has no such board."""
     if platform.name not in MACHINES:
         raise EngineError(
-            "QEMU has no machine for this platform",
+            "no machine for this platform",
             where="engine qemu",
             expected=" | ".join(MACHINES),
             found=platform.name,

@@ -21,6 +21,11 @@ class RenodeEngine(RemoteEngine):
     name = "renode"
     served = "renode"
 
+    @staticmethod
+    def check(_platform: Platform) -> None:
+        """EngineError for a computer on which this engine does not run."""
+        discover()
+
     def __init__(self, platform: Platform, options: EngineOptions) -> None:
         found = discover()
         environment = {name: value for name, value in os.environ.items() if name not in _THEIRS}

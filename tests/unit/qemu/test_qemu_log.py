@@ -29,7 +29,7 @@ LINES = {
     ),
     "SYS_PPU: unimplemented device read  (size 4, offset 0x0)": log.Unimplemented("SYS_PPU", 0, 4, None),
     "CMSDK APB UART read: bad offset 1c": log.Said("CMSDK APB UART read: bad offset 1c"),
-    "Invalid read at addr 0x70000000, size 4, region '(null)', reason: rejected": None,
+    "Invalid read at addr 0x70000000, size 4, region '(null)', reason: rejected": log.Missed(0x7000_0000, 4, True),
     "...taking pending secure exception 5": None,
     "Exception return: magic PC fffffff9 previous exception 22": None,
     "": None,
