@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from conformance.compare import Case, Result, compare
+from conformance.compare import Case, Result, compare, compare_sequences
 from conformance.images import CORE_TYPES, build, missing_tools
 from orchestrator.errors import RptwinError
 
@@ -15,6 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     parser.add_argument("--core", choices=CORE_TYPES, action="append", help="this core type only")
     parser.add_argument("--only", default="", metavar="TEXT", help="show only cases with this text in their names")
+    parser.add_argument("--sequences", type=int, default=128, metavar="N", help="random sequences for each core type")
+    parser.add_argument("--seed", type=int, default=1, help="of the random sequences")
     parser.add_argument("--lines", action="store_true", help="print every line that was seen")
     chosen = parser.parse_args(arguments)
     missing = missing_tools()
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         build()
         cores = [CORE_TYPES[name] for name in chosen.core or CORE_TYPES]
         cases = [case for core in cores for case in compare(core) if chosen.only in case.name]
+        sequences = [case for core in cores for case in compare_sequences(core, chosen.seed, chosen.sequences)]
     except RptwinError as error:
         print(error, file=sys.stderr)
         return 2
@@ -36,8 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
             print("\n".join(case.difference()))
         elif chosen.lines:
             print(f"\n{case.core} {case.name}", *case.seen, sep="\n  ")
+    for case in sequences:
+        print(f"\n{case.core} {case.name}", *case.difference(), sep="\n")
     _print_counts(cases, names)
-    return 1 if any(case.result is Result.DIFFERENT for case in cases) else 0
+    total = chosen.sequences * len(cores)
+    print(f"random sequences of seed {chosen.seed}: {total - len(sequences)} equal, {len(sequences)} different")
+    return 1 if sequences or any(case.result is Result.DIFFERENT for case in cases) else 0
 
 
 def _print_table(cases: list[Case], cores: list[str]) -> None:

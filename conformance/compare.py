@@ -6,12 +6,13 @@ import difflib
 import enum
 from dataclasses import dataclass
 
-from conformance.images import CoreType
+from conformance.images import CoreType, Selection
 from conformance.on_qemu import run_on_qemu
 from conformance.on_unicorn import run_on_unicorn
+from conformance.sequences import MOST_AT_ONCE, generate
 from conformance.transcript import Program
 
-__all__ = ["Case", "Result", "compare", "judge"]
+__all__ = ["Case", "Result", "compare", "compare_sequences", "judge"]
 
 
 class Result(enum.StrEnum):
@@ -41,6 +42,22 @@ class Case:
 def compare(core: CoreType) -> list[Case]:
     """Run the image of a core type on both."""
     return judge(core, run_on_qemu(core), run_on_unicorn(core))
+
+
+def compare_sequences(core: CoreType, seed: int, count: int) -> list[Case]:
+    """The sequences of a seed that do not leave the same behind, in the order of their numbers."""
+    different = []
+    everything = generate(seed, count)
+    for first in range(0, count, MOST_AT_ONCE):
+        sequences = tuple(everything[first : first + MOST_AT_ONCE])
+        selection = Selection(sequences=sequences)
+        reference, seen = run_on_qemu(core, selection), run_on_unicorn(core, selection)
+        for index, sequence in enumerate(sequences):
+            expected, actual = (tuple(run[index].lines) if index < len(run) else () for run in (reference, seen))
+            if expected != actual or not expected:
+                name = f"sequence {first + index} of seed {seed}: {sequence.listing()}"
+                different.append(Case(core.name, name, Result.DIFFERENT, expected, actual, "QEMU"))
+    return different
 
 
 def judge(core: CoreType, reference: list[Program], seen: list[Program]) -> list[Case]:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.sequences import Sequence, pack
 from orchestrator.errors import UsageError
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.platform import Platform, load_platform
@@ -65,10 +66,16 @@ class Selection:
     first: int = 0
     manual: bool = False  # those too that QEMU cannot show
     only_one: bool = False
+    sequences: tuple[Sequence, ...] = ()  # instead of programs
+
+    def blob(self, image: Image) -> tuple[int, bytes]:
+        """The code that goes into memory, and where."""
+        return image.symbols["injected"].address, pack(self.sequences)
 
     def words(self, image: Image) -> dict[int, int]:
         """What the host stores before the start, by address."""
         values = {"first_program": self.first, "with_manual": int(self.manual), "only_one": int(self.only_one)}
+        values["injected_count"] = len(self.sequences)
         return {image.symbols[name].address: value for name, value in values.items()}
 
 

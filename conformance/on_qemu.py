@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from conformance.images import QEMU, CoreType, Selection
 from conformance.transcript import END, HANGS, Program, parse
@@ -22,10 +25,10 @@ def run_on_qemu(core: CoreType, selection: Selection | None = None) -> list[Prog
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = list(_lines(core, Selection(first, selection.manual, selection.only_one)))
+        lines = list(_lines(core, replace(selection, first=first)))
         part = parse(lines)
         programs += part
-        if selection.only_one or lines[-1:] == [END] or not part:
+        if selection.only_one or selection.sequences or lines[-1:] == [END] or not part:
             return programs
         first = part[-1].number + 1
 
@@ -35,11 +38,21 @@ def _lines(core: CoreType, selection: Selection) -> Iterator[str]:
     command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults"]
     for address, value in selection.words(core.image()).items():
         command += ["-device", f"loader,addr={address:#x},data={value:#x},data-len=4"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file, contextlib.ExitStack() as stack:
+        if selection.sequences:
+            address, data = selection.blob(core.image())
+            file.write(data)
+            file.flush()
+            command += ["-device", f"loader,file={file.name},addr={address:#x},force-raw=on"]
+        process = stack.enter_context(_started(command))
         try:
             yield from _until_end(process)
         finally:
             process.kill()
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def _until_end(process: subprocess.Popen[bytes]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conformance.images import CoreType, Selection
 from conformance.transcript import END, HANGS, LOCKS_UP, Program, parse
 from orchestrator.engines.contract import ConsoleText, EngineOptions, StopReason
@@ -20,10 +22,10 @@ def run_on_unicorn(
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = _lines(core, Selection(first, selection.manual, selection.only_one), patience_ns)
+        lines = _lines(core, replace(selection, first=first), patience_ns)
         part = parse(lines)
         programs += part
-        if selection.only_one or END in lines or not part:
+        if selection.only_one or selection.sequences or END in lines or not part:
             return programs
         first = part[-1].number + 1
 
@@ -36,6 +38,8 @@ def _lines(core: CoreType, selection: Selection, patience_ns: int) -> list[str]:
         engine.load(name, image, platform.cores[0].boot_address)
         for address, value in selection.words(image).items():
             engine.memory(name).write(address, value.to_bytes(4, "little"))
+        if selection.sequences:
+            engine.memory(name).write(*selection.blob(image))
         uart = platform.consoles[name]
         console = engine.consoles[uart]
         while True:

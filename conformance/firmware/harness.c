@@ -1,5 +1,6 @@
 /* Runs every program once, each after a system reset, and prints what it observes. */
 #include "harness.h"
+#include "injected.h"
 
 #ifdef CORE_M33
 #define UART 0x50200000u
@@ -220,6 +221,18 @@ __attribute__((used)) void run(void)
         current = first_program;
         starts = 0;
     }
+    vectors[0] = (uint32_t)__builtin_frame_address(0);
+    for (uint32_t number = 1; number < VECTORS; number++)
+        vectors[number] = (uint32_t)unexpected;
+    vectors[SVCALL] = (uint32_t)make_privileged;
+    VTOR = (uint32_t)vectors;
+    DSB();
+    if (injected_count) {
+        run_injected();
+        say("== end");
+        for (;;)
+            ;
+    }
     const struct program *program = __cases_start + current;
     while (program < __cases_end && program->source && !with_manual) {
         current++;
@@ -242,12 +255,6 @@ __attribute__((used)) void run(void)
             say("== seen");
         }
     }
-    vectors[0] = (uint32_t)__builtin_frame_address(0);
-    for (uint32_t number = 1; number < VECTORS; number++)
-        vectors[number] = (uint32_t)unexpected;
-    vectors[SVCALL] = (uint32_t)make_privileged;
-    VTOR = (uint32_t)vectors;
-    DSB();
     program->run();
     finish();
 }

@@ -70,3 +70,37 @@ with_psp:
     isb
     pop {r4, pc}
     .ltorg
+
+/* execute(in, code, out): see injected.c. */
+    .global execute
+    .type execute, %function
+    .thumb_func
+execute:
+    push {r2, r4-r12, lr}
+    sub sp, #4
+    push {r1}
+    movs r3, #0
+    msr apsr_nzcvqg, r3
+    mov lr, r0
+    ldm lr!, {r0-r11}
+    ldr r12, [lr]
+    ldr lr, =executed
+    pop {pc}
+    .type executed, %function
+    .thumb_func
+executed:
+    push {r0, r1}
+    mrs r0, apsr
+    cpsie i
+    isb
+    ldr r1, [sp, #12]
+    str r0, [r1, #52]
+    pop {r0}
+    str r0, [r1]
+    pop {r0}
+    str r0, [r1, #4]
+    adds r1, #8
+    stm r1, {r2-r12}
+    add sp, #4
+    pop {r2, r4-r12, pc}
+    .ltorg

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.breakages import BREAKAGES, Breakage, notices
-from conformance.compare import Result, compare
+from conformance.compare import Result, compare, compare_sequences
 from conformance.images import CORE_TYPES, build
 from conformance.on_qemu import run_on_qemu
 from conformance.transcript import Program
@@ -30,6 +30,12 @@ def reference() -> Reference:
 def test_the_engine_as_it_is_differs_nowhere(core: str) -> None:
     build()
     assert [case.difference() for case in compare(CORE_TYPES[core]) if case.result is Result.DIFFERENT] == []
+
+
+@pytest.mark.parametrize("core", CORE_TYPES)
+def test_random_sequences_leave_the_same_registers_memory_and_exceptions(core: str) -> None:
+    build()
+    assert [case.name for case in compare_sequences(CORE_TYPES[core], seed=2, count=32)] == []
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.what)

@@ -201,16 +201,28 @@ static uint32_t it_advance(uint32_t state)
 
 enum { IT_LOOK_BACK = 16 }; /* halfwords */
 
-/* ITSTATE of the instruction at an address that straight-line code reached; 0: no IT block holds it. */
-uint32_t core_it_state(const struct core *c, uint32_t address)
+/* ITSTATE of the last of `count` halfwords' successor if the one at `first` is IT; 0: it lies behind the block. */
+static uint32_t it_after(const uint16_t *code, int count, int first)
+{
+    uint32_t state = code[first] & 0xFF;
+    int at = first + 1;
+    for (; at < count && state; state = it_advance(state))
+        at += is_wide(code[at]) ? 2 : 1;
+    return at == count ? state : 0;
+}
+
+/* ITSTATE of the instruction at an address that straight-line code reached; 0: no IT block holds it. Where data stands
+ * before the code, what is the first half of an instruction and what the second is not certain: then it is 0, or if the
+ * caller `tries` what comes of it, the state that it may be. */
+static uint32_t it_state_at(const struct core *c, uint32_t address, int tries)
 {
     uint16_t code[IT_LOOK_BACK];
+    uint32_t likely = 0;
     int count = IT_LOOK_BACK, first, at;
     while (count && c->guard.mem_read(c->uc, address - 2u * (uint32_t)count, code, 2u * (uint32_t)count) != 0)
         count /= 2;
     /* An IT instruction can be at most the four instructions before. */
     for (first = count - 1; first >= 0 && first >= count - 8; first--) {
-        uint32_t state, left;
         int start = first;
         if ((code[first] & 0xFF00) != 0xBF00 || !(code[first] & 0xF))
             continue;
@@ -218,16 +230,18 @@ uint32_t core_it_state(const struct core *c, uint32_t address)
             start--;
         for (at = start; at < first;)
             at += is_wide(code[at]) ? 2 : 1;
-        if (at != first)
-            continue; /* the second half of something else */
-        state = code[first] & 0xFF;
-        for (at = first + 1, left = state; at < count && left; left = it_advance(left))
-            at += is_wide(code[at]) ? 2 : 1;
-        return at == count ? left : 0;
+        if (at == first)
+            return it_after(code, count, first);
+        if (tries && !likely)
+            likely = it_after(code, count, first);
     }
-    return 0;
+    return likely;
 }
-#define it_state_at core_it_state
+
+uint32_t core_it_state(const struct core *c, uint32_t address)
+{
+    return it_state_at(c, address, 0);
+}
 
 enum { N = 8, Z = 4, C = 2, V = 1 };
 
@@ -320,12 +334,14 @@ static void set_it(const struct core *c, uint32_t it)
 void core_stop_behind(struct core *c)
 {
     c->limit = c->executed;
-    if (c->stopping || c->refused)
+    if (c->skipping || c->undo || c->refused)
         return;
-    c->it = it_state_at(c, c->address);
+    c->it = it_state_at(c, c->address, 1);
     skip_rest(c);
     if (!c->skipping)
         c->it = 0;
+    else if (c->stopping)
+        c->limit = ++c->executed; /* the budget was gone inside the block: nobody else counts this one */
 }
 
 /* The first refusal of an instruction counts. Loads end with it; a store goes on with its instruction, so the
@@ -341,7 +357,7 @@ static void refuse(struct core *c, void *uc, int type, uint32_t address, uint32_
     c->refused_executed = c->executed;
     c->refused_address = c->address;
     c->reg_read_batch(uc, c->saved_ids, c->saved_pointers, c->saved_count);
-    c->it = it_state_at(c, c->address);
+    c->it = it_state_at(c, c->address, 0);
     skip_rest(c);
     if (c->guard.on)
         c->guard.ctl(uc, c->guard.flush_tlb);
@@ -500,7 +516,7 @@ static void stop(struct core *c, void *uc, uint32_t why)
     c->stopping = 1;
     c->calm = c->mapped = NO_PAGE;
     if (why == WHY_SPECIAL || why == WHY_TRAP) {
-        c->it = it_state_at(c, c->address);
+        c->it = it_state_at(c, c->address, 1);
         if (c->it) {
             c->undo = 1;
             c->reg_read_batch(uc, c->saved_ids, c->saved_pointers, c->saved_count);
@@ -649,7 +665,7 @@ static uint32_t trap_of(const struct core *c, enum kind kind, uint32_t first, ui
 
 static int is_executed(const struct core *c, uint32_t address)
 {
-    uint32_t it = it_state_at(c, address);
+    uint32_t it = it_state_at(c, address, 0);
     return !it || passes(it >> 4, read_flags(c));
 }
 
