@@ -22,12 +22,14 @@ __all__ = [
     "CPU_MODELS",
     "CoreState",
     "Cpu",
+    "FramesState",
     "GuardState",
     "ProbeState",
     "RegisterBatch",
     "WatchState",
     "Window",
     "registers",
+    "written_registers",
 ]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
@@ -142,6 +144,7 @@ class CoreState(ctypes.Structure):
         ("reg_read", ctypes.c_void_p),
         ("reg_write", ctypes.c_void_p),
         ("register_ids", ctypes.c_int32 * 16),
+        ("cpsr_id", ctypes.c_int32),
         ("flags_id", ctypes.c_int32),
         ("xpsr_id", ctypes.c_int32),
         ("xpsr_write_id", ctypes.c_int32),
@@ -162,6 +165,22 @@ class WatchState(ctypes.Structure):
     """``struct watch`` of native.c."""
 
     _fields_ = [("core", ctypes.c_void_p), ("first", ctypes.c_uint32), ("last", ctypes.c_uint32)]
+
+
+class FramesState(ctypes.Structure):
+    """``struct frames`` of native.c."""
+
+    _fields_ = [
+        ("windows", ctypes.c_void_p),
+        ("window_count", ctypes.c_uint32),
+        ("fp_bits", ctypes.c_uint32),
+        ("caller_ids", ctypes.c_int32 * 10),
+        ("entered_ids", ctypes.c_int32 * 7),
+        ("stacks_ids", ctypes.c_int32 * 3),
+        ("returned_ids", ctypes.c_int32 * 11),
+        ("reg_read_batch", ctypes.c_void_p),
+        ("reg_write_batch", ctypes.c_void_p),
+    ]
 
 
 WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED, WHY_TRAP = range(7)
@@ -198,7 +217,10 @@ class ProbeState(ctypes.Structure):
         ("ids", ctypes.c_int32 * PROBE_REGISTERS),
         ("now_pointers", ctypes.c_void_p * PROBE_REGISTERS),
         ("count", ctypes.c_int32),
+        ("cpsr_id", ctypes.c_int32),
         ("emu_stop", ctypes.c_void_p),
+        ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("reg_read_batch", ctypes.c_void_p),
         ("mem_read", ctypes.c_void_p),
     ]
@@ -207,14 +229,20 @@ class ProbeState(ctypes.Structure):
 def _load_hooks() -> ctypes.CDLL:
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     path = Path(__file__).parent / "_native" / f"libhook{suffix}"
+    advice = "install rptwin for this platform again (in a checkout: make)"
     if not path.is_file():
-        raise EngineError(
-            "the native part of the Unicorn engine is missing",
-            where="engine unicorn",
-            expected=path.name,
-            advice="install rptwin for this platform again (in a checkout: make)",
-        )
-    return ctypes.CDLL(str(path))
+        what = "the native part of the Unicorn engine is missing"
+        raise EngineError(what, where="engine unicorn", expected=path.name, advice=advice)
+    library = ctypes.CDLL(str(path))
+    expected = [ctypes.sizeof(each) for each in (CoreState, FramesState, ProbeState, WatchState)]
+    try:
+        found = list((ctypes.c_uint32 * len(expected)).in_dll(library, "native_sizes"))
+    except ValueError:
+        found = []
+    if found != expected:
+        what = "the native part of the Unicorn engine is of another release"
+        raise EngineError(what, where=f"engine unicorn: {path.name}", expected=expected, found=found, advice=advice)
+    return library
 
 
 hooks = _load_hooks()
@@ -222,10 +250,15 @@ hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
 hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.core_it_state.restype = ctypes.c_uint32
+hooks.core_leave_it.argtypes = (ctypes.c_void_p,)
+hooks.core_leave_it.restype = None
 hooks.core_stop_behind.argtypes = (ctypes.c_void_p,)
 hooks.core_stop_behind.restype = None
 hooks.core_mark.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 hooks.core_mark.restype = ctypes.c_uint32
+hooks.frames_enter.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_int)
+hooks.frames_leave.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_read_masks.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
 hooks.core_is_unprivileged.restype = ctypes.c_uint32
 
@@ -252,18 +285,22 @@ def registers(*names: str) -> tuple[int, ...]:
     return tuple(getattr(arm_const, f"UC_ARM_REG_{name}") for name in names)
 
 
+def written_registers(*names: str) -> tuple[int, ...]:
+    """Ids to write registers by: XPSR without its exception number, which goes by IPSR."""
+    return registers(*("XPSR_NZCVQG" if name == "XPSR" else name for name in names))
+
+
 class RegisterBatch:
     """Some registers, read and written in one call; values are unsigned integers in the order of the names.
 
-    XPSR is written without its exception number, which goes by IPSR: writing XPSR first, IPSR after it.
+    Of XPSR and IPSR, XPSR is written first: it clears the exception number.
     """
 
     def __init__(self, *names: str) -> None:
         count = len(names)
         self.names = names
         self._ids = (ctypes.c_int * count)(*registers(*names))
-        written = ["XPSR_NZCVQG" if name == "XPSR" else name for name in names]
-        self._written_ids = (ctypes.c_int * count)(*registers(*written))
+        self._written_ids = (ctypes.c_int * count)(*written_registers(*names))
         self._values = (ctypes.c_uint64 * count)()
         base = ctypes.addressof(self._values)
         self._pointers = (ctypes.c_void_p * count)(*(base + 8 * index for index in range(count)))

@@ -165,6 +165,7 @@ class Core(ExceptionUnit):
         native.page = 0xFFFF_FFFF
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
         native.register_ids[:] = binding.registers(*_GENERAL, "SP", "LR", "PC")
+        (native.cpsr_id,) = binding.registers("CPSR")
         native.flags_id, native.xpsr_id, native.xpsr_write_id = binding.registers("APSR_NZCV", "XPSR", "XPSR_NZCVQG")
         native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         native.reg_read = binding.function_pointer(uclib.uc_reg_read)
@@ -784,6 +785,7 @@ class Core(ExceptionUnit):
         """A store met a page that is executed elsewhere, or memory that no store changes."""
         try:
             self._finish_store(address, data)
+            hooks.core_leave_it(self._native_pointer)
         except BaseException as error:  # a callback of C code must not unwind through it
             self.device_failed(error)
 

@@ -6,6 +6,7 @@ architecture says; the other half (:mod:`~orchestrator.engines.unicorn.core`) ru
 
 from __future__ import annotations
 
+import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from unicorn import unicorn_const
 
 from orchestrator.engines.unicorn import binding, nvic
 from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.unicorn.binding import CoreState, Cpu, RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
 from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
 from orchestrator.engines.unicorn.memory import CoreMemory
@@ -40,7 +41,7 @@ _USAGE_FAULTS = {
     22: ("UNALIGNED", "makes an unaligned access that the instruction does not allow"),
 }
 
-_SLEEPONEXIT = 2  # SCR
+_SLEEPONEXIT, _SEVONPEND = 2, 16  # SCR
 _NONBASETHRDENA = 1  # CCR
 _STKALIGN = 0x200  # CCR
 _ASPEN, _LSPEN, _LSPACT = 1 << 31, 1 << 30, 1  # FPCCR
@@ -82,7 +83,8 @@ class ExceptionUnit(ABC):
         self._event = False  # the event register
         self._attention = False  # an exception may have to be taken before the next instruction
         self._round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
-        self._mask_registers = RegisterBatch("PRIMASK", "BASEPRI", "FAULTMASK", "IPSR", "CONTROL")
+        self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
+        self._masks_pointer = ctypes.addressof(self._masks)
         self._run: Callable[[int, int], int] = hooks.core_run
         self._native_pointer = binding.address_of(self.native)
         self.scs: SystemControlSpace
@@ -107,7 +109,7 @@ class ExceptionUnit(ABC):
     def _connect(self, memory: CoreMemory, stub: int, *, secure_fp: bool) -> None:
         self.memory = memory
         self._stub = stub
-        self.frames = Frames(self.cpu, memory, secure_fp=secure_fp)
+        self.frames = Frames(self.cpu, self.native, memory, secure_fp=secure_fp)
         limits = self.native.limits
         self.frames.limits = lambda: (limits[0], limits[1])
 
@@ -156,13 +158,12 @@ class ExceptionUnit(ABC):
 
     def _read_masks(self) -> list[int]:
         """PRIMASK, BASEPRI, FAULTMASK and IPSR; to unprivileged code the first three read as zero."""
-        *masks, control = self._mask_registers.read(self.cpu.handle)
-        if not control & 1 or masks[3]:
-            return masks
+        if hooks.core_read_masks(self._native_pointer, self._masks_pointer):
+            return self._masks[:4]
         self.cpu.write(SPECIAL.ipsr, nvic.HARD_FAULT)
-        masks = self._mask_registers.read(self.cpu.handle)
+        hooks.core_read_masks(self._native_pointer, self._masks_pointer)
         self.cpu.write(SPECIAL.ipsr, 0)
-        return [*masks[:3], 0]
+        return [*self._masks[:3], 0]
 
     # --- entry and return
 
@@ -170,6 +171,10 @@ class ExceptionUnit(ABC):
         """Exception entry (B1.5.6)."""
         self.disturbed = True
         self._round_end = NEVER
+        scs = self.scs
+        if self.frames.enter_at_once(number, scs.vtor + 4 * number, return_address, bool(scs.ccr & _STKALIGN)):
+            self._entered(number, return_address)
+            return
         try:
             exc_return = self._push(return_address)
         except StackError as error:
@@ -196,16 +201,10 @@ class ExceptionUnit(ABC):
         except RptwinError:
             self._vector_fault(number, exc_return, return_address)
             return
-        self._emit(ExceptionTaken(number, exception_name(number), return_address))
-        if number >= nvic.FIRST_INTERRUPT:
-            self._interrupt_taken(number - nvic.FIRST_INTERRUPT)
-        self.exceptions.enter(number)
         self.frames.enter(number, exc_return, bool(handler & 1))
         self._watch_floating_point()
-        self._clear_exclusive()
-        self._event = True
         self.pc = handler & ~1
-        self._attention = True
+        self._entered(number, return_address)
         if not handler & 1:
             self._fault(
                 FaultCause(
@@ -216,6 +215,16 @@ class ExceptionUnit(ABC):
             )
         elif is_exc_return(self.pc):
             self._fetch_fault(self.pc)  # a vector is an address, not a branch
+
+    def _entered(self, number: int, return_address: int) -> None:
+        """Registers and PC are the handler's."""
+        self.exceptions.enter(number)
+        self._clear_exclusive()
+        self._event = True
+        self._attention = self.exceptions.candidates != 0 or bool(self.scs.scr & _SEVONPEND)
+        self._emit(ExceptionTaken(number, exception_name(number), return_address))
+        if number >= nvic.FIRST_INTERRUPT:
+            self._interrupt_taken(number - nvic.FIRST_INTERRUPT)
 
     def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
         """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
@@ -232,8 +241,8 @@ class ExceptionUnit(ABC):
 
     def _return(self, exc_return: int) -> None:
         """Exception return (B1.5.8)."""
-        primask, basepri, faultmask, number = self._read_masks()
         exceptions = self.exceptions
+        primask, basepri, faultmask, number = self._read_masks()
         invalid = self._why_invalid(exc_return, number)
         exceptions.leave(number)
         if faultmask and number != nvic.NMI:
@@ -245,9 +254,13 @@ class ExceptionUnit(ABC):
         if invalid is not None:
             self._invalid_return(invalid, exc_return)
             return
-        chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
-        if chained is not None:
-            self._enter(chained, exc_return, self._stacked_pc(exc_return))
+        if exceptions.candidates:
+            chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
+            if chained is not None:
+                self._enter(chained, exc_return, self._stacked_pc(exc_return))
+                return
+        if self.frames.leave_at_once(exc_return):
+            self._resumed()
             return
         try:
             resumed = self.frames.pop(exc_return, untouched=bool(self.scs.fpccr & _LSPACT))
@@ -269,7 +282,13 @@ class ExceptionUnit(ABC):
             self._fault(FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
         elif is_exc_return(self.pc):
             self._fetch_fault(self.pc)
-        elif self.scs.scr & _SLEEPONEXIT and not exceptions.active:
+        else:
+            self._resumed()
+
+    def _resumed(self) -> None:
+        """Registers and PC are those of a context that can go on."""
+        self._attention = self.exceptions.candidates != 0
+        if self.scs.scr & _SLEEPONEXIT and not self.exceptions.active:
             self.sleeping = True
             self._waits_for_event = False
             self._attention = True

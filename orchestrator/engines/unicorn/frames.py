@@ -1,16 +1,21 @@
 """Exception entry and return on one CPU: the stack frames of DDI0403E B1.5.6 to B1.5.8.
 
 Registers move in batches; memory through the core's own view, so that a frame on bad memory is a fault and a frame
-over translated code is noticed. Of a lazily stacked floating-point context only the room is made.
+over translated code is noticed. Of a lazily stacked floating-point context only the room is made. What nearly
+every exception needs is done at once in native.c; the rest, and all that is wrong, here.
 """
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
+from unicorn.unicorn_py3.unicorn import uclib
+
+from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.binding import CoreState, Cpu, FramesState, RegisterBatch, hooks
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.mpu import READ, WRITE
 from orchestrator.errors import TranslationError
@@ -29,6 +34,15 @@ _NZCV = 0xF << 28
 _ANY_HANDLER = 3
 _FLAGS = 0xF80F_0000  # NZCVQ and GE
 _XPSR_KEPT = 0xFF0F_FC00  # flags, GE, IT and T
+
+_CALLER = ("R0", "R1", "R2", "R3", "R12", "LR", "XPSR", "SP", "CONTROL", "IPSR")
+# In this order: SP goes to the caller's bank before CONTROL selects the main stack.
+_STACKED = ("SP", "CONTROL")
+# XPSR before IPSR: Unicorn clears the exception number with the flags. The flags alone once more, last: only then does
+# Unicorn look again at what it translates for, the privilege above all.
+_JUMP = ("XPSR", "IPSR", "CONTROL", "LR", "APSR_NZCV")
+_STACKS = ("MSP", "PSP", "CONTROL")
+_RETURNED = ("XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR", "APSR_NZCV")
 
 
 class StackError(Exception):
@@ -71,26 +85,45 @@ def _no_limits() -> tuple[int, int]:
 class Frames:
     """Stacking and unstacking for one core."""
 
-    def __init__(self, cpu: Cpu, memory: CoreMemory, *, secure_fp: bool) -> None:
+    def __init__(self, cpu: Cpu, native: CoreState, memory: CoreMemory, *, secure_fp: bool) -> None:
         self._cpu = cpu
         self._memory = memory
         self.limits: Callable[[], tuple[int, int]] = _no_limits  # MSPLIM and PSPLIM
         # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it refuses, or None.
         self.refuses: Callable[[int, int, int, bool], int | None] | None = None
         self._fp_bits = _FP_BITS if secure_fp else _FPCA
-        self._caller = RegisterBatch("R0", "R1", "R2", "R3", "R12", "LR", "XPSR", "SP", "CONTROL", "IPSR")
+        self._caller = RegisterBatch(*_CALLER)
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
-        self._stacked = RegisterBatch("SP", "CONTROL")
+        self._stacked = RegisterBatch(*_STACKED)
         self._context = RegisterBatch("CONTROL", "FPSCR")
         # Unprivileged code cannot write CONTROL, and SPSEL is written in Thread mode alone: by way of a handler.
         self._stacked_unprivileged = RegisterBatch("SP", "IPSR", "CONTROL", "IPSR", "CONTROL", "IPSR", "CONTROL")
-        # XPSR before IPSR: Unicorn clears the exception number with the flags. The flags alone once more, last: only
-        # then does Unicorn look again at what it translates for, the privilege above all.
-        self._jump = RegisterBatch("XPSR", "IPSR", "CONTROL", "LR", "APSR_NZCV")
-        returned = ("CONTROL", "XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR", "APSR_NZCV")
-        self._return = RegisterBatch(*returned)
-        self._stacks = RegisterBatch("MSP", "PSP", "CONTROL")
+        self._jump = RegisterBatch(*_JUMP)
+        self._return = RegisterBatch("CONTROL", *_RETURNED)
+        self._stacks = RegisterBatch(*_STACKS)
         self._entered = RegisterBatch("XPSR", "CONTROL")
+        self._native = FramesState(
+            windows=ctypes.addressof(memory.windows),
+            window_count=len(memory.windows),
+            fp_bits=self._fp_bits,
+            caller_ids=binding.registers(*_CALLER),
+            entered_ids=binding.written_registers(*_STACKED, *_JUMP),
+            stacks_ids=binding.registers(*_STACKS),
+            returned_ids=binding.written_registers(*_RETURNED),
+            reg_read_batch=binding.function_pointer(uclib.uc_reg_read_batch),
+            reg_write_batch=binding.function_pointer(uclib.uc_reg_write_batch),
+        )
+        self._pointers = binding.address_of(native), binding.address_of(self._native)
+
+    def enter_at_once(self, number: int, vector: int, return_address: int, stack_align: bool) -> bool:
+        """Stack, fetch the vector and jump where nothing is out of the ordinary; False: nothing has been done."""
+        return self.refuses is None and bool(
+            hooks.frames_enter(*self._pointers, number, vector, return_address, stack_align)
+        )
+
+    def leave_at_once(self, exc_return: int) -> bool:
+        """Unstack and jump where nothing is out of the ordinary; False: nothing has been done."""
+        return self.refuses is None and bool(hooks.frames_leave(*self._pointers, exc_return))
 
     def push(self, return_address: int, stack_align: bool, *, lazy: bool) -> int:
         """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does.
@@ -115,7 +148,6 @@ class Frames:
         limit = self.limits()[bool(exc_return & _PROCESS)]
         overflow = frame < limit
         frame = max(frame, limit)  # PushStack() of DDI0553B: nothing is stacked, and SP stands at the limit
-        # In this order: SP goes to the caller's bank before CONTROL selects the main stack.
         stacked_control = control & ~(_SPSEL | self._fp_bits)
         privileged = ipsr != 0 or not control & _NPRIV
         if privileged:

@@ -12,7 +12,7 @@ import mmap
 from functools import lru_cache
 from typing import Any
 
-from orchestrator.engines.unicorn.binding import PAGES, CoreState, Cpu, Window
+from orchestrator.engines.unicorn.binding import PAGES, CoreState, Cpu
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.mpu import NO_PROTECTION, Mpu, ProtectionMap
 
@@ -43,21 +43,15 @@ class Guard:
     def install(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
         """Say where memory and devices are, and begin."""
         guard = self._state.guard
-        mappings = memory.mappings()
-        windows = (Window * len(mappings))()
-        for window, mapping in zip(windows, mappings, strict=True):
-            window.start, window.end = mapping.extent.start, mapping.extent.end
-            window.bytes = mapping.store.pointer
-            window.code = ctypes.addressof(mapping.store.code) if mapping.store.region.writable else None
         self._devices = mmap.mmap(-1, PAGES)
         for page in device_pages:
             self._devices[page] = 1
-        guard.windows = ctypes.addressof(windows)
-        guard.window_count = len(mappings)
+        guard.windows = ctypes.addressof(memory.windows)
+        guard.window_count = len(memory.windows)
         guard.devices = ctypes.addressof(ctypes.c_char.from_buffer(self._devices))
         guard.stub = stub
         self._hand_over(NO_PROTECTION)
-        self._keep = (*self._keep, windows)
+        self._keep = (*self._keep, memory.windows)
         self._cpu.guard(self._state, *self._slow)
         self.in_use = self.stale = True
 

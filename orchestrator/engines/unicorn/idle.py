@@ -88,6 +88,9 @@ class Prober:
         for index in range(len(_STATE)):
             state.now_pointers[index] = base + 8 * index
         state.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
+        (state.cpsr_id,) = binding.registers("CPSR")
+        state.reg_read = binding.function_pointer(uclib.uc_reg_read)
+        state.reg_write = binding.function_pointer(uclib.uc_reg_write)
         state.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
         state.mem_read = binding.function_pointer(uclib.uc_mem_read)
         bus.map_into(self._cpu, self._poll, self._refuse)

@@ -13,7 +13,7 @@ import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
+from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, Window
 from orchestrator.errors import EngineError, TranslationError
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform, Region
@@ -147,6 +147,11 @@ class CoreMemory:
         self._starts = [mapping.extent.start for mapping in self._mappings]
         self._ends = [mapping.extent.end for mapping in self._mappings]
         self._board = board
+        self.windows = (Window * len(mappings))()  # the same, for native code
+        for window, mapping in zip(self.windows, self._mappings, strict=True):
+            window.start, window.end = mapping.extent.start, mapping.extent.end
+            window.bytes = mapping.store.pointer
+            window.code = ctypes.addressof(mapping.store.code) if mapping.store.region.writable else None
 
     def mappings(self) -> tuple[Mapping, ...]:
         """Every mapping, by address."""

@@ -14,6 +14,7 @@ typedef int (*emu_start_fn)(void *uc, uint64_t begin, uint64_t until, uint64_t t
 typedef int (*reg_read_fn)(void *uc, int id, void *value);
 typedef int (*reg_write_fn)(void *uc, int id, const void *value);
 typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
+typedef int (*reg_write_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
 typedef int (*ctl_fn)(void *uc, int control, ...);
 typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
@@ -25,6 +26,7 @@ enum { UNSEEN = 0, SEEN = 1, FIRST_BITS = 2 }; /* values of a page's mark; from 
 enum { MASKS = 3 };                           /* PRIMASK, BASEPRI, FAULTMASK */
 enum { WHY_BUDGET = 0, WHY_NEW_PAGE = 1, WHY_SPECIAL = 2, WHY_UNMASKED = 3, WHY_OTHER = 4, WHY_REFUSED = 5, WHY_TRAP = 6 };
 enum { REGISTERS = 16 };
+#define IT_BITS 0x0600FC00u /* of xPSR and CPSR */
 #define NO_ADDRESS 0xFFFFFFFEu /* emu_start's `until`: no instruction can stand there */
 
 /* One bit per halfword of a page. */
@@ -38,7 +40,7 @@ struct bits {
     uint32_t float_alone;   /* `look` is empty */
 };
 
-/* Memory as guarded accesses reach it: the bytes, and which of its pages hold code that some core has translated. */
+/* Memory as it is reached from here: the bytes, and which of its pages hold code that some core has translated. */
 struct window {
     uint64_t start, end;
     uint8_t *bytes;
@@ -105,6 +107,7 @@ struct core {
     reg_read_fn reg_read;
     reg_write_fn reg_write;
     int32_t register_ids[REGISTERS];
+    int32_t cpsr_id;
     int32_t flags_id, xpsr_id, xpsr_write_id; /* NZCV alone; xPSR, and without its exception number to be written */
     void *uc;
     uint32_t check_fetch; /* the MPU does not grant the same on all of this page: ask for each instruction */
@@ -117,6 +120,146 @@ struct core {
     reg_read_batch_fn reg_read_batch;
     struct guard guard;
 };
+
+static const struct window *window_at(const struct window *windows, uint32_t count, uint32_t address)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (address >= windows[i].start && address < windows[i].end)
+            return &windows[i];
+    return 0;
+}
+
+/* Before Unicorn asks about an access it writes ITSTATE of the instruction into the CPU, where code that goes on after
+ * the answer leaves it: the next block of code would begin as if it were in an IT block. CPSR is there on M-profile
+ * too, and writing it changes neither mode nor stack. */
+static void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id)
+{
+    uint32_t value = 0;
+    reg_read(uc, cpsr_id, &value);
+    if (value & IT_BITS) {
+        value &= ~IT_BITS;
+        reg_write(uc, cpsr_id, &value);
+    }
+}
+
+void core_leave_it(struct core *c)
+{
+    leave_it(c->uc, c->reg_read, c->reg_write, c->cpsr_id);
+}
+
+/* --- exception frames, the common case: no floating-point context, privileged, everything in plain memory --- */
+
+enum { CALLER = 10, ENTERED = 7, STACKS = 3, RETURNED = 11 };
+enum { R0, R1, R2, R3, R12, LR, XPSR, STACK, CONTROL, IPSR }; /* of CALLER */
+enum { FRAME_WORDS = 8, FRAME_BYTES = 32, FRAME_ALIGNED = 0x200 };
+enum { NPRIV = 1, SPSEL = 2 };                     /* CONTROL */
+enum { NO_FP = 0x10, TO_THREAD = 8, TO_PROCESS = 4 }; /* EXC_RETURN */
+#define EXC_RETURN 0xFFFFFFE1u
+#define THUMB 0x01000000u
+#define FLAGS 0xF80F0000u  /* NZCVQ and GE */
+#define NZCV 0xF0000000u
+#define XPSR_KEPT 0xFF0FFC00u /* flags, GE, IT and T */
+
+/* Each list of ids is a batch in the order that frames.py says and gives the reasons for. */
+struct frames {
+    const struct window *windows;
+    uint32_t window_count;
+    uint32_t fp_bits; /* CONTROL's: a floating-point context */
+    int32_t caller_ids[CALLER], entered_ids[ENTERED], stacks_ids[STACKS], returned_ids[RETURNED];
+    reg_read_batch_fn reg_read_batch;
+    reg_write_batch_fn reg_write_batch;
+};
+
+static void batch(int (*move)(void *, int *, void **, int), void *uc, int32_t *ids, uint64_t *values, int count)
+{
+    void *pointers[RETURNED];
+    for (int i = 0; i < count; i++)
+        pointers[i] = &values[i];
+    move(uc, ids, pointers, count);
+}
+
+/* The bytes of a range in one piece of memory; null where there is none, or where a store needs more than a store. */
+static uint8_t *plain(const struct frames *f, uint32_t address, uint32_t size, int stores)
+{
+    const struct window *w = window_at(f->windows, f->window_count, address);
+    uint64_t offset;
+    if (!w || address + (uint64_t)size > w->end)
+        return 0;
+    offset = address - w->start;
+    if (stores && (!w->code || w->code[offset >> PAGE_SHIFT] || w->code[(offset + size - 1) >> PAGE_SHIFT]))
+        return 0;
+    return w->bytes + offset;
+}
+
+/* Exception entry (DDI0403E B1.5.6): stacks, fetches the vector, sets `pc`. 0: not so simple, and nothing has changed. */
+int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t return_address, int align)
+{
+    uint64_t r[CALLER] = {0};
+    uint32_t words[FRAME_WORDS], control, frame, padding, handler, xpsr;
+    uint8_t *fetched = plain(f, vector, 4, 0), *stack;
+
+    if (!fetched)
+        return 0;
+    memcpy(&handler, fetched, 4);
+    if (!(handler & 1) || handler >= 0xFFFFFF00u)
+        return 0;
+    batch(f->reg_read_batch, c->uc, f->caller_ids, r, CALLER);
+    control = (uint32_t)r[CONTROL];
+    if (control & f->fp_bits || (control & NPRIV && !r[IPSR]))
+        return 0;
+    xpsr = (uint32_t)r[XPSR];
+    padding = align && r[STACK] & 4;
+    frame = (uint32_t)r[STACK] - FRAME_BYTES - (padding ? 4 : 0);
+    stack = plain(f, frame, FRAME_BYTES, 1);
+    if (!stack || frame < c->limits[!r[IPSR] && control & SPSEL])
+        return 0;
+    for (int i = R0; i <= LR; i++)
+        words[i] = (uint32_t)r[i];
+    words[6] = return_address;
+    words[7] = (xpsr & ~(uint32_t)FRAME_ALIGNED) | (padding ? FRAME_ALIGNED : 0);
+    memcpy(stack, words, FRAME_BYTES);
+
+    uint32_t link = EXC_RETURN | NO_FP | (r[IPSR] ? 0 : TO_THREAD | (control & SPSEL ? TO_PROCESS : 0));
+    uint32_t main_stack = control & ~(uint32_t)SPSEL;
+    uint64_t entered[ENTERED] = {frame, main_stack, (xpsr & FLAGS) | THUMB, number, main_stack, link, xpsr & NZCV};
+    batch(f->reg_write_batch, c->uc, f->entered_ids, entered, ENTERED);
+    c->pc = handler & ~1u;
+    return 1;
+}
+
+/* Exception return (B1.5.8) to a context that is as it should be: unstacks, sets `pc`. 0: as above. */
+int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
+{
+    uint64_t stacks[STACKS] = {0};
+    uint32_t words[FRAME_WORDS], control, frame, xpsr, number;
+    const uint8_t *stack;
+
+    if (!(exc_return & NO_FP))
+        return 0;
+    batch(f->reg_read_batch, c->uc, f->stacks_ids, stacks, STACKS);
+    control = (uint32_t)stacks[2];
+    if (control & NPRIV)
+        return 0;
+    frame = (uint32_t)stacks[exc_return & TO_PROCESS ? 1 : 0];
+    stack = plain(f, frame, FRAME_BYTES, 0);
+    if (!stack)
+        return 0;
+    memcpy(words, stack, FRAME_BYTES);
+    xpsr = words[7];
+    number = xpsr & 0x1FF;
+    if (!(xpsr & THUMB) || words[6] >= 0xFFFFFF00u || !(exc_return & TO_THREAD) != (number != 0))
+        return 0;
+    control &= ~(SPSEL | f->fp_bits);
+    if (exc_return & TO_THREAD && exc_return & TO_PROCESS)
+        control |= SPSEL;
+    uint64_t returned[RETURNED] = {
+        xpsr & XPSR_KEPT, number, control, frame + FRAME_BYTES + (xpsr & FRAME_ALIGNED ? 4u : 0u),
+        words[R0], words[R1], words[R2], words[R3], words[R12], words[LR], xpsr & NZCV,
+    };
+    batch(f->reg_write_batch, c->uc, f->returned_ids, returned, RETURNED);
+    c->pc = words[6] & ~1u;
+    return 1;
+}
 
 /* --- the MPU --- */
 
@@ -171,20 +314,25 @@ static int is_unprivileged_mode(const struct core *c)
 }
 
 /* Whether the data access of the instruction that runs is unprivileged. */
+/* PRIMASK, BASEPRI, FAULTMASK and IPSR; 0 where unprivileged code sees the first three as zero. */
+int core_read_masks(struct core *c, uint32_t *values)
+{
+    void *pointers[MASKS + 2];
+    int ids[MASKS + 2] = {c->mask_ids[0], c->mask_ids[1], c->mask_ids[2], c->guard.ipsr_id, c->guard.control_id};
+    for (int i = 0; i < MASKS + 2; i++) {
+        values[i] = 0;
+        pointers[i] = &values[i];
+    }
+    c->reg_read_batch(c->uc, ids, pointers, MASKS + 2);
+    return values[MASKS] != 0 || !(values[MASKS + 1] & NPRIV);
+}
+
 uint32_t core_is_unprivileged(struct core *c)
 {
     uint16_t code[2] = {0, 0};
     if (is_unprivileged_mode(c))
         return 1;
     return c->guard.mem_read(c->uc, c->address, code, sizeof code) == 0 && is_unprivileged_access(code[0], code[1]);
-}
-
-static const struct window *window_at(const struct guard *g, uint32_t address)
-{
-    for (uint32_t i = 0; i < g->window_count; i++)
-        if (address >= g->windows[i].start && address < g->windows[i].end)
-            return &g->windows[i];
-    return 0;
 }
 
 /* --- IT blocks (DDI0403E A7.3.2) --- */
@@ -324,7 +472,7 @@ static void set_it(const struct core *c, uint32_t it)
     uint32_t value = 0, number = 0;
     c->reg_read(c->uc, c->guard.ipsr_id, &number);
     c->reg_read(c->uc, c->xpsr_id, &value);
-    value = (value & ~0x0600FC00u) | (it & 3) << 25 | (it >> 2) << 10;
+    value = (value & ~IT_BITS) | (it & 3) << 25 | (it >> 2) << 10;
     c->reg_write(c->uc, c->xpsr_write_id, &value);
     if (number)
         c->reg_write(c->uc, c->guard.ipsr_id, &number);
@@ -364,14 +512,12 @@ static void refuse(struct core *c, void *uc, int type, uint32_t address, uint32_
 }
 
 /* Once for each page and each mode: Unicorn keeps what is answered until the TLB is dropped. */
-_Bool guard_on_tlb_fill(void *uc, uint64_t address64, int type, struct tlb_entry *entry, void *user)
+static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_entry *entry)
 {
-    struct core *c = user;
     const struct guard *g = &c->guard;
     uint32_t page = (uint32_t)address64 & ~(uint32_t)PAGE_MASK;
     uint32_t wanted = type == MEM_READ ? READ : type == MEM_WRITE ? WRITE : EXECUTE;
     uint32_t all, any, next_any, next, unprivileged;
-    (void)uc;
 
     if (c->refused)
         return 0;
@@ -409,6 +555,15 @@ _Bool guard_on_tlb_fill(void *uc, uint64_t address64, int type, struct tlb_entry
     return 1;
 }
 
+_Bool guard_on_tlb_fill(void *uc, uint64_t address, int type, struct tlb_entry *entry, void *user)
+{
+    int granted = fill_tlb(user, address, type, entry);
+    (void)uc;
+    if (granted && type != MEM_FETCH)
+        core_leave_it(user);
+    return granted;
+}
+
 /* An access that came to an alias: whether it may happen. */
 static _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size)
 {
@@ -424,7 +579,7 @@ static _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address6
         refuse(c, uc, type, address, size);
         return 0;
     }
-    if (window_at(g, address) || (g->devices && g->devices[address >> PAGE_SHIFT]))
+    if (window_at(g->windows, g->window_count, address) || (g->devices && g->devices[address >> PAGE_SHIFT]))
         return 1;
     refuse(c, uc, reads ? MEM_READ_UNMAPPED : MEM_WRITE_UNMAPPED, address, size);
     return 0;
@@ -434,7 +589,7 @@ static _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address6
 uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
 {
     const struct core *c = user;
-    const struct window *w = window_at(&c->guard, (uint32_t)address);
+    const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     uint64_t value = 0;
     (void)uc;
     if (!w)
@@ -446,7 +601,7 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
 void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, void *user)
 {
     const struct core *c = user;
-    const struct window *w = window_at(&c->guard, (uint32_t)address);
+    const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     (void)uc;
     if (!w || !w->code || w->code[(address - w->start) >> PAGE_SHIFT])
         c->guard.slow_write((uint32_t)address, size, value);
@@ -822,6 +977,7 @@ void core_on_watched(void *uc, int type, uint64_t address, int size, int64_t val
     struct core *c = w->core;
     (void)uc;
     (void)value;
+    core_leave_it(c);
     if (address > w->last || address + (uint64_t)size <= w->first)
         return;
     if (c->watched < 0) {
@@ -851,7 +1007,10 @@ struct probe {
     int32_t ids[PROBE_REGS];
     void *now_pointers[PROBE_REGS];
     int32_t count;
+    int32_t cpsr_id;
     emu_stop_fn emu_stop;
+    reg_read_fn reg_read;
+    reg_write_fn reg_write;
     reg_read_batch_fn reg_read_batch;
     mem_read_fn mem_read;
 };
@@ -926,6 +1085,7 @@ void probe_on_read(void *uc, int type, uint64_t address, int size, int64_t value
     struct probe *p = user;
     (void)type;
     (void)value;
+    leave_it(uc, p->reg_read, p->reg_write, p->cpsr_id);
     if (!note(p, uc, p->reads, &p->read_count, (uint32_t)address, (uint32_t)size))
         give_up(p, uc);
 }
@@ -936,6 +1096,7 @@ void probe_on_write(void *uc, int type, uint64_t address, int size, int64_t valu
     uint64_t mask = size >= 8 ? ~0ull : (1ull << (8 * size)) - 1;
     uint64_t present = 0;
     (void)type;
+    leave_it(uc, p->reg_read, p->reg_write, p->cpsr_id);
     if (!note(p, uc, p->writes, &p->write_count, (uint32_t)address, (uint32_t)size)) {
         give_up(p, uc);
         return;
@@ -961,3 +1122,6 @@ int probe_on_invalid(void *uc, int type, uint64_t address, int size, int64_t val
     ((struct probe *)user)->spoilt = 1;
     return 0;
 }
+
+/* What Python believes of these is compared with it when the library is loaded. */
+const uint32_t native_sizes[] = {sizeof(struct core), sizeof(struct frames), sizeof(struct probe), sizeof(struct watch)};
