@@ -37,6 +37,8 @@ bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
 
 conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7 and M33, case by case; needs qemu-system-arm
 	$(BIN)/python -m conformance
+	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
+	$(BIN)/python -m conformance.setups --count 2000
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords
 	$(BIN)/python docs/generate.py
