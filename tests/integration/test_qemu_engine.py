@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -153,3 +156,47 @@ def test_no_qemu_is_said_with_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EngineError, match="no QEMU: expected qemu-system-arm; sudo apt-get install qemu-system-arm"):
         process.find_qemu()
+
+
+def started(pair) -> tuple[subprocess.Popen[bytes], int]:
+    """A run that does not end by itself, and the process of its QEMU."""
+    images = pair("dead-remote", PLATFORM)
+    command = [sys.executable, "-m", "orchestrator", "run", "--platform", PLATFORM, "--engine", "qemu"]
+    run = subprocess.Popen(
+        [*command, "--timeout", "1000 s", str(images.main), str(images.remote)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        for pid in children.read_text().split():
+            if b"-icount" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return run, int(pid)
+        time.sleep(0.05)
+    run.kill()
+    raise AssertionError(run.communicate())
+
+
+def is_gone(pid: int) -> bool:
+    patience = time.monotonic() + 30
+    while is_running(pid) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return not is_running(pid)
+
+
+def test_ctrl_c_ends_a_run_with_its_report_and_leaves_no_qemu(pair):
+    run, qemu = started(pair)
+    time.sleep(0.5)  # anywhere in the run
+    run.send_signal(signal.SIGINT)
+    output, errors = run.communicate(timeout=60)
+    assert b"Traceback" not in output + errors
+    assert b"interrupted" in output + errors
+    assert is_gone(qemu)
+
+
+def test_a_run_that_is_killed_takes_its_qemu_with_it(pair):
+    run, qemu = started(pair)
+    run.kill()
+    run.communicate()
+    assert is_gone(qemu)
