@@ -33,6 +33,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the g
 	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
+	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m bench
 
 conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7 and M33, case by case; needs qemu-system-arm

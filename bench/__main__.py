@@ -21,6 +21,7 @@ from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
 from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
 from orchestrator.board import Board
+from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
@@ -192,6 +193,36 @@ def length() -> None:
         show("  a run that never comes up, 50 s virtual against 5 s: memory", f"{ten[1] / one[1]:.2f} x")
 
 
+def against_qemu() -> None:
+    """The same pair and the same work on QEMU; ratios above 1: Unicorn is the faster one."""
+    try:
+        find_qemu()
+    except EngineError as missing:
+        show("rptwin run on QEMU against Unicorn", f"not measured: {missing.what}")
+        return
+    pair = [ROOT / "firmware/build/mps2_an521/demo" / name for name in ("main.elf", "remote.elf")]
+    arguments = ("run", "--platform", "mps2_an521", "--engine")
+    with installed() as environment:
+        process(environment, *arguments, "unicorn", *pair)
+        runs = [
+            [process(environment, *arguments, engine, *pair)[0] for engine in ("unicorn", "qemu")]
+            for _round in range(ROUNDS)
+        ]
+    ratio = statistics.median(qemu / unicorn for unicorn, qemu in runs)
+    show("process start to verdict, QEMU's time by Unicorn's (aim: 1 or more)", f"{ratio:.2f}")
+    figures = []
+    for engine in ("unicorn", "qemu"):
+        with Board("mps2_an521", main=pair[0], remote=pair[1], engine=engine) as board:
+            board.run()
+            before = sum(board.engine.instructions(core.name) for core in board.platform.cores)
+            board.consoles["main"].write(b"ping 500 400\r")
+            took = clock(functools.partial(board.run, "main:500 good", "60 s"))
+            after = sum(board.engine.instructions(core.name) for core in board.platform.cores)
+        figures.append((took, (after - before) / took / 1e6))
+    show("  500 pings of 400 bytes, checked, QEMU's time by Unicorn's", f"{figures[1][0] / figures[0][0]:.2f}")
+    show("  of virtual instructions each second: Unicorn, QEMU", f"{figures[0][1]:.1f}, {figures[1][1]:.1f} M/s")
+
+
 def main() -> None:
     """Print the table."""
     overhead()
@@ -199,6 +230,7 @@ def main() -> None:
     rates()
     command()
     engines()
+    against_qemu()
     queues()
     length()
 
