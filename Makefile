@@ -11,6 +11,9 @@ NATIVE := orchestrator/engines/unicorn/native.c orchestrator/engines/qemu/turns.
 # Two workers suit the smallest machine that this is developed on.
 TEST_JOBS ?= 2
 
+# Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
+SETUPS ?= 2000
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint bench conformance docs wheel firmware clean
 .DEFAULT_GOAL := help
@@ -39,7 +42,7 @@ bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
 conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7 and M33, case by case; needs qemu-system-arm
 	$(BIN)/python -m conformance
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
-	$(BIN)/python -m conformance.setups --count 2000
+	$(BIN)/python -m conformance.setups --count $(SETUPS)
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords
 	$(BIN)/python docs/generate.py

@@ -2,12 +2,14 @@
 
 In: a number. Out: a valid set-up (queue sizes, alignments, dynamic or static rings, buffer sizes, message lengths, the
 quantum), made by writing into the table of one pair of images; a number always gives the same set-up.
-``python -m conformance.setups --count 2000`` runs many, ``--seed N --count 1`` one again.
+``python -m conformance.setups --count 2000`` runs many on every processor, ``--seed N --count 1`` one again.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import random
 import struct
 import sys
@@ -123,6 +125,15 @@ def difference(seed: int, folder: Path) -> str | None:
     return first_difference(own, other, ENGINES)
 
 
+def _outcome(seed: int) -> tuple[int, str | None, str | None]:
+    """The number, what differs, and what stopped it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rptwin-") as folder:
+            return seed, difference(seed, Path(folder)), None
+    except RptwinError as error:
+        return seed, None, str(error)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: all alike; 1: differences; 2: could not run."""
     parser = argparse.ArgumentParser(prog="python -m conformance.setups", description=__doc__)
@@ -130,11 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=200, help="how many from there on")
     chosen = parser.parse_args(arguments)
     different = 0
-    with tempfile.TemporaryDirectory(prefix="rptwin-") as folder:
-        for seed in range(chosen.seed, chosen.seed + chosen.count):
-            try:
-                found = difference(seed, Path(folder))
-            except RptwinError as error:
+    with multiprocessing.Pool(os.cpu_count()) as workers:
+        for seed, found, error in workers.imap(_outcome, range(chosen.seed, chosen.seed + chosen.count)):
+            if error is not None:
                 print(f"seed {seed}: {error}", file=sys.stderr)
                 return 2
             if found is not None:

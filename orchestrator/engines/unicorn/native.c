@@ -151,20 +151,20 @@ void core_leave_it(struct core *c)
 
 enum { CALLER = 10, ENTERED = 7, STACKS = 3, RETURNED = 11 };
 enum { R0, R1, R2, R3, R12, LR, XPSR, STACK, CONTROL, IPSR }; /* of CALLER */
-enum { FRAME_WORDS = 8, FRAME_BYTES = 32, FRAME_ALIGNED = 0x200 };
+enum { FRAME_WORDS = 8, FRAME_BYTES = 32 };
 enum { NPRIV = 1, SPSEL = 2 };                     /* CONTROL */
-enum { NO_FP = 0x10, TO_THREAD = 8, TO_PROCESS = 4 }; /* EXC_RETURN */
+enum { NO_FP = 0x10, TO_THREAD = 8 };              /* EXC_RETURN */
 #define EXC_RETURN 0xFFFFFFE1u
 #define THUMB 0x01000000u
-#define FLAGS 0xF80F0000u  /* NZCVQ and GE */
 #define NZCV 0xF0000000u
-#define XPSR_KEPT 0xFF0FFC00u /* flags, GE, IT and T */
 
 /* Each list of ids is a batch in the order that frames.py says and gives the reasons for. */
 struct frames {
     const struct window *windows;
     uint32_t window_count;
     uint32_t fp_bits; /* CONTROL's: a floating-point context */
+    uint32_t aligned, flags, kept; /* of XPSR: that a frame was padded; what a handler and a return keep */
+    uint32_t to_process;           /* of EXC_RETURN */
     int32_t caller_ids[CALLER], entered_ids[ENTERED], stacks_ids[STACKS], returned_ids[RETURNED];
     reg_read_batch_fn reg_read_batch;
     reg_write_batch_fn reg_write_batch;
@@ -216,12 +216,12 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     for (int i = R0; i <= LR; i++)
         words[i] = (uint32_t)r[i];
     words[6] = return_address;
-    words[7] = (xpsr & ~(uint32_t)FRAME_ALIGNED) | (padding ? FRAME_ALIGNED : 0);
+    words[7] = (xpsr & ~f->aligned) | (padding ? f->aligned : 0);
     memcpy(stack, words, FRAME_BYTES);
 
-    uint32_t link = EXC_RETURN | NO_FP | (r[IPSR] ? 0 : TO_THREAD | (control & SPSEL ? TO_PROCESS : 0));
+    uint32_t link = EXC_RETURN | NO_FP | (r[IPSR] ? 0 : TO_THREAD | (control & SPSEL ? f->to_process : 0));
     uint32_t main_stack = control & ~(uint32_t)SPSEL;
-    uint64_t entered[ENTERED] = {frame, main_stack, (xpsr & FLAGS) | THUMB, number, main_stack, link, xpsr & NZCV};
+    uint64_t entered[ENTERED] = {frame, main_stack, (xpsr & f->flags) | THUMB, number, main_stack, link, xpsr & NZCV};
     batch(f->reg_write_batch, c->uc, f->entered_ids, entered, ENTERED);
     c->pc = handler & ~1u;
     return 1;
@@ -240,7 +240,7 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     control = (uint32_t)stacks[2];
     if (control & NPRIV)
         return 0;
-    frame = (uint32_t)stacks[exc_return & TO_PROCESS ? 1 : 0];
+    frame = (uint32_t)stacks[exc_return & f->to_process ? 1 : 0];
     stack = plain(f, frame, FRAME_BYTES, 0);
     if (!stack)
         return 0;
@@ -250,10 +250,10 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     if (!(xpsr & THUMB) || words[6] >= 0xFFFFFF00u || !(exc_return & TO_THREAD) != (number != 0))
         return 0;
     control &= ~(SPSEL | f->fp_bits);
-    if (exc_return & TO_THREAD && exc_return & TO_PROCESS)
+    if (exc_return & TO_THREAD && exc_return & f->to_process)
         control |= SPSEL;
     uint64_t returned[RETURNED] = {
-        xpsr & XPSR_KEPT, number, control, frame + FRAME_BYTES + (xpsr & FRAME_ALIGNED ? 4u : 0u),
+        xpsr & f->kept, number, control, frame + FRAME_BYTES + (xpsr & f->aligned ? 4u : 0u),
         words[R0], words[R1], words[R2], words[R3], words[R12], words[LR], xpsr & NZCV,
     };
     batch(f->reg_write_batch, c->uc, f->returned_ids, returned, RETURNED);

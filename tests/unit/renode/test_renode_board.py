@@ -321,7 +321,7 @@ def test_an_access_in_the_log_is_an_unmodelled_one_with_core_and_pc(rig: Rig) ->
         "[WARNING] nvic_cm7: Unhandled write to offset 0xF5C (DCIMVAC), value 0x30040ED0.",
         "[WARNING] rcc: unmodelled read at 0x3FC",
         "[WARNING] rcc: odd",
-        "[WARNING] TIM2: unmodelled write at 0x2C",
+        "[WARNING] LPTIM2: unmodelled write at 0x2C",
         "[WARNING] tag_40000400: unmodelled read at 0x24",
     ]
     rig.board.run(20_000)
@@ -333,7 +333,7 @@ def test_an_access_in_the_log_is_an_unmodelled_one_with_core_and_pc(rig: Rig) ->
     assert isinstance(third[1], UnmodelledAccess)
     assert third[1].address == 0x5802_47FC
     assert fourth[1] == Note("rcc: odd")
-    assert [detail.address for _, detail in windows] == [0x4000_002C, 0x4000_0424]
+    assert [detail.address for _, detail in windows] == [0x5800_242C, 0x4000_0424]
 
 
 def test_an_abort_that_comes_back_is_an_error_that_names_the_core(rig: Rig) -> None:
