@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DIST := dist
 DEMO := firmware/build/stm32h745/demo
-NATIVE := orchestrator/engines/unicorn/native.c orchestrator/engines/qemu/turns.c
+SMOKE := platforms/skeleton/smoke
+NATIVE := orchestrator/engines/unicorn/native.c orchestrator/engines/qemu/turns.c $(SMOKE)/*.c $(SMOKE)/*.ld $(SMOKE)/Makefile
 
 # Two workers suit the smallest machine that this is developed on.
 TEST_JOBS ?= 2
@@ -58,7 +59,7 @@ firmware: $(VENV)/.run
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) demo
 
 clean: ## what was built, the virtual environment apart
-	rm -rf $(DIST) firmware/build conformance/firmware/build orchestrator/engines/*/_native robot/output
+	rm -rf $(DIST) firmware/build conformance/firmware/build orchestrator/engines/*/_native $(SMOKE)/*.elf robot/output
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 

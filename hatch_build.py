@@ -1,9 +1,9 @@
 """Build hook: the native part for the host, and what a wheel holds besides Python.
 
 In: ``native.c``, ``turns.c``, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine and, on
-Linux, a plugin beside the QEMU engine (wheels and editable installs), and, in wheels, the demo pair and the platform
-descriptions. Needs no system compiler: ziglang brings one.
-Run as a script it compiles the native part alone.
+Linux, a plugin beside the QEMU engine, the smoke pair of `rptwin new-platform` (wheels and editable installs), and, in
+wheels, the demo pair and the platform descriptions. Needs no system compiler: ziglang brings one.
+Run as a script it does what an editable install does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ENGINE = Path("orchestrator/engines/unicorn")
 QEMU = Path("orchestrator/engines/qemu")
+SMOKE = Path("platforms/skeleton/smoke")
 DEMO = ("main.elf", "remote.elf")
 
 
@@ -78,10 +79,19 @@ def _compile(root: Path, host: Host, source: Path, library: Path, *options: str)
 
 def build_demo(root: Path) -> tuple[Path, ...]:
     """Build the demo pair with the firmware's own Makefile and give the files' paths relative to the root."""
-    if shutil.which("make") is None:
-        raise BuildError("the demo firmware needs make; on Debian: sudo apt-get install make")
-    _run(["make", "-C", "firmware", f"PYTHON={sys.executable}", "demo"], root)
+    _make(root, Path("firmware"), "demo")
     return tuple(Path("firmware/build/stm32h745/demo") / name for name in DEMO)
+
+
+def build_smoke(root: Path) -> None:
+    """Build the pair of the skeleton, with the Makefile that a user of it has."""
+    _make(root, SMOKE, "all")
+
+
+def _make(root: Path, folder: Path, target: str) -> None:
+    if shutil.which("make") is None:
+        raise BuildError("the firmware needs make; on Debian: sudo apt-get install make")
+    _run(["make", "-C", folder.as_posix(), f"PYTHON={sys.executable}", target], root)
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -98,6 +108,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
         root = Path(self.root)
         host = this_host()
         libraries = [each for each in (compile_native(root, host), compile_plugin(root, host)) if each is not None]
+        if version != "editable" or shutil.which("make") is not None:
+            build_smoke(root)
         if version == "editable":
             return
         build_data["pure_python"] = False
@@ -111,5 +123,6 @@ if __name__ == "__main__":
     try:
         compile_native(Path(__file__).parent, this_host())
         compile_plugin(Path(__file__).parent, this_host())
+        build_smoke(Path(__file__).parent)
     except BuildError as error:
         sys.exit(f"hatch_build.py: {error}")

@@ -32,6 +32,7 @@ __all__ = [
     "doctor",
     "export_renode",
     "inspect",
+    "new_platform",
     "ping",
     "platforms",
     "record",
@@ -214,6 +215,33 @@ def checks(rule: str | None) -> None:
     from orchestrator.report.lists import print_rules
 
     print_rules(rule or "")
+
+
+@click.command("new-platform")
+@click.argument("name")
+@click.option(
+    "-o", "--output", metavar="DIR", type=Path, help="Where to put the files; made if missing.  [default: NAME]"
+)
+def new_platform(name: str, output: Path | None) -> None:
+    """Write a platform called NAME to start from, and a pair of smoke images that boots on it as it is.
+
+    \b
+    NAME.repl         the chip, in Renode's language: two Cortex-M33, memories, a UART for each, a mailbox
+    NAME.toml         what only rptwin needs: roles, boot addresses, consoles, the mailbox's interrupts
+    NAME/mailbox.py   the mailbox, as a peripheral script
+    smoke/            firmware of both cores in one file of C, and its images: each rings the other
+
+    Replace the addresses by those of your chip's manual, in NAME.repl and in smoke/ alike, and run again after each
+    change; docs/new-platform.md walks through it with a real chip. No file is overwritten.
+
+    \b
+    Example:
+      rptwin new-platform mychip
+      rptwin run --platform mychip/mychip.repl mychip/smoke/main.elf mychip/smoke/remote.elf
+    """
+    from orchestrator.cli.new_platform import new_platform
+
+    new_platform(name, output if output is not None else Path(name))
 
 
 @click.command("export-renode")

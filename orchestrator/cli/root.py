@@ -30,6 +30,7 @@ _COMMANDS = {
     "checks": "Every rule, and which document demands it.",
     "record": "Write down what a pair did, to compare engines or releases.",
     "compare": "Say the first difference of two recordings.",
+    "new-platform": "A platform of your own to start from, with firmware to try it.",
     "export-renode": "A platform as files for plain Renode.",
     "doctor": "What is on this machine, and how to get what is not.",
 }

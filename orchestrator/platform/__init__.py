@@ -13,7 +13,7 @@ from orchestrator.platform.model import (
     Registration,
     Source,
 )
-from orchestrator.platform.resolve import available_platforms, load_platform
+from orchestrator.platform.resolve import available_platforms, load_platform, platforms_folder
 
 __all__ = [
     "Core",
@@ -27,4 +27,5 @@ __all__ = [
     "Source",
     "available_platforms",
     "load_platform",
+    "platforms_folder",
 ]

@@ -40,6 +40,7 @@ __all__ = [
     "available_platforms",
     "beside_or_above",
     "load_platform",
+    "platforms_folder",
 ]
 
 CORE_TYPE = "CPU.CortexM"
@@ -64,7 +65,7 @@ TAG = re.compile(rf'Tag\s+<\s*{NUMBER}\s*,\s*(\+?){NUMBER}\s*>\s+(?:"([^"]*)"|(\
 CORE_STATEMENT = re.compile(r"(PerformanceInMips|IsHalted)\s+(\S+)")
 
 
-def _folder() -> Path:
+def platforms_folder() -> Path:
     """Where platforms stand: inside the package when installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     packaged = package / "platforms"
@@ -73,7 +74,7 @@ def _folder() -> Path:
 
 def available_platforms() -> tuple[str, ...]:
     """Names that :func:`load_platform` takes, sorted."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.repl")))
+    return tuple(sorted(path.stem for path in platforms_folder().glob("*.repl")))
 
 
 def load_platform(name_or_path: str | Path) -> Platform:
@@ -88,7 +89,7 @@ def load_platform(name_or_path: str | Path) -> Platform:
             raise UsageError(
                 "no such platform", expected=" | ".join((*names, "the path of a .repl file")), found=str(name_or_path)
             )
-        path = _folder() / f"{path.name}.repl"
+        path = platforms_folder() / f"{path.name}.repl"
     resolver = _Resolver(load_settings(path.with_suffix(".toml")))
     resolver.include(path, path.name, "", ())
     return resolver.platform(path)

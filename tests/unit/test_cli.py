@@ -64,13 +64,13 @@ def error_of(result: Result) -> str:
 def test_help_names_every_command_and_shows_examples() -> None:
     result = rptwin("--help")
     assert result.exit_code == 0
-    for name in ("run", "demo", "inspect", "console", "platforms", "checks", "export-renode", "doctor"):
+    for name in ("run", "demo", "inspect", "console", "platforms", "checks", "new-platform", "export-renode", "doctor"):
         assert f"\n  {name} " in result.stdout
     assert "rptwin run main.elf remote.elf" in result.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "demo", "inspect", "console", "platforms", "checks", "export-renode", "doctor"]
+    "command", ["run", "demo", "inspect", "console", "platforms", "checks", "new-platform", "export-renode", "doctor"]
 )
 def test_every_command_has_help(command: str) -> None:
     result = rptwin(command, "--help")

@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = Path("orchestrator/engines/unicorn/native.c")
 PLUGIN = Path("orchestrator/engines/qemu/turns.c")
+SMOKE = Path("platforms/skeleton/smoke")
 HOOKS = ("core_on_code", "core_on_exception", "core_on_invalid")
 
 
@@ -37,6 +38,7 @@ def tree(folder: Path) -> Path:
     for source in (NATIVE, PLUGIN):
         (folder / source.parent).mkdir(parents=True)
         shutil.copy(ROOT / source, folder / source)
+    shutil.copytree(ROOT / SMOKE, folder / SMOKE, ignore=shutil.ignore_patterns("*.elf"))
     return folder
 
 
@@ -91,10 +93,11 @@ def test_source_that_does_not_compile_shows_what_the_compiler_says(hook: ModuleT
         hook.compile_native(root, hook.this_host())
 
 
-def test_an_editable_install_gets_the_native_part_and_nothing_else(hook: ModuleType, tmp_path: Path) -> None:
+def test_an_editable_install_gets_the_native_part_and_the_smoke_pair(hook: ModuleType, tmp_path: Path) -> None:
     root = tree(tmp_path / "a")
     assert initialize(hook, root, "editable") == build_data()
     assert (root / NATIVE.parent / "_native" / hook.this_host().library).exists()
+    assert sorted(each.name for each in (root / SMOKE).glob("*.elf")) == ["main.elf", "remote.elf"]
 
 
 def test_a_wheel_holds_the_native_part_the_platforms_and_the_demo_pair(

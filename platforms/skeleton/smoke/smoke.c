@@ -1,0 +1,101 @@
+/* Smoke test of a platform, for both cores (-DREMOTE for the second): the remote rings, main brings the vdev up and
+ * rings back, the remote answers, and each says on its console what it has heard. No RAM but the stack and the table. */
+#include <stdint.h>
+
+/* --- the chip: the numbers of NAME.repl; those of the memories are in main.ld and remote.ld */
+#ifdef REMOTE
+#define NAME "remote: "
+#define UART 0x40001000u
+#define MINE 0x40002010u /* mailbox: the registers of this core */
+#define OTHER 0x40002000u
+#else
+#define NAME "main: "
+#define UART 0x40000000u
+#define MINE 0x40002000u
+#define OTHER 0x40002010u
+#endif
+#define MAILBOX_IRQ 0
+
+static volatile uint32_t *reg(uintptr_t address) { return (volatile uint32_t *)address; }
+
+static void print(const char *text)
+{
+    *reg(UART + 0x08) = 1; /* CTRL: transmitter on */
+    while (*text != 0) {
+        while ((*reg(UART + 0x04) & 1) != 0) { /* STATE: full */
+        }
+        *reg(UART) = (uint8_t)*text++; /* DATA */
+    }
+}
+
+static void mailbox_enable(void) { *reg(MINE + 0xC) = 1; }
+static void mailbox_clear(void) { *reg(MINE + 0x8) = 1; }
+
+static void mailbox_ring(void)
+{
+    __asm__ volatile("dsb" ::: "memory"); /* what was stored before is seen first */
+    *reg(OTHER + 0x4) = 1;
+}
+
+/* --- the rest: any Cortex-M ---------------------------------------------------------------------------------------- */
+
+/* A resource table with one RPMsg vdev, its two vrings after it (OpenAMP, remoteproc's rsc_table.h). */
+struct table {
+    uint32_t version, entries, reserved[2], offset;
+    uint32_t type, id, notify_id, device_features, driver_features, config_length;
+    volatile uint8_t status;
+    uint8_t vrings, padding[2];
+    struct {
+        uint32_t da, align, num, notify_id, pa;
+    } vring[2];
+};
+
+extern struct table __shared;
+
+#ifdef REMOTE
+#define VRING(n) {(uint32_t)&__shared + 0x1000 * ((n) + 1), 16, 4, (n), 0}
+__attribute__((section(".resource_table"), used)) struct table table = {
+    .version = 1, .entries = 1, .offset = 20, .type = 3, .id = 7, .notify_id = 2, .vrings = 2, .vring = {VRING(0), VRING(1)},
+};
+#endif
+
+void reset(void)
+{
+    print(NAME "boots\n");
+    mailbox_enable();
+    *reg(0xE000E100) = 1u << MAILBOX_IRQ; /* NVIC_ISER0 */
+#ifdef REMOTE
+    mailbox_ring();
+#endif
+    for (;;) {
+        __asm__ volatile("wfi");
+    }
+}
+
+static void mailbox(void)
+{
+    mailbox_clear();
+#ifdef REMOTE
+    print(NAME "main rang\n");
+    mailbox_ring();
+#else
+    if (__shared.status == 0) {
+        print(NAME "the remote rang\n");
+        __shared.status = 7; /* ACKNOWLEDGE, DRIVER, DRIVER_OK */
+        mailbox_ring();
+    } else {
+        print(NAME "the mailbox rings both ways\n");
+    }
+#endif
+}
+
+static void fault(void)
+{
+    for (;;) {
+    }
+}
+
+extern uint32_t __stack_top;
+__attribute__((section(".vectors"), used)) void *const vectors[16 + MAILBOX_IRQ + 1] = {
+    [0] = &__stack_top, [1] = reset, [2] = fault, [3] = fault, [16 + MAILBOX_IRQ] = mailbox,
+};
