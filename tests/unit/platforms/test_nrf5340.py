@@ -153,6 +153,29 @@ def test_a_peripheral_is_at_its_secure_address_and_at_the_mirror_for_its_core(na
     assert [(each.target, each.line) for each in found.interrupts] == ([line] if line else [])
 
 
+# ID of each peripheral of both cores (PS, Memory, Instantiation); its registers are at ID * 0x1000 in its domain
+APP_IDS = [0, *range(4, 7), *range(8, 13), *range(14, 18), 20, 21, *range(23, 37), 38, 40, 42, 43, 45]
+APP_IDS += [48, 51, 52, 54, 55, 57, 129]
+NET_IDS = [0, 4, 5, 6, *range(8, 21), 22, 24, *range(25, 30), 128, 129]
+
+
+@pytest.mark.parametrize(
+    ("core", "base", "ids"),
+    [
+        (APP, 0x5000_0000, [*APP_IDS, 1, 3, 13]),  # CACHE, SPU and GPIOTE0 are secure
+        (APP, 0x4000_0000, [*APP_IDS, 47]),
+        (NET, 0x4100_0000, NET_IDS),
+    ],
+)
+def test_every_peripheral_of_the_chip_has_a_model_or_is_said_to_have_none(core, base, ids):
+    """PS, Memory, Instantiation: a model that is missing is an unmodelled access, never a bus fault."""
+    models = {at.address for each in PLATFORM.peripherals for at in each.registrations if at.seen_by(core)}
+    tags = {extent.start for _, extent, _ in PLATFORM.tags}
+    expected = {base + number * 0x1000 for number in ids}
+    assert expected - (models | tags) == set()
+    assert models & tags == set()
+
+
 def test_roles_consoles_and_mailbox_are_named():
     assert PLATFORM.roles == {"main": APP, "remote": NET}
     assert PLATFORM.consoles == {APP: "uart0_app", NET: "uart0_net"}
