@@ -57,7 +57,7 @@ PLATFORM = Platform(
     ),
     peripherals=(),
     roles={"main": MAIN, "remote": REMOTE},
-    consoles={},
+    consoles={MAIN: "uart_main", REMOTE: "uart_remote"},
 )
 
 

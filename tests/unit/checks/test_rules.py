@@ -33,7 +33,7 @@ from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
 from orchestrator.errors import RingError
-from orchestrator.events import CoreState, Fault, Frame, GuestError, Lockup, Poll, StateChanged, Waiting
+from orchestrator.events import CoreState, ExceptionTaken, Fault, Frame, GuestError, Lockup, Poll, StateChanged, Waiting
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -409,6 +409,24 @@ def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(rule: str)
 def test_the_board_that_the_cases_start_from_passes() -> None:
     verdict = run()
     assert (verdict.up, verdict.exit_code, verdict.findings) == (True, 0, ())
+
+
+@pytest.mark.parametrize(("core", "console"), [(MAIN, "uart_main"), (REMOTE, "uart_remote")])
+def test_a_core_that_does_nothing_but_poll_its_console_is_told_so(core: str, console: str) -> None:
+    """As when a transmission never ends: more than that it is silent."""
+    alive = {"main_alive": core != MAIN, "remote_alive": core != REMOTE}
+    found = run(states={core: CoreState.RUNNING}, waiting={core: polling(console, 0x5000_0158)}, **alive).findings
+    assert roots(found) == ["core.polling"]
+
+
+def test_a_core_that_has_done_something_may_wait_for_input_on_its_console() -> None:
+    found = run(
+        main_alive=False,
+        states={MAIN: CoreState.RUNNING},
+        waiting={MAIN: polling("uart_main", 0x5000_0108)},
+        after=lambda bench: bench.emit(MAIN, ExceptionTaken(15, "SysTick", FLASH + 0x40)),
+    ).findings
+    assert "core.polling" not in [each.rule for each in found]
 
 
 @pytest.mark.parametrize("rule", sorted(CASES))
