@@ -98,6 +98,7 @@ class Bus:
         self._core = core
         self._slots = sorted(slots, key=lambda slot: slot.extent)
         self._starts = [slot.extent.start for slot in self._slots]
+        self._ends = [slot.extent.end for slot in self._slots]
         self._port = port
         self.access: Access | None = None  # the last one
 
@@ -127,10 +128,7 @@ class Bus:
 
     def slot_at(self, address: int) -> Slot | None:
         index = bisect.bisect_right(self._starts, address) - 1
-        if index < 0:
-            return None
-        slot = self._slots[index]
-        return slot if address in slot.extent else None
+        return self._slots[index] if index >= 0 and address < self._ends[index] else None
 
     def _is_denied(self, access: Access) -> bool:
         return is_private(access.address) and not self._port.may_use_private_bus(access)

@@ -550,8 +550,6 @@ class Core(ExceptionUnit):
         fetches = access in (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
         if native.refused and not fetches:
             self._take_back()
-        else:
-            self.pc = native.address if native.stopping and not error and exception < 0 else self._read_pc()
         if self._reset_asked:
             self._reset_asked = False
             self._host.system_reset(self)
@@ -584,9 +582,6 @@ class Core(ExceptionUnit):
         self.native.executed = self.native.refused_executed
         self.pc = self.native.refused_address
 
-    def _read_pc(self) -> int:
-        return self.cpu.read(SPECIAL.pc) & ~1
-
     # --- exceptions
 
     def reconsider(self) -> None:
@@ -612,7 +607,7 @@ class Core(ExceptionUnit):
         number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if number is not None:
             self.sleeping = False
-            self._take(number, self.pc)
+            self._take(number, native.pc)
             return
         # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
         if self.sleeping and not self._waits_for_event and exceptions.wakes(basepri, faultmask):

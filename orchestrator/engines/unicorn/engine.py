@@ -157,6 +157,9 @@ class UnicornEngine:
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
         self._mailboxes = [_MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines]
+        self._rung_by: dict[tuple[str, int], list[_MailboxState]] = {}  # by core and interrupt
+        for state in self._mailboxes:
+            self._rung_by.setdefault((state.line.core, state.line.interrupt), []).append(state)
         self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
         self._played: dict[str, Played] = {}
         self._started = False
@@ -338,7 +341,8 @@ class UnicornEngine:
     # --- the cores' host
 
     def emit(self, core: Core, detail: Detail) -> None:
-        self._say(core.name, core.time_ns, detail)
+        if self._listeners:
+            self._say(core.name, core.time_ns, detail)
 
     def _say(self, core: str, time_ns: int, detail: Detail) -> None:
         event = Event(time_ns, core, detail)
@@ -394,11 +398,10 @@ class UnicornEngine:
             state.pending, state.signalled = pending, signalled
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:
-        for state in self._mailboxes:
-            if state.line.core == core.name and state.line.interrupt == interrupt:
-                pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, core.name)
-                taken = NotificationTaken(state.mailbox.peripheral, tuple(_bits(pending)), interrupt)
-                self.emit(core, taken)
+        for state in self._rung_by.get((core.name, interrupt), ()):
+            pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, core.name)
+            taken = NotificationTaken(state.mailbox.peripheral, tuple(_bits(pending)), interrupt)
+            self.emit(core, taken)
 
     # --- the contract: firmware
 

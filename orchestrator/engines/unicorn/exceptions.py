@@ -239,10 +239,10 @@ class ExceptionUnit(ABC):
         self._report(FaultCause(nvic.HARD_FAULT, ("VECTTBL",), what), escalated=False)
         self._enter(nvic.HARD_FAULT, exc_return, return_address)
 
-    def _return(self, exc_return: int) -> None:
+    def _return(self, exc_return: int, masks: list[int]) -> None:
         """Exception return (B1.5.8)."""
         exceptions = self.exceptions
-        primask, basepri, faultmask, number = self._read_masks()
+        primask, basepri, faultmask, number = masks
         invalid = self._why_invalid(exc_return, number)
         exceptions.leave(number)
         if faultmask and number != nvic.NMI:
@@ -341,17 +341,19 @@ class ExceptionUnit(ABC):
 
     def _guest_exception(self, number: int) -> None:
         """What the INTR hook saw."""
-        if is_exc_return(self.pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
-            if self.cpu.read(SPECIAL.ipsr):
-                self._return(self.pc | 1)
+        pc = self.native.pc
+        if is_exc_return(pc) and number in (_PREFETCH_ABORT, _EXCEPTION_EXIT):
+            masks = self._read_masks()
+            if masks[3]:
+                self._return(pc | 1, masks)
             else:
                 self._fault(
-                    FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {self.pc | 1:#010x} outside any exception")
+                    FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {pc | 1:#010x} outside any exception")
                 )
         elif number == _PREFETCH_ABORT:
-            self._fetch_fault(self.pc)
+            self._fetch_fault(pc)
         elif number == _SVC:
-            self._synchronous(nvic.SV_CALL, self.pc, "SVC at a priority that SVCall cannot preempt")
+            self._synchronous(nvic.SV_CALL, pc, "SVC at a priority that SVCall cannot preempt")
         elif number == _BREAKPOINT:
             if self._serves_breakpoint():
                 return
@@ -364,7 +366,7 @@ class ExceptionUnit(ABC):
         else:
             raise EngineError(
                 "the emulator raised an exception that is not known here",
-                where=f"{self.name} at {self.pc:#010x}",
+                where=f"{self.name} at {pc:#010x}",
                 found=number,
             )
 

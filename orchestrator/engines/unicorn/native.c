@@ -628,7 +628,8 @@ static uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size)
 
 /* --- the run --- */
 
-/* Runs from `pc` to `limit` at most; WHY_OTHER when something else than the hook below ended it. */
+/* Runs from `pc` to `limit` at most, and leaves `pc` at the next instruction; WHY_OTHER when something else than the hook
+ * below ended it. */
 uint32_t core_run(struct core *c, uint64_t limit)
 {
     c->limit = limit;
@@ -659,8 +660,12 @@ uint32_t core_run(struct core *c, uint64_t limit)
             set_it(c, it_advance(c->it));
         }
     }
-    if (!c->stopping || c->exception >= 0 || c->error)
+    if (!c->stopping || c->exception >= 0 || c->error) {
+        uint32_t pc = 0;
+        c->reg_read(c->uc, c->register_ids[15], &pc);
+        c->pc = pc & ~1u;
         return WHY_OTHER;
+    }
     c->pc = c->address;
     return c->why;
 }

@@ -6,6 +6,7 @@ and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from copy import copy
 
@@ -34,6 +35,7 @@ _FIXED_PRIORITY = {RESET: -3, NMI: -2, HARD_FAULT: -1}
 _CONFIGURABLE_FAULTS = (MEM_MANAGE, BUS_FAULT, USAGE_FAULT)
 
 
+@functools.cache
 def exception_name(number: int) -> str:
     """The architecture's name, or ``IRQ n``."""
     if number >= FIRST_INTERRUPT:
@@ -159,8 +161,11 @@ class ExceptionState:
 
     def highest_pending(self) -> int | None:
         """The pending and enabled exception of highest priority; the lowest number among equals (B1.5.4)."""
+        candidates = self.pending & self.enabled
+        if not candidates & candidates - 1:  # one, or none
+            return candidates.bit_length() - 1 if candidates else None
         best: int | None = None
-        for number in bits_of(self.pending & self.enabled):
+        for number in bits_of(candidates):
             if best is None or self.priority[number] < self.priority[best]:
                 best = number
         return best
