@@ -210,6 +210,7 @@ class ProbeState(ctypes.Structure):
         ("passed", ctypes.c_uint32),
         ("same", ctypes.c_uint32),
         ("spoilt", ctypes.c_uint32),
+        ("keeps_masks", ctypes.c_uint32),
         ("lowest", ctypes.c_uint32),
         ("highest", ctypes.c_uint32),
         ("read_count", ctypes.c_uint32),

@@ -494,13 +494,11 @@ class Core(ExceptionUnit):
         self._calm_turns = 0
         if not self._may_skip or self.sleeping or self.held or self.locked_up or self._attention:
             return
-        if self.native.watch_masks:
-            return  # an exception is pending and masked: the loop may unmask it
         if self._prober is None:
             self._prober = Prober(self.model.model, self.name, self.memory, self.bus)
         with self._host.turn_of(self):
             granted = self._idle_access_is_granted if self.guard.in_use else None
-            self.loop = self._prober.probe(self.cpu, self.pc, granted)
+            self.loop = self._prober.probe(self.cpu, self.pc, granted, keeps_masks=bool(self.native.watch_masks))
         if self.loop is not None:
             for slot in self.loop.slots:
                 slot.pollers.append(self.leave_loop)

@@ -167,9 +167,11 @@ class Prober:
         span = self._memory.span(first << PAGE_BITS, size) if size <= _MOST_CODE else None
         self._translated[first, last] = (span, b"" if span is None else bytes(span))
 
-    def probe(self, core: Cpu, pc: int, granted: Granted | None = None) -> IdleLoop | None:
+    def probe(
+        self, core: Cpu, pc: int, granted: Granted | None = None, *, keeps_masks: bool = False
+    ) -> IdleLoop | None:
         """The loop that a core stands in, or None; memory is left as it was. ``granted`` is the MPU's word: this CPU
-        has none.
+        has none. ``keeps_masks``: one that may unmask a pending exception does not count.
         """
         self._flush_if_changed()
         state = self._state
@@ -182,6 +184,7 @@ class Prober:
         state.executed = 0
         state.limit = _LIMIT
         state.passed = state.same = state.spoilt = 0
+        state.keeps_masks = keeps_masks
         state.lowest, state.highest = 0xFFFF_FFFF, 0
         state.read_count = state.write_count = 0
         self._touched.clear()

@@ -1005,6 +1005,7 @@ struct access {
 struct probe {
     uint64_t executed, limit;
     uint32_t head, passed, same, spoilt;
+    uint32_t keeps_masks; /* an exception is pending and masked: a loop that may unmask it is none */
     uint32_t lowest, highest; /* extent of the code that ran; highest is past its end */
     uint32_t read_count, write_count;
     struct access reads[PROBE_ACCESSES + PROBE_SPARE], writes[PROBE_ACCESSES + PROBE_SPARE];
@@ -1033,6 +1034,12 @@ static int is_opaque(uint32_t half, uint32_t second)
     return is_unprivileged_access(half, second) || half == 0xBF20 || half == 0xBF30 || half == 0xBF40 || half == 0xF3AF || (half & 0xFFF0) == 0xE840 || (half & 0xFFF0) == 0xE8C0;
 }
 
+/* CPS, and MSR of any special register. */
+static int may_change_masks(uint32_t half, uint32_t second)
+{
+    return (half & 0xFFE8) == 0xB660 || ((half & 0xFFE0) == 0xF380 && (second & 0xD000) == 0x8000);
+}
+
 void probe_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
 {
     struct probe *p = user;
@@ -1055,7 +1062,7 @@ void probe_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     p->passed = 1;
     if (p->mem_read(uc, address, half, sizeof half) != 0)
         p->mem_read(uc, address, half, sizeof half[0]);
-    if (p->executed >= p->limit || size > 4 || is_opaque(half[0], half[1])) {
+    if (p->executed >= p->limit || size > 4 || is_opaque(half[0], half[1]) || (p->keeps_masks && may_change_masks(half[0], half[1]))) {
         give_up(p, uc);
         return;
     }

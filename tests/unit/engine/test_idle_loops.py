@@ -224,11 +224,30 @@ def test_polled_memory_that_the_host_changes_ends_the_loop(board):
     assert rig.engine.registers(MAIN)["R1"] == 5
 
 
-def test_a_loop_that_unmasks_a_pending_interrupt_is_left_by_it(board):
+@pytest.mark.parametrize(
+    ("mask", "unmask"),
+    [
+        ("cpsid i", "cpsie i"),
+        ("movs r3, #1\n msr primask, r3", "movs r3, #0\n msr primask, r3"),
+        ("movs r3, #0x10\n msr basepri, r3", "movs r3, #0\n msr basepri, r3"),
+    ],
+)
+def test_a_loop_that_unmasks_a_pending_interrupt_is_left_by_it(board, mask, unmask):
     """Turns end while it masks what is pending: from there it would come back to itself."""
-    main = SYSTICK.format(reload=43_209) + "again: cpsid i\n" + "nop\n" * 900 + "cpsie i\n b again"
+    priority = "ldr r0, =0xE000ED20\n ldr r1, =0x80000000\n str r1, [r0]\n"  # of SysTick: below BASEPRI
+    main = priority + SYSTICK.format(reload=43_209) + f"again: {mask}\n" + "nop\n" * 900 + f"{unmask}\n b again"
     rig = run_both_ways(board, main + COUNT_SYSTICK.format(offset=0), "wfi\n b .", time_us=5_000)
     assert len(rig.details(ExceptionTaken)) == rig.mark() == 46
+
+
+@pytest.mark.parametrize("mask", ["cpsid i", "movs r3, #0x10\n msr basepri, r3"])
+def test_a_loop_that_leaves_a_pending_interrupt_masked_is_idle(board, mask):
+    """As when a driver polls a register in a critical section, and the register never changes."""
+    priority = "ldr r0, =0xE000ED20\n ldr r1, =0x80000000\n str r1, [r0]\n"
+    main = priority + f"{mask}\n" + SYSTICK.format(reload=999) + IDLE["polls memory"]
+    rig = run_both_ways(board, main + COUNT_SYSTICK.format(offset=0), "wfi\n b .", time_us=1_000)
+    assert rig.stands_idle(MAIN)
+    assert rig.details(ExceptionTaken) == []
 
 
 def test_a_refused_store_is_an_event_in_every_round(board):
