@@ -14,6 +14,7 @@ from orchestrator.memory import Extent
 
 __all__ = [
     "MAX_INTERRUPTS",
+    "Connections",
     "Core",
     "Interrupt",
     "Mailbox",
@@ -169,6 +170,15 @@ class MailboxDrive:
 
 
 @dataclass(frozen=True, slots=True)
+class Connections:
+    """A peripheral that connects published events of others to subscribed tasks of others, by numbered channels."""
+
+    controller: str
+    enabled: int  # offset of its register with a bit for each channel that is on
+    peripherals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """A chip: cores, regions, peripherals, and what only rptwin needs to know of it."""
 
@@ -183,6 +193,7 @@ class Platform:
     tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
     description: str = ""
     drives: tuple[MailboxDrive, ...] = ()
+    connections: tuple[Connections, ...] = ()
     notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
 
     def core(self, name_or_role: str) -> Core:

@@ -18,6 +18,7 @@ from orchestrator.memory import Extent
 from orchestrator.platform import model, syntax
 from orchestrator.platform.model import (
     MAX_INTERRUPTS,
+    Connections,
     Core,
     Interrupt,
     Mailbox,
@@ -230,6 +231,7 @@ class _Resolver:
             consoles=self.consoles(names, roles, peripherals),
             mailboxes=self.mailboxes(cores, roles, peripherals),
             drives=self.drives(cores, roles, peripherals),
+            connections=self.connections(peripherals),
             tags=tuple(self.tags()),
             description=self.settings.description,
             notes=tuple(self.notes),
@@ -626,6 +628,28 @@ class _Resolver:
             steps(drive.enable),
             steps(drive.clear),
             steps(drive.ring),
+        )
+
+    def connections(self, peripherals: tuple[Peripheral, ...]) -> tuple[Connections, ...]:
+        by_name = {each.name: each for each in peripherals}
+        connected: dict[str, str] = {}
+        for controller, given in self.settings.connections.items():
+            key = f"connections.{controller}"
+            for name in (controller, *given.peripherals):
+                if name not in by_name:
+                    raise self.settings.error(key, "no such peripheral", found=name)
+            size = by_name[controller].size
+            if size is not None and given.enabled >= size:
+                raise self.settings.error(
+                    key, "an offset outside the peripheral", expected=f"below {size:#x}", found=f"{given.enabled:#x}"
+                )
+            for name in given.peripherals:
+                if name in connected:
+                    raise self.settings.error(key, f"{name} is connected by {connected[name]} already")
+                connected[name] = controller
+        return tuple(
+            Connections(controller, given.enabled, given.peripherals)
+            for controller, given in self.settings.connections.items()
         )
 
     def core_named(self, key: str, name: str, cores: set[str], roles: Mapping[str, str]) -> str:

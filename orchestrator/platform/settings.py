@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.errors import PlatformError
 
 __all__ = [
+    "ConnectionSettings",
     "CoreSettings",
     "DriveSettings",
     "LineSettings",
@@ -78,6 +79,14 @@ class DriveSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """``[connections.NAME]``."""
+
+    enabled: int
+    peripherals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file."""
 
@@ -90,6 +99,7 @@ class Settings:
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
     mailboxes: Mapping[str, tuple[LineSettings, ...]] = field(default_factory=dict)
     drives: Mapping[str, Mapping[str, DriveSettings]] = field(default_factory=dict)  # by mailbox and core
+    connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
 
     def error(self, key: str, what: str, **sides: Any) -> PlatformError:
         """An error at a key, whose line is looked up in the text (tomllib keeps none)."""
@@ -182,7 +192,7 @@ def load_settings(path: Path) -> Settings:
     text, document = _parse(path)
     bare = Settings(path, text)
     root = _Reader(bare, "", document)
-    root.only("description", "roles", "consoles", "cores", "regions", "mailboxes")
+    root.only("description", "roles", "consoles", "cores", "regions", "mailboxes", "connections")
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
     return Settings(
@@ -195,6 +205,7 @@ def load_settings(path: Path) -> Settings:
         {name: _region(each) for name, each in _Reader(bare, "regions", document.get("regions", {})).tables()},
         {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
         {name: _drives(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
+        {name: _connect(each) for name, each in _Reader(bare, "connections", document.get("connections", {})).tables()},
     )
 
 
@@ -256,6 +267,16 @@ def _drive(table: _Reader) -> DriveSettings:
         _steps(table, "clear"),
         _steps(table, "ring"),
     )
+
+
+def _connect(table: _Reader) -> ConnectionSettings:
+    table.only("enabled", "peripherals")
+    names = table.required("peripherals", table.take("peripherals", list, "an array of strings"))
+    if not all(isinstance(name, str) for name in names):
+        raise table.settings.error(
+            table.key("peripherals"), "wrong value", expected="an array of strings", found=repr(names)
+        )
+    return ConnectionSettings(table.required("enabled", table.integer("enabled", 1 << 32)), tuple(names))
 
 
 def _steps(table: _Reader, name: str) -> tuple[StepSettings, ...]:

@@ -29,7 +29,7 @@ from orchestrator.engines.contract import (
 from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.core import Core
 from orchestrator.engines.unicorn.debug import CoreDebug
-from orchestrator.engines.unicorn.devices.registry import create_device, create_tag
+from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.exceptions import NEVER
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
@@ -182,6 +182,8 @@ class UnicornEngine:
                 self._sleep_watchers.append(peripheral.name)
         for name, extent, value in self.platform.tags:
             self._devices[f"tag {name} {extent}"] = create_tag(self, name, value)
+        for connections in self.platform.connections:
+            connect_devices(self, connections, self._devices)
 
     def _slots_of(self, core: Core) -> Iterator[Slot]:
         for peripheral in self.platform.peripherals:

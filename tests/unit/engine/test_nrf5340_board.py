@@ -9,7 +9,7 @@ import pytest
 from orchestrator.board import Board
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.events import CoreState, ExceptionTaken, Fault
+from orchestrator.events import CoreState, ExceptionTaken, Fault, UnmodelledAccess
 from orchestrator.platform import load_platform
 from tests.unit.engine.conftest import Assembler, Rig
 
@@ -111,6 +111,34 @@ def test_a_null_pointer_of_the_network_core_is_a_bus_fault(nrf):
     rig = nrf(RELEASE + "b .", "movs r0, #0\n ldr r1, [r0]\n b .")
     rig.run_us(100)
     assert faults(rig) == [(NET, ("PRECISERR", "BFARVALID"), 0)]
+
+
+def test_the_end_of_a_transmission_stops_the_transmitter_over_dppi(nrf):
+    """PS, DPPI: as Zephyr's driver of the UARTE has it, which polls TXSTOPPED before the next byte."""
+    rig = nrf("""
+    ldr r0, =0x50008000
+    ldr r1, =0x80000003
+    str r1, [r0, #0x1A0]
+    str r1, [r0, #0x08C]
+    ldr r2, =0x50017000
+    movs r1, #8
+    str r1, [r2, #0x504]
+    str r1, [r0, #0x500]
+    ldr r1, =MARKS
+    str r1, [r0, #0x544]
+    movs r1, #1
+    str r1, [r0, #0x548]
+    str r1, [r0, #0x008]
+1:  ldr r1, [r0, #0x158]
+    cmp r1, #0
+    beq 1b
+    ldr r2, =MARKS
+    str r1, [r2]
+    b .
+""")
+    rig.run_us(100)
+    assert mark(rig) == 1
+    assert rig.details(UnmodelledAccess) == []
 
 
 FLOAT = """

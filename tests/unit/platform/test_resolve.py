@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import PlatformError, UsageError
 from orchestrator.memory import Extent
 from orchestrator.platform import Interrupt, Platform, Registration, available_platforms, load_platform
-from orchestrator.platform.model import MailboxDrive, MailboxStep
+from orchestrator.platform.model import Connections, MailboxDrive, MailboxStep
 
 CORES = """cpu0: CPU.CortexM @ sysbus
     cpuType: "cortex-m7"
@@ -314,7 +314,7 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
     ("old", "new", "message"),
     [
         ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | consoles | "
-         "cores | regions | mailboxes"),
+         "cores | regions | mailboxes | connections"),
         ('"a bench"', "3", "p.toml:1: description: wrong value: expected a string, found 3"),
         ('remote = "cpu0"', 'slave = "cpu0"', "p.toml:5: roles.slave: unknown key: expected main | remote"),
         ('main = "cpu1"', 'main = "cpu7"', "p.toml:4: roles.main: no such core: expected cpu0 | cpu1, found cpu7"),
@@ -362,6 +362,37 @@ clear = [{ write = 12 }]
 ring = [{ read = 0, stride = 4 }, { write = 0, stride = 4, value = 0x300 }]
 """
 )
+
+
+CONNECTIONS = (
+    SETTINGS
+    + """
+[connections.box]
+enabled = 8
+peripherals = ["uart"]
+"""
+)
+
+
+def test_what_a_controller_connects_is_read(bench):
+    assert bench.load(DEVICES, CONNECTIONS).connections == (Connections("box", 8, ("uart",)),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[connections.box]", "[connections.bix]", "connections.bix: no such peripheral: found bix"),
+        ('["uart"]', '["urat"]', "connections.box: no such peripheral: found urat"),
+        ('["uart"]', '["uart", 3]', "connections.box.peripherals: wrong value: expected an array of strings, found ['uart', 3]"),
+        ('["uart"]', '["uart", "uart"]', "connections.box: uart is connected by box already"),
+        ('peripherals = ["uart"]', "", "connections.box.peripherals: missing"),
+        ("enabled = 8", "enabled = 16", "connections.box: an offset outside the peripheral: expected below 0x10, found 0x10"),
+        ("enabled = 8", "enable = 8", "connections.box.enable: unknown key: expected enabled | peripherals"),
+    ],
+)  # fmt: skip
+def test_a_wrong_connection_is_named_with_its_key(bench, old, new, message):
+    assert old in CONNECTIONS
+    assert bench.failure(DEVICES, CONNECTIONS.replace(old, new, 1)).split(": ", 1)[1] == message
 
 
 def test_the_steps_of_a_core_are_read_in_order(bench):

@@ -143,6 +143,12 @@ def test_the_network_core_is_held_and_has_no_floating_point_unit():
         ("gpio_net", [], [0x418C0000], None),
         ("ficr_uicr_app", [0x00FF0000], [], None),
         ("ficr_uicr_net", [], [0x01FF0000], None),
+        ("dppic_app", [0x50017000, 0x40017000], [], None),
+        ("dppic_net", [], [0x4100F000], None),
+        ("gpiote0_app", [0x5000D000], [], None),
+        ("gpiote1_app", [0x4002F000], [], None),
+        ("gpiote_net", [], [0x4100A000], None),
+        ("rng_net", [], [0x41009000], None),
     ],
 )
 def test_a_peripheral_is_at_its_secure_address_and_at_the_mirror_for_its_core(name, app, net, line):
@@ -561,6 +567,101 @@ def test_what_is_no_register_of_a_port_is_reported(host):
         gpio.read(offset, 4, APP)
         gpio.write(offset, 4, 0, APP)
     assert [at for at, _ in host.touched] == [0x4FC, 0x4FC, 0x530, 0x530, 0xA80, 0xA80]
+
+
+# DPPIC (PS, DPPI), GPIOTE (PS, GPIOTE)
+
+
+def test_channels_are_switched_on_and_off_one_by_one_and_in_groups(host):
+    """PS, DPPI: CHEN, CHENSET, CHENCLR, CHG, TASKS_CHG."""
+    dppic = device("dppic_app", host)
+    dppic.write(0x500, 4, 0b0011, APP)
+    dppic.write(0x504, 4, 0b0100, APP)
+    dppic.write(0x508, 4, 0b0001, APP)
+    assert [dppic.read(offset, 4, APP) for offset in (0x500, 0x504, 0x508)] == [0b0110] * 3
+    dppic.write(0x814, 4, 0x8000_0010, APP)
+    dppic.write(0x028, 4, 1, APP)
+    assert (dppic.read(0x814, 4, APP), dppic.read(0x500, 4, APP)) == (0x8000_0010, 0x8000_0016)
+    dppic.write(0x02C, 4, 0, APP)
+    dppic.write(0x02C, 4, 1, APP)
+    assert dppic.read(0x500, 4, APP) == 0b0110
+    assert host.touched == []
+
+
+def test_a_group_that_is_switched_by_an_event_is_reported(host):
+    """PS, DPPI, SUBSCRIBE_CHG."""
+    dppic = device("dppic_net", host)
+    dppic.write(0x084, 4, 0x8000_0003, NET)
+    assert dppic.read(0x084, 4, NET) == 0x8000_0003
+    dppic.read(0x600, 4, NET)
+    assert [at for at, _ in host.touched] == [0x084, 0x600]
+
+
+def test_what_a_controller_of_connections_connects_belongs_to_its_core():
+    names = {each.name: each for each in PLATFORM.peripherals}
+    for connections, core in zip(PLATFORM.connections, (APP, NET), strict=True):
+        assert connections.enabled == 0x500
+        for name in (connections.controller, *connections.peripherals):
+            assert all(at.core == core for at in names[name].registrations)
+
+
+@pytest.mark.parametrize(
+    ("offset", "after_reset", "writable"),
+    [(0x100, 0, 1), (0x11C, 0, 1), (0x17C, 0, 1), (0x504, 1, 1), (0x510, 0, 0x133F03), (0x52C, 0, 0x133F03)],
+)
+def test_a_register_of_gpiote_keeps_its_bits(host, offset, after_reset, writable):
+    """PS, GPIOTE, Registers."""
+    gpiote = device("gpiote_net", host)
+    assert gpiote.read(offset, 4, NET) == after_reset
+    gpiote.write(offset, 4, WORD, NET)
+    assert gpiote.read(offset, 4, NET) == writable
+
+
+def test_the_interrupts_of_gpiote_are_set_and_cleared_and_a_task_is_reported(host):
+    """PS, GPIOTE: INTENSET, INTENCLR; TASKS_OUT, which would move a pin."""
+    gpiote = device("gpiote0_app", host)
+    gpiote.write(0x304, 4, WORD, APP)
+    gpiote.write(0x308, 4, 0x8000_0001, APP)
+    assert [gpiote.read(offset, 4, APP) for offset in (0x304, 0x308)] == [0xFE, 0xFE]
+    gpiote.write(0x080, 4, 0x8000_0002, APP)
+    gpiote.write(0x000, 4, 1, APP)
+    assert [at for at, _ in host.touched] == [0x080, 0x000]
+
+
+# RNG (PS, RNG)
+
+
+def test_random_values_are_ready_one_after_another_until_stopped(host):
+    """PS, RNG: VALRDY interrupts as NVIC 9 of the network core; each value is another one, the same in every run."""
+    rng, again = device("rng_net", host), device("rng_net", Host())
+    rng.write(0x304, 4, 1, NET)
+    assert (rng.read(0x100, 4, NET), host.lines) == (0, [])
+    values = []
+    for each in (rng, again):
+        each.write(0x000, 4, 1, NET)
+        for _ in range(32):
+            assert each.read(0x100, 4, NET) == 1
+            values.append(each.read(0x508, 4, NET))
+            each.write(0x100, 4, 0, NET)
+    assert values[:32] == values[32:]
+    assert len(set(values)) > 24
+    assert max(values) < 256
+    assert host.lines == [("nvic_net", 9, True)]
+    rng.write(0x004, 4, 1, NET)
+    rng.write(0x100, 4, 0, NET)
+    assert rng.read(0x100, 4, NET) == 0
+    assert host.lines[-1] == ("nvic_net", 9, False)
+
+
+def test_a_short_stops_the_generator_after_one_value(host):
+    """PS, RNG, SHORTS: VALRDY_STOP."""
+    rng = device("rng_net", host)
+    rng.write(0x200, 4, 1, NET)
+    rng.write(0x504, 4, 1, NET)
+    rng.write(0x000, 4, 1, NET)
+    assert [rng.read(offset, 4, NET) for offset in (0x100, 0x200, 0x504)] == [1, 1, 1]
+    rng.write(0x100, 4, 0, NET)
+    assert rng.read(0x100, 4, NET) == 0
 
 
 # FICR, UICR (PS, the chapters of these names), ITM

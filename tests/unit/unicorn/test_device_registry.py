@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.errors import EngineError
 from orchestrator.platform import load_platform
+from orchestrator.platform.model import Connections
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "writing-a-peripheral.md"
 
@@ -120,3 +122,9 @@ def test_a_model_that_cannot_be_used_names_its_package(install, boot, code, mess
     with pytest.raises(EngineError) as caught:
         boot()
     assert str(caught.value).startswith(f"serial: model of UART.PL011 by ours 1.2: {message}")
+
+
+def test_a_peripheral_whose_model_has_no_events_cannot_be_connected():
+    platform = replace(load_platform("nrf5340"), connections=(Connections("dppic_app", 0x500, ("uart0_app", "ipc")),))
+    with pytest.raises(EngineError, match=r"connections\.dppic_app: a peripheral whose model has no events.*ipc"):
+        UnicornEngine(platform, EngineOptions())

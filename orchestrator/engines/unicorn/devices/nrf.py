@@ -1,8 +1,8 @@
 """What peripherals of Nordic's nRF series have in common (nRF5340 PS, Peripheral interface): tasks, events, interrupts.
 
 A task is triggered by writing 1, an event is a register of one bit, and the interrupt is high while an enabled event is
-set. The bit of an event in INTEN follows from its offset. Connections between peripherals (DPPI) are stored and said to
-be unmodelled.
+set. The bit of an event in INTEN follows from its offset. An event that is published and a task that subscribes meet in
+a controller (:mod:`nrf_dppi`); where there is none, the connection is stored and said to be unmodelled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ __all__ = ["NrfDevice", "event_bit"]
 _EVENTS, _SUBSCRIBE, _PUBLISH = 0x100, 0x080, 0x180
 _SHORTS, _INTEN, _INTENSET, _INTENCLR = 0x200, 0x300, 0x304, 0x308
 _CONNECTED = 0x8000_0000
-_CONNECTION = _CONNECTED | 0xFF
+_CHANNEL = 0xFF
+_CONNECTION = _CONNECTED | _CHANNEL
 
 
 def event_bit(offset: int) -> int:
@@ -46,6 +47,7 @@ class NrfDevice(Device):
         self._event_mask = sum(event_bit(offset) for offset in events)
         self._shorts_mask = shorts
         self._level = False
+        self._publish: Callable[[int], None] | None = None
         self._clear_common()
 
     def _clear_common(self) -> None:
@@ -56,10 +58,38 @@ class NrfDevice(Device):
         self._clear_common()
         self._update()
 
+    def connect(self, publish: Callable[[int], None]) -> None:
+        """``publish(channel)`` takes what happens to the controller of connections."""
+        self._publish = publish
+
+    def trigger(self, channel: int) -> None:
+        """An event was published: the tasks that subscribe to its channel happen."""
+        for offset, task in self._tasks.items():
+            if self._connections.get(_SUBSCRIBE + offset) == _CONNECTED | channel:
+                task()
+
     def _raise(self, *offsets: int) -> None:
         for offset in offsets:
             self._events |= event_bit(offset)
         self._update()
+        if self._connections:
+            for offset in offsets:
+                self._happened(offset)
+
+    def _happened(self, offset: int) -> None:
+        """An event of the peripheral itself is published, whether its register was clear or not."""
+        connection = self._connections.get(_SUBSCRIBE + offset, 0)
+        if connection & _CONNECTED and self._publish is not None:
+            self._publish(connection & _CHANNEL)
+
+    @property
+    def _published(self) -> int:
+        """Events that are published somewhere, as bits of INTEN."""
+        return sum(
+            event_bit(offset - _SUBSCRIBE)
+            for offset, value in self._connections.items()
+            if offset >= _PUBLISH and value & _CONNECTED
+        )
 
     def _update(self) -> None:
         level = self._events & self._enabled != 0
@@ -71,7 +101,7 @@ class NrfDevice(Device):
         """Firmware has seen an event: what waits for that may go on."""
 
     def _interrupts_changed(self) -> None:
-        """INTEN is another."""
+        """What somebody waits for is another: INTEN, or what is published."""
 
     def _before_look(self) -> None:
         """Events are about to be read: those that are due happen first."""
@@ -103,16 +133,18 @@ class NrfDevice(Device):
                 self._tasks[word]()
         elif self._is_event(word):
             self._before_look()
-            if value & 1:
-                self._raise(word)
+            if value & 1:  # by software: not published
+                self._events |= event_bit(word)
+                self._update()
             else:
                 self._events &= ~event_bit(word)
                 self._update()
                 self._event_cleared()
         elif self._is_connection(word):
             self._connections[word] = value & _CONNECTION
-            if value & _CONNECTED and core is not None:
+            if value & _CONNECTED and core is not None and self._publish is None:
                 self._host.unmodelled(word, f"register {word:#05x}: a connection by DPPI")
+            self._interrupts_changed()
         elif word == _SHORTS and self._shorts_mask:
             self._shorts = value & self._shorts_mask
             self._interrupts_changed()

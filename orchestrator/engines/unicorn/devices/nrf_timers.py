@@ -1,8 +1,8 @@
 """RTC and TIMER of the nRF5340 (PS, RTC; PS, TIMER).
 
 Nothing is done per tick: the counter is a function of virtual time, events are put down when somebody looks, and the
-board is asked to wake the device only when one that interrupts is due. Low frequency clock and high frequency clock are
-always there, whatever CLOCK says.
+board is asked to wake the device only when one that interrupts or is published is due. Low frequency clock and high
+frequency clock are always there, whatever CLOCK says.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class _Counter(NrfDevice):
         self._base = 0
         self._held = 0  # the count while it stands
         self._seen = 0  # count up to which events are put down
+        self._unpublished: list[int] = []  # events of the counts that are just being put down
 
     def reset(self) -> None:
         self._clear_counter()
@@ -91,8 +92,8 @@ class _Counter(NrfDevice):
     def _counted(self, first: int, last: int) -> None:
         """Counts went from ``first`` (not included) to ``last``."""
 
-    def _other_dues(self, count: int) -> Iterator[int]:
-        """Counts at which something but a compare event interrupts."""
+    def _other_dues(self, count: int, wanted: int) -> Iterator[int]:
+        """Counts at which something but a compare event interrupts or is published."""
         yield from ()
 
     # --- time
@@ -110,7 +111,16 @@ class _Counter(NrfDevice):
         return after + 1 + (value - after - 1) % self._modulus
 
     def _catch_up(self) -> None:
-        """Put down what has happened since the last look."""
+        """Put down what has happened since the last look, and then publish it: a task may be one of its own."""
+        self._put_down()
+        happened, self._unpublished = self._unpublished, []
+        for offset in happened:
+            super()._happened(offset)
+
+    def _happened(self, offset: int) -> None:
+        self._unpublished.append(offset)
+
+    def _put_down(self) -> None:
         while True:
             count, seen = self._count(), self._seen
             hits = [(self._next(value, seen), channel) for channel, value in enumerate(self._compare)]
@@ -142,14 +152,16 @@ class _Counter(NrfDevice):
             self._base += (unseen - 1) * count * self._divider
 
     def _plan(self) -> None:
-        """Ask to be woken for the next event that interrupts, and for what moves it."""
-        if not self._is_clocked or not self._enabled:
+        """Ask to be woken for the next event that interrupts or is published, and for what moves it."""
+        published = self._published
+        if not self._is_clocked or not self._enabled | published:
             return
         count = self._count()
-        dues = list(self._other_dues(count))
+        wanted = self._enabled & ~self._events | published
+        dues = list(self._other_dues(count, wanted))
         for channel, value in enumerate(self._compare):
             shorts = self._shorts >> channel & 1 or self._shorts >> 16 + channel & 1
-            if shorts or self._enabled & event_bit(_COMPARE + 4 * channel) & ~self._events:
+            if shorts or wanted & event_bit(_COMPARE + 4 * channel):
                 dues.append(self._next(value, count))
         if min(dues, default=_NEVER) < _NEVER:
             self._clock.wake_at(self._base + min(dues) * self._divider)
@@ -263,11 +275,11 @@ class NrfRtc(_Counter):
         if self._next(0, first) <= last:
             self._raise_if_on(_OVERFLOW)
 
-    def _other_dues(self, count: int) -> Iterator[int]:
-        unseen = self._enabled & ~self._events
-        if unseen & event_bit(_TICK):
+    def _other_dues(self, count: int, wanted: int) -> Iterator[int]:
+        wanted &= self._enabled | self._routed
+        if wanted & event_bit(_TICK):
             yield count + 1
-        if unseen & event_bit(_OVERFLOW):
+        if wanted & event_bit(_OVERFLOW):
             yield self._next(0, count)
 
     def _trigger_overflow(self) -> None:
@@ -285,6 +297,7 @@ class NrfRtc(_Counter):
     def _write_evten(self, value: int) -> None:
         self._catch_up()
         self._routed = value & self._event_mask
+        self._plan()
 
     @writes(0x344)
     def _write_evtenset(self, value: int) -> None:

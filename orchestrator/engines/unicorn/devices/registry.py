@@ -6,13 +6,15 @@ Other packages add to them by entry points of the group ``rptwin.devices``: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.dwt import Dwt
+from orchestrator.engines.unicorn.devices.nrf import NrfDevice
+from orchestrator.engines.unicorn.devices.nrf_dppi import Dppi
 from orchestrator.engines.unicorn.devices.nrf_timers import RTC_HZ, TIMER_HZ, NrfRtc, NrfTimer
 from orchestrator.engines.unicorn.devices.nrf_uart import BAUDRATE_HZ, NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
@@ -24,9 +26,9 @@ from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError
-from orchestrator.platform.model import Interrupt, Peripheral, Platform
+from orchestrator.platform.model import Connections, Interrupt, Peripheral, Platform
 
-__all__ = ["GROUP", "Board", "Host", "Lines", "Made", "Maker", "create_device", "create_tag"]
+__all__ = ["GROUP", "Board", "Host", "Lines", "Made", "Maker", "connect_devices", "create_device", "create_tag"]
 
 GROUP = "rptwin.devices"
 DEVICE_NAMES = ("is_steady", "read", "write", "reset", "snapshot", "restore")  # of bus.Device
@@ -356,6 +358,23 @@ def _made_elsewhere(found: EntryPoint, board: Board, peripheral: Peripheral) -> 
 
 def _package(found: EntryPoint) -> str:
     return f"{found.dist.name} {found.dist.version}" if found.dist else found.value
+
+
+def connect_devices(board: Board, connections: Connections, devices: Mapping[str, Device]) -> None:
+    """Let what one controller connects trigger one another; :class:`EngineError` where a device has no events."""
+    controller = devices[connections.controller]
+    connected = []
+    for name in connections.peripherals:
+        device = devices[name]
+        if not isinstance(device, NrfDevice):
+            where = f"connections.{connections.controller}"
+            raise EngineError("a peripheral whose model has no events to connect", where=where, found=name)
+        connected.append(device)
+    Dppi(
+        connected,
+        lambda: controller.read(connections.enabled, 4, None),
+        lambda text: board.device_log(connections.controller, "warning", text),
+    )
 
 
 def create_tag(board: Board, name: str, value: int) -> Device:
