@@ -195,9 +195,9 @@ class Consoles(Mapping[str, BoardConsole]):
     def _names(self) -> dict[str, str]:
         """Name of the console to name of the UART, in the order in which a report shows them."""
         platform = self._board.platform
-        uarts = {role: platform.consoles[core] for role, core in platform.roles.items() if core in platform.consoles}
-        hosted = {f"{role}{SEMIHOSTING}": f"{core}{SEMIHOSTING}" for role, core in platform.roles.items()}
         known = self._board.engine.consoles
+        uarts = {role: uart for role, uart in self._given().items() if uart in known}
+        hosted = {f"{role}{SEMIHOSTING}": f"{core}{SEMIHOSTING}" for role, core in platform.roles.items()}
         heard = {name: uart for name, uart in hosted.items() if uart in known and known[uart].output}
         spare = [name for name in known if name not in (*uarts.values(), *hosted.values())]
         return uarts | {name: name for name in spare} | heard
@@ -212,7 +212,22 @@ class Consoles(Mapping[str, BoardConsole]):
         inside = self._board.rtt.console(key) or self._in_memory().get(key)
         if inside is not None:
             return inside
+        self._refuse_silent(key)
         raise UsageError("no such console", expected=" | ".join(dict.fromkeys((*self, *uarts))), found=key)
+
+    def _given(self) -> dict[str, str]:
+        """Role to the UART that the platform says, whether or not the engine has a model of it."""
+        platform = self._board.platform
+        return {role: platform.consoles[core] for role, core in platform.roles.items() if core in platform.consoles}
+
+    def _refuse_silent(self, key: str) -> None:
+        """:class:`UsageError` for a UART of which the engine has no model."""
+        uart = self._given().get(key, key)
+        for each in self._board.platform.peripherals:
+            if each.name == uart and each.type.startswith("UART."):
+                advice = "docs/writing-a-platform.md lists the types with a model; [models] in the .toml adds one"
+                found = f"{uart}: {each.type}"
+                raise UsageError("no model of this UART", where=f"console {key}", found=found, advice=advice)
 
     def __contains__(self, key: object) -> bool:
         return key in self._names() or key in self._board.engine.consoles or key in self._in_memory()

@@ -195,6 +195,7 @@ class Platform:
     drives: tuple[MailboxDrive, ...] = ()
     connections: tuple[Connections, ...] = ()
     notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
+    models: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the file that models it on Unicorn
 
     def core(self, name_or_role: str) -> Core:
         """A core by name or by role ("main", "remote"); :class:`UsageError` names those there are."""

@@ -235,6 +235,7 @@ class _Resolver:
             tags=tuple(self.tags()),
             description=self.settings.description,
             notes=tuple(self.notes),
+            models=self.models(peripherals),
         )
 
     def unique_names(self, variables: list[_Variable]) -> None:
@@ -566,6 +567,17 @@ class _Resolver:
                 raise self.settings.error(f"consoles.{key}", f"a second console for {core}")
             consoles[core] = uart
         return consoles
+
+    def models(self, peripherals: tuple[Peripheral, ...]) -> dict[str, Path]:
+        types = sorted({each.type for each in peripherals})
+        for kind, path in self.settings.models.items():
+            if kind not in types:
+                raise self.settings.error(
+                    "models", "no peripheral of this type", expected=" | ".join(types), found=kind
+                )
+            if not path.is_file():
+                raise self.settings.error("models", f"no file {path.name} for {kind}")
+        return {kind: path.resolve() for kind, path in self.settings.models.items()}
 
     def mailboxes(
         self, cores: tuple[Core, ...], roles: Mapping[str, str], peripherals: tuple[Peripheral, ...]

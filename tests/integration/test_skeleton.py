@@ -64,6 +64,21 @@ def test_an_address_changed_on_one_side_only_is_found_by_the_run(rptwin: Rptwin,
     assert "0x4000200c" in result.output
 
 
+def test_a_uart_without_a_model_costs_the_console_and_not_the_verdict(rptwin: Rptwin, skeleton: Path) -> None:
+    repl = skeleton / "chip.repl"
+    repl.write_text(repl.read_text().replace("UART.CMSDK_APB_UART", "UART.PL011"))
+    images = (skeleton / "smoke" / "main.elf", skeleton / "smoke" / "remote.elf")
+    result = rptwin("run", "--platform", repl, *images)
+    assert result.exit_code == 0, result.output
+    assert "writes uart_main 0x40000000: no model of UART.PL011" in result.output
+    assert "Console main" not in result.output
+    refused = rptwin("run", "--platform", repl, "--until", "main:boots", *images)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(
+        "rptwin: error: console main: no model of this UART: found uart_main: UART.PL011; "
+    )
+
+
 def test_a_python_host_brings_the_lone_remote_up(rptwin: Rptwin, skeleton: Path) -> None:
     result = rptwin("run", "--platform", skeleton / "chip.repl", "--remote", skeleton / "smoke" / "remote.elf")
     assert result.exit_code == 0, result.output

@@ -314,7 +314,12 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
     ("old", "new", "message"),
     [
         ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | consoles | "
-         "cores | regions | mailboxes | connections"),
+         "cores | regions | mailboxes | connections | models"),
+        ('description = "a bench"', 'models = { "UART.Y" = "y.py" }',
+         "p.toml:1: models: no peripheral of this type: expected IRQControllers.NVIC | Python.PythonPeripheral | UART.X, found UART.Y"),
+        ('description = "a bench"', 'models = { "UART.X" = "x.py" }', "p.toml:1: models: no file x.py for UART.X"),
+        ('description = "a bench"', 'models = { "UART.X" = 3 }',
+         "p.toml:1: models: wrong value for UART.X: expected a file, found 3"),
         ('"a bench"', "3", "p.toml:1: description: wrong value: expected a string, found 3"),
         ('remote = "cpu0"', 'slave = "cpu0"', "p.toml:5: roles.slave: unknown key: expected main | remote"),
         ('main = "cpu1"', 'main = "cpu7"', "p.toml:4: roles.main: no such core: expected cpu0 | cpu1, found cpu7"),

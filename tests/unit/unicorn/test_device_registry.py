@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.registry import create_engine
+from orchestrator.engines.unicorn.devices import registry
+from orchestrator.engines.unicorn.devices.registry import MODELLED
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.errors import EngineError
 from orchestrator.platform import load_platform
@@ -61,11 +64,16 @@ def test_a_type_without_a_model_has_no_console(boot):
     assert "serial" not in boot().consoles
 
 
-def test_the_model_in_the_documentation_works_as_it_stands_there(install, boot):
+@pytest.mark.parametrize("brought_by", ["platform", "package"])
+def test_the_model_in_the_documentation_works_as_it_stands_there(install, model, boot, brought_by):
     page = PAGE.read_text()
     code = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Pl011" in block)
-    (point,) = re.findall(r'^"(\S+)" = "(\S+)"$', page, re.MULTILINE)
-    install("our_models", code, f"{point[0]} = {point[1]}")
+    file, point = re.findall(r'^"(\S+)" = "(\S+)"$', page, re.MULTILINE)
+    if brought_by == "package":
+        install("our_models", code, f"{point[0]} = {point[1]}")
+    else:
+        assert file == ("UART.PL011", "models/pl011.py")
+        model(code)
     engine = boot()
     device = engine._devices["serial"]
     assert device.read(0x18, 4, "cpu") == 0x80
@@ -86,6 +94,89 @@ def test_a_maker_gets_the_wires_of_the_platform(install, boot):
     )
     install("wires", code, "UART.PL011 = wires:make")
     assert type(boot()._devices["serial"]).__name__ == "Unmodelled"
+
+
+MODEL = """
+from orchestrator.engines.unicorn.devices.plain import Unmodelled
+from orchestrator.engines.unicorn.devices.registry import Host
+from orchestrator.engines.unicorn.devices.uart import UartConsole
+
+
+def make(board, peripheral):
+    console = UartConsole(peripheral.name, board.settle)
+    console.transmit(ord("m"))
+    return Unmodelled(Host(board, peripheral.name), "ours"), console
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Callable[[str], Path]:
+    """Puts a model beside the platform, and names it in the platform's settings."""
+
+    def put(code: str) -> Path:
+        folder = tmp_path / "platform"
+        folder.mkdir()
+        (folder / "p.toml").write_text('[models]\n"UART.PL011" = "models/pl011.py"\n')
+        (folder / "models").mkdir()
+        (folder / "models" / "pl011.py").write_text(code)
+        return folder
+
+    return put
+
+
+def test_a_platform_brings_a_model_in_a_file(model, boot, monkeypatch, tmp_path):
+    model(MODEL)
+    monkeypatch.chdir(tmp_path)
+    assert boot().consoles["serial"].output == b"m"
+
+
+def test_a_platforms_own_model_comes_before_that_of_a_package(model, boot, install):
+    install("ours", "raise SystemExit('imported')", "UART.PL011 = ours:make")
+    model(MODEL)
+    assert boot().consoles["serial"].output == b"m"
+
+
+def test_a_platforms_own_model_comes_before_that_of_rptwin(model, boot, monkeypatch):
+    """Or a platform would change its meaning with the release that brings a model."""
+    monkeypatch.setitem(registry._MAKERS, "UART.PL011", lambda board, peripheral: pytest.fail("not the platform's"))
+    model(MODEL)
+    assert boot().consoles["serial"].output == b"m"
+
+
+def test_an_engine_in_a_child_process_has_the_platforms_models_too(model, boot):
+    folder = model(MODEL.replace('    console.transmit(ord("m"))\n', ""))
+    boot()  # writes the description
+    engine = create_engine("unicorn-remote", load_platform(folder / "p.repl"))
+    try:
+        assert engine.consoles["serial"].output == b""
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("", "pl011.py: no function: expected def make(board, peripheral)"),
+        ("def make(", "serial: model of UART.PL011 by pl011.py: SyntaxError: "),
+        ("import nothing_of_this_name", "serial: model of UART.PL011 by pl011.py: ModuleNotFoundError: "),
+        ("def make(board): pass", "serial: model of UART.PL011 by pl011.py: TypeError: make() takes 1 positional"),
+        (
+            "def make(board, peripheral): return None",
+            "serial: model of UART.PL011 by pl011.py: not what a maker gives: expected (device, console or None)",
+        ),
+    ],
+)
+def test_a_file_that_is_no_model_is_named(model, boot, code, message):
+    model(code)
+    with pytest.raises(EngineError) as caught:
+        boot()
+    assert str(caught.value).startswith(message)
+
+
+def test_the_types_that_come_along_are_those_in_the_documentation():
+    page = (PAGE.parent / "writing-a-platform.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith("| the Unicorn engine |"))
+    assert re.findall(r"`([^`]+)`", line) == sorted(MODELLED)
 
 
 def test_a_type_that_comes_along_is_not_replaced(install):

@@ -1,14 +1,17 @@
 """Renode types and the devices that stand for them here.
 
-Other packages add to them by entry points of the group ``rptwin.devices``: the name is a Renode type, the object a
-:data:`Maker`. What a maker may use is what this module and the devices' own modules export.
+A platform adds to them by files that its ``.toml`` names under ``[models]``, each with a :data:`Maker` called ``make``;
+other packages by entry points of the group ``rptwin.devices``: the name is a Renode type, the object a maker. What a
+maker may use is what this module and the devices' own modules export.
 """
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
@@ -28,7 +31,18 @@ from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError
 from orchestrator.platform.model import Connections, Interrupt, Peripheral, Platform
 
-__all__ = ["GROUP", "Board", "Host", "Lines", "Made", "Maker", "connect_devices", "create_device", "create_tag"]
+__all__ = [
+    "GROUP",
+    "MODELLED",
+    "Board",
+    "Host",
+    "Lines",
+    "Made",
+    "Maker",
+    "connect_devices",
+    "create_device",
+    "create_tag",
+]
 
 GROUP = "rptwin.devices"
 DEVICE_NAMES = ("is_steady", "read", "write", "reset", "snapshot", "restore")  # of bus.Device
@@ -320,13 +334,18 @@ _MAKERS: dict[str, Maker] = {
     "UART.NRF52840_UART": _nrf_uart,
     "UART.STM32F7_USART": _stm32_usart,
 }
+MODELLED = frozenset(_MAKERS)  # Renode types with a model of their own
 
 
 def create_device(board: Board, peripheral: Peripheral) -> Made:
-    """The device of a peripheral; a type without a model answers as unmodelled.
+    """The device of a peripheral, by the platform's own model of its type before any other's.
 
-    Raises :class:`EngineError` when another package's model cannot be used, or several packages have one.
+    A type without a model answers as unmodelled. :class:`EngineError` when the platform's or another package's model
+    cannot be used, or several packages have one.
     """
+    path = board.platform.models.get(peripheral.type)
+    if path is not None:
+        return _made_elsewhere(lambda: _maker_in(path), path.name, board, peripheral)
     maker = _MAKERS.get(peripheral.type)
     if maker is not None:
         return maker(board, peripheral)
@@ -336,13 +355,21 @@ def create_device(board: Board, peripheral: Peripheral) -> Made:
     if len(found) > 1:
         packages = " | ".join(_package(each) for each in found)
         raise EngineError("more than one model of a type", where=peripheral.type, expected="one", found=packages)
-    return _made_elsewhere(next(iter(found)), board, peripheral)
+    (point,) = found
+    return _made_elsewhere(point.load, _package(point), board, peripheral)
 
 
-def _made_elsewhere(found: EntryPoint, board: Board, peripheral: Peripheral) -> Made:
-    where = f"{peripheral.name}: model of {peripheral.type} by {_package(found)}"
+def _maker_in(path: Path) -> Any:
+    namespace = runpy.run_path(str(path))
+    if "make" not in namespace:
+        raise EngineError("no function", where=path.name, expected="def make(board, peripheral)")
+    return namespace["make"]
+
+
+def _made_elsewhere(load: Callable[[], Any], owner: str, board: Board, peripheral: Peripheral) -> Made:
+    where = f"{peripheral.name}: model of {peripheral.type} by {owner}"
     try:
-        made = found.load()(board, peripheral)
+        made = load()(board, peripheral)
     except EngineError:
         raise
     except Exception as error:  # the code of somebody else
