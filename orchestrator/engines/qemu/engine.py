@@ -8,16 +8,14 @@ nothing does. Time is that of QEMU's virtual clock: cores take turns in it, so e
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
     Condition,
-    ConsoleText,
     EngineOptions,
-    MemoryEquals,
     Stop,
     StopReason,
 )
@@ -167,6 +165,7 @@ class QemuEngine:
         self._fatal: tuple[str, dict[str, int]] | None = None
         self._consoles = {name: _Console(name, _base(platform, name)) for name in machine.uarts}
         self.turns = Turns(platform, self._read_live)
+        self._conditions = Conditions(platform, self._consoles, self._read_live)
         self._power_up()
 
     def _power_up(self) -> None:
@@ -430,7 +429,7 @@ class QemuEngine:
 
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
         """Ends at the first end of a step at which the condition is met: a quantum, unless all was quiet before."""
-        met = self._condition(until)
+        met = self._conditions.met(until)
         quantum = self._quantum_ns
         end = -(-(self._time_ns + timeout_ns) // quantum)
         self._stop_asked = False
@@ -556,28 +555,6 @@ class QemuEngine:
 
     def stop(self) -> None:
         self._stop_asked = True
-
-    def _condition(self, until: Condition | None) -> Callable[[], bool] | None:
-        if until is None:
-            return None
-        if isinstance(until, MemoryEquals):
-            return self._memory_condition(until)
-        if until.uart not in self._consoles:
-            raise UsageError("no such UART", expected=" | ".join(self._consoles), found=until.uart)
-        return self._text_condition(until)
-
-    def _memory_condition(self, until: MemoryEquals) -> Callable[[], bool]:
-        self._number(until.core)
-        extent = Extent(until.address, until.size)
-        if self.platform.region_at(until.core, until.address) is None:
-            raise UsageError("no memory to wait for", where=f"{until.core} at {until.address:#010x}")
-        return lambda: int.from_bytes(self._read_live(until.core, extent), "little") & until.mask == until.value
-
-    def _text_condition(self, until: ConsoleText) -> Callable[[], bool]:
-        received = self._consoles[until.uart].received
-        begin = len(received)
-        pattern = re.compile(until.text.encode() if until.regex else re.escape(until.text.encode()), re.MULTILINE)
-        return lambda: pattern.search(bytes(received[begin:])) is not None
 
     # --- consoles
 

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
     Condition,
-    ConsoleText,
     EngineOptions,
-    MemoryEquals,
     Stop,
     StopReason,
 )
@@ -158,6 +157,7 @@ class RenodeBoard:
         self._step = 1
         self.turns = Turns(platform, self._read_live)
         self._consoles = {name: _Console(name, self._bus.feed) for name in _uarts(platform)}
+        self._conditions = Conditions(platform, self._consoles, self._read_live)
         self._mailboxes = list(_mailbox_lines(platform))
         self._touched: tuple[str, int] | None = None  # who wrote to a mailbox last, and in which quantum
         self._lines: list[str] = []
@@ -405,7 +405,7 @@ class RenodeBoard:
 
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
         """Ends at the first end of a step at which the condition is met: a quantum, unless all was quiet before."""
-        met = self._condition(until)
+        met = self._conditions.met(until)
         quantum = self._quantum_ns
         end = -(-(self.time_ns + timeout_ns) // quantum)
         self._stop_asked = False
@@ -466,28 +466,6 @@ class RenodeBoard:
 
     def stop(self) -> None:
         self._stop_asked = True
-
-    def _condition(self, until: Condition | None) -> Callable[[], bool] | None:
-        if until is None:
-            return None
-        if isinstance(until, MemoryEquals):
-            return self._memory_condition(until)
-        if until.uart not in self._consoles:
-            raise UsageError("no such UART", expected=" | ".join(self._consoles), found=until.uart)
-        return self._text_condition(until)
-
-    def _memory_condition(self, until: MemoryEquals) -> Callable[[], bool]:
-        self._core(until.core)
-        extent = Extent(until.address, until.size)
-        if self.platform.region_at(until.core, until.address) is None:
-            raise UsageError("no memory to wait for", where=f"{until.core} at {until.address:#010x}")
-        return lambda: int.from_bytes(self._read_live(until.core, extent), "little") & until.mask == until.value
-
-    def _text_condition(self, until: ConsoleText) -> Callable[[], bool]:
-        received = self._consoles[until.uart].received
-        begin = len(received)
-        pattern = re.compile(until.text.encode() if until.regex else re.escape(until.text.encode()), re.MULTILINE)
-        return lambda: pattern.search(bytes(received[begin:])) is not None
 
     # --- the contract: looking
 
