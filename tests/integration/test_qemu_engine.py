@@ -62,6 +62,18 @@ def test_a_run_ends_at_the_nanosecond_that_was_asked_for(board):
     assert [each.run_for("1 ms").time_ns for _ in range(3)] == [1_000_000, 2_000_000, 3_000_000]
 
 
+def test_memory_that_the_plugin_copies_at_a_stop_is_what_gdb_reads(board):
+    each = board()
+    each.run_for("2 ms")
+    engine = each.engine
+    extents = {region.name: region.extents("cpu0")[0] for region in each.platform.regions}
+    copied = {place: engine._control.copied(at, 1024) for place, at in engine._copies.items()}
+    assert copied
+    assert any(any(data) for data in copied.values())
+    for (region, page), data in copied.items():
+        assert data == engine._gdb.read(0, extents[region].start + page * 1024, 1024), (region, page)
+
+
 def test_a_shell_answers_over_its_uart(board):
     each = board()
     each.run("main:main> ")

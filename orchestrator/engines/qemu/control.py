@@ -10,10 +10,11 @@ from pathlib import Path
 
 from orchestrator.memory import Extent
 
-__all__ = ["CORES", "MOST_SPANS", "Control", "Probe"]
+__all__ = ["CORES", "MOST_COPIED", "MOST_SPANS", "Control", "Probe"]
 
 CORES = 2
 MOST_SPANS = 64
+MOST_COPIED = 256 * 1024  # bytes
 _MOST_PROBES = 16
 
 _TIMES = struct.Struct("<QQQ")  # until, instructions of a turn, shift
@@ -26,7 +27,9 @@ _SPANS_AT = _COUNTS_AT + _COUNTS.size
 _PROBE = struct.Struct("<IIII")
 _PROBES_AT = _SPANS_AT + MOST_SPANS * _SPAN.size
 _DUMPS_AT = _PROBES_AT + _MOST_PROBES * _PROBE.size
-_SIZE = _DUMPS_AT + 4 + MOST_SPANS * _SPAN.size
+_COPIES_AT = _DUMPS_AT + 4 + MOST_SPANS * _SPAN.size
+_COPIED_AT = _COPIES_AT + 4 + MOST_SPANS * _SPAN.size
+_SIZE = _COPIED_AT + MOST_COPIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,18 @@ class Control:
         for index, extent in enumerate(extents):
             _SPAN.pack_into(self._page, _DUMPS_AT + 4 + index * _SPAN.size, extent.start, extent.size)
         struct.pack_into("<I", self._page, _DUMPS_AT, len(extents))
+
+    def set_copies(self, extents: Sequence[Extent]) -> None:
+        """Memory, as the first core sees it, that :meth:`copied` holds from the next stop on, one after the other."""
+        assert len(extents) <= MOST_SPANS
+        assert sum(each.size for each in extents) <= MOST_COPIED
+        for index, extent in enumerate(extents):
+            _SPAN.pack_into(self._page, _COPIES_AT + 4 + index * _SPAN.size, extent.start, extent.size)
+        struct.pack_into("<I", self._page, _COPIES_AT, len(extents))
+
+    def copied(self, offset: int, size: int) -> bytes:
+        """Of the memory that :meth:`set_copies` named, as it was at the last stop."""
+        return self._page[_COPIED_AT + offset : _COPIED_AT + offset + size]
 
     def close(self) -> None:
         """Give the page back."""

@@ -20,7 +20,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.qemu import log
-from orchestrator.engines.qemu.control import Probe
+from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS, Probe
 from orchestrator.engines.qemu.errors import ClosedError, SilentError
 from orchestrator.engines.qemu.gdb import GdbClient
 from orchestrator.engines.qemu.machines import machine_of
@@ -150,6 +150,9 @@ class QemuEngine:
         self._breakpoints: set[int] = set()
         self._extents: dict[str, list[Extent]] = {}
         self._pages: dict[tuple[str, int], bytes] = {}
+        # Pages that the plugin copies at each stop, by where the copies are: now, and from the next stop on.
+        self._copies: dict[tuple[str, int], int] = {}
+        self._next_copies: dict[tuple[str, int], int] = {}
         self._death: EngineError | None = None
         self._saved: dict[str, bytes] | None = None  # regions, after QEMU has aborted
         self._last_lines: list[str] = []  # of QEMU's log, when it had ended
@@ -475,6 +478,7 @@ class QemuEngine:
         self._time_ns = min(max(self._control.now_ns, self._time_ns), end_ns)
         if self._control.executed != executed:
             self._pages.clear()
+        self._copies = self._next_copies
         self._drain()
         if signal_number == _INTERRUPTED:
             return self._tell()
@@ -489,6 +493,7 @@ class QemuEngine:
         self._gdb.step(core)
         self._gdb.insert_breakpoint(address)
         self._pages.clear()
+        self._copies = self._next_copies
 
     def _saw_lockup(self) -> bool:
         """QEMU has ended: whether because a core locked up, which is an event and no failure of ours."""
@@ -641,8 +646,12 @@ class QemuEngine:
     def _page(self, region: str, extent: Extent, page: int) -> bytes:
         data = self._pages.get((region, page))
         if data is None:
-            with self._talking("read"):
-                data = self._gdb.read(0, extent.start + page * _PAGE, _PAGE)
+            copy = self._copies.get((region, page))
+            if copy is not None:
+                data = self._control.copied(copy, _PAGE)
+            else:
+                with self._talking("read"):
+                    data = self._gdb.read(0, extent.start + page * _PAGE, _PAGE)
             self._pages[region, page] = data
         return data
 
@@ -654,6 +663,7 @@ class QemuEngine:
 
     def _host_wrote(self) -> None:
         self._pages.clear()
+        self._copies = {}
         self.turns.host_wrote()
 
     def registers(self, core: str) -> Mapping[str, int]:
@@ -694,6 +704,32 @@ class QemuEngine:
     def _watch_stores(self) -> None:
         if self._death is None:
             self._control.set_spans([each for extents in self._extents.values() for each in extents])
+            self._copy_watched()
+
+    def _copy_watched(self) -> None:
+        """Have the plugin copy what is watched, for it is read at each stop, and every request of gdb's takes time."""
+        self._copies, self._next_copies = {}, {}
+        first = self._machine.cores[0]
+        pages: dict[tuple[str, int], int] = {}  # to the address as the first core sees it
+        for extents in self._extents.values():
+            found = self.platform.region_at(first, extents[0].start)
+            if found is not None:
+                region, offset = found
+                start = region.extents(first)[0].start
+                for page in range(offset // _PAGE, (offset + extents[0].size - 1) // _PAGE + 1):
+                    pages[region.name, page] = start + page * _PAGE
+        copies: list[Extent] = []
+        for place, address in sorted(pages.items(), key=lambda item: item[1]):
+            if len(self._next_copies) == MOST_COPIED // _PAGE:
+                break
+            if copies and copies[-1].end == address:
+                copies[-1] = Extent.between(copies[-1].start, address + _PAGE)
+            elif len(copies) < MOST_SPANS:
+                copies.append(Extent(address, _PAGE))
+            else:
+                break
+            self._next_copies[place] = len(self._next_copies) * _PAGE
+        self._control.set_copies(copies)
 
     def snapshot(self) -> NoReturn:
         self._lacks("snapshot")

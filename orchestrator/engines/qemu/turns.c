@@ -23,6 +23,7 @@
 #define CORES 2
 #define SPANS 64
 #define PROBES 16
+#define COPIED (256 * 1024)
 #define CLOCK_VIRTUAL 1
 #define RUN_STATE_PAUSED 4
 #define TELL_NS 100000
@@ -46,6 +47,11 @@ struct control {
     struct {
         uint32_t start, size;
     } dumps[SPANS]; /* saved when QEMU aborts */
+    uint32_t copy_count;
+    struct {
+        uint32_t start, size;
+    } copies[SPANS]; /* memory, as the first core sees it, copied one after the other at each stop */
+    uint8_t copied[COPIED];
 };
 
 /* qemu-plugin.h, API 1 */
@@ -155,6 +161,16 @@ static void on_notify(void *opaque, int type)
     (void)type;
 }
 
+static void copy_memory(void)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < control->copy_count && at + control->copies[i].size <= COPIED; i++) {
+        memory_debug(get_cpu(0), control->copies[i].start, control->copied + at, control->copies[i].size, false);
+        at += control->copies[i].size;
+    }
+}
+
 static void on_state(void *opaque, bool running, int state)
 {
     (void)opaque;
@@ -166,6 +182,7 @@ static void on_state(void *opaque, bool running, int state)
     } else {
         control->now_ns = (uint64_t)now_ns();
         timer_mod_(brake, (int64_t)control->now_ns);
+        copy_memory();
     }
 }
 
