@@ -40,7 +40,7 @@ bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m bench
 
-conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7 and M33, case by case; needs qemu-system-arm
+conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and two M33, case by case; needs qemu-system-arm
 	$(BIN)/python -m conformance
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)

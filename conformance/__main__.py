@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from conformance.compare import Case, Result, compare, compare_sequences
-from conformance.images import CORE_TYPES, build, missing_tools
+from conformance.images import CORE_TYPES, CoreType, build, missing_tools
 from orchestrator.errors import RptwinError
 
 
@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     except RptwinError as error:
         print(error, file=sys.stderr)
         return 2
-    names = [core.name for core in cores]
-    _print_table(cases, names)
+    _print_table(cases, cores)
     for case in cases:
         if case.result is Result.DIFFERENT:
             print(f"\n{case.core} {case.name}")
@@ -41,26 +40,31 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\n{case.core} {case.name}", *case.seen, sep="\n  ")
     for case in sequences:
         print(f"\n{case.core} {case.name}", *case.difference(), sep="\n")
-    _print_counts(cases, names)
+    _print_counts(cases, cores)
     total = chosen.sequences * len(cores)
     print(f"random sequences of seed {chosen.seed}: {total - len(sequences)} equal, {len(sequences)} different")
     return 1 if sequences or any(case.result is Result.DIFFERENT for case in cases) else 0
 
 
-def _print_table(cases: list[Case], cores: list[str]) -> None:
+def _print_table(cases: list[Case], cores: list[CoreType]) -> None:
     results = {(case.name, case.core): str(case.result) for case in cases}
     names = sorted({case.name for case in cases})
     width = max((len(name) for name in names), default=4)
-    print(f"{'case':<{width}}  " + "  ".join(f"{core:<9}" for core in cores))
+    print(f"{'case':<{width}}  " + "  ".join(f"{core.title:<{_column(core)}}" for core in cores))
     for name in names:
-        print(f"{name:<{width}}  " + "  ".join(f"{results.get((name, core), '-'):<9}" for core in cores))
+        cells = (f"{results.get((name, core.name), '-'):<{_column(core)}}" for core in cores)
+        print(f"{name:<{width}}  " + "  ".join(cells))
 
 
-def _print_counts(cases: list[Case], cores: list[str]) -> None:
+def _column(core: CoreType) -> int:
+    return max(9, len(core.title))
+
+
+def _print_counts(cases: list[Case], cores: list[CoreType]) -> None:
     print()
     for core in cores:
-        mine = [case.result for case in cases if case.core == core]
-        print(f"{core}: " + ", ".join(f"{mine.count(each)} {each}" for each in Result))
+        mine = [case.result for case in cases if case.core == core.name]
+        print(f"{core.title}: " + ", ".join(f"{mine.count(each)} {each}" for each in Result))
     compared = {case.name for case in cases if case.result is not Result.MANUAL}
     equal = compared - {case.name for case in cases if case.result is Result.DIFFERENT}
     manual = {case.name for case in cases if case.result is Result.MANUAL} - compared

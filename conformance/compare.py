@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import itertools
 from dataclasses import dataclass
 
 from conformance.images import CoreType, Selection
@@ -40,18 +41,23 @@ class Case:
 
 
 def compare(core: CoreType) -> list[Case]:
-    """Run the image of a core type on both."""
-    return judge(core, run_on_qemu(core), run_on_unicorn(core))
+    """Run the images of a core type on both; a case is what it is at its worst quantum."""
+    reference = run_on_qemu(core)
+    runs = [judge(core, reference, run_on_unicorn(core, quantum_ns=quantum)) for quantum in core.quanta_ns]
+    everything = [case for run in runs for case in run]
+    worst = {case.name: case for case in sorted(everything, key=lambda case: case.result is Result.DIFFERENT)}
+    return [worst[name] for name in sorted(worst)]
 
 
 def compare_sequences(core: CoreType, seed: int, count: int) -> list[Case]:
-    """The sequences of a seed that do not leave the same behind, in the order of their numbers."""
+    """The sequences of a seed that do not leave the same behind, in the order of their numbers; quanta take turns."""
     different = []
-    everything = generate(seed, count)
-    for first in range(0, count, MOST_AT_ONCE):
-        sequences = tuple(everything[first : first + MOST_AT_ONCE])
+    everything = generate(seed, count, cores=len(core.stems))
+    batch = MOST_AT_ONCE if len(core.quanta_ns) == 1 else MOST_AT_ONCE // 2
+    for first, quantum in zip(range(0, count, batch), itertools.cycle(core.quanta_ns), strict=False):
+        sequences = tuple(everything[first : first + batch])
         selection = Selection(sequences=sequences)
-        reference, seen = run_on_qemu(core, selection), run_on_unicorn(core, selection)
+        reference, seen = run_on_qemu(core, selection), run_on_unicorn(core, selection, quantum_ns=quantum)
         for index, sequence in enumerate(sequences):
             expected, actual = (tuple(run[index].lines) if index < len(run) else () for run in (reference, seen))
             if expected != actual or not expected:

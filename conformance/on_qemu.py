@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.images import QEMU, CoreType, Selection
-from conformance.transcript import END, HANGS, Program, parse
+from conformance.transcript import COLD, END, HANGS, Program, parse
 
 __all__ = ["run_on_qemu"]
 
@@ -25,8 +25,12 @@ def run_on_qemu(core: CoreType, selection: Selection | None = None) -> list[Prog
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = list(_lines(core, replace(selection, first=first)))
+        lines = list(_lines(core, replace(selection, first=first, yields=True)))
         part = parse(lines)
+        if lines[-1:] == [COLD]:
+            first = part.pop().number
+            programs += part
+            continue
         programs += part
         if selection.only_one or selection.sequences or lines[-1:] == [END] or not part:
             return programs
@@ -34,8 +38,18 @@ def run_on_qemu(core: CoreType, selection: Selection | None = None) -> list[Prog
 
 
 def _lines(core: CoreType, selection: Selection) -> Iterator[str]:
-    command = [QEMU, "-M", core.machine, "-kernel", str(core.elf), "-icount", f"shift={core.icount_shift},sleep=off"]
+    command = [
+        QEMU,
+        "-M",
+        core.machine,
+        "-kernel",
+        str(core.elfs[0]),
+        "-icount",
+        f"shift={core.icount_shift},sleep=off",
+    ]
     command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults"]
+    for elf in core.elfs[1:]:
+        command += ["-device", f"loader,file={elf}"]
     for address, value in selection.words(core.image()).items():
         command += ["-device", f"loader,addr={address:#x},data={value:#x},data-len=4"]
     with tempfile.NamedTemporaryFile(suffix=".bin") as file, contextlib.ExitStack() as stack:
@@ -67,7 +81,7 @@ def _until_end(process: subprocess.Popen[bytes]) -> Iterator[str]:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace")
-                if line == END.encode():
+                if line.decode(errors="replace") in (COLD, END):
                     return
         elif ready:
             assert process.stderr is not None

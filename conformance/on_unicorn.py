@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conformance.images import CoreType, Selection
+from conformance.images import DEFAULT_QUANTUM_NS, CoreType, Selection
 from conformance.transcript import END, HANGS, LOCKS_UP, Program, parse
 from orchestrator.engines.contract import ConsoleText, EngineOptions, StopReason
 from orchestrator.engines.unicorn.engine import UnicornEngine
@@ -15,14 +15,17 @@ _PATIENCE_NS = 10_000_000  # without a word in so much virtual time a program ha
 
 
 def run_on_unicorn(
-    core: CoreType, selection: Selection | None = None, patience_ns: int = _PATIENCE_NS
+    core: CoreType,
+    selection: Selection | None = None,
+    patience_ns: int = _PATIENCE_NS,
+    quantum_ns: int = DEFAULT_QUANTUM_NS,
 ) -> list[Program]:
     """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
     selection = selection or Selection(manual=True)
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = _lines(core, replace(selection, first=first), patience_ns)
+        lines = _lines(core, replace(selection, first=first), patience_ns, quantum_ns)
         part = parse(lines)
         programs += part
         if selection.only_one or selection.sequences or END in lines or not part:
@@ -30,12 +33,13 @@ def run_on_unicorn(
         first = part[-1].number + 1
 
 
-def _lines(core: CoreType, selection: Selection, patience_ns: int) -> list[str]:
+def _lines(core: CoreType, selection: Selection, patience_ns: int, quantum_ns: int) -> list[str]:
     platform, image = core.platform(), core.image()
-    engine = UnicornEngine(platform, EngineOptions())
+    engine = UnicornEngine(platform, EngineOptions(quantum_ns=quantum_ns))
     try:
         name = platform.cores[0].name
-        engine.load(name, image, platform.cores[0].boot_address)
+        for each, loaded in zip(platform.cores, core.images(), strict=True):
+            engine.load(each.name, loaded, each.boot_address)
         for address, value in selection.words(image).items():
             engine.memory(name).write(address, value.to_bytes(4, "little"))
         if selection.sequences:

@@ -2,6 +2,10 @@
 
 A seed gives always the same sequences. They are straight-line: data processing, IT blocks, loads and stores of scratch
 memory, SVC, PRIMASK, and stores to STIR, behind which the interrupt is due at that very instruction.
+
+For two cores the other one rings doorbells and changes scratch memory, when the sequence asks for it: in SVC, whose
+handler waits and so holds the doorbell back until it returns, or with interrupts masked, so that it is due at the
+instruction that unmasks.
 """
 
 from __future__ import annotations
@@ -16,7 +20,11 @@ __all__ = ["MOST_AT_ONCE", "Sequence", "generate", "pack"]
 MOST_AT_ONCE = 64  # as injected.c has room for
 _SCRATCH_WORDS, _CODE_HALVES = 16, 128
 _LENGTH = 24  # instructions, about
-_NOP, _BX_LR, _CPSID, _CPSIE, _SVC = 0xBF00, 0x4770, 0xB672, 0xB662, 0xDF00
+_LONGEST = 19  # halfwords that one round of the loop may add, and the return
+_NOP, _YIELD, _BX_LR, _CPSID, _CPSIE, _SVC = 0xBF00, 0xBF10, 0x4770, 0xB672, 0xB662, 0xDF00
+_MASK_BITS = 7  # of what the other core can do: two doorbells, a store
+# WANTED (injected.c) = r11, and wait until it is zero. MOVW, MOVT r12; STR r11; loop: LDR r11; CMP; YIELD; BNE
+_ASK = (0xF240, 0x0C00, 0xF6C3, 0x0C20, 0xF8CC, 0xB000, 0xF8DC, 0xB000, 0xF1BB, 0x0F00, _YIELD, 0xD1F9)
 _PEND = (0xF8C8, 0x9000)  # STR.W r9, [r8]: r8 is the address of STIR
 _LOW = range(7)  # r7 is the scratch memory
 _FREE = (*_LOW, 10, 11, 12)
@@ -31,9 +39,11 @@ class Sequence:
     scratch: tuple[int, ...]
     code: tuple[int, ...]
 
-    def packed(self) -> bytes:
-        """``struct sequence`` of injected.c."""
+    def packed(self, *, yields: bool) -> bytes:
+        """``struct sequence`` of injected.c; without effect a YIELD only keeps an engine from skipping the wait."""
         code = [*self.code, *[_NOP] * (_CODE_HALVES - len(self.code))]
+        if not yields:
+            code = [_NOP if half == _YIELD else half for half in code]
         return struct.pack(
             f"<13I4B{_SCRATCH_WORDS}I{_CODE_HALVES}H", *self.registers, *self.priorities, *self.scratch, *code
         )
@@ -43,14 +53,16 @@ class Sequence:
         return " ".join(f"{half:04x}" for half in self.code)
 
 
-def pack(sequences: Iterable[Sequence]) -> bytes:
+def pack(sequences: Iterable[Sequence], *, yields: bool = False) -> bytes:
     """What stands at ``injected``."""
-    return b"".join(sequence.packed() for sequence in sequences)
+    return b"".join(sequence.packed(yields=yields) for sequence in sequences)
 
 
-def generate(seed: int, count: int) -> list[Sequence]:
-    """The first ``count`` sequences of a seed."""
-    return [_sequence(random.Random(f"{seed}/{index}")) for index in range(count)]
+def generate(seed: int, count: int, *, cores: int = 1) -> list[Sequence]:
+    """The first ``count`` sequences of a seed; with two cores those with even numbers are for the first one."""
+    if cores == 1:
+        return [_sequence(random.Random(f"{seed}/{index}")) for index in range(count)]
+    return [_asking(random.Random(f"{seed}/{index}/two"), dsp=index % 2 == 1) for index in range(count)]
 
 
 def _sequence(chance: random.Random) -> Sequence:
@@ -78,6 +90,45 @@ def _sequence(chance: random.Random) -> Sequence:
     return Sequence(tuple(registers), priorities, scratch, (*code, _BX_LR))
 
 
+def _asking(chance: random.Random, *, dsp: bool) -> Sequence:
+    """A sequence to which the other core belongs."""
+    plain = _sequence(chance)
+    code: list[int] = []
+    masked = False
+    while len(code) < _CODE_HALVES - _LONGEST:
+        kind = chance.random()
+        if kind < 0.1:
+            code += _block(chance)
+        elif kind < 0.2:
+            code += _PEND
+        elif kind < 0.4:
+            code += _asks(chance, masked=masked)
+        elif kind < 0.48:
+            code += _exclusive(chance, masked=masked)
+        elif kind < 0.6:
+            masked = not masked
+            code.append(_CPSID if masked else _CPSIE)
+        elif kind < 0.8:
+            code.append(_narrow(chance))
+        else:
+            code += _wide(chance, dsp=dsp)
+    return Sequence(plain.registers, plain.priorities, plain.scratch, (*code, _BX_LR))
+
+
+def _asks(chance: random.Random, *, masked: bool) -> tuple[int, ...]:
+    """The other core does something, and has done it behind this."""
+    what = chance.randrange(1, _MASK_BITS + 1)
+    if not masked:
+        return (_SVC | what,)
+    return 0xF04F, 0x0B00 | what, *_ASK  # MOV.W r11, #what
+
+
+def _exclusive(chance: random.Random, *, masked: bool) -> tuple[int, ...]:
+    """LDREX r0, [r7]; what may break it; STREX r1, r2, [r7]."""
+    between = _asks(chance, masked=masked) if chance.random() < 0.6 else (_NOP,)
+    return 0xE857, 0x0F00, *between, 0xE847, 0x2100
+
+
 def _narrow(chance: random.Random) -> int:
     """A 16-bit instruction that may stand in an IT block too."""
     destination, other = chance.choice(_LOW), chance.randrange(8)
@@ -94,9 +145,9 @@ def _narrow(chance: random.Random) -> int:
     return opcode | chance.getrandbits(1) << 11 | chance.randrange(most) << 6 | 7 << 3 | destination
 
 
-def _wide(chance: random.Random) -> tuple[int, int]:
+def _wide(chance: random.Random, *, dsp: bool = True) -> tuple[int, int]:
     first, second, third = (chance.choice(_FREE) for _ in range(3))
-    kind = chance.randrange(8)
+    kind = chance.randrange(8) if dsp else chance.choice((0, 1, 2, 5, 6, 7))
     if kind == 0:  # AND, ORR, EOR, ADD, ADC, SBC, SUB, RSB, shifted, with flags or without
         opcode = chance.choice((0xEA00, 0xEA40, 0xEA80, 0xEB00, 0xEB40, 0xEB60, 0xEBA0, 0xEBC0))
         shift = chance.randrange(8) << 12 | chance.randrange(16) << 4

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["END", "HANGS", "LOCKS_UP", "Program", "parse"]
+__all__ = ["COLD", "END", "HANGS", "LOCKS_UP", "Program", "parse"]
 
 END = "== end"
+COLD = "== cold"  # the program that began must be the first to run
 LOCKS_UP = "-- locks up"
 HANGS = "-- hangs"
 
@@ -27,7 +28,7 @@ def parse(lines: Iterable[str]) -> list[Program]:
     """Programs in the order in which they ran (``harness.c`` writes the marks)."""
     programs: list[Program] = []
     for line in lines:
-        if line == END:
+        if line in (COLD, END):
             break
         if line.startswith("== by "):
             programs[-1].source = line.removeprefix("== by ")

@@ -31,6 +31,10 @@ static uint32_t trace_length;
 
 static void put(char c)
 {
+    if (is_second()) {
+        keep_for_the_first(c);
+        return;
+    }
     while (REG(UART + 4) & 1)
         ;
     REG(UART) = (uint8_t)c;
@@ -207,6 +211,9 @@ void finish(void)
 {
     if (trace_length)
         show_trace();
+    if (is_second())
+        second_ends();
+    dismiss_the_second();
     current++;
     starts = 0;
     restart();
@@ -214,6 +221,7 @@ void finish(void)
 
 __attribute__((used)) void run(void)
 {
+    note_start();
     REG(UART + 16) = 16; /* BAUDDIV, the least that QEMU takes */
     REG(UART + 8) = 1;   /* CTRL: transmit */
     if (started != MAGIC) {
@@ -227,6 +235,9 @@ __attribute__((used)) void run(void)
     vectors[SVCALL] = (uint32_t)make_privileged;
     VTOR = (uint32_t)vectors;
     DSB();
+    if (is_second())
+        serve();
+    prepare_the_second();
     if (injected_count) {
         run_injected();
         say("== end");

@@ -141,6 +141,18 @@ __attribute__((noreturn)) void finish(void); /* ends the program, from any mode 
 #define NOWHERE 0x3F000000u
 #endif
 
+#ifdef TWO_CORES
+#include "two.h"
+#else
+#define is_second() 0
+#define keep_for_the_first(c) (void)(c)
+#define second_ends()
+#define note_start()
+#define serve()
+#define prepare_the_second()
+#define dismiss_the_second()
+#endif
+
 #define DSB() __asm volatile("dsb\n isb" ::: "memory")
 #define READ_SPECIAL(name)                                              \
     ({                                                                  \

@@ -80,7 +80,11 @@ execute:
     sub sp, #4
     push {r1}
     movs r3, #0
+#ifdef __ARM_FEATURE_DSP
     msr apsr_nzcvqg, r3
+#else
+    msr apsr_nzcvq, r3
+#endif
     mov lr, r0
     ldm lr!, {r0-r11}
     ldr r12, [lr]

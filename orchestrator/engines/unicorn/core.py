@@ -146,6 +146,7 @@ class Core(ExceptionUnit):
         self._unmodelled_addresses: set[tuple[int, bool]] = set()
         self._sevonpend_seen = 0
         self.ran = False  # in this turn: at least one instruction
+        self._paused = False
         self.loop: IdleLoop | None = None
         self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
         self._prober: Prober | None = None
@@ -253,6 +254,13 @@ class Core(ExceptionUnit):
         """Drive an external interrupt now."""
         self.exceptions.set_line(interrupt, level)
         self.reconsider()
+
+    def release_lines(self) -> None:
+        """The devices are reset: every interrupt input is low, and no change is on its way."""
+        self.exceptions.lines = 0
+        self._inbox = [each for each in self._inbox if each[2] != "line"]
+        heapq.heapify(self._inbox)
+        self._replan()
 
     def _happen(self) -> None:
         now = self.slot
@@ -368,11 +376,20 @@ class Core(ExceptionUnit):
             return False
         return self.sleeping or self.held or self.locked_up or (self.loop is not None and self.loop.holds())
 
-    def run_to(self, end: int) -> None:
-        """Advance to a slot."""
-        native = self.native
+    def begin_turn(self) -> None:
+        """What is noted of a turn begins anew."""
         self.ran = self.disturbed = False
-        while (now := native.executed) < end:
+
+    def pause(self) -> None:
+        """``run_to`` ends behind the instruction that is executed."""
+        self._paused = True
+        self.native.limit = self.native.executed
+
+    def run_to(self, end: int) -> None:
+        """Advance to a slot, or until paused."""
+        native = self.native
+        self._paused = False
+        while (now := native.executed) < end and not self._paused:
             if self.loop is not None:
                 if now < self._next and not self._attention and not self._forget and self.loop.holds():
                     self._skip(min(end, self._next))
@@ -405,7 +422,7 @@ class Core(ExceptionUnit):
                 self._back_in_loop(another_round=False)
         if self.debug is not None:
             self.debug.at_turn_end()
-        if self.ran and self.loop is None:
+        if self.ran and self.loop is None and native.executed >= end:
             self._look_for_loop()
 
     # --- idle loops

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -231,7 +231,10 @@ class UnicornEngine:
             return  # a player looks at its mailbox itself
         slot = core.slot
         if self._current is not None and self._current is not core:
-            slot = max(slot, core.slot_at(self._current.time_ns))
+            moment = core.slot_at(self._current.time_ns)
+            if moment > slot:
+                slot = moment
+                self._current.pause()  # it is there before anything that the sender does next: _advance
         if self._current is core and what == "line":
             core.set_line(number, level)
         else:
@@ -368,6 +371,9 @@ class UnicornEngine:
         self._reset_all()
 
     def _reset_all(self) -> None:
+        self._lines.clear()
+        for core in self._cores:
+            core.release_lines()
         for device in self._devices.values():
             device.reset()
         for core in self._cores:
@@ -528,17 +534,33 @@ class UnicornEngine:
     def _turn(self) -> None:
         """One quantum: each core its share, in order."""
         self._quantum += 1
-        boundary = self._quantum * self._quantum_ns
+        for core in self._cores:
+            core.begin_turn()
         try:
-            for core in self._cores:
+            self._advance(self._cores, self.time_ns)
+        finally:
+            self._current = None
+
+    def _advance(self, cores: Sequence[Core], time_ns: int) -> None:
+        """To a moment of this quantum, one core after the other.
+
+        A core that reaches one behind it pauses until that one has come as far: who sees what a core stores after it
+        rang has been rung.
+        """
+        boundary = self.time_ns
+        for index, core in enumerate(cores):
+            end = min(core.slot_at(time_ns), boundary * core.mips // 1000)
+            played = self._played.get(core.name)
+            if played is not None and time_ns < boundary:
+                continue
+            while core.slot < end:
                 self._current = core
-                core.run_to(boundary * core.mips // 1000)
-                played = self._played.get(core.name)
+                core.run_to(end)
                 acted = core.ran if played is None else self._let_play(played, boundary)
                 if acted and self._watches:
                     self._compare_watches(core)
-        finally:
-            self._current = None
+                if core.slot < end:
+                    self._advance(cores[index + 1 :], core.time_ns)
 
     def _jump(self, end: int) -> None:
         """Nobody can do anything: go on in the quantum in which something happens."""
