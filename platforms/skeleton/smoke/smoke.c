@@ -1,8 +1,8 @@
-/* Smoke test of a platform, for both cores (-DREMOTE for the second): the remote rings, main brings the vdev up and
- * rings back, the remote answers, and each says on its console what it has heard. No RAM but the stack and the table. */
+/* Smoke test of a platform, for both cores (the Makefile defines REMOTE for the second): the remote rings, main brings
+ * the vdev up and rings back, the remote answers, and each says what it has heard. No RAM but the stack and the table. */
 #include <stdint.h>
 
-/* --- the chip: the numbers of NAME.repl; those of the memories are in main.ld and remote.ld */
+/* --- the chip: the numbers of skeleton.repl; those of the memories are in main.ld and remote.ld -------------------- */
 #ifdef REMOTE
 #define NAME "remote: "
 #define UART 0x40001000u
@@ -18,26 +18,26 @@
 
 static volatile uint32_t *reg(uintptr_t address) { return (volatile uint32_t *)address; }
 
+/* Clocks, the other core's release: whatever the chip wants before the rest. */
+static void board_init(void)
+{
+    *reg(UART + 0x8) = 1; /* CTRL: transmitter on */
+    *reg(MINE + 0xC) = 1; /* ENABLE: channel 0 */
+}
+
 static void print(const char *text)
 {
-    *reg(UART + 0x08) = 1; /* CTRL: transmitter on */
     while (*text != 0) {
-        while ((*reg(UART + 0x04) & 1) != 0) { /* STATE: full */
+        while ((*reg(UART + 0x4) & 1) != 0) { /* STATE: full */
         }
         *reg(UART) = (uint8_t)*text++; /* DATA */
     }
 }
 
-static void mailbox_enable(void) { *reg(MINE + 0xC) = 1; }
 static void mailbox_clear(void) { *reg(MINE + 0x8) = 1; }
+static void mailbox_ring(void) { *reg(OTHER + 0x4) = 1; }
 
-static void mailbox_ring(void)
-{
-    __asm__ volatile("dsb" ::: "memory"); /* what was stored before is seen first */
-    *reg(OTHER + 0x4) = 1;
-}
-
-/* --- the rest: any Cortex-M ---------------------------------------------------------------------------------------- */
+/* --- any Cortex-M ---------------------------------------------------------------------------------------------------- */
 
 /* A resource table with one RPMsg vdev, its two vrings after it (OpenAMP, remoteproc's rsc_table.h). */
 struct table {
@@ -61,8 +61,8 @@ __attribute__((section(".resource_table"), used)) struct table table = {
 
 void reset(void)
 {
+    board_init();
     print(NAME "boots\n");
-    mailbox_enable();
     *reg(0xE000E100) = 1u << MAILBOX_IRQ; /* NVIC_ISER0 */
 #ifdef REMOTE
     mailbox_ring();
@@ -81,7 +81,8 @@ static void mailbox(void)
 #else
     if (__shared.status == 0) {
         print(NAME "the remote rang\n");
-        __shared.status = 7; /* ACKNOWLEDGE, DRIVER, DRIVER_OK */
+        __shared.status = 7;                  /* ACKNOWLEDGE, DRIVER, DRIVER_OK */
+        __asm__ volatile("dsb" ::: "memory"); /* the remote sees it before it is rung */
         mailbox_ring();
     } else {
         print(NAME "the mailbox rings both ways\n");
