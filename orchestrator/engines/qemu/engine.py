@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+from orchestrator.engines.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
@@ -19,6 +20,7 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
+from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
 from orchestrator.engines.qemu import log
 from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS, Probe
 from orchestrator.engines.qemu.errors import ClosedError, SilentError
@@ -28,9 +30,6 @@ from orchestrator.engines.qemu.process import QemuProcess, find_qemu
 from orchestrator.engines.qemu.qmp import QmpClient
 from orchestrator.engines.remote.parent import EngineDiedError, deferred_interrupt
 from orchestrator.engines.turns import Happening, Store, Turns
-from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.unicorn.nvic import EXCEPTION_NAMES, exception_name
-from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     Backtrace,

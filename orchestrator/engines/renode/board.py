@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.engines.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
@@ -24,12 +25,10 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
+from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
 from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.engines.turns import Happening, Store, Turns
-from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.unicorn.nvic import EXCEPTION_NAMES, exception_name
-from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,

@@ -17,9 +17,10 @@ from typing import Protocol
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.engines import cortex_m
+from orchestrator.engines.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
-from orchestrator.engines.unicorn import binding, nvic, semihosting
-from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.unicorn import binding, semihosting
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
 from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at, is_floating_point
@@ -277,7 +278,7 @@ class Core(ExceptionUnit):
                 self._host.alarm(self, number, slot)
         expiry = self.scs.systick.expiry
         if expiry is not None and self.systick_now() >= expiry and self.scs.systick.advance(self.systick_now()):
-            self.exceptions.pend(nvic.SYS_TICK)
+            self.exceptions.pend(cortex_m.SYS_TICK)
             self._attention = True
         self._replan()
 
@@ -336,7 +337,7 @@ class Core(ExceptionUnit):
     def start(self) -> None:
         """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
         # By way of a handler, which may write CONTROL.
-        self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF, nvic.HARD_FAULT] + [0] * 8)
+        self._clear_registers.write(self.cpu.handle, [0] * 13 + [0xFFFF_FFFF, cortex_m.HARD_FAULT] + [0] * 8)
         self.cpu.write(SPECIAL.fpscr, 0)
         self._watch_floating_point()
         self.traps_changed()
@@ -359,7 +360,7 @@ class Core(ExceptionUnit):
         if not entry & 1:
             self._fault(
                 FaultCause(
-                    nvic.USAGE_FAULT,
+                    cortex_m.USAGE_FAULT,
                     ("INVSTATE",),
                     f"the reset vector at {self.scs.vtor + 4:#010x} is even ({entry:#010x}): not Thumb code",
                 )
@@ -664,10 +665,10 @@ class Core(ExceptionUnit):
         self.disturbed = True
         trap = self.native.trap
         if trap == binding.TRAP_DIVISION:
-            self._fault(FaultCause(nvic.USAGE_FAULT, ("DIVBYZERO",), "divides by zero, which CCR.DIV_0_TRP traps"))
+            self._fault(FaultCause(cortex_m.USAGE_FAULT, ("DIVBYZERO",), "divides by zero, which CCR.DIV_0_TRP traps"))
         elif trap == binding.TRAP_UNALIGNED:
             what = "makes an unaligned access that the instruction or CCR.UNALIGN_TRP does not allow"
-            self._fault(FaultCause(nvic.USAGE_FAULT, ("UNALIGNED",), what))
+            self._fault(FaultCause(cortex_m.USAGE_FAULT, ("UNALIGNED",), what))
         else:
             self._write_stack_pointer()
 
@@ -746,7 +747,7 @@ class Core(ExceptionUnit):
         guard.apply(negative_priority=depends and self._has_negative_priority())
 
     def _has_negative_priority(self) -> bool:
-        if self.exceptions.active & (1 << nvic.NMI | 1 << nvic.HARD_FAULT):
+        if self.exceptions.active & (1 << cortex_m.NMI | 1 << cortex_m.HARD_FAULT):
             return True
         return bool(self._read_masks()[2])
 
@@ -842,7 +843,7 @@ class Core(ExceptionUnit):
         verb = "reads" if access.value is None else "writes"
         if is_private(access.address) and self.bus.slot_at(access.address) is not None:
             what = f"{verb} {access.size} bytes at {access.address:#010x}, where unprivileged code has no access"
-            self._fault(FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, access.address))
+            self._fault(FaultCause(cortex_m.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, access.address))
             return
         self._data_fault(verb, access.address, access.size)
 
@@ -939,7 +940,7 @@ class Core(ExceptionUnit):
             (register,) = binding.registers(name)
             self.cpu.write(register, value)
             if name in _PRIVILEGED and not self.active_exception():
-                self.cpu.write(SPECIAL.ipsr, nvic.HARD_FAULT)  # for Unicorn, unprivileged code would be writing
+                self.cpu.write(SPECIAL.ipsr, cortex_m.HARD_FAULT)  # for Unicorn, unprivileged code would be writing
                 self.cpu.write(register, value)
                 self.cpu.write(SPECIAL.ipsr, 0)
         self.reconsider()

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 from unicorn import unicorn_const
 
+from orchestrator.engines import cortex_m
+from orchestrator.engines.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
 from orchestrator.engines.unicorn import binding, nvic
-from orchestrator.engines.unicorn.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
 from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE, ProtectionMap
-from orchestrator.engines.unicorn.nvic import ExceptionState, exception_name
-from orchestrator.engines.unicorn.scs import CFSR_BITS, HFSR_BITS, SystemControlSpace
+from orchestrator.engines.unicorn.nvic import ExceptionState
+from orchestrator.engines.unicorn.scs import SystemControlSpace
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Fault, Lockup
 from orchestrator.formats.elf import Image
@@ -160,7 +162,7 @@ class ExceptionUnit(ABC):
         """PRIMASK, BASEPRI, FAULTMASK and IPSR; to unprivileged code the first three read as zero."""
         if hooks.core_read_masks(self._native_pointer, self._masks_pointer):
             return self._masks[:4]
-        self.cpu.write(SPECIAL.ipsr, nvic.HARD_FAULT)
+        self.cpu.write(SPECIAL.ipsr, cortex_m.HARD_FAULT)
         hooks.core_read_masks(self._native_pointer, self._masks_pointer)
         self.cpu.write(SPECIAL.ipsr, 0)
         return [*self._masks[:3], 0]
@@ -208,7 +210,7 @@ class ExceptionUnit(ABC):
         if not handler & 1:
             self._fault(
                 FaultCause(
-                    nvic.USAGE_FAULT,
+                    cortex_m.USAGE_FAULT,
                     ("INVSTATE",),
                     f"the vector of {exception_name(number)} at {vector:#010x} is even ({handler:#010x})",
                 )
@@ -223,21 +225,21 @@ class ExceptionUnit(ABC):
         self._event = True
         self._attention = self.exceptions.candidates != 0 or bool(self.scs.scr & _SEVONPEND)
         self._emit(ExceptionTaken(number, exception_name(number), return_address))
-        if number >= nvic.FIRST_INTERRUPT:
-            self._interrupt_taken(number - nvic.FIRST_INTERRUPT)
+        if number >= cortex_m.FIRST_INTERRUPT:
+            self._interrupt_taken(number - cortex_m.FIRST_INTERRUPT)
 
     def _vector_fault(self, number: int, exc_return: int, return_address: int) -> None:
         """A vector that is not in memory: HardFault on the same frame, the exception still pending (B1.5.11)."""
         what = f"the vector of {exception_name(number)} at {self.scs.vtor + 4 * number:#010x} lies in no memory"
-        if number in (nvic.NMI, nvic.HARD_FAULT):
+        if number in (cortex_m.NMI, cortex_m.HARD_FAULT):
             self.exceptions.enter(number)
             self.frames.enter(number, exc_return, True)
             self._lock_up(what)
             return
         self.exceptions.pend(number)
         self.scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
-        self._report(FaultCause(nvic.HARD_FAULT, ("VECTTBL",), what), escalated=False)
-        self._enter(nvic.HARD_FAULT, exc_return, return_address)
+        self._report(FaultCause(cortex_m.HARD_FAULT, ("VECTTBL",), what), escalated=False)
+        self._enter(cortex_m.HARD_FAULT, exc_return, return_address)
 
     def _return(self, exc_return: int, masks: list[int]) -> None:
         """Exception return (B1.5.8)."""
@@ -245,7 +247,7 @@ class ExceptionUnit(ABC):
         primask, basepri, faultmask, number = masks
         invalid = self._why_invalid(exc_return, number)
         exceptions.leave(number)
-        if faultmask and number != nvic.NMI:
+        if faultmask and number != cortex_m.NMI:
             faultmask = 0
             self.cpu.write(SPECIAL.faultmask, 0)
         self._emit(ExceptionReturn(number, exception_name(number)))
@@ -279,7 +281,7 @@ class ExceptionUnit(ABC):
         self._attention = exceptions.candidates != 0
         if not resumed.thumb:
             what = "returns to code with the Thumb bit of the stacked xPSR clear"
-            self._fault(FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), what))
+            self._fault(FaultCause(cortex_m.USAGE_FAULT, ("INVSTATE",), what))
         elif is_exc_return(self.pc):
             self._fetch_fault(self.pc)
         else:
@@ -311,7 +313,7 @@ class ExceptionUnit(ABC):
     def _invalid_return(self, what: str, exc_return: int) -> None:
         """UsageFault on the frame that was to be returned to."""
         self.pc = self.native.address
-        cause = FaultCause(nvic.USAGE_FAULT, ("INVPC",), what)
+        cause = FaultCause(cortex_m.USAGE_FAULT, ("INVPC",), what)
         self._chained_fault(cause, exc_return, self._stacked_pc(exc_return))
 
     def _stacked_pc(self, exc_return: int) -> int:
@@ -348,21 +350,21 @@ class ExceptionUnit(ABC):
                 self._return(pc | 1, masks)
             else:
                 self._fault(
-                    FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), f"branches to {pc | 1:#010x} outside any exception")
+                    FaultCause(cortex_m.MEM_MANAGE, ("IACCVIOL",), f"branches to {pc | 1:#010x} outside any exception")
                 )
         elif number == _PREFETCH_ABORT:
             self._fetch_fault(pc)
         elif number == _SVC:
-            self._synchronous(nvic.SV_CALL, pc, "SVC at a priority that SVCall cannot preempt")
+            self._synchronous(cortex_m.SV_CALL, pc, "SVC at a priority that SVCall cannot preempt")
         elif number == _BREAKPOINT:
             if self._serves_breakpoint():
                 return
             self.scs.hfsr |= 1 << HFSR_BITS["DEBUGEVT"]
             self.scs.dfsr |= 2
-            self._hard_fault(FaultCause(nvic.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))
+            self._hard_fault(FaultCause(cortex_m.HARD_FAULT, ("DEBUGEVT",), "BKPT with no debugger attached"))
         elif number in _USAGE_FAULTS:
             name, what = _USAGE_FAULTS[number]
-            self._fault(FaultCause(nvic.USAGE_FAULT, (name,), what))
+            self._fault(FaultCause(cortex_m.USAGE_FAULT, (name,), what))
         else:
             raise EngineError(
                 "the emulator raised an exception that is not known here",
@@ -384,14 +386,16 @@ class ExceptionUnit(ABC):
         """The instruction at PC is a floating-point one that asked for a look."""
         scs = self.scs
         if not scs.fp_access or (scs.fp_access != _FULL_ACCESS and self._is_unprivileged_mode()):
-            self._fault(FaultCause(nvic.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)"))
+            self._fault(
+                FaultCause(cortex_m.USAGE_FAULT, ("NOCP",), "uses the floating-point unit, which is off (CPACR)")
+            )
             return
         if scs.fpccr & _LSPACT:
             try:
                 self.frames.preserve(scs.fpcar)
             except StackError as error:
                 what = f"the floating-point context does not go to {error.address:#010x}, where there is no memory"
-                self._fault(FaultCause(nvic.BUS_FAULT, ("LSPERR",), what))
+                self._fault(FaultCause(cortex_m.BUS_FAULT, ("LSPERR",), what))
                 return
             scs.fpccr &= ~_LSPACT
         if scs.fpccr & _ASPEN:
@@ -430,7 +434,7 @@ class ExceptionUnit(ABC):
         else:
             self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
             self.pc = return_address - 2  # a HardFault returns to the instruction itself (B1.5.6, ReturnAddress())
-            self._hard_fault(FaultCause(nvic.HARD_FAULT, ("FORCED",), escalation))
+            self._hard_fault(FaultCause(cortex_m.HARD_FAULT, ("FORCED",), escalation))
 
     # --- faults
 
@@ -463,22 +467,22 @@ class ExceptionUnit(ABC):
             self._lock_up(cause.what)
             return
         self._report(cause, escalated=escalated)
-        self._take(nvic.HARD_FAULT, self.pc)
+        self._take(cortex_m.HARD_FAULT, self.pc)
 
     def _stack_fault(self, status: str, error: StackError, during: str) -> None:
         """A stack that is not memory, or not granted; the context is lost."""
         if error.overflow:
             what = f"{during} at {error.address:#010x} goes below the stack limit"
-            cause = FaultCause(nvic.USAGE_FAULT, ("STKOF",), what)
+            cause = FaultCause(cortex_m.USAGE_FAULT, ("STKOF",), what)
         elif error.refused:
             privileged = not error.exc_return & 8 or not self.cpu.read(SPECIAL.control) & 1
             right = WRITE if status == "STKERR" else READ
             why = self._map_now().why(error.address, right, privileged=privileged)
             what = f"{during} at {error.address:#010x}, {why}"
-            cause = FaultCause(nvic.MEM_MANAGE, (f"M{status}",), what)
+            cause = FaultCause(cortex_m.MEM_MANAGE, (f"M{status}",), what)
         else:
             what = f"{during} at {error.address:#010x}, where there is no memory"
-            cause = FaultCause(nvic.BUS_FAULT, (status,), what)
+            cause = FaultCause(cortex_m.BUS_FAULT, (status,), what)
         self._chained_fault(cause, error.exc_return, self.pc)
 
     def _chained_fault(self, cause: FaultCause, exc_return: int, return_address: int) -> None:
@@ -495,7 +499,7 @@ class ExceptionUnit(ABC):
             return
         if escalated:
             self.scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-        exceptions.pend(nvic.HARD_FAULT if escalated else cause.exception)
+        exceptions.pend(cortex_m.HARD_FAULT if escalated else cause.exception)
         self._report(cause, escalated=escalated)
         taken = exceptions.highest_pending()
         assert taken is not None
@@ -527,11 +531,11 @@ class ExceptionUnit(ABC):
 
     def _undefined(self) -> None:
         if not self.cpu.read(SPECIAL.xpsr) & XPSR_T:
-            cause = FaultCause(nvic.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
+            cause = FaultCause(cortex_m.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
         else:
             span = self.memory.span(self.pc, 2)
             code = int.from_bytes(span, "little") if span is not None else 0
-            cause = FaultCause(nvic.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
+            cause = FaultCause(cortex_m.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
         self._fault(cause)
 
     def _invalid_access(self, kind: int, address: int, size: int) -> None:
@@ -552,11 +556,11 @@ class ExceptionUnit(ABC):
         assert at is not None
         why = self.guard.map.why(at, right, privileged=privileged)
         what = f"{'reads' if reads else 'writes'} {size} bytes at {address:#010x}, {why}"
-        self._fault(FaultCause(nvic.MEM_MANAGE, ("DACCVIOL", "MMARVALID"), what, at))
+        self._fault(FaultCause(cortex_m.MEM_MANAGE, ("DACCVIOL", "MMARVALID"), what, at))
 
     def _data_fault(self, verb: str, address: int, size: int) -> None:
         what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
-        self._fault(FaultCause(nvic.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
+        self._fault(FaultCause(cortex_m.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
 
     def _fetch_fault(self, address: int) -> None:
         privileged = not self._is_unprivileged_mode()
@@ -566,7 +570,7 @@ class ExceptionUnit(ABC):
             refused = protection.first_refused(address + 2, 2, EXECUTE, privileged=privileged)
         if refused is not None:
             what = f"executes at {address:#010x}, {protection.why(refused, EXECUTE, privileged=privileged)}"
-            self._fault(FaultCause(nvic.MEM_MANAGE, ("IACCVIOL",), what))
+            self._fault(FaultCause(cortex_m.MEM_MANAGE, ("IACCVIOL",), what))
         else:
             what = f"executes at {address:#010x}, where there is no memory"
-            self._fault(FaultCause(nvic.BUS_FAULT, ("IBUSERR",), what))
+            self._fault(FaultCause(cortex_m.BUS_FAULT, ("IBUSERR",), what))

@@ -6,41 +6,30 @@ and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from copy import copy
 
-__all__ = ["BUS_FAULT", "DEBUG_MONITOR", "EXCEPTION_NAMES", "HARD_FAULT", "MEM_MANAGE", "NMI", "NO_PRIORITY", "PEND_SV"]
-__all__ += ["RESET", "SV_CALL", "SYS_TICK", "USAGE_FAULT", "ExceptionState", "bits_of", "exception_name"]
+from orchestrator.engines.cortex_m import (
+    BUS_FAULT,
+    DEBUG_MONITOR,
+    FIRST_INTERRUPT,
+    HARD_FAULT,
+    MEM_MANAGE,
+    NMI,
+    PEND_SV,
+    RESET,
+    SECURE_FAULT,
+    SV_CALL,
+    SYS_TICK,
+    USAGE_FAULT,
+)
 
-RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
-SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK = 11, 12, 14, 15
-SECURE_FAULT = 7  # Armv8-M
+__all__ = ["NO_PRIORITY", "ExceptionState", "bits_of"]
+
 _RESERVED = (8, 9, 10, 13)
-FIRST_INTERRUPT = 16
-EXCEPTION_NAMES = {
-    RESET: "Reset",
-    NMI: "NMI",
-    HARD_FAULT: "HardFault",
-    MEM_MANAGE: "MemManage",
-    BUS_FAULT: "BusFault",
-    USAGE_FAULT: "UsageFault",
-    SV_CALL: "SVCall",
-    DEBUG_MONITOR: "DebugMonitor",
-    PEND_SV: "PendSV",
-    SYS_TICK: "SysTick",
-}
 NO_PRIORITY = 256  # of Thread mode with nothing masked: lower than any exception
 _FIXED_PRIORITY = {RESET: -3, NMI: -2, HARD_FAULT: -1}
 _CONFIGURABLE_FAULTS = (MEM_MANAGE, BUS_FAULT, USAGE_FAULT)
-
-
-@functools.cache
-def exception_name(number: int) -> str:
-    """The architecture's name, or ``IRQ n``."""
-    if number >= FIRST_INTERRUPT:
-        return f"IRQ {number - FIRST_INTERRUPT}"
-    return EXCEPTION_NAMES.get(number, f"exception {number}")
 
 
 def bits_of(word: int) -> Iterator[int]:

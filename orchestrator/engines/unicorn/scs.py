@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from orchestrator.engines.unicorn.mpu import Mpu
-from orchestrator.engines.unicorn.nvic import (
+from orchestrator.engines.cortex_m import (
     BUS_FAULT,
     DEBUG_MONITOR,
     FIRST_INTERRUPT,
@@ -21,38 +20,14 @@ from orchestrator.engines.unicorn.nvic import (
     SV_CALL,
     SYS_TICK,
     USAGE_FAULT,
-    ExceptionState,
 )
+from orchestrator.engines.unicorn.mpu import Mpu
+from orchestrator.engines.unicorn.nvic import ExceptionState
 from orchestrator.engines.unicorn.systick import SysTick
 
-__all__ = ["CFSR_BITS", "HFSR_BITS", "CorePort", "Features", "SystemControlSpace", "features_of"]
+__all__ = ["CorePort", "Features", "SystemControlSpace", "features_of"]
 
 SIZE = 0x1000
-
-# Fault status (DDI0403E B3.2.15, B3.2.16): bit positions in CFSR and HFSR by name.
-CFSR_BITS = {
-    "IACCVIOL": 0,
-    "DACCVIOL": 1,
-    "MUNSTKERR": 3,
-    "MSTKERR": 4,
-    "MLSPERR": 5,
-    "MMARVALID": 7,
-    "IBUSERR": 8,
-    "PRECISERR": 9,
-    "IMPRECISERR": 10,
-    "UNSTKERR": 11,
-    "STKERR": 12,
-    "LSPERR": 13,
-    "BFARVALID": 15,
-    "UNDEFINSTR": 16,
-    "INVSTATE": 17,
-    "INVPC": 18,
-    "NOCP": 19,
-    "STKOF": 20,
-    "UNALIGNED": 24,
-    "DIVBYZERO": 25,
-}
-HFSR_BITS = {"VECTTBL": 1, "FORCED": 30, "DEBUGEVT": 31}
 
 _SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEBUG_MONITOR, 10: PEND_SV, 11: SYS_TICK}
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}

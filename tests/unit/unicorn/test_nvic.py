@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engines.cortex_m import exception_name
 from orchestrator.engines.unicorn import nvic
-from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState, bits_of, exception_name
+from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState, bits_of
 
 IRQ = 16
 CALM = (0, 0, 0)  # PRIMASK, BASEPRI, FAULTMASK

@@ -1,0 +1,62 @@
+"""Exceptions of a Cortex-M as the architecture names and numbers them, whoever executes it.
+
+Armv7-M Architecture Reference Manual (DDI0403E) B1.5.2 and B3.2. Numbers are those of IPSR: 16 is external interrupt 0.
+"""
+
+from __future__ import annotations
+
+import functools
+
+__all__ = ["BUS_FAULT", "CFSR_BITS", "DEBUG_MONITOR", "EXCEPTION_NAMES", "FIRST_INTERRUPT", "HARD_FAULT", "HFSR_BITS"]
+__all__ += ["MEM_MANAGE", "NMI", "PEND_SV", "RESET", "SECURE_FAULT", "SV_CALL", "SYS_TICK", "USAGE_FAULT"]
+__all__ += ["exception_name"]
+
+RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
+SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK = 11, 12, 14, 15
+SECURE_FAULT = 7  # Armv8-M
+FIRST_INTERRUPT = 16
+EXCEPTION_NAMES = {
+    RESET: "Reset",
+    NMI: "NMI",
+    HARD_FAULT: "HardFault",
+    MEM_MANAGE: "MemManage",
+    BUS_FAULT: "BusFault",
+    USAGE_FAULT: "UsageFault",
+    SV_CALL: "SVCall",
+    DEBUG_MONITOR: "DebugMonitor",
+    PEND_SV: "PendSV",
+    SYS_TICK: "SysTick",
+}
+
+# Fault status (DDI0403E B3.2.15, B3.2.16): bit positions in CFSR and HFSR by name.
+CFSR_BITS = {
+    "IACCVIOL": 0,
+    "DACCVIOL": 1,
+    "MUNSTKERR": 3,
+    "MSTKERR": 4,
+    "MLSPERR": 5,
+    "MMARVALID": 7,
+    "IBUSERR": 8,
+    "PRECISERR": 9,
+    "IMPRECISERR": 10,
+    "UNSTKERR": 11,
+    "STKERR": 12,
+    "LSPERR": 13,
+    "BFARVALID": 15,
+    "UNDEFINSTR": 16,
+    "INVSTATE": 17,
+    "INVPC": 18,
+    "NOCP": 19,
+    "STKOF": 20,
+    "UNALIGNED": 24,
+    "DIVBYZERO": 25,
+}
+HFSR_BITS = {"VECTTBL": 1, "FORCED": 30, "DEBUGEVT": 31}
+
+
+@functools.cache
+def exception_name(number: int) -> str:
+    """The architecture's name, or ``IRQ n``."""
+    if number >= FIRST_INTERRUPT:
+        return f"IRQ {number - FIRST_INTERRUPT}"
+    return EXCEPTION_NAMES.get(number, f"exception {number}")
