@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from orchestrator.checks.offsets import IoRegion
 from orchestrator.checks.promise import TABLE_LIMIT, Promise
 from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
@@ -184,6 +185,21 @@ class LiveView:
     def rings(self) -> tuple[LiveRing, ...]:
         """Every vring of every vdev."""
         return tuple(ring for vdev in self.vdevs for ring in vdev.rings)
+
+    def io_region(self, vdev: LiveVdev, views: Views) -> IoRegion:
+        """What its buffers' addresses may be offsets from: its first vring, the table, its carveout, a region."""
+        rings = [ring.span for ring in vdev.rings if ring.span is not None]
+        spans = [*rings, *((self.span,) if self.span else ())]
+        carveout = vdev.carveout.span if vdev.carveout else None
+        known = [each.da for each in (*spans, *((carveout,) if carveout else ())) if each.da is not None]
+        core = views.platform.core(REMOTE).name if views.platform else ""
+        regions = [
+            extent.start
+            for region in (views.platform.regions if views.platform else ())
+            for extent in region.extents(core)
+            if any(address in extent for address in known)
+        ]
+        return IoRegion(tuple(sorted({*known, *regions})), tuple(spans))
 
     @property
     def is_as_promised(self) -> bool:

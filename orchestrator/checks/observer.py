@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.checks.live import LiveRing, LiveView, read_live
+from orchestrator.checks.offsets import IoRegion
 from orchestrator.checks.promise import TABLE_LIMIT, Promise, choose_profile, find_promise
 from orchestrator.checks.run import Channel, CoreRun, Run
 from orchestrator.checks.traffic import Handling, MessageLog, RingFault
@@ -107,6 +108,7 @@ class Observer:
         self._watched: dict[str, Extent] = {}
         self._raw: bytes | None = None
         self._live = read_live(self.views, self.promise, release=self.options.release)
+        self._io: dict[str, IoRegion] = {}  # by vdev
         self._recent: deque[tuple[int, str, Channel]] = deque(maxlen=256)
         self._watch_table()
 
@@ -287,6 +289,7 @@ class Observer:
     def _read_table(self, by: Handling | None = None) -> None:
         before = self._live
         self._live = read_live(self.views, self.promise, release=self.options.release, dynamic=self.run.dynamic)
+        self._io = {vdev.path: self._live.io_region(vdev, self.views) for vdev in self._live.vdevs}
         for ring in self._live.rings:
             self.run.dynamic.setdefault(ring.path, bool(ring.was_dynamic))
             if ring.entry.is_dynamic:
@@ -330,7 +333,7 @@ class Observer:
                 queue = ring.open(self.views)
                 if queue is None:
                     continue
-                posted, used = traffic.sync(queue, self.views, by, log, vdev.driver)
+                posted, used = traffic.sync(queue, self.views, by, log, vdev.driver, self._io.get(vdev.path))
                 if posted:
                     published.append((ring.path, other_role(vdev.driver)))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")

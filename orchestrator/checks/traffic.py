@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from orchestrator.checks.offsets import IoRegion, is_shared
 from orchestrator.checks.views import MAIN, REMOTE, Span, Views, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
@@ -65,11 +66,12 @@ class Buffer:
     address: int  # as the descriptor says it
     span: Span  # the largest length that was ever given with this address
     ring: str
-    writable: bool
+    writable: bool  # for the device to fill
     owner: str = "driver"
     posted: int = 0
     used: int = 0
     history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    origin: int | None = None  # the remote's address that it is an offset from; None: it is an address
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
@@ -93,11 +95,7 @@ class Chain:
     head: int
     elements: tuple[ChainElement, ...]
     posted_ns: int
-
-    @property
-    def is_writable(self) -> bool:
-        """The device is to write it: the driver offers an empty buffer."""
-        return any(each.descriptor.is_writable for each in self.elements)
+    is_empty: bool  # offered for the device to fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ class RingTraffic:
     used: int = 0
     reclaimed: int = 0
     restarts: int = 0
-    posted_writable: int = 0
+    posted_empty: int = 0
     outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
     first_posted: Handling | None = None
     last_posted: Handling | None = None
@@ -141,7 +139,7 @@ class RingTraffic:
     @property
     def is_pool(self) -> bool:
         """The driver offers empty buffers here, which wait until the device has something to say."""
-        return self.posted_writable > 0
+        return self.posted_empty > 0
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
@@ -231,6 +229,21 @@ class _Look:
     by: Handling
     log: MessageLog | None
     driver: str = MAIN  # role of the core that drives the queue
+    io: IoRegion | None = None
+
+    @property
+    def vdev(self) -> str:
+        """``vdev[0]`` of its ring."""
+        return self.traffic.path.partition(".")[0]
+
+    def is_empty(self, elements: tuple[ChainElement, ...]) -> bool:
+        """Whether the device is to fill a chain. RPMsg's driver receives on its first queue and sends on its second;
+        OpenAMP before 2020 marks what it sends as writable too.
+        """
+        ring = self.traffic.path.rpartition(".")[2]
+        if self.log is not None and self.driver == MAIN and ring in ("vring[0]", "vring[1]"):
+            return ring == "vring[0]"
+        return any(each.descriptor.is_writable for each in elements)
 
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
@@ -262,6 +275,7 @@ class Traffic:
     buffers_dropped: int = 0
     messages: dict[str, MessageLog] = field(default_factory=dict)  # by vdev path
     overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
+    origins: dict[str, int] = field(default_factory=dict)  # by vdev path, where buffers are named by offsets
 
     def ring(self, path: str) -> RingTraffic:
         """A ring's traffic, empty at first."""
@@ -282,16 +296,22 @@ class Traffic:
         traffic.used = traffic.posted = ring.used_idx
 
     def sync(
-        self, ring: SplitRing, views: Views, by: Handling, log: MessageLog | None, driver: str = MAIN
+        self,
+        ring: SplitRing,
+        views: Views,
+        by: Handling,
+        log: MessageLog | None,
+        driver: str = MAIN,
+        io: IoRegion | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
-        ``driver`` is the role of the core that makes buffers available.
+        ``driver`` is the role of the core that makes buffers available; ``io`` says where offsets may count from.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = _Look(traffic, ring, views, by, log, driver)
+        look = _Look(traffic, ring, views, by, log, driver, io)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             traffic.suppress_available = bool(ring.used_flags & 1)
@@ -352,31 +372,54 @@ class Traffic:
                     expected="a head that is not with the device",
                     found=head,
                 )
-            chain = Chain(head, ring.chain(head), by.time_ns)
+            elements = ring.chain(head)
         except RingError as error:
             look.fault(error)
             return
+        chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
         traffic.outstanding[head] = chain
-        traffic.posted_writable += chain.is_writable
+        traffic.posted_empty += chain.is_empty
         for element in chain.elements:
             self._hand_to_device(look, chain, element)
-        if not chain.is_writable:
-            _read_message(look, chain, MAIN)
+        if not chain.is_empty:
+            self._read_message(look, chain, MAIN)
+
+    def _learn_origin(self, look: _Look, chain: Chain) -> None:
+        """A message in a buffer that a core does not reach under its address: it may be an offset."""
+        first = chain.elements[0].descriptor
+        buffer = self.buffers.get(first.addr)
+        if buffer is None or is_shared(buffer.span) or look.io is None or look.vdev in self.origins:
+            return
+        origin = look.io.start_of_message(look.views, first.addr, min(first.len, _MAX_MESSAGE))
+        if origin is not None:
+            self.origins[look.vdev] = origin
+            for each in self.buffers.values():
+                if each.ring.startswith(f"{look.vdev}."):
+                    self._locate(look, each, each.span.size)
+
+    def _locate(self, look: _Look, buffer: Buffer, size: int) -> None:
+        """By the address, and where a core has no memory there, by what is known to be added to it."""
+        buffer.span = look.views.span_at_da("buffer", buffer.address, size)
+        buffer.origin = None if is_shared(buffer.span) else self.origins.get(look.vdev)
+        if buffer.origin is not None:
+            buffer.span = look.views.span_at_da("buffer", buffer.origin + buffer.address, size)
 
     def _hand_to_device(self, look: _Look, chain: Chain, element: ChainElement) -> None:
         address, length = element.descriptor.addr, element.descriptor.len
-        path, views = look.traffic.path, look.views
+        path = look.traffic.path
+        is_space = chain.is_empty and element.descriptor.is_writable
         buffer = self.buffers.get(address)
         if buffer is None:
             if len(self.buffers) >= MAX_BUFFERS:
                 self.buffers_dropped += 1
                 return
-            span = views.span_at_da("buffer", address, length)
-            buffer = self.buffers[address] = Buffer(address, span, path, element.descriptor.is_writable)
+            unknown = Span("buffer", length, None, None)
+            buffer = self.buffers[address] = Buffer(address, unknown, path, is_space)
+            self._locate(look, buffer, length)
         elif length > buffer.span.size:
-            buffer.span = views.span_at_da("buffer", address, length)
+            self._locate(look, buffer, length)
         look.traffic.reclaimed += bool(buffer.used and buffer.owner == "driver")
-        buffer.ring, buffer.writable = path, element.descriptor.is_writable
+        buffer.ring, buffer.writable = path, is_space
         self._check_overlap(buffer)
         buffer.owner = "device"
         buffer.posted += 1
@@ -445,18 +488,23 @@ class Traffic:
                 buffer.owner = "driver"
                 buffer.used += 1
                 buffer.history.append(BufferUse(by.time_ns, "driver", traffic.path, chain.head, element.len))
-        if chain.is_writable:
-            _read_message(look, chain, REMOTE)
+        if chain.is_empty:
+            self._read_message(look, chain, REMOTE)
+
+    def _read_message(self, look: _Look, chain: Chain, sender: str) -> None:
+        """The message at the start of a chain's first buffer, if the rings carry RPMsg and main can read it."""
+        if look.log is not None and chain.elements:
+            self._learn_origin(look, chain)
+            first = chain.elements[0].descriptor
+            buffer = self.buffers.get(first.addr)
+            origin = buffer.origin or 0 if buffer is not None else 0
+            _log_message(look, look.log, chain.elements[0], origin, sender)
 
 
-def _read_message(look: _Look, chain: Chain, sender: str) -> None:
-    """The message at the start of a chain's first buffer, if the rings carry RPMsg and main can read it."""
-    log, views, by = look.log, look.views, look.by
-    if log is None or not chain.elements:
-        return
-    descriptor = chain.elements[0].descriptor
+def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: int, sender: str) -> None:
+    views, by, descriptor = look.views, look.by, element.descriptor
     size = min(descriptor.len, _MAX_MESSAGE)
-    span = views.span_at_da("buffer", descriptor.addr, max(1, size))
+    span = views.span_at_da("buffer", origin + descriptor.addr, max(1, size))
     role = MAIN if span.pa is not None else REMOTE
     extent = span.seen_by(role)
     if extent is None:

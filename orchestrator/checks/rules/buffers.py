@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.state import RingSubject, VdevSubject, live_rings, live_vdevs, rings_at_rest
+from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
 from orchestrator.checks.traffic import Buffer
 from orchestrator.checks.views import MAIN, REMOTE, Span
 from orchestrator.memory import Extent, Place
@@ -24,6 +24,15 @@ def _buffers(subject: RingSubject) -> list[Buffer]:
     if run is None:
         return []
     return [each for _, each in sorted(run.traffic.buffers.items()) if each.ring == subject.ring.path]
+
+
+def _are_offsets(state: State, vdev: str) -> bool:
+    """All of a vdev's buffers are named by offsets from one address, and the device has found them."""
+    run = state.run
+    if run is None or vdev not in run.traffic.origins:
+        return False
+    buffers = [each for each in run.traffic.buffers.values() if each.ring.startswith(f"{vdev}.")]
+    return all(each.origin is not None for each in buffers) and any(each.used for each in buffers)
 
 
 def _place(subject: RingSubject, buffer: Buffer) -> Place:
@@ -44,7 +53,8 @@ def _others(count: int) -> tuple[str, ...]:
 )
 def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
     """The device's core has memory for every buffer that a descriptor names."""
-    bad = [each for each in _buffers(subject) if each.span.da is None]
+    agreed = _are_offsets(subject.state, subject.vdev.path)
+    bad = [each for each in _buffers(subject) if each.span.da is None or (each.origin is not None and not agreed)]
     if bad:
         first = bad[0]
         extent = Extent(first.address, first.span.size)
@@ -60,6 +70,30 @@ def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
             detail=_others(len(bad)),
             touches=tuple(Extent(each.address, each.span.size) for each in bad[:64]),
         )
+
+
+@rule(
+    "buffer.offsets",
+    stage=Stage.TRAFFIC,
+    source=DEVICE_ADDRESS_SOURCE,
+    each=live_vdevs,
+    severity=Severity.NOTE,
+)
+def buffers_are_named_by_addresses(subject: VdevSubject) -> Iterator[Violation]:
+    """Descriptors hold addresses, not offsets into a libmetal io region that both sides know."""
+    run = subject.state.run
+    path = subject.vdev.path
+    if run is None or not _are_offsets(subject.state, path):
+        return
+    count = sum(1 for each in run.traffic.buffers.values() if each.ring.startswith(f"{path}."))
+    yield Violation(
+        at=(subject.vdev.entry.at,),
+        expected="addresses by which the device's core reaches the buffers",
+        actual=f"{count} buffers by their offsets from {run.traffic.origins[path]:#010x}, which both cores understand",
+        advice="Linux and NuttX want addresses: give the io region its physical address (metal_io_init, physmap)",
+        subject=path,
+        core=MAIN,
+    )
 
 
 @rule(
@@ -100,7 +134,7 @@ def buffer_addresses_are_the_devices(subject: RingSubject) -> Iterator[Violation
     bad = [
         each
         for each in _buffers(subject)
-        if carveout.contains(each.span) and Extent(each.address, each.span.size) not in da
+        if each.origin is None and carveout.contains(each.span) and Extent(each.address, each.span.size) not in da
     ]
     if bad:
         extent = Extent(bad[0].address, bad[0].span.size)
@@ -201,7 +235,7 @@ def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
 def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
     """At rest the device has returned every message that it was given and told of."""
     traffic, run = subject.traffic, subject.state.run
-    held = [each for _, each in sorted(traffic.outstanding.items()) if not each.is_writable]
+    held = [each for _, each in sorted(traffic.outstanding.items()) if not each.is_empty]
     taken = run.ledger.last_taken_ns.get(REMOTE) if run else None
     if not held or taken is None or taken < held[0].posted_ns - subject.state.turn_ns:
         return

@@ -244,6 +244,8 @@ class Script:
     ring_at: Callable[[int, int], int] | None = None  # ring index, main's choice -> main's choice
     to_da: Callable[[int], int] = lambda pa: pa - PA + DA
     buffer_da: Callable[[int], int] | None = None
+    from_descriptor: Callable[[int], int] = lambda address: address  # what the remote takes a buffer's address for
+    transmit_flags: int = 0
     buffer_at: Callable[[int, int], int] | None = None  # index, main's choice -> main's choice
     main_channel: int = 0
     remote_channel: int = 1
@@ -469,7 +471,7 @@ class Bench:
             return
         address = struct.unpack("<Q", self.remote.read(ring.base + 16 * head, 8))[0]
         try:
-            self.remote.write(address, data)
+            self.remote.write(self.script.from_descriptor(address), data)
         except TranslationError:
             return
         ring.give_back(head, len(data))
@@ -487,7 +489,7 @@ class Bench:
             while (head := ring.offered()) is not None:
                 address, length = struct.unpack("<QI", self.remote.read(ring.base + 16 * head, 12))
                 try:
-                    data = self.remote.read(address, length)
+                    data = self.remote.read(self.script.from_descriptor(address), length)
                 except TranslationError:
                     return
                 src, dst = struct.unpack_from("<II", data)
@@ -509,7 +511,7 @@ class Bench:
                 pa, head = side.buffers[side.sent % len(side.buffers)], side.sent % side.rings[1].num
                 data = message(1030, self.script.ping_to, b"ping")
                 self.main.write(pa, data)
-                side.rings[1].desc(head, to_da(pa), len(data))
+                side.rings[1].desc(head, to_da(pa), len(data), self.script.transmit_flags)
                 side.rings[1].offer(head)
                 side.sent += 1
         if acted and ping:

@@ -249,6 +249,11 @@ def nested_indirect() -> Findings:
     return run(after=indirect([(PEER, 16, 4, 0)])).findings
 
 
+OFFSETS: dict[str, object] = {
+    "buffer_da": lambda pa: pa - PA - CARVEOUT,
+    "from_descriptor": lambda offset: offset + DA + CARVEOUT,
+}
+
 CASES: dict[str, Callable[[], Findings]] = {
     # images
     "elf.segment-outside-memory": static(main=[MAIN_CODE, Piece(0x6000_0000, b"\1" * 64)]),
@@ -382,6 +387,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     # buffers and messages
     "buffer.unreachable-by-device": live(buffer_da=lambda pa: pa - PA + MAIN_RAM),
     "buffer.unreachable-by-driver": live(buffer_da=lambda pa: pa - PA + REMOTE_RAM),
+    "buffer.offsets": live(**OFFSETS),
     "buffer.untranslated": live(buffer_da=lambda pa: pa),
     "buffer.outside-carveout": live(buffer_at=lambda i, pa: PA + 0x6000 if i == 0 else pa),
     "buffer.overlap": live(buffer_at=lambda i, pa: pa - 16 if i == 1 else pa),
@@ -427,6 +433,41 @@ def test_a_core_that_has_done_something_may_wait_for_input_on_its_console() -> N
         after=lambda bench: bench.emit(MAIN, ExceptionTaken(15, "SysTick", FLASH + 0x40)),
     ).findings
     assert "core.polling" not in [each.rule for each in found]
+
+
+def test_buffers_named_by_offsets_that_both_sides_understand_are_followed_and_pass() -> None:
+    """As with a libmetal io region whose physical address is 0 (ST's OpenAMP_PingPong)."""
+    bench = Bench(Script(**OFFSETS))  # type: ignore[arg-type]
+    verdict = bench.run()
+    assert (verdict.up, verdict.exit_code) == (True, 0)
+    (note,) = verdict.findings
+    assert f"offsets from {DA + CARVEOUT:#010x}" in note.actual
+    traffic = bench.observer.run.traffic
+    assert traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
+    assert all(each.span.pa == each.address + PA + CARVEOUT for each in traffic.buffers.values())
+
+
+def test_offsets_that_the_device_does_not_understand_are_addresses_without_memory() -> None:
+    found = run(buffer_da=lambda pa: pa - PA - CARVEOUT).findings
+    assert roots(found) == ["buffer.unreachable-by-device"]
+
+
+def test_one_buffer_named_by_an_offset_among_addresses_is_without_memory() -> None:
+    odd = PA + CARVEOUT + 0x400
+
+    def address(pa: int) -> int:
+        return pa - PA - CARVEOUT if odd <= pa < odd + 512 else pa - PA + DA
+
+    found = run(buffer_da=address, from_descriptor=lambda at: at if at > SIZE else at + DA + CARVEOUT).findings
+    assert roots(found) == ["buffer.unreachable-by-device"]
+
+
+def test_what_main_sends_is_mains_whatever_its_descriptors_say() -> None:
+    """OpenAMP before 2020 marks what it sends as writable."""
+    bench = Bench(Script(transmit_flags=2))
+    verdict = bench.run()
+    assert (verdict.up, verdict.findings) == (True, ())
+    assert bench.observer.run.traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
 
 
 @pytest.mark.parametrize("rule", sorted(CASES))
