@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
+from orchestrator.checks.search import tables_in_memory
 from orchestrator.checks.state import State, TableSubject, states, tables
 from orchestrator.checks.views import MAIN, REMOTE, Span, Views
 from orchestrator.errors import FormatError
@@ -49,12 +50,16 @@ def there_is_a_table(state: State) -> Iterator[Violation]:
     if error is None or error.rule == "table.not-loaded":
         return
     names = ", ".join(image.name for image in state.images.values())
+    ended = state.run is not None and state.run.ended is not None
+    made = tables_in_memory(state.views, state.images) if ended and state.views is not None else ()
+    advice = "keep the section in the linker script; name one made at run time by --table SYMBOL or 0xADDRESS"
     yield Violation(
         at=(),
         expected=str(error.expected or "a table"),
         actual=f"none in {names}",
-        advice="keep the section in the linker script; name one made at run time by --table SYMBOL or 0xADDRESS",
+        advice=f"run it again with --table {made[0]}" if made else advice,
         subject="table",
+        detail=tuple(f"memory holds what reads as a table at {each}" for each in made),
     )
 
 

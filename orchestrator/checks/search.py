@@ -1,0 +1,69 @@
+"""Looking for a resource table that nobody has named: firmware that makes it at run time leaves it in shared memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from orchestrator.checks.views import MAIN, REMOTE, Views
+from orchestrator.errors import RptwinError
+from orchestrator.formats.elf import Image
+from orchestrator.formats.resource_table import Table, scan_table
+
+__all__ = ["tables_in_memory"]
+
+_HEADER = re.compile(rb"\x01\0\0\0[\x01-\x10]\0\0\0", re.DOTALL)  # version 1, up to 16 entries
+_MOST_MEMORY = 1 << 20  # bytes of a region that are looked through
+_MOST_TABLE = 0x1000
+_MOST_FOUND = 4
+
+
+def tables_in_memory(views: Views, images: Mapping[str, Image]) -> tuple[str, ...]:
+    """Locators for ``--table`` of what reads as a table with a vdev, in memory that both cores reach."""
+    found: dict[int, str] = {}
+    seen: set[str] = set()
+    for each in views.environment.ranges:
+        if each.name not in seen and each.size <= _MOST_MEMORY:
+            seen.add(each.name)
+            for pa in _tables(views, each.pa, each.size):
+                found[pa] = _named(views, images, pa)
+    return tuple(found[pa] for pa in sorted(found))[:_MOST_FOUND]
+
+
+def _tables(views: Views, start: int, size: int) -> Iterator[int]:
+    try:
+        data = views.memories[MAIN].read(start, size)
+    except RptwinError:
+        return
+    for match in _HEADER.finditer(data):
+        if match.start() % 4 == 0:
+            address = start + match.start()
+            scan = scan_table(views.memories[MAIN], address, min(_MOST_TABLE, size - match.start()))
+            if scan.table is not None and not scan.errors and _has_vdev(scan.table):
+                yield address
+
+
+def _has_vdev(table: Table) -> bool:
+    """A vdev whose vrings have sizes and alignments that a vring can have."""
+    return any(
+        each.value.vrings and all(_is_power_of_2(ring.num) and _is_power_of_2(ring.align) for ring in each.value.vrings)
+        for each in table.vdevs
+    )
+
+
+def _is_power_of_2(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+def _named(views: Views, images: Mapping[str, Image], pa: int) -> str:
+    """By the symbol that it lies in, of main's image first."""
+    ranges = views.environment.ranges
+    das = {pa - each.pa + each.da for each in ranges if pa in each.pa_extent}
+    pas = {pa, *(da - each.da + each.pa for da in das for each in ranges if da in each.da_extent)}
+    for role, addresses in ((MAIN, pas), (REMOTE, das)):
+        image = images.get(role)
+        for symbol in image.symbols.values() if image is not None else ():
+            inside = [each - symbol.address for each in addresses if 0 <= each - symbol.address < symbol.size]
+            if inside:
+                return f"{role}:{symbol.name}" + (f"+{inside[0]:#x}" if inside[0] else "")
+    return f"{MAIN}:{pa:#010x}"
