@@ -44,7 +44,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.errors import CapabilityError, RptwinError, UsageError
-from orchestrator.events import Event, Listener, Lockup, StateChanged
+from orchestrator.events import Event, Listener, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import LocatorKind, TableLocator, parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
@@ -98,8 +98,14 @@ class EndReason(enum.StrEnum):
     TIMEOUT = "timeout"
     DEAD = "dead"
     RESETTING = "resetting"
+    INTERRUPTING = "interrupting"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+
+    @property
+    def is_dead_end(self) -> bool:
+        """Whether nothing that could be waited for will come any more."""
+        return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING)
 
 
 _END_TEXTS = {
@@ -108,6 +114,7 @@ _END_TEXTS = {
     EndReason.TIMEOUT: "timeout",
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
+    EndReason.INTERRUPTING: "a core takes one notification again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",
 }
@@ -388,11 +395,14 @@ class Board:
         if Rtt.is_watch(event):
             return
         self.observer.on_event(event)
-        if isinstance(event.detail, StateChanged) and self._resets_for_ever():
+        if isinstance(event.detail, StateChanged | NotificationTaken) and self._runs_in_circles() is not None:
             self.engine.stop()
 
-    def _resets_for_ever(self) -> bool:
-        return any(core.resets > _MOST_RESETS for core in self.observer.run.cores.values())
+    def _runs_in_circles(self) -> EndReason | None:
+        run = self.observer.run
+        if any(core.resets > _MOST_RESETS for core in run.cores.values()):
+            return EndReason.RESETTING
+        return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None
 
     def _play(self, role: str, options: ObserveOptions) -> None:
         """Put Python in the place of a core without firmware."""
@@ -522,7 +532,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return EndReason.RESETTING if self._resets_for_ever() else EndReason.INTERRUPTED
+                return self._runs_in_circles() or EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason) -> None:
         names = [core.name for core in self.platform.cores]

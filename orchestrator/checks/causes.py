@@ -38,7 +38,7 @@ class Follows:
 
 _IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
 _DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent")
-_STOPPED = (*_DEAD, "core.polling", "core.stuck")
+_STOPPED = (*_DEAD, "core.polling", "core.stuck", "notification.not-cleared")
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
     "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",

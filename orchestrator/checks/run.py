@@ -20,6 +20,8 @@ from orchestrator.events import (
 
 __all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
 
+_FOR_EVER = 5_000  # exceptions of one channel, and
+_EACH = 100  # for each notification on it: firmware that takes so many does nothing else any more
 _MAX_KEPT = 64  # distinct accesses, errors and notes; the rest is only counted
 
 
@@ -86,6 +88,16 @@ class Ledger:
     def taken_by(self, target: str) -> int:
         """How many exceptions a core took for them."""
         return sum(count for channel, count in self.taken.items() if channel.target == target)
+
+    def never_cleared(self, target: str) -> tuple[Channel, ...]:
+        """Channels whose exception a core takes for ever: its handler leaves them pending."""
+        return tuple(
+            channel
+            for channel, count in self.taken.items()
+            if channel.target == target
+            and count >= _FOR_EVER
+            and count >= _EACH * (self.sent_to(target) if channel.number is None else self.sent[channel])
+        )
 
     def last_sent_to(self, target: str, number: int | None = None) -> int | None:
         """When the last one went to a core, on one channel or on any."""

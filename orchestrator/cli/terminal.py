@@ -136,9 +136,9 @@ def _type(keyboard: Keyboard, text: str) -> None:
 
 
 def _goes_on(end: End) -> bool:
-    if end.reason in (EndReason.DEAD, EndReason.RESETTING):
+    if end.reason.is_dead_end:
         complain(f"{end}")
-    return end.reason not in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTED)
+    return not end.reason.is_dead_end and end.reason is not EndReason.INTERRUPTED
 
 
 class _Screen:

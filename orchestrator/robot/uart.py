@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from robot.api.deco import keyword
 
-from orchestrator.board import Board, BoardConsole, EndReason
+from orchestrator.board import Board, BoardConsole
 from orchestrator.engines.contract import ConsoleText
 from orchestrator.robot.binary import BinaryMatch, BinaryTester
 from orchestrator.robot.session import Session, duration_ns
@@ -44,7 +44,7 @@ class _BoardCable:
             end = self._board.run(until=anything, timeout=f"{limit_ns} ns")
         else:
             end = self._board.run_for(f"{min(limit_ns, _TRACE_LOOK_NS)} ns")
-        return end.reason not in (EndReason.DEAD, EndReason.RESETTING)
+        return not end.reason.is_dead_end
 
 
 class UartKeywords(Session):

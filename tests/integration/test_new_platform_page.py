@@ -65,8 +65,10 @@ def test_the_page_ends_where_it_says(tmp_path: Path) -> None:
     assert "RPTUN is up: no findings" in said[1]
     shell("printf 'ping 3 64\\n' | rptwin console " + demo[1].removeprefix("rptwin run "), tmp_path)
     (tmp_path / "rptwin.toml").write_text('platform = "lpc55s69/lpc55s69.repl"\n')
-    crashed = demo[1].replace("/demo/", "/crash-remote/").replace("--platform lpc55s69/lpc55s69.repl", "--quiet")
-    assert "BusFault" in shell(f"{crashed}; test $? -eq 1", tmp_path)
+    wrong = demo[1].replace("/demo/", "/wrong-channel/").replace("--platform lpc55s69/lpc55s69.repl", "--quiet")
+    text = shell(f"{wrong}; test $? -eq 1", tmp_path)
+    assert "mailbox channel 5 to be cleared by cpu1" in text
+    assert "Run ended: a core takes one notification again and again" in text
 
 
 def test_the_smoke_firmware_differs_from_the_skeletons_in_what_is_the_chips() -> None:

@@ -131,3 +131,26 @@ def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
         core=target,
         detail=tuple(f"{each.subject.ring.path}: {each.what}" for each in waiting),
     )
+
+
+@rule(
+    "notification.not-cleared",
+    stage=Stage.TRAFFIC,
+    source="DDI0403E B3.4: an interrupt whose line is still high when its handler returns is taken again",
+    each=_directions,
+)
+def notifications_are_cleared(direction: _Direction) -> Iterator[Violation]:
+    """The handler of a notification clears its channel: a core that does not takes the exception for ever."""
+    run, target = direction.run, direction.target
+    for channel in run.ledger.never_cleared(target):
+        core = run.cores[target]
+        frame = core.backtrace[0] if core.backtrace else None
+        yield Violation(
+            at=(Place(core.name, frame.pc if frame else 0, (frame.symbol if frame else None) or "mailbox interrupt"),),
+            expected=f"{channel} to be cleared by {core.name}",
+            actual=f"{run.ledger.sent[channel]} sent, {run.ledger.taken[channel]} exceptions taken",
+            advice=f"clear what is pending: {other_role(target)} rings another channel, or the handler clears none",
+            subject=target,
+            core=target,
+            detail=core.waits_for,
+        )

@@ -33,7 +33,19 @@ from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
 from orchestrator.errors import RingError
-from orchestrator.events import CoreState, ExceptionTaken, Fault, Frame, GuestError, Lockup, Poll, StateChanged, Waiting
+from orchestrator.events import (
+    CoreState,
+    ExceptionTaken,
+    Fault,
+    Frame,
+    GuestError,
+    Lockup,
+    NotificationSent,
+    NotificationTaken,
+    Poll,
+    StateChanged,
+    Waiting,
+)
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -169,6 +181,13 @@ def used_ahead(bench: Bench) -> None:
 NO_TABLE = [code(FLASH + 0x10_0000, REMOTE_RAM + 0x2_0000)]
 MAIN_CODE = code(FLASH, MAIN_RAM + 0x2_0000)
 PEER = DA + 0x2000  # somewhere in the carveout
+
+
+def storm(bench: Bench) -> None:
+    """The remote's handler leaves a channel pending that main rang once."""
+    bench.emit(MAIN, NotificationSent("hsem", REMOTE, 5, 125, rising=True))
+    for _ in range(5_000):
+        bench.emit(REMOTE, NotificationTaken("hsem", (5,), 125))
 
 
 def malformed(bench: Bench) -> None:
@@ -398,6 +417,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     # notifications
     "notification.missing": live(main_channel=5),
     "notification.not-taken": live(remote_takes=False),
+    "notification.not-cleared": after(storm),
     "traffic.none": live(pings=0),
 }
 
@@ -468,6 +488,15 @@ def test_what_main_sends_is_mains_whatever_its_descriptors_say() -> None:
     verdict = bench.run()
     assert (verdict.up, verdict.findings) == (True, ())
     assert bench.observer.run.traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
+
+
+def test_a_channel_that_is_rung_as_often_as_it_is_taken_is_cleared() -> None:
+    def busy(bench: Bench) -> None:
+        for _ in range(5_000):
+            bench.emit(MAIN, NotificationSent("hsem", REMOTE, 5, 125, rising=True))
+            bench.emit(REMOTE, NotificationTaken("hsem", (5,), 125))
+
+    assert run(after=busy).findings == ()
 
 
 @pytest.mark.parametrize("rule", sorted(CASES))
