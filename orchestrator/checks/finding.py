@@ -32,7 +32,8 @@ class Violation:
     """One place where a promise is broken.
 
     ``subject`` is what it is about (a field path; default: the path of the first place), ``core`` the role of the
-    core that did it, where one did; ``touches`` are the bytes concerned, as any core addresses them.
+    core that did it, where one did; ``touches`` are the bytes concerned, as any core addresses them. ``severity`` is
+    another than the rule's, where the run has shown that what is feared does not happen.
     """
 
     at: tuple[Place, ...]
@@ -43,6 +44,7 @@ class Violation:
     core: str = ""
     detail: tuple[str, ...] = ()
     touches: tuple[Extent, ...] = ()
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)

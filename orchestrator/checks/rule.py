@@ -45,7 +45,7 @@ class Rule:
         for each in islice(self.check(state), MAX_FINDINGS_PER_RULE):
             yield Finding(
                 rule=self.id,
-                severity=severity,
+                severity=each.severity or severity,
                 stage=self.stage,
                 at=each.at,
                 expected=each.expected,

@@ -14,7 +14,9 @@ from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
+    EndpointChange,
     EndpointTracker,
+    NameServiceFlag,
     decode_message,
 )
 from orchestrator.formats.virtqueue import ChainElement, SplitRing
@@ -192,6 +194,7 @@ class MessageLog:
     announced: list[MessageRecord] = field(default_factory=list)
     malformed: list[tuple[FormatError, str, Handling]] = field(default_factory=list)  # error, ring
     unknown: dict[tuple[str, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
+    left_ns: dict[str, int] = field(default_factory=dict)  # when a side destroyed its last announced endpoint
     _sources: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, record: MessageRecord) -> None:
@@ -203,6 +206,13 @@ class MessageLog:
         self.last.append(record)
         if record.text and len(self.announced) < HISTORY:
             self.announced.append(record)
+
+    def note_endpoints(self, time_ns: int, sender: str, change: EndpointChange | None) -> None:
+        """A side that has destroyed all its endpoints has left, until it announces another."""
+        if change is not None and any(each.side == sender for each in self.endpoints.endpoints):
+            self.left_ns.pop(sender, None)
+        elif change is not None and change.kind is NameServiceFlag.DESTROY and change.before is not None:
+            self.left_ns[sender] = time_ns
 
     def note_addresses(self, record: MessageRecord) -> None:
         """Learn the sender's address; remember one that is sent to and that nobody announced or sent from."""
@@ -514,7 +524,7 @@ def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: in
         message = decode_message(data, where=f"{look.ring.name}: buffer at {descriptor.addr:#010x}")
         notice = message.name_service()
         text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
-        log.endpoints.observe(sender, message)
+        log.note_endpoints(by.time_ns, sender, log.endpoints.observe(sender, message))
     except FormatError as error:
         if len(log.malformed) < _MAX_FAULTS:
             log.malformed.append((error, look.ring.name, by))

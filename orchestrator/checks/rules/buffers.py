@@ -233,9 +233,15 @@ def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
     each=rings_at_rest,
 )
 def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
-    """At rest the device has returned every message that it was given and told of."""
+    """At rest the device has returned every message that it was given and told of before it destroyed its endpoints."""
     traffic, run = subject.traffic, subject.state.run
-    held = [each for _, each in sorted(traffic.outstanding.items()) if not each.is_empty]
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    left = log.left_ns.get(REMOTE) if log else None
+    held = [
+        each
+        for _, each in sorted(traffic.outstanding.items())
+        if not each.is_empty and (left is None or each.posted_ns <= left)
+    ]
     taken = run.ledger.last_taken_ns.get(REMOTE) if run else None
     if not held or taken is None or taken < held[0].posted_ns - subject.state.turn_ns:
         return

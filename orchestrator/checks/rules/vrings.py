@@ -143,7 +143,16 @@ def vdev_ids_differ_from_vring_ids(subject: VdevSubject) -> Iterator[Violation]:
             expected=f"not {notifyid}, which {clash[0].ring.path} has",
             actual=str(notifyid),
             advice="give the vdev an id after those of all vrings",
+            severity=Severity.WARNING if _works(subject) else None,
         )
+
+
+def _works(subject: VdevSubject) -> bool:
+    """It came up and the device used buffers: what made it asks no bitmap (OpenAMP without remoteproc)."""
+    run = subject.state.run
+    if run is None or not subject.table.is_live or not subject.vdev.is_driver_ok:
+        return False
+    return all(run.traffic.ring(ring.path).used for ring in subject.vdev.rings)
 
 
 def _promised(state: State) -> Iterator[RingSubject]:

@@ -27,6 +27,7 @@ from bench import (
     code,
     default_entries,
     make_elf,
+    message,
     run,
 )
 from orchestrator.checks.finding import Finding, Severity
@@ -453,6 +454,39 @@ def test_a_core_that_has_done_something_may_wait_for_input_on_its_console() -> N
         after=lambda bench: bench.emit(MAIN, ExceptionTaken(15, "SysTick", FLASH + 0x40)),
     ).findings
     assert "core.polling" not in [each.rule for each in found]
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({}, Severity.WARNING),
+        ({"pings": 1, "remote_returns": False}, Severity.ERROR),
+        ({"gives_up": True}, Severity.ERROR),
+    ],
+)
+def test_a_collision_of_notify_ids_weighs_less_where_the_vdev_works(
+    changes: dict[str, object], severity: Severity
+) -> None:
+    """OpenAMP's remoteproc refuses such a vdev; what makes it without remoteproc does not look (ST)."""
+    script = Script(patch=lambda table: table.patched("vdev[0].notifyid", 1), profile=Profile.OPENAMP, **changes)  # type: ignore[arg-type]
+    (found,) = (each for each in Bench(script).run().findings if each.rule == "vdev.notifyid-collision")
+    assert found.severity is severity
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_message_to_a_remote_that_has_destroyed_its_endpoints_need_not_come_back(leaves: bool) -> None:
+    """As ST's OpenAMP_PingPong ends: main's own farewell stays in the ring."""
+
+    farewell = message(1024, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1024, 1))
+
+    def end(bench: Bench) -> None:
+        if leaves:
+            bench.turn(REMOTE, lambda: bench._remote_send(bench.devices[0], farewell))
+        offer_chain((6, PEER, 20, 0, 0), head=6)(bench)
+        bench.turn(REMOTE, lambda: None)
+
+    rules = [each.rule for each in run(after=end).findings]
+    assert ("buffer.not-returned" in rules) is not leaves
 
 
 def test_buffers_named_by_offsets_that_both_sides_understand_are_followed_and_pass() -> None:
