@@ -117,6 +117,32 @@ def test_a_qemu_that_is_killed_is_an_error_with_its_end_and_what_was_seen_stays(
         each.run_for("1 ms")
 
 
+def test_a_qemu_that_hangs_is_an_error_and_leaves_no_process(board, monkeypatch):
+    monkeypatch.setattr(process, "_PATIENCE_S", 2.0)
+    each = board()
+    each.run_for("2 ms")
+    seen, pid = each.consoles["main"].output, each.engine.pid
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(EngineDiedError, match="QEMU does not answer"):
+        each.run_for("1 ms")
+    assert each.consoles["main"].output == seen != b""
+    assert not is_running(pid)
+
+
+def test_the_log_of_a_long_run_takes_no_more_room_than_it_may_and_loses_no_line(board, monkeypatch):
+    def events(most: int) -> tuple[list[Event], int]:
+        monkeypatch.setattr(process, "_MOST_LOG", most)
+        each, seen = board(), []
+        each.subscribe(seen.append)
+        each.run(timeout="60 ms")
+        return seen, (each.engine._process.scratch / "log").stat().st_blocks * 512
+
+    whole, room = events(1 << 30)
+    pieces, less = events(1 << 14)
+    assert pieces == whole
+    assert less < room / 2
+
+
 def test_a_closed_board_leaves_no_process_and_no_files(board):
     each = board()
     pid, scratch = each.engine.pid, each.engine._process.scratch

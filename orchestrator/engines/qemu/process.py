@@ -26,6 +26,7 @@ COMMAND, PACKAGE = "qemu-system-arm", "qemu-system-arm"
 OLDEST = (7, 2)
 PLUGIN = Path(__file__).parent / "_native" / "libturns.so"
 
+_MOST_LOG = 1 << 24  # bytes on disk of what has been read
 _PATIENCE_S = 60.0  # of wall time without an answer; a step is a few ms
 _OPENING_S = 30.0
 _LONGEST_S = 10.0  # to say a version
@@ -71,7 +72,7 @@ class QemuProcess:
 
     def __init__(self, qemu: Qemu, machine: Machine, shift: int, *, arguments: Sequence[str] = ()) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="rptwin-"))
-        self._log_read = 0
+        self._log_read = self._log_given_back = 0
         self.control = Control(self.scratch / "control")
         theirs, self._parent = os.pipe()
         names = ("gdb", "qmp", *machine.uarts)
@@ -140,7 +141,7 @@ class QemuProcess:
         return self._sockets[name]
 
     def log_lines(self) -> list[str]:
-        """Whole lines since the last call."""
+        """Whole lines since the last call; the machine stands still."""
         try:
             with (self.scratch / "log").open("rb") as file:
                 file.seek(self._log_read)
@@ -151,6 +152,9 @@ class QemuProcess:
         if not whole and not data.startswith(b"\n"):
             return []
         self._log_read += len(whole) + 1
+        if len(whole) + 1 == len(data) and self._log_read > self._log_given_back + _MOST_LOG:
+            os.truncate(self.scratch / "log", 0)  # QEMU writes on behind the hole, which takes no room
+            self._log_given_back = self._log_read
         return whole.decode(errors="replace").split("\n")
 
     def last_words(self) -> list[str]:
