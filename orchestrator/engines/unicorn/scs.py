@@ -33,6 +33,7 @@ _SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEB
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
+_NSACR_FP = 3 << 10
 _AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
 _SAU_REGIONS = 8
 _TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
@@ -306,8 +307,9 @@ class SystemControlSpace:
         return table
 
     def _security_registers(self) -> dict[int, tuple[Read | None, Write | None]]:
-        """NVIC_ITNS and the SAU (DDI0553B D1.2): storage; everything runs Secure here."""
+        """NVIC_ITNS, NSACR and the SAU (DDI0553B D1.2): storage; everything runs Secure here."""
         table: dict[int, tuple[Read | None, Write | None]] = {
+            0xD8C: self._storage(0xD8C, _NSACR_FP if self.has_fpu else 0),
             0xDD0: self._storage(0xDD0, 3),
             0xDD4: (self._constant(_SAU_REGIONS), self._ignored),
             0xDD8: self._storage(0xDD8, 0xFF),

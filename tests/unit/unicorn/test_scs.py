@@ -256,6 +256,22 @@ def test_a_core_without_floating_point_cannot_switch_it_on():
     assert not bench.scs.fp_access
 
 
+@pytest.mark.parametrize(("fpu", "kept"), [(True, 0xC00), (False, 0)])
+def test_nsacr_keeps_the_coprocessors_that_there_are(fpu, kept):
+    """DDI0553B D1.2, NSACR: start-up code of a Secure image opens the floating-point unit to the other side."""
+    port, exceptions = Port(), ExceptionState(40, 0xF0)
+    scs = SystemControlSpace(port, exceptions, features_of("cortex-m33", fpu=fpu), None)
+    assert scs.read(0xD8C, 4) == 0
+    scs.write(0xD8C, 4, 0xFFFF_FFFF)
+    assert scs.read(0xD8C, 4) == kept
+    assert port.calls == []
+
+
+def test_nsacr_is_of_cores_with_the_security_extension(m4):
+    m4.get(0xD8C)
+    assert m4.port.calls == [(0xD8C, 4, None)]
+
+
 def test_mpu_registers_read_back_and_enabling_reaches_the_core(m4):
     """B3.5; RBAR with VALID selects the region, the aliases reach the same one."""
     m4.put(0xD98, 2)
