@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from orchestrator.checks.views import MAIN, REMOTE, Views
 from orchestrator.errors import RptwinError
@@ -12,7 +13,10 @@ from orchestrator.formats.resource_table import Table, scan_table
 
 __all__ = ["tables_in_memory"]
 
-_HEADER = re.compile(rb"\x01\0\0\0[\x01-\x10]\0\0\0", re.DOTALL)  # version 1, up to 16 entries
+_HEADER = re.compile(  # version 1, up to 16 entries, two words of any kind, the first offset from 0x14 to 0xFFF
+    rb"\x01\0\0\0(?=[\x01-\x10]\0\0\0.{8}(?:[\x14-\xff]\0|.[\x01-\x0f])\0\0)", re.DOTALL
+)
+_MOST_TRIED = 4096  # places in a region that begin like a table
 _MOST_MEMORY = 1 << 20  # bytes of a region that are looked through
 _MOST_TABLE = 0x1000
 _MOST_FOUND = 4
@@ -35,7 +39,7 @@ def _tables(views: Views, start: int, size: int) -> Iterator[int]:
         data = views.memories[MAIN].read(start, size)
     except RptwinError:
         return
-    for match in _HEADER.finditer(data):
+    for match in islice(_HEADER.finditer(data), _MOST_TRIED):
         if match.start() % 4 == 0:
             address = start + match.start()
             scan = scan_table(views.memories[MAIN], address, min(_MOST_TABLE, size - match.start()))
