@@ -149,6 +149,8 @@ def test_the_network_core_is_held_and_has_no_floating_point_unit():
         ("gpiote1_app", [0x4002F000], [], None),
         ("gpiote_net", [], [0x4100A000], None),
         ("rng_net", [], [0x41009000], None),
+        ("usbd", [0x50036000, 0x40036000], [], None),
+        ("usbreg", [0x50037000, 0x40037000], [], None),
     ],
 )
 def test_a_peripheral_is_at_its_secure_address_and_at_the_mirror_for_its_core(name, app, net, line):
@@ -662,6 +664,76 @@ def test_a_short_stops_the_generator_after_one_value(host):
     assert [rng.read(offset, 4, NET) for offset in (0x100, 0x200, 0x504)] == [1, 1, 1]
     rng.write(0x100, 4, 0, NET)
     assert rng.read(0x100, 4, NET) == 0
+
+
+# USBD, USBREG (PS, the chapters of these names)
+
+
+def test_usb_is_ready_once_enabled_and_interrupts(host):
+    """PS, USBD, USB power-up sequence: EVENTCAUSE.READY, which USBEVENT tells (NVIC 54, bit 22)."""
+    usbd = device("usbd", host)
+    usbd.write(0x304, 4, 1 << 22, APP)
+    usbd.write(0x500, 4, 1, APP)
+    assert (usbd.read(0x400, 4, APP), usbd.read(0x158, 4, APP)) == (0x800, 1)
+    assert host.lines == [("nvic_app", 54, True)]
+    usbd.write(0x400, 4, 0x800, APP)
+    usbd.write(0x158, 4, 0, APP)
+    usbd.write(0x500, 4, 1, APP)
+    assert (usbd.read(0x400, 4, APP), usbd.read(0x158, 4, APP)) == (0, 0)
+    assert host.lines[1:] == [("nvic_app", 54, False)]
+    usbd.write(0x308, 4, 1 << 22, APP)
+    assert [usbd.read(offset, 4, APP) for offset in (0x300, 0x304, 0x308)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("offset", "after_reset", "writable"),
+    [
+        (0x160, 0, 1),
+        (0x1E0, 0, 0x800000FF),
+        (0x0DC, 0, 0x800000FF),
+        (0x200, 0, 0x1F),
+        (0x300, 0, 0x1FFFFFF),
+        (0x420, 0, 0),
+        (0x460, 0, 0),
+        (0x49C, 0, 0),
+        (0x4BC, 0, 0x7F),
+        (0x4C0, 0x10000, None),
+        (0x504, 0, 1),
+        (0x50C, 0x100, 0x387),
+        (0x510, 1, 0x1FF),
+        (0x514, 1, 0x1FF),
+        (0x600, 0, WORD),
+        (0x690, 0, 0x7F),
+        (0x694, 0, 0),
+        (0x6A4, 0, 0x3FF),
+        (0x7A0, 0, WORD),
+        (0x7A8, 0, 0),
+    ],
+)
+def test_a_register_of_usbd_keeps_its_bits(host, offset, after_reset, writable):
+    """PS, USBD, Registers; those of the endpoints 20 bytes apart, the isochronous one last."""
+    usbd = device("usbd", host)
+    assert usbd.read(offset, 4, APP) == after_reset
+    usbd.write(offset, 4, WORD, APP)
+    assert usbd.read(offset, 4, APP) == (after_reset if writable is None else writable)
+
+
+def test_a_task_of_usb_and_what_is_no_register_are_reported(host):
+    usbd = device("usbd", host)
+    usbd.write(0x004, 4, 1, APP)
+    usbd.read(0x410, 4, APP)
+    usbd.write(0x184, 4, 0x80000001, APP)
+    assert [at for at, _ in host.touched] == [0x004, 0x410, 0x184]
+
+
+def test_no_cable_is_plugged_in(host):
+    """PS, USBREG: EVENTS_USBDETECTED, USBREGSTATUS.VBUSDETECT."""
+    usbreg = device("usbreg", host)
+    usbreg.write(0x304, 4, 7, APP)
+    usbreg.write(0x308, 4, 1, APP)
+    assert [usbreg.read(offset, 4, APP) for offset in (0x100, 0x400, 0x300, 0x304, 0x308)] == [0, 0, 6, 6, 6]
+    usbreg.read(0x500, 4, APP)
+    assert (host.lines, [at for at, _ in host.touched]) == ([], [0x500])
 
 
 # FICR, UICR (PS, the chapters of these names), ITM
