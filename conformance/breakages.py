@@ -11,10 +11,13 @@ from unittest import mock
 from conformance.images import CORE_TYPES, Selection
 from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
-from orchestrator.engines.unicorn import binding, exceptions, frames, nvic
+from orchestrator.engines.unicorn import binding, exceptions, frames, memory, nvic
+from orchestrator.engines.unicorn import core as core_module
 from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.engines.unicorn.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.frames import Frames
+from orchestrator.engines.unicorn.memory import BoardMemory
 from orchestrator.engines.unicorn.nvic import ExceptionState
 from orchestrator.engines.unicorn.scs import SystemControlSpace
 from orchestrator.engines.unicorn.systick import SysTick
@@ -101,6 +104,16 @@ def _skip_instruction(self: Core) -> None:
 
 def _without_limits(self: ExceptionUnit, *_args: Any, **_named: Any) -> None:
     self.frames.limits = lambda: (0, 0)
+
+
+def _unpend_what_fell(self: ExceptionState, interrupt: int, level: bool) -> None:
+    if not level:
+        self.pending &= ~(1 << nvic.FIRST_INTERRUPT + interrupt)
+
+
+def _unpend_even_so(self: ExceptionState, index: int, value: int, *, on: bool) -> None:
+    if not on and index == 0:
+        self.pending &= ~(value << nvic.FIRST_INTERRUPT)
 
 
 BREAKAGES = (
@@ -364,6 +377,111 @@ BREAKAGES = (
         "_connect",
         _after(_without_limits),
         "m33",
+    ),
+    Breakage(
+        "who rings does not wait for whom it rang",
+        "doorbell_comes_before_what_is_stored_after_it",
+        Core,
+        "pause",
+        _answers(None),
+        "two",
+    ),
+    Breakage("a reset leaves lines high", "reset_quiets_the_mailboxes", Core, "release_lines", _answers(None), "two"),
+    Breakage(
+        "doorbells come to the first core",
+        "bell_does_not_interrupt_who_rings",
+        UnicornEngine,
+        "set_interrupt",
+        _argument(1, lambda _nvic: "nvic0"),
+        "two",
+    ),
+    Breakage(
+        "a line that falls unpends",
+        "bell_taken_back_stays_pending",
+        ExceptionState,
+        "set_line",
+        _after(_unpend_what_fell),
+        "two",
+    ),
+    Breakage(
+        "a line that stays high is taken once",
+        "bell_that_is_not_cleared_comes_again",
+        ExceptionState,
+        "leave",
+        lambda _o: lambda self, number: self.set_active(number, False),
+        "two",
+    ),
+    Breakage(
+        "ICPR unpends a line that is high",
+        "bell_unpended_while_it_rings_is_pending_again",
+        ExceptionState,
+        "pend_word",
+        _after(_unpend_even_so),
+        "two",
+    ),
+    Breakage(
+        "SEV is heard by its own core alone",
+        "wfe_loop_ended_by_sev_of_the_other_core",
+        UnicornEngine,
+        "send_event",
+        lambda _o: lambda _self, core: core.set_event(),
+        "two",
+    ),
+    Breakage(
+        "a sleeping core hears no doorbell",
+        "wfi_ended_by_a_doorbell",
+        Core,
+        "post",
+        lambda original: lambda self, *args: None if self.sleeping else original(self, *args),
+        "two",
+    ),
+    Breakage(
+        "exclusives survive a doorbell",
+        "exclusive_broken_by_a_doorbell",
+        ExceptionUnit,
+        "_clear_exclusive",
+        _answers(None),
+        "two",
+    ),
+    Breakage(
+        "what the other core writes is not translated again",
+        "code_written_by_the_other_core",
+        BoardMemory,
+        "changes",
+        _answers(None),
+        "two",
+    ),
+    Breakage(
+        "a memory has one address in the host",
+        "code_written_by_the_other_core",
+        memory,
+        "_same_memory",
+        lambda original: lambda size, count: original(size, 1) * count,
+        "two",
+    ),
+    Breakage(
+        "INITSVTOR changes nothing",
+        "boot_second_from_a_table_in_shared_memory",
+        UnicornEngine,
+        "set_vector_table",
+        _answers(None),
+        "two",
+    ),
+    Breakage(
+        "both cores have an FPU",
+        "fpu_is_the_second_cores",
+        core_module,
+        "features_of",
+        lambda original: lambda model, **_fpu: original(model),
+        "two",
+    ),
+    Breakage(
+        "a doorbell ends no lower handler",
+        "bell_of_higher_priority_preempts",
+        ExceptionState,
+        "execution_priority",
+        lambda original: lambda self, *masks: 0 if self.active else original(self, *masks),
+        "two",
     ),
 )
 

@@ -12,16 +12,19 @@ from orchestrator.engines.unicorn.engine import UnicornEngine
 __all__ = ["run_on_unicorn"]
 
 _PATIENCE_NS = 10_000_000  # without a word in so much virtual time a program hangs
+_PATIENCE_QUANTA = 500  # and in so many turns, when cores wait for each other in each
 
 
 def run_on_unicorn(
     core: CoreType,
     selection: Selection | None = None,
-    patience_ns: int = _PATIENCE_NS,
+    patience_ns: int | None = None,
     quantum_ns: int = DEFAULT_QUANTUM_NS,
 ) -> list[Program]:
     """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
     selection = selection or Selection(manual=True)
+    if patience_ns is None:
+        patience_ns = max(_PATIENCE_NS, _PATIENCE_QUANTA * quantum_ns)
     programs: list[Program] = []
     first = selection.first
     while True:

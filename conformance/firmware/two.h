@@ -34,8 +34,13 @@ enum { WANTED_BELLS = 3, WANTED_STORE = 4, WANTED_ALL = 7 };
 /* The same word by the alias that the core concerned does not use otherwise. */
 #define ALIAS_WORD(n) REG(ALIAS(&shared->word[n]))
 
-extern const char __core[], image_vectors[], __other_vectors[]; /* bytes: the compiler takes no address of a word for 1 */
-#define this_core() ((uint32_t)__core)
+extern const char __core[], image_vectors[], __other_vectors[];
+static inline uint32_t this_core(void)
+{
+    uint32_t core;
+    __asm("" : "=r"(core) : "0"(__core)); /* the compiler takes no address for 0 either */
+    return core;
+}
 #define is_second() (this_core() == 1)
 
 /* --- of the harness */

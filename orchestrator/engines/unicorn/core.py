@@ -711,7 +711,7 @@ class Core(ExceptionUnit):
             behind = int.from_bytes(
                 mapping.store.view[start + binding.PAGE_SIZE : start + binding.PAGE_SIZE + 2], "little"
             )
-            self._marks.mark(page, mapping.store.pointer + start, behind, live=mapping.store.region.writable)
+            self._marks.mark(page, mapping.pointer + start, behind, live=mapping.store.region.writable)
 
     def floating_point_changed(self) -> None:
         self._watch_floating_point()

@@ -79,7 +79,7 @@ class Prober:
         self._cpu = Cpu(model)
         for mapping in memory.mappings():
             writable = mapping.store.region.writable  # a store that changes nothing is an event, not an idle loop
-            self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.store.pointer, writable=writable)
+            self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.pointer, writable=writable)
         self._registers = RegisterBatch(*_STATE)
         self._state = state = ProbeState()
         state.count = len(_STATE)

@@ -1,8 +1,11 @@
-"""Memory of a board: one host buffer per region, mapped at every address of every core.
+"""Memory of a board: one host memory per region, mapped at every address of every core.
 
 A block that a core has translated stays as it was when its bytes change by any other way than that core's own store
 through the same address. So a page that a core executes is write-protected in every other mapping of it; the store
 that meets the protection, and every store of the host, makes the cores forget their translations.
+
+Unicorn knows a block by the host address of its bytes. So where a core has a region at several addresses, each has a
+host address of its own for the same memory: with one for all, its own store could miss the block.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import bisect
 import ctypes
 import mmap
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -26,11 +31,10 @@ _FILL_CHUNK = 1 << 16
 
 @dataclass(eq=False, slots=True)
 class Store:
-    """The bytes of one region."""
+    """The bytes of one region, as often in the host's memory as a core has addresses for it."""
 
     region: Region
-    buffer: mmap.mmap
-    pointer: int
+    windows: tuple[mmap.mmap, ...]
     view: memoryview
     code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``executed`` holds, for native code to look at
     executed: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
@@ -45,6 +49,7 @@ class Mapping:
     extent: Extent
     store: Store
     cpu: Cpu
+    pointer: int  # of its first byte in the host's memory
     forget: Callable[[], None]  # drops the core's translations at its next stop
 
 
@@ -52,7 +57,11 @@ class BoardMemory:
     """Every region of a platform, and who has executed what."""
 
     def __init__(self, platform: Platform) -> None:
-        self._stores = {region.name: _new_store(region) for region in platform.regions}
+        cores = [core.name for core in platform.cores]
+        self._stores = {
+            region.name: _new_store(region, max(1, *(len(region.extents(core)) for core in cores)))
+            for region in platform.regions
+        }
 
     def stores(self) -> Iterator[Store]:
         yield from self._stores.values()
@@ -61,13 +70,14 @@ class BoardMemory:
         """Map every region that this core sees and give its view."""
         mappings = []
         for store in self._stores.values():
-            for extent in store.region.extents(core):
+            for number, extent in enumerate(store.region.extents(core)):
                 if extent.start % PAGE or extent.size % PAGE:
                     raise EngineError(
                         "memory must lie on pages of 1 KB", where=f"{store.region.name} ({core})", found=extent
                     )
-                cpu.map_memory(extent.start, extent.size, store.pointer, writable=store.region.writable)
-                mapping = Mapping(core, extent, store, cpu, forget)
+                pointer = ctypes.addressof(ctypes.c_char.from_buffer(store.windows[number]))
+                cpu.map_memory(extent.start, extent.size, pointer, writable=store.region.writable)
+                mapping = Mapping(core, extent, store, cpu, pointer, forget)
                 store.mappings.append(mapping)
                 mappings.append(mapping)
         return CoreMemory(core, mappings, self)
@@ -124,18 +134,28 @@ class BoardMemory:
         self._stores.clear()
 
 
-def _new_store(region: Region) -> Store:
+def _new_store(region: Region, count: int) -> Store:
     # Unicorn maps whole host pages' worth of buffer without looking at their end.
     size = max(region.size, mmap.PAGESIZE)
-    buffer = mmap.mmap(-1, size)
-    anchor = ctypes.c_char.from_buffer(buffer)
-    view = memoryview(buffer)[: region.size]
+    windows = (mmap.mmap(-1, size),) if count == 1 else _same_memory(size, count)
+    view = memoryview(windows[0])[: region.size]
     if region.fill:
         chunk = bytes([region.fill]) * _FILL_CHUNK
         for start in range(0, region.size, _FILL_CHUNK):
             part = view[start : start + _FILL_CHUNK]
             part[:] = chunk[: len(part)]
-    return Store(region, buffer, ctypes.addressof(anchor), view, (ctypes.c_uint8 * (region.size // PAGE + 1))())
+    return Store(region, windows, view, (ctypes.c_uint8 * (region.size // PAGE + 1))())
+
+
+def _same_memory(size: int, count: int) -> tuple[mmap.mmap, ...]:
+    """The same bytes at several addresses of the host."""
+    with (
+        os.fdopen(os.memfd_create("rptwin"), "r+b")
+        if hasattr(os, "memfd_create")  # Linux alone has files without a place on disk
+        else tempfile.TemporaryFile()
+    ) as file:
+        file.truncate(size)
+        return tuple(mmap.mmap(file.fileno(), size) for _ in range(count))
 
 
 class CoreMemory:
@@ -150,7 +170,7 @@ class CoreMemory:
         self.windows = (Window * len(mappings))()  # the same, for native code
         for window, mapping in zip(self.windows, self._mappings, strict=True):
             window.start, window.end = mapping.extent.start, mapping.extent.end
-            window.bytes = mapping.store.pointer
+            window.bytes = mapping.pointer
             window.code = ctypes.addressof(mapping.store.code) if mapping.store.region.writable else None
 
     def mappings(self) -> tuple[Mapping, ...]:

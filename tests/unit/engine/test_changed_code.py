@@ -121,6 +121,48 @@ def test_code_that_a_core_changes_itself_is_executed_as_changed(board, executed,
     assert rig.mark(0) == 0, "stale calls"
 
 
+# r4: the function, r6: where it is stored. The first round is the other core's: mark 2 says when.
+CHANGED_THEN_CHANGE_AND_CALL = (
+    """
+    ldr r5, =MARKS
+    blx r4
+    str r7, [r5, #12]
+changed:
+    ldr r1, [r5, #8]
+    cmp r1, #1
+    bne changed
+    blx r4
+"""
+    + CHANGE_AND_CALL
+)
+CHANGE_ONCE = """
+    ldr r5, =MARKS
+    movw r0, #5000
+delay:
+    subs r0, #1
+    bne delay
+    movw r1, #0x2009
+    strh r1, [r6]
+    dsb
+    movs r1, #1
+    str r1, [r5, #8]
+    b .
+"""
+
+
+@pytest.mark.parametrize("address", [0x3004_0000, 0x1004_0000])
+def test_code_that_a_core_changes_after_the_other_one_did_is_executed_as_changed(board, address):
+    """Both addresses are the executing core's: Unicorn does not know which of them a block was translated from."""
+    rig = board(
+        load("r6", 0x3004_0000) + CHANGE_ONCE,
+        load("r4", address | 1) + load("r6", address) + CHANGED_THEN_CHANGE_AND_CALL,
+    )
+    rig.engine.memory(MAIN).write(0x3004_0000, RETURN_0)
+    rig.run_us(2_000)
+    assert rig.mark(1) == ROUNDS
+    assert rig.mark(0) == 0, "stale calls"
+
+
 def test_code_that_both_cores_execute_and_each_changes_is_executed_as_changed_by_both(board):
     """Two functions of one page: each core changes and calls its own, and calls the other's."""
     both = """
