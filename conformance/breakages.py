@@ -11,6 +11,7 @@ from unittest import mock
 from conformance.images import CORE_TYPES, Selection
 from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
+from orchestrator.engines.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn import binding, exceptions, frames, memory, nvic
 from orchestrator.engines.unicorn import core as core_module
 from orchestrator.engines.unicorn.core import Core
@@ -108,12 +109,12 @@ def _without_limits(self: ExceptionUnit, *_args: Any, **_named: Any) -> None:
 
 def _unpend_what_fell(self: ExceptionState, interrupt: int, level: bool) -> None:
     if not level:
-        self.pending &= ~(1 << nvic.FIRST_INTERRUPT + interrupt)
+        self.pending &= ~(1 << FIRST_INTERRUPT + interrupt)
 
 
 def _unpend_even_so(self: ExceptionState, index: int, value: int, *, on: bool) -> None:
     if not on and index == 0:
-        self.pending &= ~(value << nvic.FIRST_INTERRUPT)
+        self.pending &= ~(value << FIRST_INTERRUPT)
 
 
 BREAKAGES = (
