@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,17 @@ def test_the_verdict_says_how_to_name_a_table_that_firmware_made_at_run_time() -
     (finding,) = (each for each in Bench(Script(table_at_run_time=True)).run().findings if each.rule == "table.missing")
     assert finding.detail == (f"memory holds what reads as a table at main:{PA:#010x}",)
     assert finding.advice == f"run it again with --table main:{PA:#010x}"
+
+
+def test_cores_that_notify_each_other_without_a_table_may_need_none() -> None:
+    def notify(bench: Bench) -> None:
+        for sender, receiver in ((MAIN, REMOTE), (REMOTE, MAIN)):
+            bench.turn(sender, functools.partial(bench.ring, sender))
+            bench.turn(receiver, lambda: None)
+
+    script = Script(table_at_run_time=True, copies_table=False, after=notify)
+    (finding,) = (each for each in Bench(script).run().findings if each.rule == "table.missing")
+    assert "only what a table describes is judged" in finding.detail[0]
 
 
 def test_without_one_it_says_how_one_is_named() -> None:
