@@ -12,7 +12,7 @@ from orchestrator.engines.unicorn.engine import UnicornEngine
 __all__ = ["run_on_unicorn"]
 
 _PATIENCE_NS = 10_000_000  # without a word in so much virtual time a program hangs
-_PATIENCE_QUANTA = 500  # and in so many turns, when cores wait for each other in each
+_PATIENCE_WITH_TWO_NS = 50_000_000  # what the second core says is heard when its job is done
 
 
 def run_on_unicorn(
@@ -24,7 +24,7 @@ def run_on_unicorn(
     """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
     selection = selection or Selection(manual=True)
     if patience_ns is None:
-        patience_ns = max(_PATIENCE_NS, _PATIENCE_QUANTA * quantum_ns)
+        patience_ns = _PATIENCE_NS if len(core.stems) == 1 else _PATIENCE_WITH_TWO_NS
     programs: list[Program] = []
     first = selection.first
     while True:

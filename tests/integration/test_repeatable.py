@@ -22,6 +22,10 @@ US = 1_000
 QUANTUM_US = 20
 PINGS_US = 700  # the demo pair's bring-up and its pings
 RUN_US = 1_200
+ON_QEMU = pytest.param(
+    "mps2_an521", "qemu", marks=pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm"), id="mps2_an521-qemu"
+)
+BOARDS = [(name, "unicorn") for name in ("stm32h745", "nrf5340", "mps2_an521")]
 CARVEOUT = {"stm32h745": 0x3004_1000, "nrf5340": 0x2007_1000}
 
 
@@ -159,9 +163,10 @@ def test_a_detour_leaves_no_trace(boot, platform, undisturbed, moment, detour, t
     board.engine.close()
 
 
-def test_a_board_goes_back_with_all_that_was_observed(pair, platform):
-    images = pair("demo", platform.name)
-    with Board(platform.name, main=images.main, remote=images.remote) as board:
+@pytest.mark.parametrize(("chip", "engine"), BOARDS)
+def test_a_board_goes_back_with_all_that_was_observed(pair, chip, engine):
+    images = pair("demo", chip)
+    with Board(chip, main=images.main, remote=images.remote, engine=engine) as board:
         board.run_for("360 us")
         snapshot = board.snapshot()
         board.run()
@@ -174,11 +179,12 @@ def test_a_board_goes_back_with_all_that_was_observed(pair, platform):
         assert board.verdict().to_json() == first
 
 
-def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair, platform):
-    images = pair("demo", platform.name)
+@pytest.mark.parametrize(("chip", "engine"), [*BOARDS, ON_QEMU])
+def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair, chip, engine):
+    images = pair("demo", chip)
     outputs = []
     for _ in range(2):
-        with Board(platform.name, main=images.main, remote=images.remote) as board:
+        with Board(chip, main=images.main, remote=images.remote, engine=engine) as board:
             board.run()
             board.consoles["main"].write(b"ping 100 300\r")
             board.run(until="main:100 good", timeout="1 s")
@@ -188,12 +194,13 @@ def test_a_shell_command_sent_in_mid_run_is_answered_the_same_way_each_time(pair
     assert b"100 pings: 100 good, 0 bad, 0 lost" in outputs[0][0]
 
 
-def test_ten_times_the_virtual_time_keeps_no_more_than_once(pair, platform):
+@pytest.mark.parametrize(("chip", "engine"), [*BOARDS, ON_QEMU])
+def test_ten_times_the_virtual_time_keeps_no_more_than_once(pair, chip, engine):
     """What is kept does not grow with the length of a run: the same buffers, the same log of messages."""
-    images = pair("demo", platform.name)
+    images = pair("demo", chip)
     kept = []
     for seconds in ("1 s", "10 s"):
-        with Board(platform.name, main=images.main, remote=images.remote) as board:
+        with Board(chip, main=images.main, remote=images.remote, engine=engine) as board:
             board.run_for(seconds)
             kept.append((len(board.buffers), len(board.messages), board.verdict().exit_code))
     assert kept[0] == kept[1]

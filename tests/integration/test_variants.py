@@ -14,6 +14,7 @@ from orchestrator.board import Board, EndReason
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 
+QEMU = pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
 HEALTHY = ("demo", "static", "two-vdevs", "silent", "sram", "other")
 
 
@@ -130,13 +131,23 @@ def test_inspect_says_that_the_main_of_a_pair_has_a_stack_nowhere(pair, rptwin):
     assert "0x70000000" in result.stdout
 
 
-@pytest.mark.parametrize("platform", MEANINGLESS)
-@pytest.mark.parametrize("variant", ["demo", "two-vdevs", "used-align", "lockup"])
-def test_two_runs_give_the_same_json_apart_from_the_wall_clock(pair, rptwin, tmp_path, variant, platform):
+@pytest.mark.parametrize(
+    ("platform", "engine", "variant"),
+    [
+        *(
+            (platform, "unicorn", each)
+            for platform in MEANINGLESS
+            for each in ("demo", "two-vdevs", "used-align", "lockup")
+        ),
+        *(pytest.param("mps2_an521", "qemu", each, marks=QEMU) for each in ("used-align", "lockup")),
+    ],
+)
+def test_two_runs_give_the_same_json_apart_from_the_wall_clock(pair, rptwin, tmp_path, platform, engine, variant):
     images = pair(variant, platform)
     documents = []
     for name in ("first.json", "second.json"):
-        rptwin("run", "--quiet", "--platform", platform, images.main, images.remote, "--json", tmp_path / name)
+        options = ("--quiet", "--platform", platform, "--engine", engine, "--json", tmp_path / name)
+        rptwin("run", *options, images.main, images.remote)
         document = json.loads((tmp_path / name).read_text().replace(name, "*.json"))
         assert set(document.pop("wall_clock")) == {"started", "seconds"}
         documents.append(document)
@@ -169,6 +180,18 @@ def test_quantum_and_seed_change_the_timing_and_not_the_verdict(pair, variant, o
     assert verdict.up == (FAULTY[variant].up if variant in FAULTY else True)
 
 
+@QEMU
+@pytest.mark.parametrize("quantum_ns", [7_000, 300_000])
+@pytest.mark.parametrize("variant", ["used-align", "wrong-channel", "crash-remote"])
+def test_the_quantum_does_not_change_the_verdict_on_qemu(pair, variant, quantum_ns):
+    images = pair(variant, "mps2_an521")
+    with Board("mps2_an521", main=images.main, remote=images.remote, engine="qemu", quantum_ns=quantum_ns) as board:
+        board.run(timeout="400 ms")
+        verdict = board.verdict()
+    assert {cause.finding.rule for cause in verdict.causes} == expected_causes(variant, "mps2_an521")
+    assert verdict.up == FAULTY[variant].up
+
+
 @pytest.mark.parametrize("platform", MEANINGLESS)
 def test_a_seed_moves_the_start_of_the_cores(pair, platform):
     images = pair("demo", platform)
@@ -179,13 +202,16 @@ def test_a_seed_moves_the_start_of_the_cores(pair, platform):
     assert len(moments) == 4
 
 
-@pytest.mark.parametrize("platform", MEANINGLESS)
-def test_printing_has_no_part_in_the_verdict(pair, platform):
+@pytest.mark.parametrize(
+    ("platform", "engine"),
+    [*((platform, "unicorn") for platform in MEANINGLESS), pytest.param("mps2_an521", "qemu", marks=QEMU)],
+)
+def test_printing_has_no_part_in_the_verdict(pair, platform, engine):
     """The silent pair says nothing and is up; the one without rings says all the right lines and is not."""
     texts = {}
     for variant in ("demo", "silent", "no-rings"):
         images = pair(variant, platform)
-        with Board(main=images.main, remote=images.remote, platform=platform) as board:
+        with Board(main=images.main, remote=images.remote, platform=platform, engine=engine) as board:
             board.run()
             texts[variant] = board.consoles["main"].output, board.verdict().up
     assert texts["silent"] == (b"", True)
