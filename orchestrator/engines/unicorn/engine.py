@@ -1,8 +1,8 @@
 """The default engine: the cores of a platform on Unicorn, in turns of virtual time.
 
 In each quantum every core runs its share, in the order of the platform description. What one core does to another
-reaches it at the moment it was done, or at the start of its turn where that moment has passed for it. When nobody can
-do anything, time jumps to the next thing that happens.
+reaches it at the moment it was done, or at the start of its turn where that moment has passed for it; and before
+anything that the first one stores afterwards. When nobody can do anything, time jumps to the next thing that happens.
 """
 
 from __future__ import annotations

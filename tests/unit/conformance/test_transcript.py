@@ -4,7 +4,7 @@ import pytest
 
 from conformance.compare import Result, judge
 from conformance.images import CORE_TYPES
-from conformance.transcript import Program, parse
+from conformance.transcript import COLD, Program, parse
 
 M4 = CORE_TYPES["m4"]
 MANUAL = ["== b 0x00000001", "== by DDI0403E B1", "one", "== seen", "one", "== end", "after the end"]
@@ -43,3 +43,8 @@ def test_a_program_that_only_one_side_ran_is_different() -> None:
 def test_what_qemu_cannot_show_is_judged_by_the_lines_in_the_image() -> None:
     assert result([], parse(MANUAL)) == {"b": Result.MANUAL}
     assert result([], parse([*MANUAL[:4], "two"])) == {"b": Result.DIFFERENT}
+
+
+def test_a_program_that_must_be_the_first_to_run_is_named_and_has_no_lines() -> None:
+    programs = parse(["== a 0x00000000", "one", "== b 0x00000001", COLD, "two"])
+    assert [(each.name, each.number, each.lines) for each in programs] == [("a", 0, ["one"]), ("b", 1, [])]
