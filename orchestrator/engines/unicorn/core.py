@@ -377,10 +377,6 @@ class Core(ExceptionUnit):
             return False
         return self.sleeping or self.held or self.locked_up or (self.loop is not None and self.loop.holds())
 
-    def begin_turn(self) -> None:
-        """What is noted of a turn begins anew."""
-        self.ran = self.disturbed = False
-
     def pause(self) -> None:
         """``run_to`` ends behind the instruction that is executed."""
         self._paused = True

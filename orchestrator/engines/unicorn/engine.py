@@ -534,33 +534,34 @@ class UnicornEngine:
     def _turn(self) -> None:
         """One quantum: each core its share, in order."""
         self._quantum += 1
+        boundary = self.time_ns
         for core in self._cores:
-            core.begin_turn()
+            core.ran = core.disturbed = False
         try:
-            self._advance(self._cores, self.time_ns)
+            for index, core in enumerate(self._cores):
+                self._advance(index, boundary * core.mips // 1000)
         finally:
             self._current = None
 
-    def _advance(self, cores: Sequence[Core], time_ns: int) -> None:
-        """To a moment of this quantum, one core after the other.
+    def _advance(self, index: int, end: int) -> None:
+        """One core to a slot of this quantum.
 
-        A core that reaches one behind it pauses until that one has come as far: who sees what a core stores after it
+        When it reaches one behind it, it pauses until that one has come as far: who sees what a core stores after it
         rang has been rung.
         """
-        boundary = self.time_ns
-        for index, core in enumerate(cores):
-            end = min(core.slot_at(time_ns), boundary * core.mips // 1000)
-            played = self._played.get(core.name)
-            if played is not None and time_ns < boundary:
-                continue
-            while core.slot < end:
-                self._current = core
-                core.run_to(end)
-                acted = core.ran if played is None else self._let_play(played, boundary)
-                if acted and self._watches:
-                    self._compare_watches(core)
-                if core.slot < end:
-                    self._advance(cores[index + 1 :], core.time_ns)
+        core = self._cores[index]
+        native = core.native
+        while native.executed < end:
+            self._current = core
+            core.run_to(end)
+            played = self._played.get(core.name) if self._played else None
+            acted = core.ran if played is None else self._let_play(played, self.time_ns)
+            if acted and self._watches:
+                self._compare_watches(core)
+            if native.executed < end:
+                for behind, other in enumerate(self._cores[index + 1 :], index + 1):
+                    if other.name not in self._played:
+                        self._advance(behind, min(other.slot_at(core.time_ns), self.time_ns * other.mips // 1000))
 
     def _jump(self, end: int) -> None:
         """Nobody can do anything: go on in the quantum in which something happens."""

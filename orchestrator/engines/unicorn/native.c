@@ -927,20 +927,9 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     c->executed++;
 }
 
-void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
+static __attribute__((noinline)) void on_other_code(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
-    struct core *c = user;
-    uint32_t address = (uint32_t)address64;
-
-    uint32_t offset;
-
-    /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
-    if (address - c->calm <= PAGE_MASK - 3 && c->executed < c->limit) {
-        c->address = address;
-        c->executed++;
-        return;
-    }
-    offset = address - c->mapped;
+    uint32_t offset = address - c->mapped;
     if (offset <= PAGE_MASK - 3 && c->executed < c->limit && !(c->map[offset >> 4] & 1u << (offset >> 1 & 7))) {
         c->address = address;
         c->executed++;
@@ -948,6 +937,20 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     }
     c->calm = c->mapped = NO_PAGE;
     look(c, uc, address, size);
+}
+
+void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
+{
+    struct core *c = user;
+    uint32_t address = (uint32_t)address64;
+
+    /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
+    if (address - c->calm <= PAGE_MASK - 3 && c->executed < c->limit) {
+        c->address = address;
+        c->executed++;
+        return;
+    }
+    on_other_code(c, uc, address, size);
 }
 
 void core_on_exception(void *uc, uint32_t number, void *user)
