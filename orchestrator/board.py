@@ -86,6 +86,7 @@ _WORD_CONDITION = re.compile(
     r"(?P<value>0[xX][0-9a-fA-F]{1,8}|\d{1,10})",
     re.ASCII,
 )
+_QUEUE = re.compile(r"vdev\[\d+\]\.vring\[\d+\]", re.ASCII)
 _CONSOLE_CONDITION = re.compile(r"(?P<console>[\w.]+)(?P<kind>[:~])(?P<text>.+)", re.ASCII | re.DOTALL)
 _UNTIL_WORDS = "up | CONSOLE:TEXT | CONSOLE~REGEX | CORE@0xADDRESS[&MASK]=VALUE"
 
@@ -320,8 +321,8 @@ class Board:
     ``main`` and ``remote`` are ELF files; the core of one that is left out is played in Python (:attr:`host`,
     :attr:`python_remote`, which wants the table's address in ``table``). ``vtor`` maps cores (role or name) to vector
     tables; ``maps`` are ``"PA:DA:SIZE"``; ``table`` is a locator (:func:`~orchestrator.formats.locator.parse_locator`);
-    ``notify`` maps paths of vrings to mailbox channels. ``engine`` is a name, or an engine for this platform that is at
-    power-on.
+    ``notify`` maps paths of vrings to mailbox channels, or, where Python rings a core, a mailbox's name to the channel
+    that the core listens to. ``engine`` is a name, or an engine for this platform that is at power-on.
 
     Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
     the platform, EngineError when a segment lies where the core has no memory.
@@ -349,7 +350,7 @@ class Board:
             profile=_profile(profile),
             locator=None if table is None else parse_locator(table),
             maps=tuple(AddressRange.parse(each) for each in maps),
-            notify=dict(notify or {}),
+            notify=_notify(self.platform, notify or {}),
             release=parse_release(nuttx_config),
             quantum_ns=quantum_ns,
         )
@@ -404,6 +405,10 @@ class Board:
             return EndReason.RESETTING
         return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None
 
+    def _dead_end(self) -> str | None:
+        reason = self._runs_in_circles()
+        return None if reason is None else _END_TEXTS[reason]
+
     def _play(self, role: str, options: ObserveOptions) -> None:
         """Put Python in the place of a core without firmware."""
         engine, observer = self.engine, self.observer
@@ -416,7 +421,12 @@ class Board:
         core, peer = (self.platform.core(each).name for each in (role, "remote" if role == "main" else "main"))
         (other,) = self.images
         around = EngineSurroundings(
-            engine, peer, self.images[other], self.vector_tables[other].address, lambda: self.observer
+            engine,
+            peer,
+            self.images[other],
+            self.vector_tables[other].address,
+            lambda: self.observer,
+            self._dead_end,
         )
         if role == "main":
             self._host = Host(
@@ -644,6 +654,15 @@ def _table_of_a_python_remote(locator: TableLocator | None) -> int:
             found=locator or "nothing",
         )
     return locator.address
+
+
+def _notify(platform: Platform, given: Mapping[str, int]) -> dict[str, int]:
+    mailboxes = [each.peripheral for each in platform.mailboxes]
+    for name in given:
+        if name not in mailboxes and _QUEUE.fullmatch(name) is None:
+            expected = " | ".join(["vdev[0].vring[1]", *mailboxes])
+            raise UsageError("neither a queue nor a mailbox", where="notify", expected=expected, found=name)
+    return dict(given)
 
 
 def _profile(name: str) -> Profile | None:

@@ -227,9 +227,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("nuttx-config", "RELEASE", _text, "NuttX release whose RPMsg config block the table has, as 12.13."),
     Setting(
         "notify",
-        "QUEUE=CHANNEL",
-        _pairs("QUEUE=CHANNEL, as vdev[0].vring[1]=0"),
-        "Mailbox channel that serves a queue. Default: learned where it is unambiguous. Repeatable.",
+        "QUEUE|MAILBOX=CHANNEL",
+        _pairs("QUEUE=CHANNEL, as vdev[0].vring[1]=0, or MAILBOX=CHANNEL"),
+        "Mailbox channel that serves a queue; by a mailbox's name, the channel of it that a lone image listens to. "
+        "Default: learned where it is unambiguous. Repeatable.",
         repeated=True,
     ),
     Setting("quantum", "DURATION", _positive_duration, "Virtual time that a core runs before the other has its turn."),

@@ -7,7 +7,10 @@ Test Template       Messages Are Echoed
 *** Variables ***
 ${ENDPOINT}         rptwin-echo
 # Where main looks for the table: with no image of the remote, nothing else says so.
-&{TABLES}           stm32h745=remote:0x10040000    nrf5340=remote:0x20070000
+&{TABLES}           stm32h745=remote:0x10040000    nrf5340=remote:0x20070000    mps2_an521=remote:0x28200000
+# The channels on which main and the remote listen, where the mailbox does not show them.
+&{MAIN_HEARS}       mps2_an521=${{ {'mhu0': 1} }}
+&{REMOTE_HEARS}     mps2_an521=${{ {'mhu0': 0} }}
 
 *** Test Cases ***
 Both Images                 main.elf    remote.elf
@@ -48,9 +51,12 @@ Board Of
     ${first}=    Set Variable If    $main is None    ${NONE}    ${FIRMWARE}/demo/${main}
     ${second}=    Set Variable If    $remote is None    ${NONE}    ${FIRMWARE}/demo/${remote}
     ${table}=    Set Variable If    $remote is None    ${TABLES}[${PLATFORM}]    ${NONE}
+    ${heard}=    Set Variable If    $remote is None    ${MAIN_HEARS}    ${REMOTE_HEARS}
+    ${notify}=    Evaluate    $heard.get($PLATFORM, {})
     Power On    demo
     Skip Without Capability    play
     Start Board    ${PLATFORM}    ${first}    ${second}    engine=${ENGINE}    table=${table}
+    ...    notify=${notify}
 
 Messages Are Echoed
     [Arguments]    ${main}    ${remote}

@@ -7,23 +7,33 @@ from collections.abc import Callable
 from orchestrator.checks.observer import Observer
 from orchestrator.config import Duration, parse_duration
 from orchestrator.engines.contract import Engine, StopReason
-from orchestrator.errors import RingError
+from orchestrator.errors import HostError, RingError
 from orchestrator.formats.elf import Image
 
 __all__ = ["EngineSurroundings"]
 
 
 class EngineSurroundings:
-    """Implements :class:`orchestrator.host.player.Surroundings`; image and vector table are the other core's."""
+    """Implements :class:`orchestrator.host.player.Surroundings`; image and vector table are the other core's.
+
+    ``dead_end`` says why a run that the board stopped leads nowhere; None when a person stopped it.
+    """
 
     def __init__(
-        self, engine: Engine, peer: str, image: Image, vector_table: int, observer: Callable[[], Observer]
+        self,
+        engine: Engine,
+        peer: str,
+        image: Image,
+        vector_table: int,
+        observer: Callable[[], Observer],
+        dead_end: Callable[[], str | None],
     ) -> None:
         self._engine = engine
         self._peer = peer
         self._image = image
         self._vector_table = vector_table
         self._observer = observer
+        self._dead_end = dead_end
         self._ended = False
 
     def load(self) -> None:
@@ -54,5 +64,9 @@ class EngineSurroundings:
             if stop.reason is StopReason.DEAD:
                 return is_so()
             if stop.reason is StopReason.REQUESTED and not self._ended:
-                raise KeyboardInterrupt
+                reason = self._dead_end()
+                if reason is None:
+                    raise KeyboardInterrupt
+                advice = "`rptwin run` has the findings"
+                raise HostError(f"the run leads nowhere: {reason}", where=self._peer, advice=advice)
         return True

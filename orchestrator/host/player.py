@@ -69,7 +69,7 @@ class CorePlayer:
         """Take the core."""
         own, peer = (self.platform.core(role).name for role in (self.role, other_role(self.role)))
         self._access = access
-        self._bell = Doorbell(self.platform, own, peer, access)
+        self._bell = Doorbell(self.platform, own, peer, access, self._notify)
 
     @property
     def memory(self) -> Memory:

@@ -163,8 +163,8 @@ class MailboxDrive:
     mailbox: str
     core: str
     channels: int
-    enabled: int  # offset of the register with a bit for each channel that interrupts this core
-    enable: tuple[MailboxStep, ...]  # these channels, and no other, interrupt this core
+    enabled: int | None  # offset of the register with a bit for each channel that interrupts this core, if there is one
+    enable: tuple[MailboxStep, ...]  # these channels, and no other, interrupt this core; none where all always do
     clear: tuple[MailboxStep, ...]  # these channels have been seen
     ring: tuple[MailboxStep, ...]  # interrupt the other core
 

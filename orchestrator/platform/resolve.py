@@ -623,7 +623,8 @@ class _Resolver:
 
     def drive(self, mailbox: Peripheral, core: str, drive: DriveSettings) -> MailboxDrive:
         key = f"mailboxes.{mailbox.name}.drive.{core}"
-        offsets = [drive.enabled, *(step.offset for step in (*drive.enable, *drive.clear, *drive.ring))]
+        offsets = [step.offset for step in (*drive.enable, *drive.clear, *drive.ring)]
+        offsets += [drive.enabled] if drive.enabled is not None else []
         outside = next((each for each in offsets if mailbox.size is not None and each >= mailbox.size), None)
         if outside is not None:
             expected = f"below {mailbox.size:#x}"

@@ -72,7 +72,7 @@ class DriveSettings:
     """``[mailboxes.NAME.drive.CORE]``."""
 
     channels: int
-    enabled: int
+    enabled: int | None
     enable: tuple[StepSettings, ...]
     clear: tuple[StepSettings, ...]
     ring: tuple[StepSettings, ...]
@@ -270,10 +270,12 @@ def _drives(table: _Reader) -> dict[str, DriveSettings]:
 
 def _drive(table: _Reader) -> DriveSettings:
     table.only("channels", "enabled", "enable", "clear", "ring")
+    enabled = table.integer("enabled", 1 << 32)
+    can_enable = enabled is not None or "enable" in table.table
     return DriveSettings(
         table.integer("channels", 33) or 32,
-        table.required("enabled", table.integer("enabled", 1 << 32)),
-        _steps(table, "enable"),
+        enabled,
+        _steps(table, "enable") if can_enable else (),
         _steps(table, "clear"),
         _steps(table, "ring"),
     )

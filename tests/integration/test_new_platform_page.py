@@ -63,6 +63,7 @@ def test_the_page_ends_where_it_says(tmp_path: Path) -> None:
     assert "10 pings: 10 good, 0 bad, 0 lost" in said[1]
     assert "Unmodelled" not in said[1]
     assert "RPTUN is up: no findings" in said[1]
+    assert "10 good, 0 bad, 0 lost" in said[2]
     shell("printf 'ping 3 64\\n' | rptwin console " + demo[1].removeprefix("rptwin run "), tmp_path)
     (tmp_path / "rptwin.toml").write_text('platform = "lpc55s69/lpc55s69.repl"\n')
     wrong = demo[1].replace("/demo/", "/wrong-channel/").replace("--platform lpc55s69/lpc55s69.repl", "--quiet")

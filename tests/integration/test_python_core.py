@@ -14,6 +14,7 @@ from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import HostState
 
 TABLE = "remote:0x10040000"
+AN521 = "mps2_an521"
 
 Pairs = Callable[[str], Pair]
 
@@ -37,6 +38,52 @@ def test_another_chips_mailbox_is_worked_as_its_platform_says(firmware: Callable
         assert endpoint.receive() == b"over the IPC"
         board.run()
         assert board.verdict().exit_code == 0
+
+
+def test_a_mailbox_without_enables_is_rung_on_the_channel_that_is_given(firmware: Callable[..., Pair]) -> None:
+    pair = firmware("demo", AN521)
+    with Board(AN521, remote=pair.remote, notify={"mhu0": 0}) as board:
+        for round_ in (b"over the MHU", b"again"):
+            endpoint = board.host.endpoint("rptwin-echo")
+            endpoint.send(round_)
+            assert endpoint.receive() == round_
+            board.host.restart()
+        board.run()
+        assert board.verdict().exit_code == 0
+    with Board(AN521, main=pair.main, table="remote:0x28200000", notify={"mhu0": 1}) as board:
+        board.run()
+        assert (board.verdict().exit_code, board.python_remote.is_up) == (0, True)
+        assert b"10 pings: 10 good, 0 bad, 0 lost" in board.consoles["main"].output
+
+
+def test_what_firmware_rings_on_one_mailbox_is_heard_though_python_rings_another(pair: Pairs) -> None:
+    """The variant's remote listens to MHU1 and rings MHU0."""
+    with Board(AN521, remote=pair("other", AN521).remote, notify={"mhu1": 0}) as board:
+        endpoint = board.host.endpoint("loopback-a")
+        endpoint.send(b"both")
+        assert endpoint.receive() == b"both"
+        board.run()
+        assert board.verdict().exit_code == 0
+        channels = board.verdict().to_json()["notifications"]["channels"]
+        assert {(each["target"], each["mailbox"], each["channel"]) for each in channels} == {
+            ("main", "mhu0", 1),
+            ("remote", "mhu1", 0),
+        }
+
+
+def test_a_channel_that_the_firmware_never_clears_is_a_finding_and_the_end_of_what_waits(
+    firmware: Callable[..., Pair],
+) -> None:
+    remote = firmware("demo", AN521).remote
+    with Board(AN521, remote=remote, notify={"mhu0": 1}) as board:
+        board.run()
+        causes = [each.rule for each in board.verdict().findings if each.is_cause]
+        assert causes == ["notification.not-cleared"]
+    with (
+        Board(AN521, remote=remote, notify={"vdev[0].vring[0]": 3}) as board,
+        pytest.raises(HostError, match="cpu1: the run leads nowhere: a core takes one notification again and again"),
+    ):
+        board.host.endpoint("rptwin-echo")
 
 
 def test_a_lone_main_comes_up_with_the_python_remote(pair: Pairs) -> None:
@@ -191,6 +238,10 @@ def test_a_python_core_needs_an_engine_that_plays_and_a_place_for_its_table(pair
         Board(main=pair("demo").main)
     with pytest.raises(UsageError, match="neither"):
         Board()
+    with pytest.raises(
+        UsageError, match=r"neither a queue nor a mailbox: expected vdev\[0\].vring\[1\] \| hsem, found hsme"
+    ):
+        Board(remote=pair("demo").remote, notify={"hsme": 0})
     with Board(remote=pair("demo").remote) as board:
         with pytest.raises(UsageError, match="snapshot"):
             board.snapshot()

@@ -42,6 +42,30 @@ def test_ping_that_nobody_answers_is_exit_code_1_or_2(pair: Pairs, rptwin: Rptwi
     assert (pair_given.exit_code, "not a resource table" in pair_given.output) == (2, True)
 
 
+def test_a_chip_whose_mailbox_has_no_enables_asks_for_the_channel_and_takes_it(
+    firmware: Callable[..., Pair], rptwin: Rptwin
+) -> None:
+    images = firmware("demo", "mps2_an521")
+    alone = ("--platform", "mps2_an521", "--remote", images.remote)
+    for command in (("run", *alone), ("ping", *alone), ("send", *alone, "x")):
+        refused = rptwin(*command)
+        assert (refused.exit_code, "expected --notify mhu0=CHANNEL, 0..3" in refused.output) == (2, True)
+    assert rptwin("run", *alone, "--notify", "mhu0=0").exit_code == 0
+    assert "10 good, 0 bad, 0 lost" in rptwin("ping", *alone, "--notify", "mhu0=0").output
+    sent = rptwin("send", *alone, "--notify", "vdev[0].vring[1]=0", "hello")
+    assert sent.output.splitlines()[1:] == ["hello"]
+    main = ("--platform", "mps2_an521", "--main", images.main, "--table", "remote:0x28200000")
+    assert "--notify mhu0=CHANNEL" in rptwin("run", *main).output
+    assert rptwin("run", *main, "--notify", "mhu0=1").exit_code == 0
+
+
+def test_ping_on_a_channel_that_the_remote_never_clears_says_so(firmware: Callable[..., Pair], rptwin: Rptwin) -> None:
+    remote = firmware("demo", "mps2_an521").remote
+    done = rptwin("ping", "--platform", "mps2_an521", "--remote", remote, "--notify", "mhu0=3")
+    assert done.exit_code == 2
+    assert "a core takes one notification again and again; `rptwin run` has the findings" in done.output
+
+
 def test_send_prints_the_answers(pair: Pairs, rptwin: Rptwin) -> None:
     remote = pair("demo").remote
     assert rptwin("send", "--remote", remote, "hello", "you").output.splitlines()[1:] == ["hello", "you"]

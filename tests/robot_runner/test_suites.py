@@ -74,14 +74,13 @@ def test_a_suite_passes_on_another_engine_too(engine: str, suite: str) -> None:
 
 
 def elsewhere() -> Iterator[object]:
-    """Engine, platform and suite; nothing says how Python would work the mailbox of the AN521."""
+    """Engine, platform and suite."""
     qemu = pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
     for suite in SUITES:
         yield "unicorn", "nrf5340", suite
         yield "unicorn-remote", "nrf5340", suite
-        if suite != "python_core":
-            yield "unicorn", "mps2_an521", suite
-            yield pytest.param("qemu", "mps2_an521", suite, marks=qemu)
+        yield "unicorn", "mps2_an521", suite
+        yield pytest.param("qemu", "mps2_an521", suite, marks=qemu)
 
 
 @pytest.mark.parametrize(("engine", "platform", "suite"), list(elsewhere()))

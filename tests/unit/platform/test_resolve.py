@@ -413,11 +413,20 @@ def test_the_steps_of_a_core_are_read_in_order(bench):
     )
 
 
+def test_a_mailbox_may_show_no_enables_or_have_none(bench):
+    unseen = DRIVE.replace("enabled = 8\n", "")
+    (write_only,) = bench.load(DEVICES, unseen).drives
+    (absent,) = bench.load(DEVICES, unseen.replace("enable = [{ write = 8 }]\n", "")).drives
+    assert (write_only.enabled, write_only.enable) == (None, (MailboxStep(8, writes=True),))
+    assert (absent.enabled, absent.enable) == (None, ())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("enabled = 8", "enabled = 16", "an offset outside the peripheral: expected below 0x10, found 0x10"),
-        ("enabled = 8\n", "", "drive.main.enabled: missing"),
+        ("enable = [{ write = 8 }]\n", "", "drive.main.enable: missing"),
+        ("clear = [{ write = 12 }]\n", "", "drive.main.clear: missing"),
         ("{ write = 12 }", "{ write = 12, read = 12 }", "one access: expected read or write, one of them"),
         ("{ write = 12 }", "{ value = 12 }", "one access: expected read or write, one of them"),
         ("{ write = 12 }", "{ poke = 12 }", "clear[0].poke: unknown key: expected read | write | stride | value"),
