@@ -117,10 +117,10 @@ def test_a_qemu_that_is_killed_is_an_error_with_its_end_and_what_was_seen_stays(
         each.run_for("1 ms")
 
 
-def test_a_qemu_that_hangs_is_an_error_and_leaves_no_process(board, monkeypatch):
-    monkeypatch.setattr(process, "_PATIENCE_S", 2.0)
+def test_a_qemu_that_hangs_is_an_error_and_leaves_no_process(board):
     each = board()
     each.run_for("2 ms")
+    each.engine._process.socket("gdb").settimeout(2.0)  # a minute otherwise
     seen, pid = each.consoles["main"].output, each.engine.pid
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(EngineDiedError, match="QEMU does not answer"):
