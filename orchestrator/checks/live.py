@@ -20,6 +20,7 @@ from orchestrator.formats.resource_entry import (
     VIRTIO_CONFIG_S_DRIVER_OK,
     VIRTIO_ID_RPMSG,
     Carveout,
+    Feature,
     Trace,
     Vdev,
     VdevRole,
@@ -160,6 +161,12 @@ class LiveVdev:
     def is_rpmsg(self) -> bool:
         """It carries RPMsg."""
         return self.entry.value.head.id == VIRTIO_ID_RPMSG
+
+    @property
+    def has_places_for_buffers(self) -> bool:
+        """The driver was to put the buffers where the config space says (NuttX's BUFADDR)."""
+        places = (self.config.r2h_buf_addr, self.config.h2r_buf_addr) if self.config else ()
+        return bool(self.entry.value.head.gfeatures & Feature.BUFADDR) and any(places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from orchestrator.checks.views import MAIN, REMOTE, Views
 from orchestrator.config import Duration
 from orchestrator.errors import HostError, RptwinError, UsageError
 from orchestrator.formats.elf import Image
-from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
+from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease
 from orchestrator.formats.resource_entry import (
     ANY,
     VIRTIO_CONFIG_S_ACKNOWLEDGE,
@@ -45,8 +45,8 @@ from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.host.devices import VirtioDevice, create_device
 from orchestrator.host.placement import Placement
 from orchestrator.host.player import CorePlayer, Surroundings
-from orchestrator.host.rpmsg import DriverTransport, Endpoint, Link
-from orchestrator.host.table import LiveTable
+from orchestrator.host.rpmsg import Buffers, DriverTransport, Endpoint, Link
+from orchestrator.host.table import LiveTable, core_names
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Heap, Negotiated, SplitDevice, SplitDriver
 
@@ -432,10 +432,8 @@ class Host(CorePlayer):
         wanted = _RPMSG_FEATURES | (_NUTTX_FEATURES if self.profile is Profile.NUTTX else 0)
         features = vdev.head.dfeatures & wanted
         running.table.set(f"vdev[{index}].gfeatures", int(features))
-        config = self._config(index, vdev, features)
-        h2r = r2h = BUFFER_SIZE
-        if features & Feature.BUFSZ and config is not None:
-            h2r, r2h = config.h2r_buf_size or BUFFER_SIZE, config.r2h_buf_size or BUFFER_SIZE
+        config = running.table.rpmsg_config(index, features, self._release)
+        received, sent = _buffers(config, features)
         negotiated = Negotiated(event_idx=bool(features & Feature.EVENT_IDX))
         drivers = [
             SplitDriver(
@@ -446,17 +444,9 @@ class Host(CorePlayer):
         for each in drivers:
             each.reset()
         heap = self.placement.for_buffers(running.table.layout, index)
-        transport = DriverTransport(self.memory, heap, drivers[0], drivers[1], r2h, h2r)
-        ack = bool(features & Feature.ACK)
-        running.links[index] = Link(f"vdev[{index}]", transport, self.wait, self.wake, ack=ack)
-
-    def _config(self, index: int, vdev: Vdev, features: int) -> NuttxConfig | None:
-        if not features & (Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR):
-            return None
-        running = self._need_running()
-        located = running.table.layout.vdevs[index]
-        data = vdev.config or running.table.layout.after_vrings(located, 64).value
-        return decode_nuttx_config(data, self._release, features)
+        transport = DriverTransport(self.memory, heap, drivers[0], drivers[1], received, sent)
+        ack, cores = bool(features & Feature.ACK), core_names(config, features)
+        running.links[index] = Link(f"vdev[{index}]", transport, self.wait, self.wake, ack=ack, cores=cores)
 
     def _bring_up(self) -> None:
         """The rings stand: say so."""
@@ -560,3 +550,15 @@ class Host(CorePlayer):
         for heap, address in self._running.rings:
             heap.free(address)
         self._running = None
+
+
+def _buffers(config: NuttxConfig | None, features: int) -> tuple[Buffers, Buffers]:
+    """From the remote and to it: sizes and places of the config block, as far as features announce them."""
+    sizes: tuple[int | None, int | None] = (None, None)
+    places: tuple[int | None, int | None] = (None, None)
+    if config is not None and features & Feature.BUFSZ:
+        sizes = config.r2h_buf_size, config.h2r_buf_size
+    if config is not None and features & Feature.BUFADDR:
+        places = config.r2h_buf_addr, config.h2r_buf_addr
+    received, sent = (Buffers(size or BUFFER_SIZE, at or None) for size, at in zip(sizes, places, strict=True))
+    return received, sent

@@ -24,7 +24,7 @@ from orchestrator.formats.resource_table import build_table
 from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.host.player import CorePlayer, Surroundings
 from orchestrator.host.rpmsg import DeviceTransport, Endpoint, Link
-from orchestrator.host.table import LiveTable
+from orchestrator.host.table import LiveTable, core_names
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Negotiated, SplitDevice
 
@@ -171,7 +171,9 @@ class PythonRemote(CorePlayer):
             report = self.reporter(path)
             sides.append(SplitDevice(self.memory, layout, negotiated, name=path, report=report))
         transport = DeviceTransport(sides[0], sides[1], BUFFER_SIZE)
-        link = Link(f"vdev[{index}]", transport, self.wait, self.wake, ack=bool(features & Feature.ACK))
+        host, own = core_names(table.rpmsg_config(index, features), features)
+        ack = bool(features & Feature.ACK)
+        link = Link(f"vdev[{index}]", transport, self.wait, self.wake, ack=ack, cores=(own, host))
         self._links[index] = link
         for vdev, name, on_message in self._names:
             if vdev == index:

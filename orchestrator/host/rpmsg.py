@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.config import Duration
@@ -17,10 +18,10 @@ from orchestrator.formats.rpmsg import (
     RpmsgHeader,
     decode_message,
 )
-from orchestrator.memory import Memory
+from orchestrator.memory import Extent, Memory
 from orchestrator.virtqueue import Heap, Segment, SplitDevice, SplitDriver
 
-__all__ = ["DeviceTransport", "DriverTransport", "Endpoint", "Link", "Transport", "Waiter"]
+__all__ = ["Buffers", "DeviceTransport", "DriverTransport", "Endpoint", "Link", "Transport", "Waiter"]
 
 MAX_KEPT = 65_536  # messages that an endpoint keeps for somebody to fetch; the oldest go first
 
@@ -54,26 +55,53 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """Of one direction: bytes of each, and where they lie one after the other, unless they come from the heap."""
+
+    size: int
+    at: int | None = None
+
+
 class DriverTransport:
     """The driver's side: it owns the buffers of both directions, which it takes from the vdev's heap.
 
-    :class:`HostError` when the heap has no room for them. ``receive`` is vring 0, ``send`` vring 1.
+    :class:`HostError` when the heap has no room for them, or when they lie in no memory. ``receive`` is vring 0,
+    ``send`` vring 1.
     """
 
     def __init__(
-        self, memory: Memory, heap: Heap, receive: SplitDriver, send: SplitDriver, receive_size: int, send_size: int
+        self,
+        memory: Memory,
+        heap: Heap,
+        receive: SplitDriver,
+        send: SplitDriver,
+        receive_buffers: Buffers,
+        send_buffers: Buffers,
     ) -> None:
         self._memory = memory
         self._heap = heap
         self._receive = receive
         self._send = send
-        self._receive_size = receive_size
-        self.max_payload = send_size - RpmsgHeader.size
-        self._buffers: list[int] = []
-        for _ in range(receive.layout.num):
-            self._offer(self._allocate(receive_size, f"{receive.name} buffer"))
-        self._idle = [self._allocate(send_size, f"{send.name} buffer") for _ in range(send.layout.num)]
+        self._receive_size = receive_buffers.size
+        self.max_payload = send_buffers.size - RpmsgHeader.size
+        self._buffers: list[int] = []  # of the heap
+        for address in self._addresses(receive, receive_buffers):
+            self._offer(address)
+        self._idle = self._addresses(send, send_buffers)
         send.want_notifications(False)  # what comes back is collected at the next send
+
+    def _addresses(self, queue: SplitDriver, buffers: Buffers) -> list[int]:
+        count, size, start = queue.layout.num, buffers.size, buffers.at
+        if start is None:
+            return [self._allocate(size, f"{queue.name} buffer") for _ in range(count)]
+        try:
+            self._memory.read(start, count * size)
+        except RptwinError as error:
+            self.close()
+            found = f"{Extent(start, count * size)}, {error.what}"
+            raise HostError("no memory where the buffers are to lie", where=queue.name, found=found) from None
+        return [start + number * size for number in range(count)]
 
     def _allocate(self, size: int, label: str) -> int:
         address = self._heap.allocate(size, label)
@@ -224,8 +252,18 @@ class Endpoint:
 class Link:
     """One RPMsg vdev from one side: its endpoints, the other side's names, and messages on their way out."""
 
-    def __init__(self, path: str, transport: Transport, wait: Waiter, wake: Callable[[], None], *, ack: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        transport: Transport,
+        wait: Waiter,
+        wake: Callable[[], None],
+        *,
+        ack: bool,
+        cores: tuple[str, str] = ("", ""),
+    ) -> None:
         self.path = path
+        self.own_core, self.peer_core = cores  # as NuttX names them, where CPUNAME was negotiated
         self.transport = transport
         self.wait = wait
         self.endpoints: dict[int, Endpoint] = {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.resource_table import Table
 from orchestrator.memory import Extent, Memory
 
-__all__ = ["LiveTable"]
+__all__ = ["LiveTable", "core_names"]
 
 
 class LiveTable:
@@ -31,3 +33,18 @@ class LiveTable:
         """Change a field."""
         place = self._place(path)
         self._memory.write(place.start, value.to_bytes(place.size, "little"))
+
+    def rpmsg_config(self, vdev: int, features: int, release: NuttxRelease | None = None) -> NuttxConfig | None:
+        """The config block of an RPMsg vdev if a feature speaks of it; :class:`TableError` when it is too short."""
+        if not features & (Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR):
+            return None
+        located = self.layout.vdevs[vdev]
+        data = located.value.config or self.layout.after_vrings(located, 64).value
+        return decode_nuttx_config(data, release, features)
+
+
+def core_names(config: NuttxConfig | None, features: int) -> tuple[str, str]:
+    """Host's and remote's, empty where the features do not announce them."""
+    if config is None or not features & Feature.CPUNAME:
+        return "", ""
+    return config.host_cpuname or "", config.remote_cpuname or ""

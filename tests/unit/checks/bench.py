@@ -420,7 +420,7 @@ class Bench:
     def _start_vdev(self, index: int, vdev: Vdev, table: Table, side: Side) -> None:
         script, name = self.script, f"vdev[{index}]"
         self.poke(f"{name}.status", 3)
-        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & 5)
+        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & 0x15)  # NS, BUFSZ, BUFADDR
         if script.gives_up:
             return
         carveouts = table.carveouts

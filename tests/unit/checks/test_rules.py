@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench import (
+    BUFFER,
     CARVEOUT,
     CARVEOUT_SIZE,
     DA,
@@ -522,6 +523,19 @@ def test_what_main_sends_is_mains_whatever_its_descriptors_say() -> None:
     verdict = bench.run()
     assert (verdict.up, verdict.findings) == (True, ())
     assert bench.observer.run.traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
+
+
+@pytest.mark.parametrize(("features", "rules"), [(0x05, ["buffer.outside-carveout"]), (0x15, [])])
+def test_buffers_may_lie_outside_the_carveout_where_the_config_space_gives_their_places(
+    features: int, rules: list[str]
+) -> None:
+    pools = struct.pack("<2I2Q", BUFFER, BUFFER, PA + 0x6000, PA + 0x7000) + bytes(40)
+    entries = [
+        replace(e, config=pools, head=replace(e.head, dfeatures=features)) if isinstance(e, Vdev) else e
+        for e in default_entries()
+    ]
+    found = run(entries=entries, buffer_at=lambda i, pa: PA + 0x6000 if i == 0 else pa).findings
+    assert [each.rule for each in found] == rules
 
 
 def test_a_channel_that_is_rung_as_often_as_it_is_taken_is_cleared() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.checks.views import Views
 from orchestrator.errors import HostError, RptwinError
+from orchestrator.formats.nuttx_config import ConfigV13
 from orchestrator.formats.resource_entry import (
     ANY,
     Carveout,
@@ -145,6 +146,56 @@ def test_nuttx_acknowledges_a_name_when_that_was_negotiated() -> None:
     duo.run()
     theirs = duo.remote.endpoint(ECHO_NAME)
     assert (theirs.peer, mine.peer) == (mine.address, theirs.address)
+
+
+def with_config(config: ConfigV13, features: int) -> tuple[Entry, ...]:
+    vdev, *others = default_entries(TABLE)
+    assert isinstance(vdev, Vdev)
+    head = VdevHeader(id=7, notifyid=2, dfeatures=Feature.NS | features)
+    return (Vdev.of(head, vdev.vrings, config.pack()), *others)
+
+
+POOLS = ConfigV13(256, 128, 0x3004_7000, 0x3004_6000, b"ap", b"cp", (0,) * 6)
+
+
+def test_buffers_lie_where_the_config_space_says_and_the_cores_have_its_names() -> None:
+    duo = Duo(remote(with_config(POOLS, Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR)))
+    assert isinstance(duo.remote, PythonRemote)
+    duo.host.start()
+    free = [heap.report().free for heap in duo.host.placement.heaps]
+    assert echo(duo, b"x" * 112) == b"x" * 112
+    memory = duo.views.memories["main"]
+    (table,) = (scan_table(duo.views.memories["remote"], TABLE, 0x200).table,)
+    assert table is not None
+    for ring, start, size in ((0, 0x6000, 128), (1, 0x7000, 256)):
+        descriptors = table.field(f"vdev[0].vring[{ring}].pa").value
+        named = {int.from_bytes(memory.read(descriptors + 16 * index, 8), "little") for index in range(8)} - {0}
+        assert named
+        assert named <= {0x1004_0000 + start + size * index for index in range(8)}
+    host, other = duo.host.links[0], duo.remote.links[0]
+    assert (host.own_core, host.peer_core) == ("ap", "cp")
+    assert (other.own_core, other.peer_core) == ("cp", "ap")
+    duo.host.stop()
+    assert duo.host.leaks == ()
+    duo.host.start()
+    assert [heap.report().free for heap in duo.host.placement.heaps] == free
+
+
+def test_without_the_features_the_places_and_names_of_the_config_space_mean_nothing() -> None:
+    duo = Duo(remote(with_config(POOLS, Feature.BUFSZ)))
+    assert echo(duo, b"x") == b"x"
+    (link,) = duo.host.links
+    assert (link.own_core, link.peer_core) == ("", "")
+    duo.host.stop()
+    assert duo.host.leaks == ()
+
+
+def test_a_place_for_buffers_where_there_is_no_memory_is_an_error_and_leaks_nothing() -> None:
+    nowhere = ConfigV13(512, 512, 0x3004_7000, 0x7000_0000, b"", b"", (0,) * 6)
+    duo = Duo(remote(with_config(nowhere, Feature.BUFSZ | Feature.BUFADDR)))
+    with pytest.raises(HostError, match=r"vdev\[0\].vring\[0\]: no memory where the buffers are to lie"):
+        duo.host.start()
+    assert duo.host.leaks == ()
 
 
 def test_a_carveout_without_room_is_an_error_that_says_how_much_is_missing() -> None:
