@@ -11,6 +11,7 @@ from unittest import mock
 from conformance.images import CORE_TYPES, Selection
 from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn import binding, exceptions, frames, memory, nvic
 from orchestrator.engines.unicorn import core as core_module
@@ -89,7 +90,7 @@ def _argument(index: int, change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _highest_number(state: ExceptionState) -> int | None:
-    pending = list(nvic.bits_of(state.candidates))
+    pending = list(bits_of(state.candidates))
     return max(pending, key=lambda number: (-state.priority[number], number), default=None)
 
 

@@ -14,7 +14,7 @@ from orchestrator.events import Changed, Detail, Event
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
-__all__ = ["Happening", "Store", "Turns"]
+__all__ = ["Happening", "Store", "Turns", "View"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +139,23 @@ class Turns:
     def _place(self, core: str, address: int) -> tuple[str, int] | None:
         found = self._platform.region_at(core, address)
         return None if found is None else (found[0].name, found[1])
+
+
+class View:
+    """Plain memory as one core addresses it, at the event that is being told.
+
+    ``write`` stores for the host, by core, address and bytes.
+    """
+
+    def __init__(self, platform: Platform, turns: Turns, core: str, write: Callable[[str, int, bytes], None]) -> None:
+        self.view = core
+        self._platform = platform
+        self._turns = turns
+        self._write = write
+
+    def read(self, address: int, size: int) -> bytes:
+        return b"".join(self._turns.read(self.view, part) for part in self._platform.parts(self.view, address, size))
+
+    def write(self, address: int, data: bytes) -> None:
+        self._platform.parts(self.view, address, len(data))
+        self._write(self.view, address, data)

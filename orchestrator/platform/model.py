@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import TranslationError, UsageError
 from orchestrator.memory import Extent
 
 __all__ = [
@@ -209,6 +209,18 @@ class Platform:
     def role_of(self, core: str) -> str:
         """The role of a core, or its own name where it has none."""
         return next((role for role, name in self.roles.items() if name == core), core)
+
+    def parts(self, core: str, address: int, size: int) -> list[Extent]:
+        """An extent cut where a piece of memory ends; :class:`TranslationError` at the first address that is none."""
+        parts = []
+        while size:
+            found = self.region_at(core, address)
+            if found is None:
+                raise TranslationError("no memory", where=f"{core} at {address:#010x}")
+            length = min(size, found[0].size - found[1])
+            parts.append(Extent(address, length))
+            address, size = address + length, size - length
+        return parts
 
     def region_at(self, core: str, address: int) -> tuple[Region, int] | None:
         """The region that a core sees at an address, and the offset into it."""

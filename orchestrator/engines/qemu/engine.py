@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 from orchestrator.engines.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
@@ -21,6 +22,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
+from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.qemu import log
 from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS, Probe
 from orchestrator.engines.qemu.errors import ClosedError, SilentError
@@ -29,7 +31,7 @@ from orchestrator.engines.qemu.machines import machine_of
 from orchestrator.engines.qemu.process import QemuProcess, find_qemu
 from orchestrator.engines.qemu.qmp import QmpClient
 from orchestrator.engines.remote.parent import EngineDiedError, deferred_interrupt
-from orchestrator.engines.turns import Happening, Store, Turns
+from orchestrator.engines.turns import Happening, Store, Turns, View
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     Backtrace,
@@ -91,23 +93,6 @@ class _Console:
 
     def write(self, data: bytes) -> None:
         self.waiting += data
-
-
-class _Memory:
-    """A core's view of plain memory."""
-
-    def __init__(self, engine: QemuEngine, core: str) -> None:
-        self.view = core
-        self._engine = engine
-
-    def read(self, address: int, size: int) -> bytes:
-        return b"".join(
-            self._engine.turns.read(self.view, part) for part in self._engine.parts(self.view, address, size)
-        )
-
-    def write(self, address: int, data: bytes) -> None:
-        self._engine.parts(self.view, address, len(data))
-        self._engine.host_writes(self.view, address, data)
 
 
 class _MailboxWatch:
@@ -332,7 +317,7 @@ class QemuEngine:
         each = self._mailboxes[self._probe_owner[entry.probe]]
         before, each.pending = each.pending, entry.value
         rising = not before
-        for channel in _bits(entry.value & ~before):
+        for channel in bits_of(entry.value & ~before):
             yield NotificationSent(each.name, each.line.core, channel, each.line.interrupt, rising)
             rising = False
 
@@ -340,7 +325,7 @@ class QemuEngine:
         yield ExceptionTaken(number, exception_name(number), 0)
         for each in self._mailboxes:
             if each.line.core == core and number == each.line.interrupt + _FIRST_INTERRUPT:
-                yield NotificationTaken(each.name, tuple(_bits(each.pending)), each.line.interrupt)
+                yield NotificationTaken(each.name, tuple(bits_of(each.pending)), each.line.interrupt)
 
     def _left_reset(self, entry: log.Reset) -> Iterator[tuple[str, Detail]]:
         """Only a core that waited leaves reset while the machine runs."""
@@ -356,8 +341,7 @@ class QemuEngine:
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
         number = self._number(core)
-        for segment in image.segments:
-            self._refuse_outside(core, image, segment.load_extent)
+        refuse_outside(self.platform, core, image)
         with self._talking("load"):
             for segment in image.segments:
                 self._gdb.write(number, segment.load_address, segment.data)
@@ -367,18 +351,6 @@ class QemuEngine:
                 self._gdb.insert_breakpoint(address)
                 self._breakpoints.add(address)
         self._host_wrote()
-
-    def _refuse_outside(self, core: str, image: Image, extent: Extent) -> None:
-        try:
-            self.parts(core, extent.start, extent.size)
-        except TranslationError as error:
-            extents = sorted(each for region in self.platform.regions for each in region.extents(core))
-            raise EngineError(
-                f"segment {extent} does not lie in memory of {core}",
-                where=f"{image.name} (load address)",
-                expected=", ".join(str(each) for each in extents),
-                found=error.where,
-            ) from None
 
     def start(self, core: str) -> None:
         self._number(core)
@@ -616,19 +588,7 @@ class QemuEngine:
 
     def memory(self, core: str) -> Memory:
         self._number(core)
-        return _Memory(self, core)
-
-    def parts(self, core: str, address: int, size: int) -> list[Extent]:
-        """An extent cut where a piece of memory ends; TranslationError at the first address that is none."""
-        parts = []
-        while size:
-            region = self.platform.region_at(core, address)
-            if region is None:
-                raise TranslationError("no memory", where=f"{core} at {address:#010x}")
-            length = min(size, region[0].size - region[1])
-            parts.append(Extent(address, length))
-            address, size = address + length, size - length
-        return parts
+        return View(self.platform, self.turns, core, self.host_writes)
 
     def _read_live(self, core: str, extent: Extent) -> bytes:
         """An extent of one region; pages hold until the guest runs again."""
@@ -785,7 +745,3 @@ def _by_turn(happenings: list[Happening]) -> list[Happening]:
             end, core = each.end_ns, each.core
         ends[index] = end
     return [Happening(end, each.core, each.what) for end, each in zip(ends, happenings, strict=True)]
-
-
-def _bits(word: int) -> Iterator[int]:
-    return (bit for bit in range(word.bit_length()) if word >> bit & 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ClosedError", "SilentError"]
+import socket
+
+__all__ = ["ClosedError", "SilentError", "received"]
 
 
 class ClosedError(Exception):
@@ -11,3 +13,16 @@ class ClosedError(Exception):
 
 class SilentError(Exception):
     """The other end said nothing for too long."""
+
+
+def received(connection: socket.socket) -> bytes:
+    """What comes next, at least a byte."""
+    try:
+        data = connection.recv(1 << 16)
+    except TimeoutError:
+        raise SilentError from None
+    except OSError:
+        raise ClosedError from None
+    if not data:
+        raise ClosedError
+    return data

@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Mapping
 
-from orchestrator.engines.qemu.errors import ClosedError, SilentError
+from orchestrator.engines.qemu.errors import ClosedError, received
 from orchestrator.errors import EngineError
 from orchestrator.formats.gdb_packets import PacketReader, frame
 
@@ -46,15 +46,7 @@ class GdbClient:
 
     def _receive(self) -> bytes:
         while True:
-            try:
-                data = self._socket.recv(1 << 16)
-            except TimeoutError:
-                raise SilentError from None
-            except OSError:
-                raise ClosedError from None
-            if not data:
-                raise ClosedError
-            for each in self._reader.feed(data):
+            for each in self._reader.feed(received(self._socket)):
                 if isinstance(each, bytes):
                     self._socket.sendall(b"+")
                     return each

@@ -6,7 +6,7 @@ import json
 import socket
 from typing import Any
 
-from orchestrator.engines.qemu.errors import ClosedError, SilentError
+from orchestrator.engines.qemu.errors import ClosedError, received
 from orchestrator.errors import EngineError
 
 __all__ = ["QmpClient"]
@@ -70,15 +70,7 @@ class QmpClient:
 
     def _message(self) -> dict[str, Any]:
         while b"\n" not in self._pending:
-            try:
-                data = self._socket.recv(1 << 16)
-            except TimeoutError:
-                raise SilentError from None
-            except OSError:
-                raise ClosedError from None
-            if not data:
-                raise ClosedError
-            self._pending += data
+            self._pending += received(self._socket)
         line, _, self._pending = self._pending.partition(b"\n")
         try:
             message = json.loads(line)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.engines.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.conditions import Conditions
 from orchestrator.engines.contract import (
     Capability,
@@ -26,10 +27,11 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
+from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.engines.turns import Happening, Store, Turns
-from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
+from orchestrator.engines.turns import Happening, Store, Turns, View
+from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -88,32 +90,6 @@ class _Console:
 
     def write(self, data: bytes) -> None:
         self._feed(self.name, data)
-
-
-class _Memory:
-    """A core's view; Renode itself reads 0 where a core has no memory."""
-
-    def __init__(self, board: RenodeBoard, core: str) -> None:
-        self.view = core
-        self._board = board
-
-    def read(self, address: int, size: int) -> bytes:
-        return b"".join(self._board.turns.read(self.view, part) for part in self.parts(address, size))
-
-    def write(self, address: int, data: bytes) -> None:
-        self.parts(address, len(data))
-        self._board.host_writes(self.view, address, data)
-
-    def parts(self, address: int, size: int) -> list[Extent]:
-        parts = []
-        while size:
-            region = self._board.platform.region_at(self.view, address)
-            if region is None:
-                raise TranslationError("no memory", where=f"{self.view} at {address:#010x}")
-            length = min(size, region[0].size - region[1])
-            parts.append(Extent(address, length))
-            address, size = address + length, size - length
-        return parts
 
 
 class _MailboxWatch:
@@ -211,12 +187,12 @@ class RenodeBoard:
             line, before = each.line, each.pending
             pending, signalled = self._shown(each)
             rising = not before
-            for channel in _bits(pending & ~before):
+            for channel in bits_of(pending & ~before):
                 sent = NotificationSent(each.name, line.core, channel, line.interrupt, rising)
                 self._happenings.append(Happening(end_ns, writer, sent))
                 rising = False
             if line.core != writer:
-                for channel in _bits(signalled & ~pending & ~each.signalled):
+                for channel in bits_of(signalled & ~pending & ~each.signalled):
                     ignored = NotificationIgnored(each.name, line.core, channel)
                     self._happenings.append(Happening(end_ns, writer, ignored))
             each.pending, each.signalled = pending, signalled
@@ -235,7 +211,7 @@ class RenodeBoard:
         for each in self._mailboxes:
             if each.line.core == core.name and number == each.line.interrupt + _FIRST_INTERRUPT:
                 pending = self._word(core.name, each.base + each.line.pending)
-                self._happens(core.name, NotificationTaken(each.name, tuple(_bits(pending)), each.line.interrupt))
+                self._happens(core.name, NotificationTaken(each.name, tuple(bits_of(pending)), each.line.interrupt))
 
     def _fault(self, core: str, number: int, registers: Mapping[str, int]) -> Fault:
         cfsr, hfsr = self._word(core, _CFSR), self._word(core, _HFSR)
@@ -344,8 +320,7 @@ class RenodeBoard:
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
         self._core(core)
-        for segment in image.segments:
-            self._refuse_outside(core, image, segment.load_extent)
+        refuse_outside(self.platform, core, image)
         path = Path(self._scratch.name) / f"{core}-{len(self._images[core])}.elf"
         path.write_bytes(image.data)
         self._bus.load(core, path)
@@ -353,18 +328,6 @@ class RenodeBoard:
         self._vector_tables[core] = vector_table
         self._bus.set_vector_table(core, vector_table)
         self.turns.host_wrote()
-
-    def _refuse_outside(self, core: str, image: Image, extent: Extent) -> None:
-        try:
-            _Memory(self, core).parts(extent.start, extent.size)
-        except TranslationError as error:
-            extents = sorted(each for region in self.platform.regions for each in region.extents(core))
-            raise EngineError(
-                f"segment {extent} does not lie in memory of {core}",
-                where=f"{image.name} (load address)",
-                expected=", ".join(str(each) for each in extents),
-                found=error.where,
-            ) from None
 
     def start(self, core: str) -> None:
         self._core(core)
@@ -488,7 +451,7 @@ class RenodeBoard:
 
     def memory(self, core: str) -> Memory:
         self._core(core)
-        return _Memory(self, core)
+        return View(self.platform, self.turns, core, self.host_writes)
 
     def _read_live(self, core: str, extent: Extent) -> bytes:
         return self._bus.read(core, extent.start, extent.size)
@@ -611,7 +574,3 @@ def _base(platform: Platform, name: str) -> int:
 def _core_of(platform: Platform, nvic: str) -> str:
     """The core whose NVIC says something; "" for any other peripheral."""
     return next((core.name for core in platform.cores if core.nvic == nvic), "")
-
-
-def _bits(word: int) -> Iterator[int]:
-    return (bit for bit in range(word.bit_length()) if word >> bit & 1)

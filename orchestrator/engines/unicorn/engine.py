@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.contract import (
     Capability,
     Condition,
@@ -26,6 +27,7 @@ from orchestrator.engines.contract import (
     StopReason,
     Watchpoint,
 )
+from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.core import Core
 from orchestrator.engines.unicorn.debug import CoreDebug
@@ -34,7 +36,7 @@ from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.exceptions import NEVER
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.played import Played
-from orchestrator.errors import EngineError, RptwinError, TranslationError, UsageError
+from orchestrator.errors import EngineError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -396,37 +398,28 @@ class UnicornEngine:
             line = state.line
             pending, signalled = _line_shown(device, line)
             rising = not state.pending
-            for channel in _bits(pending & ~state.pending):
+            for channel in bits_of(pending & ~state.pending):
                 sent = NotificationSent(name, line.core, channel, line.interrupt, rising)
                 rising = False
                 self._say(writer.name, writer.time_ns, sent)
             if line.core != writer.name:
-                for channel in _bits(signalled & ~pending & ~state.signalled):
+                for channel in bits_of(signalled & ~pending & ~state.signalled):
                     self._say(writer.name, writer.time_ns, NotificationIgnored(name, line.core, channel))
             state.pending, state.signalled = pending, signalled
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:
         for state in self._rung_by.get((core.name, interrupt), ()):
             pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, core.name)
-            taken = NotificationTaken(state.mailbox.peripheral, tuple(_bits(pending)), interrupt)
+            taken = NotificationTaken(state.mailbox.peripheral, tuple(bits_of(pending)), interrupt)
             self.emit(core, taken)
 
     # --- the contract: firmware
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
         target = self._core(core)
+        refuse_outside(self.platform, core, image)
         segments = [segment for segment in image.segments if segment.data]
         extents = [Extent(segment.load_address, len(segment.data)) for segment in segments]
-        for extent in extents:
-            try:
-                target.memory.read(extent.start, extent.size)
-            except RptwinError as error:
-                raise EngineError(
-                    f"segment {extent} does not lie in memory of {core}",
-                    where=f"{image.name} (load address)",
-                    expected=_memory_map(self.platform, core),
-                    found=error.where,
-                ) from None
         memory = self.memory(core)
         for segment in segments:
             memory.write(segment.load_address, segment.data)
@@ -814,10 +807,6 @@ def _integer(value: object, default: int) -> int:
     return value if isinstance(value, int) else default
 
 
-def _bits(word: int) -> Iterator[int]:
-    return (bit for bit in range(word.bit_length()) if word >> bit & 1)
-
-
 def _line_shown(device: Device, line: MailboxLine) -> tuple[int, int]:
     """Pending and signalled; read as the line's core, to which a mailbox may show registers of its own."""
     return line.look(lambda offset: device.read(offset, 4, line.core))
@@ -826,11 +815,6 @@ def _line_shown(device: Device, line: MailboxLine) -> tuple[int, int]:
 def _shares(image: Image, extents: list[Extent]) -> bool:
     """Whether an image was loaded where something else is now."""
     return any(segment.load_extent.overlaps(extent) for segment in image.segments for extent in extents)
-
-
-def _memory_map(platform: Platform, core: str) -> str:
-    extents = sorted(extent for region in platform.regions for extent in region.extents(core))
-    return ", ".join(str(extent) for extent in extents)
 
 
 class _Met(Protocol):

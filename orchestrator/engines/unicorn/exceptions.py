@@ -15,8 +15,9 @@ from unicorn import unicorn_const
 
 from orchestrator.engines import cortex_m
 from orchestrator.engines.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
-from orchestrator.engines.unicorn import binding, nvic
+from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
 from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.guard import Guard
@@ -54,8 +55,8 @@ _FULL_ACCESS = 3  # CPACR, one coprocessor
 class SPECIAL:
     """Unicorn's ids of single registers."""
 
-    pc, xpsr, xpsr_write, msp, ipsr, faultmask, fpscr, control = binding.registers(
-        "PC", "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR", "CONTROL"
+    xpsr, xpsr_write, msp, ipsr, faultmask, fpscr, control = binding.registers(
+        "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR", "CONTROL"
     )
 
 
@@ -306,7 +307,7 @@ class ExceptionUnit(ABC):
             return f"returns with {exc_return:#010x}, which is no EXC_RETURN value"
         others = active & ~(1 << number)
         if exc_return & 8 and others and not self.scs.ccr & _NONBASETHRDENA:
-            still = ", ".join(exception_name(each) for each in nvic.bits_of(others))
+            still = ", ".join(exception_name(each) for each in bits_of(others))
             return f"returns to Thread mode while {still} is active"
         return None
 

@@ -6,9 +6,9 @@ and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import copy
 
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.cortex_m import (
     BUS_FAULT,
     DEBUG_MONITOR,
@@ -24,20 +24,12 @@ from orchestrator.engines.cortex_m import (
     USAGE_FAULT,
 )
 
-__all__ = ["NO_PRIORITY", "ExceptionState", "bits_of"]
+__all__ = ["NO_PRIORITY", "ExceptionState"]
 
 _RESERVED = (8, 9, 10, 13)
 NO_PRIORITY = 256  # of Thread mode with nothing masked: lower than any exception
 _FIXED_PRIORITY = {RESET: -3, NMI: -2, HARD_FAULT: -1}
 _CONFIGURABLE_FAULTS = (MEM_MANAGE, BUS_FAULT, USAGE_FAULT)
-
-
-def bits_of(word: int) -> Iterator[int]:
-    """Positions of the set bits, lowest first."""
-    while word:
-        low = word & -word
-        yield low.bit_length() - 1
-        word ^= low
 
 
 class ExceptionState:

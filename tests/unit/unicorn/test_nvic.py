@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engines.bits import bits_of
 from orchestrator.engines.cortex_m import exception_name
 from orchestrator.engines.unicorn import nvic
-from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState, bits_of
+from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState
 
 IRQ = 16
 CALM = (0, 0, 0)  # PRIMASK, BASEPRI, FAULTMASK
