@@ -161,6 +161,8 @@ class RemoteEngine:
         self._listeners: list[Listener] = []
         self._death: EngineError | None = None
         self._run_number = 0
+        self._telling: int | None = None  # the thread that is in a listener
+        self._listener_stops = False  # goes out as Finish
         self._snapshot_number = 0
         self._forgotten: list[int] = []
         self._pages = _Pages(platform)
@@ -229,7 +231,9 @@ class RemoteEngine:
             if isinstance(said, protocol.Emitted):
                 self._pages.outdate()
                 failure = self._tell(said.event)
-                self._child.channel.send(protocol.Continue() if failure is None else protocol.Abandon())
+                go_on = protocol.Finish() if self._listener_stops else protocol.Continue()
+                self._listener_stops = False
+                self._child.channel.send(go_on if failure is None else protocol.Abandon())
                 self._pages.outdate()
             elif isinstance(said, protocol.Output):
                 self._see_output(said, frame.blob)
@@ -244,11 +248,14 @@ class RemoteEngine:
 
     def _tell(self, event: Event) -> BaseException | None:
         """Every listener; what one of them raised."""
+        before, self._telling = self._telling, threading.get_ident()
         try:
             for listener in self._listeners:
                 listener(event)
         except BaseException as error:  # whatever it is, it ends the run and is raised from there
             return error
+        finally:
+            self._telling = before
         return None
 
     def _see_output(self, said: protocol.Output, blob: bytes) -> None:
@@ -288,7 +295,10 @@ class RemoteEngine:
         return stop
 
     def stop(self) -> None:
-        self._child.stop(self._run_number)
+        if self._telling == threading.get_ident():
+            self._listener_stops = True
+        else:
+            self._child.stop(self._run_number)
 
     # --- the contract: looking
 

@@ -3,7 +3,8 @@
 A frame is a header (``HEADER``: magic, bytes of text, bytes of blob, virtual time of the board in ns), a message as
 JSON, and a blob: memory, an ELF file, console output. The parent asks one thing at a time and gets one answer. Before
 the answer the child may send what happens on the board; at each event it waits for ``Continue``, and answers questions
-meanwhile, so that a listener sees the board as it was at the event. A request to stop goes through a second channel
+meanwhile, so that a listener sees the board as it was at the event. When a listener asks for a stop, ``Finish`` comes
+instead, and the run ends where it would end in one process. Any other request to stop goes through a second channel
 (``STOP``: number of the run), which also tells the child that the parent is gone.
 """
 
@@ -42,6 +43,7 @@ __all__ = [
     "Emitted",
     "Execute",
     "Failed",
+    "Finish",
     "Frame",
     "Hold",
     "Load",
@@ -246,6 +248,11 @@ class Continue:
 
 
 @dataclass(frozen=True, slots=True)
+class Finish:
+    """Every listener has seen the event, and one of them ends the run here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """A listener failed: end what is under way."""
 
@@ -285,7 +292,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """Something happened; the child waits for ``Continue`` or ``Abandon``."""
+    """Something happened; the child waits for ``Continue``, ``Finish`` or ``Abandon``."""
 
     event: Event
 
@@ -327,6 +334,7 @@ Message = (
     | Execute
     | Close
     | Continue
+    | Finish
     | Abandon
     | Opened
     | Done

@@ -172,6 +172,9 @@ class Server:
         self._send(protocol.Emitted(event))
         while True:
             frame = self._channel.receive()
+            if isinstance(frame.message, protocol.Finish):
+                self._board.stop()
+                return
             if isinstance(frame.message, protocol.Continue):
                 return
             if isinstance(frame.message, protocol.Abandon):
