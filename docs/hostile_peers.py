@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 
 from orchestrator.checks.finding import Finding
+from orchestrator.checks.rules.rings import ring_finding
 from orchestrator.formats.virtqueue import Descriptor, RingLayout
 from orchestrator.memory import BytesMemory
 from orchestrator.virtqueue import Negotiated, Segment, SplitDevice, SplitDriver
@@ -50,15 +51,15 @@ class Queue:
         """What the device finds, once; it must survive it."""
         while (chain := self.device.take()) is not None:
             self.device.give_back(chain)
-        (finding,) = self.device.findings
-        return finding
+        (fault,) = self.device.faults
+        return ring_finding(fault, self.device.name)
 
     def seen_by_driver(self) -> Finding:
         """What the driver finds, once."""
         while self.driver.pop() is not None:
             pass
-        (finding,) = self.driver.findings
-        return finding
+        (fault,) = self.driver.faults
+        return ring_finding(fault, self.driver.name)
 
 
 def _avail_overrun() -> Finding:

@@ -16,19 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration, format_duration, parse_duration
 from orchestrator.checks.finding import Finding
-from orchestrator.checks.live import LiveRing, LiveTrace, LiveView
-from orchestrator.checks.observer import ObserveOptions, Observer
-from orchestrator.checks.traffic import Buffer, MessageRecord
 from orchestrator.checks.verdict import Verdict, judge
-from orchestrator.config import (
-    DEFAULT_PLATFORM,
-    DEFAULT_QUANTUM_NS,
-    DEFAULT_TIMEOUT_NS,
-    Duration,
-    format_duration,
-    parse_duration,
-)
+from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import (
     SEMIHOSTING,
@@ -54,6 +45,9 @@ from orchestrator.formats.translation import AddressRange
 from orchestrator.host import Host, PythonRemote
 from orchestrator.host.around import EngineSurroundings
 from orchestrator.memory import Memory
+from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
+from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Core, Platform
 from orchestrator.rtt import Rtt

@@ -1,4 +1,4 @@
-"""What a run is told: durations, pairs and ``rptwin.toml``. In: text and TOML. Out: frozen :class:`Settings`.
+"""What a run is told: settings, pairs and ``rptwin.toml``. In: text and TOML. Out: frozen :class:`Settings`.
 
 Every setting is declared once, in :data:`SETTINGS`; the command line and the file read the same declaration, so that
 they accept the same words and complain alike. The command line wins over the file, the file over the defaults.
@@ -7,32 +7,27 @@ they accept the same words and complain alike. The command line wins over the fi
 from __future__ import annotations
 
 import dataclasses
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
 from orchestrator.errors import UsageError
 
 __all__ = [
     "CONFIG_NAME",
     "DEFAULT_PLATFORM",
-    "DEFAULT_QUANTUM_NS",
     "DEFAULT_TIMEOUT_NS",
     "PROFILES",
     "SETTINGS",
-    "Duration",
     "MachineTable",
     "Setting",
     "Settings",
     "find_config",
-    "format_duration",
     "load_config",
     "machine_table",
-    "parse_duration",
     "parse_pair",
     "settings_from",
 ]
@@ -41,48 +36,10 @@ CONFIG_NAME = "rptwin.toml"
 MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin, and not of a run
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
-DEFAULT_QUANTUM_NS = 20_000
 PROFILES = ("auto", "linux", "openamp", "nuttx")
 
-Duration = str | int | float
-"""``"50 ms"`` or seconds; what :func:`parse_duration` takes."""
-
-_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)", re.ASCII)
-_DURATION_WORDS = 'a number and a unit (ns, us, ms, s, min), as "50 ms" or "1.5s"'
-_LONGEST_NS = 1 << 63
 _ADDRESS_SPACE = 1 << 32
 _SEEDS = 1 << 64
-
-
-def parse_duration(value: Duration, where: str = "duration") -> int:
-    """Nanoseconds of ``"50 ms"``, ``"1.5s"``, ``"20us"``; a number without a unit is seconds.
-
-    Text always needs its unit. Raises :class:`UsageError` that names what is accepted.
-    """
-    if isinstance(value, str):
-        match = _DURATION.fullmatch(value.strip())
-        if match is None:
-            raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
-        exact = Decimal(match[1]) * _UNITS_NS[match[2]]
-    elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LONGEST_NS:
-        raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
-    else:
-        exact = (Decimal(value) * _UNITS_NS["s"]).to_integral_value()
-    if exact != exact.to_integral_value():
-        raise UsageError("finer than a nanosecond", where=where, found=repr(value))
-    if exact >= _LONGEST_NS:
-        raise UsageError("too long", where=where, expected="less than 292 years", found=repr(value))
-    return int(exact)
-
-
-def format_duration(time_ns: int) -> str:
-    """The shortest exact text that :func:`parse_duration` reads back: ``"5 s"``, ``"20 us"``, ``"1.25 ms"``."""
-    unit = next((unit for unit in ("s", "ms", "us") if time_ns >= _UNITS_NS[unit]), "ns")
-    whole, rest = divmod(time_ns, _UNITS_NS[unit])
-    digits = len(str(_UNITS_NS[unit])) - 1
-    fraction = f"{rest:0{digits}d}".rstrip("0") if rest else ""
-    return f"{whole}.{fraction} {unit}" if fraction else f"{whole} {unit}"
 
 
 def parse_pair(text: str, where: str, words: str) -> tuple[str, int]:
@@ -160,7 +117,7 @@ def _one_of(*words: str) -> Parse:
 
 def _positive_duration(value: object, where: str) -> int:
     if not isinstance(value, str):
-        raise UsageError("not a duration", where=where, expected=_DURATION_WORDS, found=repr(value))
+        raise UsageError("not a duration", where=where, expected=DURATION_WORDS, found=repr(value))
     time_ns = parse_duration(value, where)
     if time_ns == 0:
         _refuse(where, "more than zero", value)

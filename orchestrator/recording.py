@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__
+from orchestrator.base.durations import format_duration
+from orchestrator.base.roles import ROLES
 from orchestrator.board import Board, EndReason
-from orchestrator.checks.traffic import MessageRecord
-from orchestrator.checks.views import ROLES
-from orchestrator.config import format_duration
 from orchestrator.engines.contract import SEMIHOSTING
 from orchestrator.errors import ReportError, UsageError
 from orchestrator.events import CoreState, Event
+from orchestrator.observe.traffic import MessageRecord
 
 __all__ = [
     "PRINTED_TIME",

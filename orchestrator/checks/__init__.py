@@ -1,25 +1,22 @@
 """State in, findings out: what the images promise, what both cores see, what went through the rings.
 
-The same checks judge a file, a dump and a running board; nothing here knows an emulator, and nothing reads a console.
+Judgement only: what was seen, by whom and when is gathered in :mod:`orchestrator.observe`. The same checks judge a
+file, a dump and a running board; nothing here knows an emulator, and nothing reads a console.
 """
 
-from orchestrator.checks.catalogue import render_catalogue
+from orchestrator.checks.catalogue import catalogue, render_catalogue
 from orchestrator.checks.finding import Finding, Severity, Stage
-from orchestrator.checks.observer import ObserveOptions, Observer, Watcher
-from orchestrator.checks.rule import Rule, catalogue
+from orchestrator.checks.rule import Rule
 from orchestrator.checks.static import check_live, check_static
 from orchestrator.checks.verdict import Cause, Verdict, judge
 
 __all__ = [
     "Cause",
     "Finding",
-    "ObserveOptions",
-    "Observer",
     "Rule",
     "Severity",
     "Stage",
     "Verdict",
-    "Watcher",
     "catalogue",
     "check_live",
     "check_static",

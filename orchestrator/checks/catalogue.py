@@ -1,14 +1,15 @@
-"""The catalogue of checks as a page: everything on it comes from the rules themselves."""
+"""The catalogue: every rule, applied to a state or shown as a page; everything comes from the rules themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from orchestrator.checks.finding import Finding, Stage
-from orchestrator.checks.rule import Rule, catalogue
+from orchestrator.checks.rule import Rule, registered
+from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile
 
-__all__ = ["render_catalogue"]
+__all__ = ["apply_rules", "catalogue", "render_catalogue"]
 
 _STAGES = {
     Stage.STATIC: "What the images promise, before anything runs, and what stands in the table.",
@@ -16,6 +17,18 @@ _STAGES = {
     Stage.LIVE: "What stands in shared memory, as both cores see it.",
     Stage.TRAFFIC: "What goes through the rings, and who is told of it.",
 }
+
+
+def catalogue() -> tuple[Rule, ...]:
+    """Every rule, by stage and name."""
+    stages = list(Stage)
+    return tuple(sorted(registered(), key=lambda each: (stages.index(each.stage), each.id)))
+
+
+def apply_rules(state: State, stages: Iterable[Stage] = tuple(Stage)) -> tuple[Finding, ...]:
+    """Every finding of these stages, unrelated so far, in the order of the catalogue."""
+    wanted = frozenset(stages)
+    return tuple(finding for each in catalogue() if each.stage in wanted for finding in each.apply(state))
 
 
 def render_catalogue(examples: Mapping[str, Finding] | None = None) -> str:

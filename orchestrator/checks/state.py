@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.checks.live import LiveRing, LiveVdev, LiveView, vdevs_of
-from orchestrator.checks.promise import Promise
-from orchestrator.checks.run import CoreRun, Run
-from orchestrator.checks.traffic import RingTraffic
-from orchestrator.checks.views import ROLES, Views
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.roles import ROLES
 from orchestrator.errors import TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table
+from orchestrator.observe.declared import Promise
+from orchestrator.observe.live import LiveRing, LiveVdev, LiveView, vdevs_of
+from orchestrator.observe.run import CoreRun, Run
+from orchestrator.observe.traffic import RingTraffic
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
 __all__ = [
@@ -51,7 +53,7 @@ class State:
     run: Run | None = None
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel, as given
     vector_tables: Mapping[str, int] = field(default_factory=dict)  # by role; default: the image's own
-    turn_ns: int = 20_000  # a publication is seen at the end of the turn in which its notification was sent
+    turn_ns: int = DEFAULT_QUANTUM_NS  # a publication is seen at the end of the turn in which its notification was sent
 
     @property
     def is_at_rest(self) -> bool:

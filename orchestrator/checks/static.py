@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity, Stage
-from orchestrator.checks.live import read_live
-from orchestrator.checks.promise import Promise, choose_profile, find_promise
-from orchestrator.checks.rule import apply_rules
-from orchestrator.checks.run import Run
 from orchestrator.checks.state import State
-from orchestrator.checks.traffic import Handling, MessageLog
-from orchestrator.checks.views import Views
 from orchestrator.errors import RingError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation, TableLocator
@@ -21,6 +16,11 @@ from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Memory
+from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.live import read_live
+from orchestrator.observe.run import Run
+from orchestrator.observe.traffic import Handling, MessageLog
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
 __all__ = ["check_live", "check_static"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.roles import MAIN, REMOTE, ROLES
+from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity
-from orchestrator.checks.live import LiveView
-from orchestrator.checks.observer import Observer
-from orchestrator.checks.rule import apply_rules
-from orchestrator.checks.run import Milestone, Run
 from orchestrator.checks.state import State
-from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
 from orchestrator.memory import Extent
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.observer import Observer
+from orchestrator.observe.run import Milestone, Run
+from orchestrator.observe.views import Span, Views
 
 __all__ = ["Cause", "Verdict", "judge"]
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from orchestrator import __version__
 from orchestrator.board import VectorTable, choose_vector_table, parse_release
 from orchestrator.checks import Finding, Severity, check_static
-from orchestrator.checks.live import LiveView
-from orchestrator.checks.promise import Promise, choose_profile, find_promise
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
+from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.live import LiveView
 from orchestrator.platform import Platform, load_platform
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.config import SETTINGS, Setting, Settings, find_config, format_duration, load_config, settings_from
+from orchestrator.base.durations import format_duration
+from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
 from orchestrator.errors import UsageError
 
 __all__ = [

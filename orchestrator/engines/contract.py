@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.events import Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
@@ -57,7 +58,7 @@ class Capability(enum.StrEnum):
 class EngineOptions:
     """How a board runs, whatever it runs."""
 
-    quantum_ns: int = 20_000
+    quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0  # start skew of the cores and the platform's random numbers; 0: none
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.checks.observer import Observer
-from orchestrator.config import Duration, parse_duration
+from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.engines.contract import Engine, StopReason
 from orchestrator.errors import HostError, RingError
 from orchestrator.formats.elf import Image
+from orchestrator.observe.observer import Observer
 
 __all__ = ["EngineSurroundings"]
 

@@ -18,9 +18,8 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.checks.promise import TABLE_LIMIT, Promise
-from orchestrator.checks.views import MAIN, REMOTE, Views
-from orchestrator.config import Duration
+from orchestrator.base.durations import Duration
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.errors import HostError, RptwinError, UsageError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease
@@ -47,6 +46,8 @@ from orchestrator.host.placement import Placement
 from orchestrator.host.player import CorePlayer, Surroundings
 from orchestrator.host.rpmsg import Buffers, DriverTransport, Endpoint, Link
 from orchestrator.host.table import LiveTable, core_names
+from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Heap, Negotiated, SplitDevice, SplitDriver
 

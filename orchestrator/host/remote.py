@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.checks.views import REMOTE, Views
-from orchestrator.config import Duration
+from orchestrator.base.durations import Duration
+from orchestrator.base.roles import REMOTE
 from orchestrator.errors import HostError, UsageError
 from orchestrator.formats.nuttx_config import ConfigV11
 from orchestrator.formats.resource_entry import (
@@ -25,6 +25,7 @@ from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.host.player import CorePlayer, Surroundings
 from orchestrator.host.rpmsg import DeviceTransport, Endpoint, Link
 from orchestrator.host.table import LiveTable, core_names
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Negotiated, SplitDevice
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.config import Duration
+from orchestrator.base.durations import Duration
 from orchestrator.errors import HostError, RptwinError, UsageError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.errors import PlatformError
 from orchestrator.memory import Extent
 from orchestrator.platform import syntax
@@ -22,9 +23,8 @@ from orchestrator.platform.model import Peripheral, Platform, Region, Source
 from orchestrator.platform.repl import parse_repl
 from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above
 
-__all__ = ["DEFAULT_QUANTUM_NS", "export", "inlined"]
+__all__ = ["export", "inlined"]
 
-DEFAULT_QUANTUM_NS = 20_000  # at 100 us a pair of an nRF5340 missed a status and slept for a second
 GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
 QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
 FILENAME = re.compile(rf"filename{GAP}:{GAP}{QUOTED}", re.DOTALL)

@@ -9,15 +9,16 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from orchestrator.base.roles import ROLES
 from orchestrator.board import VectorTable
-from orchestrator.checks.live import LiveView, read_live
-from orchestrator.checks.promise import Promise
-from orchestrator.checks.views import ROLES, Views
 from orchestrator.errors import ElfError
 from orchestrator.formats.elf import Image, Segment, SegmentFlag
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import BytesMemory, Extent, Memory
+from orchestrator.observe.declared import Promise
+from orchestrator.observe.live import LiveView, read_live
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.report.resources import table_tree
 from orchestrator.report.shared_map import print_shared_map, shared_map

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.finding import Finding, Severity, Stage
-from orchestrator.checks.rule import catalogue
 from orchestrator.report.record import Record
 
 __all__ = ["to_junit"]

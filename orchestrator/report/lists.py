@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from orchestrator.checks.rule import Rule, catalogue
+from orchestrator.checks.catalogue import catalogue
+from orchestrator.checks.rule import Rule
 from orchestrator.engines import ENGINES, obstacle
 from orchestrator.errors import UsageError
 from orchestrator.platform import available_platforms, load_platform

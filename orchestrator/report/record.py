@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.durations import format_duration
 from orchestrator.board import Board, End, VectorTable
-from orchestrator.checks.live import LiveView
-from orchestrator.checks.run import Run
 from orchestrator.checks.verdict import Verdict
-from orchestrator.config import Settings, format_duration
+from orchestrator.config import Settings
 from orchestrator.formats.elf import Image
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.run import Run
 from orchestrator.platform.model import Platform
 
 __all__ = ["Record", "WallClock", "record_of"]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
-from orchestrator.checks.live import LiveVdev
 from orchestrator.formats.nuttx_config import NuttxConfig
 from orchestrator.formats.resource_entry import (
     ANY,
@@ -27,6 +26,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table
 from orchestrator.memory import Located
+from orchestrator.observe.live import LiveVdev
 from orchestrator.report.terminal import address, printable
 
 __all__ = ["table_tree"]

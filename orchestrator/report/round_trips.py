@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.checks.traffic import MessageRecord
+from orchestrator.observe.traffic import MessageRecord
 
 __all__ = ["Conversation", "conversations"]
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from rich.console import Console
 
-from orchestrator.checks.live import LiveCarveout, LiveRing, LiveView
-from orchestrator.checks.traffic import Buffer
-from orchestrator.checks.views import MAIN, Span
+from orchestrator.base.roles import MAIN
+from orchestrator.observe.live import LiveCarveout, LiveRing, LiveView
+from orchestrator.observe.traffic import Buffer
+from orchestrator.observe.views import Span
 from orchestrator.report.terminal import address, make_table, printable
 
 __all__ = ["Row", "parts_in_both_views", "print_shared_map", "shared_map"]

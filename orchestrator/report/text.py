@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from orchestrator.checks.traffic import MessageRecord, RingTraffic
-from orchestrator.checks.views import ROLES
-from orchestrator.config import format_duration
+from orchestrator.base.durations import format_duration
+from orchestrator.base.roles import ROLES
+from orchestrator.observe.traffic import MessageRecord, RingTraffic
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.board import Board, BoardSnapshot
-from orchestrator.checks.live import LiveRing, LiveVdev
-from orchestrator.config import Duration, parse_duration
+from orchestrator.observe.live import LiveRing, LiveVdev
 from orchestrator.robot.tester import Tester
 
 __all__ = ["Session", "duration_ns"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robot.api.deco import keyword
 
-from orchestrator.checks.live import LiveRing
+from orchestrator.observe.live import LiveRing
 from orchestrator.robot.session import Session
 
 __all__ = ["TableKeywords"]

@@ -7,8 +7,8 @@ from typing import Literal
 
 from robot.api.deco import keyword
 
-from orchestrator.checks.run import Channel
-from orchestrator.checks.traffic import RingTraffic
+from orchestrator.observe.run import Channel
+from orchestrator.observe.traffic import RingTraffic
 from orchestrator.robot.session import Session
 
 __all__ = ["TrafficKeywords"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.checks.finding import Finding
-from orchestrator.checks.rules.rings import ring_finding
 from orchestrator.errors import RingError, RptwinError, UsageError
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.memory import Memory, Place
@@ -154,11 +152,6 @@ class Side:
     def faults(self) -> tuple[RingError, ...]:
         """What the peer did wrong, the first of each kind."""
         return tuple(self._faults.values())
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """The same as findings, with the rule's source and advice."""
-        return tuple(ring_finding(each, self.name) for each in self._faults.values())
 
     def place(self, address: int, path: str) -> str:
         """Where something is, for messages."""

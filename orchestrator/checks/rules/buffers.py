@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
-from orchestrator.checks.traffic import Buffer
-from orchestrator.checks.views import MAIN, REMOTE, Span
 from orchestrator.memory import Extent, Place
+from orchestrator.observe.traffic import Buffer
+from orchestrator.observe.views import Span
 
 __all__ = ["DEVICE_ADDRESS_ADVICE", "DEVICE_ADDRESS_SOURCE"]
 

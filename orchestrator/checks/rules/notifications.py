@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.base.roles import REMOTE, ROLES, other_role
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.run import Run
 from orchestrator.checks.state import RingSubject, State, rings_at_rest
-from orchestrator.checks.views import REMOTE, ROLES, other_role
 from orchestrator.memory import Place
+from orchestrator.observe.run import Run
 
 __all__: list[str] = []
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.checks.finding import Severity, Stage, Violation
-from orchestrator.checks.live import LiveRing
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, live_rings, states, tables
-from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views
 from orchestrator.formats.resource_entry import ANY, Carveout, Profile
 from orchestrator.memory import Extent, Place
+from orchestrator.observe.live import LiveRing
+from orchestrator.observe.views import Span, Views
 
 __all__: list[str] = []
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
-from orchestrator.checks.live import ring_layout
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE
 from orchestrator.checks.rules.table import place_of
 from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
-from orchestrator.checks.views import MAIN, REMOTE
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
+from orchestrator.observe.live import ring_layout
 
 __all__ = ["RING_RULES", "ring_finding"]
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.search import tables_in_memory
 from orchestrator.checks.state import State, TableSubject, states, tables
-from orchestrator.checks.views import MAIN, REMOTE, Span, Views
 from orchestrator.errors import FormatError
 from orchestrator.formats.resource_entry import (
     Carveout,
@@ -24,6 +23,8 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table
 from orchestrator.memory import Extent, Place
+from orchestrator.observe.search import tables_in_memory
+from orchestrator.observe.views import Span, Views
 
 __all__ = ["DECODING_RULES"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.checks.finding import Severity, Stage, Violation
-from orchestrator.checks.live import MAX_VRINGS
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, VdevSubject, live_vdevs, tables, vdevs
 from orchestrator.formats.resource_entry import (
@@ -19,6 +18,7 @@ from orchestrator.formats.resource_entry import (
     status_names,
 )
 from orchestrator.memory import Place
+from orchestrator.observe.live import MAX_VRINGS
 
 __all__: list[str] = []
 

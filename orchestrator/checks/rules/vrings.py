@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.checks.finding import Severity, Stage, Violation
-from orchestrator.checks.live import ring_layout
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
 from orchestrator.formats.resource_entry import ANY, Profile, VdevHeader
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
 from orchestrator.memory import Place
+from orchestrator.observe.live import ring_layout
 
 __all__: list[str] = []
 

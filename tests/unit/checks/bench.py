@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.checks.finding import Finding
-from orchestrator.checks.observer import ObserveOptions, Observer
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.errors import TranslationError
 from orchestrator.events import (
@@ -31,6 +30,7 @@ from orchestrator.formats.locator import TableLocator
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import Table, build_table
 from orchestrator.memory import Extent
+from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Core, Platform, Region, Registration
 
 TURN_NS = 20_000

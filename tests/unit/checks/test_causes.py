@@ -21,9 +21,9 @@ from bench import (
     rules,
     run,
 )
+from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.causes import FOLLOWS, relate
 from orchestrator.checks.finding import Finding, Severity, Stage
-from orchestrator.checks.rule import catalogue
 from orchestrator.events import CoreState, Fault, Frame
 from orchestrator.formats.resource_table import Table
 

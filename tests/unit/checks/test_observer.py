@@ -6,9 +6,9 @@ import json
 import struct
 
 from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, run
-from orchestrator.checks.observer import ObserveOptions, Observer
-from orchestrator.checks.traffic import HISTORY
 from orchestrator.events import Changed, Event, Note, UnmodelledAccess
+from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.traffic import HISTORY
 
 
 def test_the_steps_of_the_bring_up_are_noted_with_core_and_time() -> None:

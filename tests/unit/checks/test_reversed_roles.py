@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.checks.traffic import Handling, Traffic
-from orchestrator.checks.views import Views
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
 from orchestrator.memory import BytesMemory
+from orchestrator.observe.traffic import Handling, Traffic
+from orchestrator.observe.views import Views
 from orchestrator.virtqueue import Segment, SplitDevice, SplitDriver
 
 

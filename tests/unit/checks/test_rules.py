@@ -31,8 +31,8 @@ from bench import (
     message,
     run,
 )
+from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.finding import Finding, Severity
-from orchestrator.checks.rule import catalogue
 from orchestrator.checks.static import check_static
 from orchestrator.errors import RingError
 from orchestrator.events import (

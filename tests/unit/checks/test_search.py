@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.checks.search import tables_in_memory
-from orchestrator.checks.views import Views
 from orchestrator.formats.elf import Symbol
 from orchestrator.formats.resource_entry import Trace
 from orchestrator.formats.resource_table import build_table
+from orchestrator.observe.search import tables_in_memory
+from orchestrator.observe.views import Views
 from tests.unit.checks.bench import (
     DA,
     MAIN,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.checks.promise import find_promise
-from orchestrator.checks.views import MAIN, REMOTE, Views
-from orchestrator.config import Duration, parse_duration
+from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.errors import RingError
@@ -14,6 +13,8 @@ from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.host import Host
 from orchestrator.host.player import CorePlayer
+from orchestrator.observe.declared import find_promise
+from orchestrator.observe.views import Views
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Platform
 

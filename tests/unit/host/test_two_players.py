@@ -11,7 +11,6 @@ from duo import TABLE, Around, Duo, MakeRemote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.checks.views import Views
 from orchestrator.errors import HostError, RptwinError
 from orchestrator.formats.nuttx_config import ConfigV13
 from orchestrator.formats.resource_entry import (
@@ -28,6 +27,7 @@ from orchestrator.formats.resource_entry import (
 from orchestrator.formats.resource_table import scan_table
 from orchestrator.host import HostState, PythonRemote
 from orchestrator.host.remote import ECHO_NAME, default_entries
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
 

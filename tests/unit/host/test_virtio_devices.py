@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from duo import TABLE, Around, Duo
 
-from orchestrator.checks.views import Views
 from orchestrator.formats.resource_entry import ANY, Carveout, CommandCode, Entry, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import build_table
 from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.host import Block, Console, Network, Rng
 from orchestrator.host.player import CorePlayer
 from orchestrator.host.table import LiveTable
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Returned, Segment, SplitDriver
 

@@ -7,14 +7,14 @@ from io import StringIO
 
 import pytest
 
-from orchestrator.checks.live import LiveView, read_live
-from orchestrator.checks.promise import Promise
-from orchestrator.checks.traffic import Buffer
-from orchestrator.checks.views import Views
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Trace, Unknown, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table
 from orchestrator.memory import BytesMemory
+from orchestrator.observe.declared import Promise
+from orchestrator.observe.live import LiveView, read_live
+from orchestrator.observe.traffic import Buffer
+from orchestrator.observe.views import Views
 from orchestrator.platform import Platform, load_platform
 from orchestrator.report.resources import table_tree
 from orchestrator.report.shared_map import parts_in_both_views, shared_map

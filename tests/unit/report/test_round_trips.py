@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from orchestrator.checks.traffic import MessageRecord
+from orchestrator.observe.traffic import MessageRecord
 from orchestrator.report.round_trips import conversations
 
 

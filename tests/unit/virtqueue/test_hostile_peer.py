@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.checks.rule import catalogue
+from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.rules.rings import RING_RULES
 from orchestrator.formats.packed_virtqueue import PackedLayout
 from orchestrator.formats.virtqueue import RingLayout
@@ -80,7 +80,7 @@ def test_a_split_ring_full_of_anything_gives_findings_and_ends(
                 break
         assert driver.free_count + driver.posted_count <= 8
         assert device.taken_count == 0
-    assert {each.rule for each in (*driver.findings, *device.findings)} <= HOSTILE_PEERS.keys()
+    assert {each.rule for each in (*driver.faults, *device.faults)} <= HOSTILE_PEERS.keys()
 
 
 @settings(max_examples=150, deadline=None)
@@ -109,4 +109,4 @@ def test_a_packed_ring_full_of_anything_gives_findings_and_ends(
                 break
         assert 0 <= driver.free_count <= 8
         assert device.taken_count == 0
-    assert {each.rule for each in (*driver.findings, *device.findings)} <= HOSTILE_PEERS.keys()
+    assert {each.rule for each in (*driver.faults, *device.faults)} <= HOSTILE_PEERS.keys()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.checks.views import MAIN, Span, Views
+from orchestrator.base.roles import MAIN
 from orchestrator.errors import RptwinError
 from orchestrator.formats.rpmsg import decode_message
+from orchestrator.observe.views import Span, Views
 
 __all__ = ["IoRegion", "is_shared"]
 

@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.checks.offsets import IoRegion
-from orchestrator.checks.promise import TABLE_LIMIT, Promise
-from orchestrator.checks.views import MAIN, REMOTE, ROLES, Span, Views, other_role
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import (
@@ -29,6 +27,9 @@ from orchestrator.formats.resource_entry import (
 from orchestrator.formats.resource_table import Scan, Table, scan_table
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE, Part, RingLayout, SplitRing, available_ring_size
 from orchestrator.memory import Located, Place
+from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.offsets import IoRegion
+from orchestrator.observe.views import Span, Views
 
 __all__ = [
     "MAX_VRINGS",

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.checks.traffic import HISTORY, Traffic
 from orchestrator.events import (
     Backtrace,
     CoreState,
@@ -17,6 +16,7 @@ from orchestrator.events import (
     UnmodelledAccess,
     Waiting,
 )
+from orchestrator.observe.traffic import HISTORY, Traffic
 
 __all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.errors import RptwinError, TranslationError
 from orchestrator.formats.translation import AddressEnvironment, AddressRange
 from orchestrator.memory import Extent, Memory, Place
 from orchestrator.platform.model import Platform
 
-__all__ = ["MAIN", "REMOTE", "ROLES", "Span", "Views", "other_role"]
-
-MAIN = "main"  # the RPTUN master: the driver of every virtqueue
-REMOTE = "remote"  # the device
-ROLES = (MAIN, REMOTE)
-
-
-def other_role(role: str) -> str:
-    """The role of the core on the other side."""
-    return MAIN if role == REMOTE else REMOTE
+__all__ = ["Span", "Views"]
 
 
 @dataclass(frozen=True, slots=True)

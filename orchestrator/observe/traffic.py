@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from orchestrator.checks.offsets import IoRegion, is_shared
-from orchestrator.checks.views import MAIN, REMOTE, Span, Views, other_role
+from orchestrator.base.roles import MAIN, REMOTE, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
@@ -20,6 +19,8 @@ from orchestrator.formats.rpmsg import (
     decode_message,
 )
 from orchestrator.formats.virtqueue import ChainElement, SplitRing
+from orchestrator.observe.offsets import IoRegion, is_shared
+from orchestrator.observe.views import Span, Views
 
 __all__ = [
     "HISTORY",

@@ -11,12 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.checks.live import LiveRing, LiveView, read_live
-from orchestrator.checks.offsets import IoRegion
-from orchestrator.checks.promise import TABLE_LIMIT, Promise, choose_profile, find_promise
-from orchestrator.checks.run import Channel, CoreRun, Run
-from orchestrator.checks.traffic import Handling, MessageLog, RingFault
-from orchestrator.checks.views import MAIN, ROLES, Views, other_role
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.roles import MAIN, ROLES, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -48,6 +44,12 @@ from orchestrator.formats.resource_entry import (
 from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Extent, Memory
+from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.observe.live import LiveRing, LiveView, read_live
+from orchestrator.observe.offsets import IoRegion
+from orchestrator.observe.run import Channel, CoreRun, Run
+from orchestrator.observe.traffic import Handling, MessageLog, RingFault
+from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
 __all__ = ["ObserveOptions", "Observer", "Watcher"]
@@ -82,7 +84,7 @@ class ObserveOptions:
     maps: tuple[AddressRange, ...] = ()
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel
     release: NuttxRelease | None = None
-    quantum_ns: int = 20_000
+    quantum_ns: int = DEFAULT_QUANTUM_NS
 
 
 class Observer:
