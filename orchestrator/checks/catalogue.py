@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.checks.finding import Finding, Stage
-from orchestrator.checks.rule import Rule, registered
+from orchestrator.checks.rule import Rule
+from orchestrator.checks.rules import RULES
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile
 
@@ -22,7 +23,7 @@ _STAGES = {
 def catalogue() -> tuple[Rule, ...]:
     """Every rule, by stage and name."""
     stages = list(Stage)
-    return tuple(sorted(registered(), key=lambda each: (stages.index(each.stage), each.id)))
+    return tuple(sorted(RULES, key=lambda each: (stages.index(each.stage), each.id)))
 
 
 def apply_rules(state: State, stages: Iterable[Stage] = tuple(Stage)) -> tuple[Finding, ...]:

@@ -88,6 +88,6 @@ def rule(
     return register
 
 
-def registered() -> Iterator[Rule]:
-    """The rules of the modules that were imported; :mod:`~orchestrator.checks.catalogue` has them all."""
-    return iter(_RULES.values())
+def registered() -> tuple[Rule, ...]:
+    """The rules of the modules that were imported; :mod:`orchestrator.checks.rules` imports them all."""
+    return tuple(_RULES.values())

@@ -133,3 +133,8 @@ def test_importing_loads_no_emulator(module: str) -> None:
 
 def test_importing_the_command_line_loads_nothing_that_only_a_run_needs() -> None:
     assert loaded_by("import orchestrator.cli").isdisjoint({"rich", "lark", "elftools", "orchestrator.board"})
+
+
+def test_importing_the_catalogue_alone_has_the_rules() -> None:
+    statement = "from orchestrator.checks.catalogue import catalogue; print(*(rule.id for rule in catalogue()))"
+    assert {"core.fault", "table.missing", "ring.head-in-use"} <= loaded_by(statement)
