@@ -19,7 +19,7 @@ from typing import Protocol
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration, format_duration, parse_duration
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict, judge
-from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
+from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS, DEFAULT_WALL_TIME_NS
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import (
     SEMIHOSTING,
@@ -34,7 +34,8 @@ from orchestrator.engines.contract import (
     Snapshot,
     StopReason,
 )
-from orchestrator.errors import CapabilityError, RptwinError, UsageError
+from orchestrator.engines.wall_time import WallTime
+from orchestrator.errors import CapabilityError, EngineError, RptwinError, UsageError
 from orchestrator.events import Event, Listener, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import LocatorKind, TableLocator, parse_locator
@@ -91,6 +92,7 @@ class EndReason(enum.StrEnum):
     QUIET = "quiet"
     CONDITION = "condition"
     TIMEOUT = "timeout"
+    WALL_TIME = "wall-time"
     DEAD = "dead"
     RESETTING = "resetting"
     INTERRUPTING = "interrupting"
@@ -102,11 +104,17 @@ class EndReason(enum.StrEnum):
         """Whether nothing that could be waited for will come any more."""
         return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it ended for a reason outside the board: what it has not reached says nothing about the firmware."""
+        return self in (EndReason.WALL_TIME, EndReason.INTERRUPTED, EndReason.FAILED)
+
 
 _END_TEXTS = {
     EndReason.QUIET: f"up, and shared memory quiet for {format_duration(QUIET_NS)}",
     EndReason.CONDITION: "the condition was met",
     EndReason.TIMEOUT: "timeout",
+    EndReason.WALL_TIME: "wall time is up",
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTING: "a core takes one notification again and again",
@@ -316,7 +324,8 @@ class Board:
     :attr:`python_remote`, which wants the table's address in ``table``). ``vtor`` maps cores (role or name) to vector
     tables; ``maps`` are ``"PA:DA:SIZE"``; ``table`` is a locator (:func:`~orchestrator.formats.locator.parse_locator`);
     ``notify`` maps paths of vrings to mailbox channels, or, where Python rings a core, a mailbox's name to the channel
-    that the core listens to. ``engine`` is a name, or an engine for this platform that is at power-on.
+    that the core listens to. ``engine`` is a name, or an engine for this platform that is at power-on. ``wall_time`` is
+    the time of this computer after which a run ends in any case, wherever virtual time is then.
 
     Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
     the platform, EngineError when a segment lies where the core has no memory.
@@ -337,6 +346,7 @@ class Board:
         notify: Mapping[str, int] | None = None,
         quantum_ns: int = DEFAULT_QUANTUM_NS,
         seed: int = 0,
+        wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
     ) -> None:
         self.platform = load_platform(platform) if isinstance(platform, str) else platform
         self.images = _load_images(main, remote)
@@ -353,6 +363,7 @@ class Board:
         self.seed = seed
         self.end: End | None = None
         self._stopping = False
+        self._wall_time_ns = parse_duration(wall_time, "wall_time")
         self.engine: Engine = (
             create_engine(engine, self.platform, EngineOptions(quantum_ns=quantum_ns, seed=seed))
             if isinstance(engine, str)
@@ -421,6 +432,7 @@ class Board:
             self.vector_tables[other].address,
             lambda: self.observer,
             self._dead_end,
+            lambda: WallTime(self._wall_time_ns, self.engine.stop),
         )
         if role == "main":
             self._host = Host(
@@ -486,16 +498,21 @@ class Board:
 
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
         ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
-        It also ends when no core can run again, and at :meth:`stop`.
+        It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
         KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
         goal = _goal(self, until, attended)
         deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
         reason = EndReason.FAILED
+        wall = WallTime(self._wall_time_ns if attended is None else None, self.engine.stop)
         try:
-            reason = self._run_pieces(goal, deadline, progress)
+            with wall:
+                reason = self._run_pieces(goal, deadline, progress, wall)
         except KeyboardInterrupt:
             reason = EndReason.INTERRUPTED
+            raise
+        except EngineError:  # perhaps because it did not stop
+            reason = self._cut(wall) or reason
             raise
         finally:
             self._stopping = False
@@ -516,10 +533,18 @@ class Board:
         """Whether :meth:`stop` was called for the run that is under way."""
         return self._stopping
 
-    def _run_pieces(self, goal: _Goal, deadline: int, progress: Callable[[Progress], None] | None) -> EndReason:
+    def _cut(self, wall: WallTime) -> EndReason | None:
+        if self._stopping:
+            return EndReason.INTERRUPTED
+        return EndReason.WALL_TIME if wall.is_up else None
+
+    def _run_pieces(
+        self, goal: _Goal, deadline: int, progress: Callable[[Progress], None] | None, wall: WallTime
+    ) -> EndReason:
         while True:
-            if self._stopping:
-                return EndReason.INTERRUPTED
+            cut = self._cut(wall)
+            if cut is not None:
+                return cut
             met = goal.met()
             if met is not None:
                 return met
@@ -536,7 +561,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return self._runs_in_circles() or EndReason.INTERRUPTED
+                return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason) -> None:
         names = [core.name for core in self.platform.cores]

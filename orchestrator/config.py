@@ -20,6 +20,7 @@ __all__ = [
     "CONFIG_NAME",
     "DEFAULT_PLATFORM",
     "DEFAULT_TIMEOUT_NS",
+    "DEFAULT_WALL_TIME_NS",
     "PROFILES",
     "SETTINGS",
     "MachineTable",
@@ -36,6 +37,7 @@ CONFIG_NAME = "rptwin.toml"
 MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin, and not of a run
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
+DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
 PROFILES = ("auto", "linux", "openamp", "nuttx")
 
 _ADDRESS_SPACE = 1 << 32
@@ -70,6 +72,7 @@ class Settings:
     notify: Mapping[str, int] = field(default_factory=dict)
     quantum: int = DEFAULT_QUANTUM_NS  # ns
     timeout: int = DEFAULT_TIMEOUT_NS  # ns
+    wall_time: int = DEFAULT_WALL_TIME_NS  # ns
     until: str | None = None
     json: str | None = None
     junit: str | None = None
@@ -192,6 +195,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("quantum", "DURATION", _positive_duration, "Virtual time that a core runs before the other has its turn."),
     Setting("timeout", "DURATION", _positive_duration, "Virtual time after which the run ends in any case."),
+    Setting(
+        "wall-time",
+        "DURATION",
+        _positive_duration,
+        "Time of this computer after which the run ends in any case, with its report and exit code 2.",
+    ),
     Setting(
         "until",
         "CONDITION",

@@ -48,6 +48,8 @@ def _judge(board: Board) -> None:
     from orchestrator.report.plain import plain_findings
 
     verdict = board.verdict()
+    if board.end is not None and board.end.reason.is_cut:
+        pytest.fail(f"the run is not over: {board.end}\n{plain_findings(verdict.findings)}", pytrace=False)
     if verdict.exit_code:
         up = "RPTUN is up, with errors" if verdict.up else "RPTUN did not come up"
         when = str(board.end) if board.end else "the board never ran"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator.base.durations import format_duration
 from orchestrator.board import Board, EndReason, Progress
 from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import some_image
@@ -77,7 +78,10 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
     failures += _report(record, verbosity)
     for each in failures:
         complain(each)
-    if failures or record.end.reason is EndReason.INTERRUPTED:
+    if record.end.reason is EndReason.WALL_TIME:
+        limit = format_duration(settings.wall_time)
+        complain(f"cut off after {limit} of wall time (--wall-time): the verdict is on what was seen until then")
+    if failures or record.end.reason.is_cut:
         return COULD_NOT_RUN
     return record.verdict.exit_code
 

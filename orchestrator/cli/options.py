@@ -29,7 +29,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote"))
 STATIC_OPTIONS = ("platform", "profile", "table", "vtor", "map", "nuttx-config", "json")  # what needs no running board
-DEMO_OPTIONS = ("engine", "quantum", "timeout", "until", "json", "junit", "seed")  # what does not depend on the images
+# What does not depend on the images.
+DEMO_OPTIONS = ("engine", "quantum", "timeout", "wall-time", "until", "json", "junit", "seed")
 
 
 def setting_options(*keys: str) -> Callable[[Command], Command]:

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.board import End
 from orchestrator.cli.options import both_images
 from orchestrator.cli.session import open_board
 from orchestrator.config import Settings
+from orchestrator.errors import EngineError
 from orchestrator.recording import Recorder, Recording, first_difference, load_recording, record, vary_quantum, write
 
 __all__ = ["compare", "record_pair", "recorded_settings"]
@@ -28,9 +30,15 @@ def run_to_rest(settings: Settings, masks: tuple[str, ...] = ()) -> Recording:
     with open_board(settings) as board:
         recorder = Recorder(board)
         if settings.until is not None:
-            board.run(settings.until, f"{settings.timeout} ns")
-        board.run(None, f"{settings.timeout} ns")
+            _whole(board.run(settings.until, f"{settings.timeout} ns"))
+        _whole(board.run(None, f"{settings.timeout} ns"))
         return record(board, recorder, recorded_settings(settings), masks)
+
+
+def _whole(end: End) -> None:
+    """A recording is of what the pair does by itself."""
+    if end.reason.is_cut:
+        raise EngineError("no recording of a run that was cut off", found=str(end), advice="give --wall-time more")
 
 
 def record_pair(settings: Settings, masks: tuple[str, ...], output: str) -> int:

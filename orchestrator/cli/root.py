@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
+from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout, terminable
 from orchestrator.errors import RptwinError
 
 __all__ = ["main"]
@@ -45,7 +45,8 @@ Examples:
   rptwin inspect remote.elf            read a resource table, boot nothing
   rptwin console main.elf remote.elf   type into the firmware's shells
 
-Settings that stay the same go into rptwin.toml. Exit codes: 0 good, 1 findings, 2 could not run.
+Settings that stay the same go into rptwin.toml. Exit codes: 0 good, 1 findings, 2 could not run, or
+was ended before it was over (Ctrl-C, SIGTERM, --wall-time), with the report on what was seen.
 """
 
 
@@ -81,8 +82,9 @@ class _Root(click.Group):
     def _guarded(self, arguments: list[str], positional: tuple[Any, ...], named: dict[str, Any]) -> int:
         debug = "--debug" in arguments
         try:
-            code = super().main(arguments, *positional, **named)
-            sys.stdout.flush()
+            with terminable():
+                code = super().main(arguments, *positional, **named)
+                sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help(), err=True)
         except click.ClickException as error:

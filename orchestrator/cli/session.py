@@ -36,25 +36,31 @@ def open_board(settings: Settings) -> Board:
         notify=settings.notify,
         quantum_ns=settings.quantum,
         seed=settings.seed,
+        wall_time=f"{settings.wall_time} ns",
     )
 
 
 @contextlib.contextmanager
 def interruptible(board: Board) -> Iterator[None]:
-    """Ctrl-C ends the run between two turns of a core, where everything gathered is whole; a second one ends rptwin."""
+    """Ctrl-C ends the run between two turns of a core, where everything gathered is whole; a second one ends rptwin.
+
+    So does SIGTERM.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
         board.stop()
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = {each: signal.signal(each, on_interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class ProgressLine:

@@ -136,9 +136,9 @@ def _type(keyboard: Keyboard, text: str) -> None:
 
 
 def _goes_on(end: End) -> bool:
-    if end.reason.is_dead_end:
+    if end.reason.is_dead_end or end.reason is EndReason.WALL_TIME:
         complain(f"{end}")
-    return not end.reason.is_dead_end and end.reason is not EndReason.INTERRUPTED
+    return not (end.reason.is_dead_end or end.reason.is_cut)
 
 
 class _Screen:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.engines.contract import Engine, StopReason
+from orchestrator.engines.wall_time import WallTime
 from orchestrator.errors import HostError, RingError
 from orchestrator.formats.elf import Image
 from orchestrator.observe.observer import Observer
@@ -16,7 +17,8 @@ __all__ = ["EngineSurroundings"]
 class EngineSurroundings:
     """Implements :class:`orchestrator.host.player.Surroundings`; image and vector table are the other core's.
 
-    ``dead_end`` says why a run that the board stopped leads nowhere; None when a person stopped it.
+    ``dead_end`` says why a run that the board stopped leads nowhere; None when a person stopped it. ``bound`` makes the
+    wall time that a wait may take.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class EngineSurroundings:
         vector_table: int,
         observer: Callable[[], Observer],
         dead_end: Callable[[], str | None],
+        bound: Callable[[], WallTime],
     ) -> None:
         self._engine = engine
         self._peer = peer
@@ -34,6 +37,7 @@ class EngineSurroundings:
         self._vector_table = vector_table
         self._observer = observer
         self._dead_end = dead_end
+        self._bound = bound
         self._ended = False
 
     def load(self) -> None:
@@ -54,7 +58,10 @@ class EngineSurroundings:
         self._observer().on_ring_fault(time_ns, error, ring, role)
 
     def wait(self, is_so: Callable[[], bool], timeout: Duration) -> bool:
-        deadline = self._engine.time_ns + parse_duration(timeout, "timeout")
+        with self._bound() as wall:
+            return self._wait(is_so, self._engine.time_ns + parse_duration(timeout, "timeout"), wall)
+
+    def _wait(self, is_so: Callable[[], bool], deadline: int, wall: WallTime) -> bool:
         while not is_so():
             self._ended = False
             left = deadline - self._engine.time_ns
@@ -64,7 +71,7 @@ class EngineSurroundings:
             if stop.reason is StopReason.DEAD:
                 return is_so()
             if stop.reason is StopReason.REQUESTED and not self._ended:
-                reason = self._dead_end()
+                reason = "wall time is up" if wall.is_up else self._dead_end()
                 if reason is None:
                     raise KeyboardInterrupt
                 advice = "`rptwin run` has the findings"

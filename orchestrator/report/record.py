@@ -63,6 +63,7 @@ class Record:
             "notify": dict(settings.notify),
             "quantum": format_duration(settings.quantum),
             "timeout": format_duration(settings.timeout),
+            "wall_time": format_duration(settings.wall_time),
             "until": settings.until,
             "seed": settings.seed,
         }

@@ -223,6 +223,8 @@ def _remarks(console: Console, record: Record) -> None:
                 times = f"  ({count} times)" if count > 1 else ""
                 console.print(Padding(Text(f"{printable(what)}{times}"), (0, 0, 0, 2)))
     instructions = ", ".join(f"{core} {count:,}" for core, count in record.instructions.items())
-    speed = f"{record.wall_clock.seconds:.2f} s of wall time for {format_duration(record.end.time_ns)} of virtual time"
+    limit = format_duration(record.settings.wall_time)
+    speed = f"{record.wall_clock.seconds:.2f} s of wall time (at most {limit}) for "
+    speed += f"{format_duration(record.end.time_ns)} of virtual time"
     console.print()
     console.print(Text(f"{speed}; instructions: {instructions}", style="dim"))

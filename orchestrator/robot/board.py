@@ -34,13 +34,15 @@ class BoardKeywords(Session):
         nuttx_config: str | None = None,
         notify: dict[str, int] | None = None,
         seed: int = 0,
+        wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
 
         ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
         The core of one that is left out is played in Python: `Start Remote`, `Send Message`; a Python remote wants
         ``table=remote:0xADDRESS``.
-        The options are those of ``rptwin run``. A board that was running before is given up. No time passes yet.
+        The options are those of ``rptwin run``; ``wall_time`` is what each keyword that runs may take. A board that was
+        running before is given up. No time passes yet.
         """
         self._close()
         self._open = Board(
@@ -55,6 +57,7 @@ class BoardKeywords(Session):
             nuttx_config=nuttx_config,
             notify=notify,
             seed=seed,
+            wall_time=wall_time,
         )
 
     @keyword
@@ -81,7 +84,9 @@ class BoardKeywords(Session):
     @keyword
     def run_for(self, duration: float | str) -> None:
         """Lets this much virtual time pass: ``2`` (seconds), ``50 ms``."""
-        self._board().run_for(duration)
+        end = self._board().run_for(duration)
+        if end.reason.is_cut:
+            raise AssertionError(f"{duration} have not passed: {self._how_it_stands(end)}")
 
     @keyword
     def run_until(self, condition: str, timeout: float | str = "5 s") -> None:
@@ -110,8 +115,11 @@ class BoardKeywords(Session):
 
     @keyword
     def run_until_the_end(self, timeout: float | str = "5 s") -> str:
-        """Lets time pass as ``rptwin run`` does, accepts any end of the run, and returns which it was."""
-        return str(self._board().run(timeout=timeout))
+        """Lets time pass as ``rptwin run`` does, accepts any end of its own, and returns which it was."""
+        end = self._board().run(timeout=timeout)
+        if end.reason.is_cut:
+            raise AssertionError(f"the run was ended: {self._how_it_stands(end)}")
+        return str(end)
 
     @keyword
     def get_virtual_time(self) -> float:

@@ -44,7 +44,7 @@ class _BoardCable:
             end = self._board.run(until=anything, timeout=f"{limit_ns} ns")
         else:
             end = self._board.run_for(f"{min(limit_ns, _TRACE_LOOK_NS)} ns")
-        return not end.reason.is_dead_end
+        return not (end.reason.is_dead_end or end.reason.is_cut)
 
 
 class UartKeywords(Session):

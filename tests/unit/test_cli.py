@@ -258,7 +258,10 @@ def test_a_full_disk_is_an_error_in_one_line_and_the_other_report_is_written(pai
     assert json.loads((tmp_path / "out.json").read_text())["verdict"]["up"] is True
 
 
-def test_ctrl_c_ends_a_run_with_what_was_gathered_and_exit_code_2(pair: Pair, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_what_was_gathered_and_exit_code_2(
+    pair: Pair, tmp_path: Path, number: signal.Signals
+) -> None:
     out = tmp_path / "out.json"
     # The events of --verbose tell when the run is under way, so that nothing depends on the speed of the machine.
     child = process(
@@ -266,12 +269,31 @@ def test_ctrl_c_ends_a_run_with_what_was_gathered_and_exit_code_2(pair: Pair, tm
     )
     assert child.stderr is not None
     child.stderr.readline()
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     text, errors = child.communicate(timeout=60)
     assert child.returncode == 2
     assert "Run ended: interrupted at " in text
     assert "Traceback" not in errors
     assert json.loads(out.read_text())["end"]["reason"] == "interrupted"
+
+
+def test_wall_time_ends_a_run_with_what_was_gathered_and_exit_code_2(pair: Pair, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    forever = ("--until", "main:never", "--timeout", "1000000 s", "--wall-time", "300 ms")
+    result = rptwin("run", *forever, "--json", out, pair.main, pair.remote)
+    assert result.exit_code == 2
+    assert "cut off after 300 ms of wall time (--wall-time)" in result.stderr
+    assert "Run ended: wall time is up at " in result.stdout
+    assert "of wall time (at most 300 ms) for" in result.stdout
+    document = json.loads(out.read_text())
+    assert (document["end"]["reason"], document["parameters"]["wall_time"]) == ("wall-time", "300 ms")
+
+
+def test_no_recording_is_made_of_a_run_that_was_cut_off(pair: Pair, tmp_path: Path) -> None:
+    forever = ("--until", "main:never", "--timeout", "1000000 s", "--wall-time", "300 ms")
+    result = rptwin("record", *forever, "-o", tmp_path / "out.json", pair.main, pair.remote)
+    assert "no recording of a run that was cut off" in error_of(result)
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_what_can_be_said_of_images_that_cannot_be_loaded_is_said(pair: Pair, tmp_path: Path) -> None:

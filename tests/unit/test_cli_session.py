@@ -55,16 +55,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return now
 
 
-def test_the_first_ctrl_c_stops_the_board_and_the_second_one_is_an_ordinary_one() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_the_board_and_the_second_one_is_an_ordinary_one(number: signal.Signals) -> None:
     stops: list[int] = []
     board = cast(Board, SimpleNamespace(stop=lambda: stops.append(1)))
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     with interruptible(board):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         assert stops == [1]
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
 
 
 def test_the_progress_line_appears_on_a_terminal_once_a_run_is_long(

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import weakref
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from orchestrator.engines.qemu.control import Control
 from orchestrator.engines.qemu.machines import Machine
+from orchestrator.engines.scratch import Scratch
 from orchestrator.errors import EngineError
 
 __all__ = ["COMMAND", "OLDEST", "PACKAGE", "Qemu", "QemuProcess", "find_qemu"]
@@ -71,7 +71,8 @@ class QemuProcess:
     """
 
     def __init__(self, qemu: Qemu, machine: Machine, shift: int, *, arguments: Sequence[str] = ()) -> None:
-        self.scratch = Path(tempfile.mkdtemp(prefix="rptwin-"))
+        folder = Scratch()
+        self.scratch = folder.path
         self._log_read = self._log_given_back = 0
         self.control = Control(self.scratch / "control")
         theirs, self._parent = os.pipe()
@@ -94,17 +95,17 @@ class QemuProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(theirs,),
+                    pass_fds=(theirs, folder.lock),
                     start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
                 )
         except OSError as error:
             os.close(self._parent)
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            folder.remove()
             raise EngineError("QEMU cannot be started", where=qemu.path, found=error.strerror) from None
         finally:
             os.close(theirs)
         self._sockets: dict[str, socket.socket] = {}
-        self._ended = weakref.finalize(self, _end, self._process, self._parent, self._sockets, self.scratch)
+        self._ended = weakref.finalize(self, _end, self._process, self._parent, self._sockets, folder)
         try:
             for name in names:
                 self._sockets[name] = self._connected(name)
@@ -182,7 +183,7 @@ class QemuProcess:
         self._ended()
 
 
-def _end(process: subprocess.Popen[bytes], parent: int, sockets: dict[str, socket.socket], scratch: Path) -> None:
+def _end(process: subprocess.Popen[bytes], parent: int, sockets: dict[str, socket.socket], scratch: Scratch) -> None:
     for each in sockets.values():
         each.close()
     with contextlib.suppress(OSError):
@@ -190,4 +191,4 @@ def _end(process: subprocess.Popen[bytes], parent: int, sockets: dict[str, socke
     if process.poll() is None:
         process.kill()
     process.wait()
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.remove()

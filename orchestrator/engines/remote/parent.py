@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from orchestrator.engines.contract import Capability, Condition, ConsoleText, En
 from orchestrator.engines.remote import protocol
 from orchestrator.engines.remote.codec import MalformedError, from_plain
 from orchestrator.engines.remote.process import SERVER, Child
-from orchestrator.engines.remote.protocol import REPLIES, VERSION, ClosedError, Failed, Message, SilentError
+from orchestrator.engines.remote.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
 from orchestrator.events import Backtrace, CoreState, Event, Listener, Waiting
 from orchestrator.formats.elf import Image
@@ -30,6 +31,8 @@ from orchestrator.platform.model import Platform
 __all__ = ["EngineDiedError", "RemoteConsole", "RemoteEngine", "RemoteUnicorn", "deferred_interrupt"]
 
 PATIENCE_S = 60.0  # of wall time without a frame; a board that runs on says so twice a second
+STOP_PATIENCE_S = 5.0  # the same for a board that was asked to stop
+_LOOK_S = 0.25  # between two looks whether it was
 _PAGE = 4096
 _MOST_CACHED = 1 << 16  # bytes: a longer read is passed on as it is
 _SHOWN_LINES = 5
@@ -158,6 +161,7 @@ class RemoteEngine:
         self.capabilities: frozenset[Capability] = frozenset()
         self.consoles: dict[str, RemoteConsole] = {}
         self._patience_s = opening_s
+        self._stop_asked_s: float | None = None  # wall time of the request
         self._listeners: list[Listener] = []
         self._death: EngineError | None = None
         self._run_number = 0
@@ -200,7 +204,7 @@ class RemoteEngine:
             raise self._death.with_traceback(None)
         if not isinstance(message, _LOOKING):
             self._pages.outdate()
-        with deferred_interrupt(lambda: self._child.stop(self._run_number)):
+        with deferred_interrupt(self._ask_to_stop):
             answer = self._converse(message, blob)
         if isinstance(answer, BaseException):
             raise answer
@@ -214,8 +218,8 @@ class RemoteEngine:
             return self._answer(message)
         except ClosedError:
             raise self._dies(f"the engine's process {self._child.end()} ({doing})") from None
-        except SilentError:
-            raise self._dies(f"the engine's process was silent for {self._patience_s:g} s ({doing})") from None
+        except SilentError as error:
+            raise self._dies(f"the engine's process {error.what} ({doing})") from None
         except MalformedError as error:
             raise self._dies(f"the engine's process speaks nonsense ({doing}): {error}") from None
         except BaseException:  # a signal handler's, in the middle of a frame: nobody can know what comes next
@@ -225,7 +229,7 @@ class RemoteEngine:
     def _answer(self, message: Message) -> tuple[Any, bytes] | BaseException:
         failure: BaseException | None = None
         while True:
-            frame = self._child.channel.receive(self._patience_s)
+            frame = self._next_frame()
             self.time_ns = frame.time_ns
             said = frame.message
             if isinstance(said, protocol.Emitted):
@@ -245,6 +249,17 @@ class RemoteEngine:
                 return from_plain(REPLIES.get(type(message), type(None)), said.value), frame.blob
             elif not isinstance(said, protocol.Progress):
                 raise MalformedError("not an answer", found=type(said).__name__)
+
+    def _next_frame(self) -> Frame:
+        """SilentError when none comes; a board that was asked to stop has less time."""
+        began = time.monotonic()
+        while not self._child.channel.wait(min(_LOOK_S, self._patience_s)):
+            now, asked = time.monotonic(), self._stop_asked_s
+            if asked is not None and now - max(asked, began) > STOP_PATIENCE_S:
+                raise SilentError(f"did not stop within {STOP_PATIENCE_S:g} s")
+            if now - began > self._patience_s:
+                raise SilentError(f"was silent for {self._patience_s:g} s")
+        return self._child.channel.receive(self._patience_s)
 
     def _tell(self, event: Event) -> BaseException | None:
         """Every listener; what one of them raised."""
@@ -291,6 +306,7 @@ class RemoteEngine:
         if isinstance(until, ConsoleText) and until.uart not in self.consoles:
             raise UsageError("no such UART", expected=" | ".join(self.consoles), found=until.uart)
         self._run_number += 1
+        self._stop_asked_s = None
         stop: Stop = self.ask(protocol.Run(self._run_number, timeout_ns, until))[0]
         return stop
 
@@ -298,7 +314,12 @@ class RemoteEngine:
         if self._telling == threading.get_ident():
             self._listener_stops = True
         else:
-            self._child.stop(self._run_number)
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        if self._stop_asked_s is None:
+            self._stop_asked_s = time.monotonic()
+        self._child.stop(self._run_number)
 
     # --- the contract: looking
 
@@ -413,29 +434,36 @@ class RemoteUnicorn(RemoteEngine):
 def deferred_interrupt(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C in the middle of a conversation would lose its thread: ask for an end, and raise after the answer.
 
-    A handler that somebody has installed is left alone. A second Ctrl-C is raised at once.
+    So does SIGTERM, where it is an interrupt like Ctrl-C (the command line). A handler that somebody has installed is
+    left alone. A second signal is raised at once.
     """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield
-        return
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if _interrupts(each)]
     interrupted = False
 
     def on_interrupt(_number: int, _frame: FrameType | None) -> None:
         nonlocal interrupted
         interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        give_back()
         stop()
 
-    signal.signal(signal.SIGINT, on_interrupt)
+    def give_back() -> None:
+        for each in numbers:
+            signal.signal(each, signal.default_int_handler)
+
+    for each in numbers:
+        signal.signal(each, on_interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if interrupted:
-        raise KeyboardInterrupt
+        give_back()
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def _interrupts(number: signal.Signals) -> bool:
+    """Whether this signal raises KeyboardInterrupt here, and its handler can be changed."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return in_main and signal.getsignal(number) is signal.default_int_handler
 
 
 def _error(said: Failed, where: str) -> RptwinError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.engines.remote.protocol import STOP, Channel
+from orchestrator.engines.scratch import Scratch
 from orchestrator.errors import EngineError
 
 __all__ = ["SERVER", "Child"]
@@ -30,29 +31,33 @@ _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 
 
 class Child:
-    """One process, started at once; ``command`` gets the descriptors of its two sockets as last arguments.
+    """One process, started at once; ``command`` gets the descriptors of its two sockets and its folder's path.
 
+    The folder is its TMPDIR and goes with it, whatever it has left there.
     Raises EngineError when the program cannot be started. The process never outlives this object or this interpreter.
     """
 
     def __init__(self, command: Sequence[str] = SERVER, environment: Mapping[str, str] | None = None) -> None:
+        scratch = Scratch()
         frames, child_frames = socket.socketpair()
         self._control, child_control = socket.socketpair()
         paths = [_PACKAGE_PARENT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        variables = {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(scratch.path)}
         inherited = (child_frames.fileno(), child_control.fileno())
         try:
             self._process = subprocess.Popen(
-                [*command, *(str(each) for each in inherited)],
+                [*command, *(str(each) for each in inherited), str(scratch.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=inherited,
+                pass_fds=(*inherited, scratch.lock),
                 start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
-                env={**(os.environ if environment is None else environment), "PYTHONPATH": os.pathsep.join(paths)},
+                env={**(os.environ if environment is None else environment), **variables},
             )
         except OSError as error:
             frames.close()
             self._control.close()
+            scratch.remove()
             raise EngineError(
                 "the engine's process cannot be started", where=command[0], found=error.strerror
             ) from None
@@ -65,7 +70,7 @@ class Child:
         self._reader = threading.Thread(target=_collect, args=(self._process.stdout, self._lines), daemon=True)
         self._reader.start()
         # A board that nobody closed, and the end of the interpreter.
-        self._ended = weakref.finalize(self, _end, self._process, frames, self._control)
+        self._ended = weakref.finalize(self, _end, self._process, frames, self._control, scratch)
 
     @property
     def pid(self) -> int:
@@ -119,7 +124,7 @@ def _collect(stream: BinaryIO, lines: deque[str]) -> None:
                 lines.append(text)
 
 
-def _end(process: subprocess.Popen[bytes], frames: socket.socket, control: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], frames: socket.socket, control: socket.socket, scratch: Scratch) -> None:
     frames.close()
     control.close()
     if process.poll() is None:
@@ -127,3 +132,4 @@ def _end(process: subprocess.Popen[bytes], frames: socket.socket, control: socke
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    scratch.remove()

@@ -392,6 +392,10 @@ class Channel:
             except OSError as error:
                 raise ClosedError("the channel is closed", found=error.strerror) from None
 
+    def wait(self, patience_s: float) -> bool:
+        """Whether a frame begins, or the channel is closed, within this much wall time."""
+        return bool(select.select([self._socket], [], [], patience_s)[0])
+
     def receive(self, patience_s: float | None = None) -> Frame:
         """The next frame, waiting for at most ``patience_s`` of wall time for each of its parts.
 

@@ -1,7 +1,7 @@
 """The child: an engine behind the protocol, in a process of its own (``python -m orchestrator.engines.remote.server``).
 
-It leaves when its parent is gone, whatever it does then, and ignores Ctrl-C, which is the parent's to handle. Standard
-output and error are for whatever the engine prints; the protocol has its own two sockets.
+It leaves when its parent is gone, whatever it does then, takes its folder along, and ignores Ctrl-C, which is the
+parent's to handle. Standard output and error are for whatever the engine prints; the protocol has its own two sockets.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from orchestrator.engines.contract import Capability, Engine, EngineOptions, Monitored, Snapshot
 from orchestrator.engines.remote import protocol
 from orchestrator.engines.remote.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
+from orchestrator.engines.scratch import remove
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
@@ -35,6 +36,7 @@ SERVED = {
 }
 
 _LOOK_S = 0.5  # between two looks whether virtual time goes on
+_LEAVE_S = 5.0
 _AGAIN_S = 0.01  # a stop is asked for again, as a run that has not quite begun forgets it
 
 
@@ -95,6 +97,8 @@ class Server:
         while True:
             frame = self._channel.receive()
             if isinstance(frame.message, protocol.Close):
+                if self._engine is not None:
+                    self._engine.close()
                 return
             self._answer(frame.message, frame.blob)
 
@@ -217,30 +221,34 @@ def _failed(error: BaseException) -> Failed:
     )
 
 
-def listen_for_stops(control: socket.socket, server: Server) -> NoReturn:
-    """Pass stops on; leave at once when the parent is gone."""
+def listen_for_stops(control: socket.socket, server: Server, scratch: Path) -> NoReturn:
+    """Pass stops on; leave at once when the parent is gone, with the folder that it would have removed."""
     while True:
         try:
             data = control.recv(STOP.size, socket.MSG_WAITALL)
         except OSError:
             data = b""
         if len(data) < STOP.size:
+            remove(scratch)
             os._exit(1)
         number = STOP.unpack(data)[0]
         # Not in this thread, which must see the parent's end even when the engine does not stop.
         threading.Thread(target=server.stop, args=(number,), daemon=True).start()
 
 
-def main(frames: int, control: int) -> NoReturn:
+def main(frames: int, control: int, scratch: Path) -> NoReturn:
     """Serve over two inherited sockets, by their descriptors, and leave without taking the engine down in pieces."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(Channel(socket.socket(fileno=frames)), create_served)
-    stops = threading.Thread(target=listen_for_stops, args=(socket.socket(fileno=control), server), daemon=True)
+    stops = threading.Thread(
+        target=listen_for_stops, args=(socket.socket(fileno=control), server, scratch), daemon=True
+    )
     stops.start()
     code = 0
     try:
         server.serve()
     except ClosedError:
+        stops.join(_LEAVE_S)  # it sees the same, tidies up and leaves
         code = 1
     except BaseException:
         traceback.print_exc()
@@ -253,4 +261,4 @@ def main(frames: int, control: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,4 +1,7 @@
-"""A child that dies as it is told: ``fake_child.py PHASE DEATH FRAMES CONTROL``. Its engine does next to nothing."""
+"""A child that dies as it is told: ``fake_child.py PHASE DEATH FRAMES CONTROL FOLDER``.
+
+Its engine does next to nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
 from orchestrator.engines.remote import protocol
@@ -131,5 +135,5 @@ os.write(2, b"and \xff on standard error\n")
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 server = Server((OldChannel if PHASE == "version" else DyingChannel)(CONNECTION), create)
 control = socket.socket(fileno=int(sys.argv[4]))
-threading.Thread(target=listen_for_stops, args=(control, server), daemon=True).start()
+threading.Thread(target=listen_for_stops, args=(control, server, Path(sys.argv[5])), daemon=True).start()
 server.serve()

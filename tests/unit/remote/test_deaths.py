@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
+from orchestrator.engines.remote import parent
 from orchestrator.engines.remote.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
 from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
@@ -194,8 +196,50 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the folders of children are made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_child_has_a_folder_for_its_files_which_goes_with_it(make: Make, folders: Path) -> None:
+    engine = make()
+    (folder,) = folders.iterdir()
+    assert Path(f"/proc/{engine.pid}/environ").read_bytes().split(b"\0").count(f"TMPDIR={folder}".encode()) == 1
+    (folder / "inner").mkdir()
+    (folder / "inner" / "left.txt").write_text("x")
+    engine.close()
+    assert list(folders.iterdir()) == []
+
+
+def test_a_child_that_is_killed_leaves_no_file(make: Make, folders: Path) -> None:
+    engine = make()
+    (folder,) = folders.iterdir()
+    (folder / "left.txt").write_text("x")
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(EngineDiedError):
+        engine.run(1)
+    assert list(folders.iterdir()) == []
+
+
+def test_no_room_for_files_is_an_error_that_says_where(make: Make, folders: Path) -> None:
+    folders.rmdir()
+    with pytest.raises(EngineError, match=r"no room for the engine's files: found No such file.*; TMPDIR"):
+        make()
+
+
+def test_a_board_that_does_not_stop_when_it_is_told_to_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "STOP_PATIENCE_S", 0.2)
+    engine = make("Run", "hang", patience_s=1000)
+    threading.Timer(0.2, engine.stop).start()
+    with pytest.raises(EngineDiedError, match=r"did not stop within 0.2 s \(in Run\)"):
+        engine.run(1_000)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 77), (signal.SIGTERM, -15), (signal.SIGKILL, -9)])
-def test_no_child_outlives_its_parent_however_that_ends(number: signal.Signals, code: int) -> None:
+def test_no_child_outlives_its_parent_however_that_ends(folders: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", PARENT, str(CHILD), "long run", ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -203,6 +247,27 @@ def test_no_child_outlives_its_parent_however_that_ends(number: signal.Signals, 
         time.sleep(0.2)
         parent.send_signal(number)
         assert parent.wait(20) == code
+    wait_for_the_end_of(pid)
+    assert list(folders.iterdir()) == []
+
+
+def test_files_of_processes_that_were_all_killed_go_when_the_next_child_is_started(make: Make, folders: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(CHILD), "long run", ""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)  # it cannot see the end of its parent
+        parent.kill()
+    (left,) = folders.iterdir()
+    make().close()
+    assert left.exists()  # one of the two is still there
+    os.kill(pid, signal.SIGKILL)
+    wait_for_the_end_of(pid)
+    make().close()
+    assert list(folders.iterdir()) == []
+
+
+def wait_for_the_end_of(pid: int) -> None:
     for _ in range(200):
         if not is_alive(pid):
             return
