@@ -49,7 +49,7 @@ from orchestrator.memory import Memory
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import Buffer, MessageRecord
-from orchestrator.platform import load_platform
+from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Core, Platform
 from orchestrator.rtt import Rtt
 
@@ -349,6 +349,7 @@ class Board:
         wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
     ) -> None:
         self.platform = load_platform(platform) if isinstance(platform, str) else platform
+        refuse_without_pair(self.platform)
         self.images = _load_images(main, remote)
         options = ObserveOptions(
             profile=_profile(profile),

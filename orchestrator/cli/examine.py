@@ -20,7 +20,7 @@ from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.declared import Promise, choose_profile, find_promise
 from orchestrator.observe.live import LiveView
-from orchestrator.platform import Platform, load_platform
+from orchestrator.platform import Platform, load_platform, refuse_without_pair
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.images import print_image, print_promise, promised_view
@@ -84,6 +84,7 @@ def _by_role(platform: Platform, first: Image, second: Image | None, given: str 
 
 def _examined(settings: Settings, first: str, second: str | None, role: str | None) -> _Examination:
     platform = load_platform(settings.platform)
+    refuse_without_pair(platform)
     locator = None if settings.table is None else parse_locator(settings.table)
     maps = tuple(AddressRange.parse(each) for each in settings.map)
     images = _by_role(platform, load_elf(first), load_elf(second) if second else None, role)

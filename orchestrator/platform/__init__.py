@@ -13,7 +13,7 @@ from orchestrator.platform.model import (
     Registration,
     Source,
 )
-from orchestrator.platform.resolve import available_platforms, load_platform, platforms_folder
+from orchestrator.platform.resolve import available_platforms, load_platform, platforms_folder, refuse_without_pair
 
 __all__ = [
     "Core",
@@ -28,4 +28,5 @@ __all__ = [
     "available_platforms",
     "load_platform",
     "platforms_folder",
+    "refuse_without_pair",
 ]

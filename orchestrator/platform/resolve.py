@@ -31,7 +31,14 @@ from orchestrator.platform.model import (
     Registration,
     Source,
 )
-from orchestrator.platform.settings import DriveSettings, LineSettings, Settings, StepSettings, load_settings
+from orchestrator.platform.settings import (
+    ROLES,
+    DriveSettings,
+    LineSettings,
+    Settings,
+    StepSettings,
+    load_settings,
+)
 
 __all__ = [
     "CORE_TYPE",
@@ -42,6 +49,7 @@ __all__ = [
     "beside_or_above",
     "load_platform",
     "platforms_folder",
+    "refuse_without_pair",
 ]
 
 CORE_TYPE = "CPU.CortexM"
@@ -94,6 +102,20 @@ def load_platform(name_or_path: str | Path) -> Platform:
     resolver = _Resolver(load_settings(path.with_suffix(".toml")))
     resolver.include(path, path.name, "", ())
     return resolver.platform(path)
+
+
+def refuse_without_pair(platform: Platform) -> None:
+    """RPTUN is between two cores: :class:`UsageError` where one plays no role, with the platforms that have both."""
+    if len(platform.roles) == len(ROLES):
+        return
+    pairs = [name for name in available_platforms() if len(load_platform(name).roles) == len(ROLES)]
+    raise UsageError(
+        "one core, and a pair needs two" if len(platform.cores) == 1 else "a core for one role, and a pair has two",
+        where=platform.name,
+        expected=f"{' | '.join(pairs)} | a description with two {CORE_TYPE}",
+        found=", ".join(core.name for core in platform.cores),
+        advice="`rptwin new-platform` writes one to start from",
+    )
 
 
 def _at(source: Source, what: str, **sides: Any) -> PlatformError:
@@ -532,7 +554,7 @@ class _Resolver:
     def roles(self, cores: tuple[Core, ...]) -> dict[str, str]:
         """As given, else in the order of the description."""
         if not self.settings.roles:
-            return {role: core.name for role, core in zip(("main", "remote"), cores, strict=False)}
+            return {role: core.name for role, core in zip(ROLES, cores, strict=False)}
         names = [core.name for core in cores]
         for role, name in self.settings.roles.items():
             if name not in names:

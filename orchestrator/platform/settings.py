@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.errors import PlatformError
 
 __all__ = [
+    "ROLES",
     "ConnectionSettings",
     "CoreSettings",
     "DriveSettings",

@@ -58,6 +58,15 @@ def error_of(result: Result) -> str:
     return lines[0].removeprefix("rptwin: error: ")
 
 
+@pytest.mark.parametrize(
+    "command", [["run", "main.elf", "remote.elf"], ["inspect", "main.elf"], ["run", "--remote", "x.elf"]]
+)
+def test_a_platform_of_one_core_is_refused_before_any_image_is_read(command):
+    assert error_of(rptwin(*command, "--platform", "mps2_an386")).startswith(
+        "mps2_an386: one core, and a pair needs two"
+    )
+
+
 # without a board
 
 

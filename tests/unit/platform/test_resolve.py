@@ -10,7 +10,14 @@ import pytest
 
 from orchestrator.errors import PlatformError, UsageError
 from orchestrator.memory import Extent
-from orchestrator.platform import Interrupt, Platform, Registration, available_platforms, load_platform
+from orchestrator.platform import (
+    Interrupt,
+    Platform,
+    Registration,
+    available_platforms,
+    load_platform,
+    refuse_without_pair,
+)
 from orchestrator.platform.model import Connections, MailboxDrive, MailboxStep
 
 CORES = """cpu0: CPU.CortexM @ sysbus
@@ -246,6 +253,24 @@ def test_one_address_may_belong_to_each_core_alone(bench):
         for n in (0, 1)
     )
     assert [len(bench.load(text).regions[n].extents(f"cpu{n}")) for n in (0, 1)] == [1, 1]
+
+
+def test_a_platform_of_one_core_is_refused_with_those_that_have_a_pair(bench):
+    one = bench.load(cores="".join(CORES.splitlines(keepends=True)[:5]))
+    with pytest.raises(UsageError) as caught:
+        refuse_without_pair(one)
+    assert str(caught.value) == (
+        "p: one core, and a pair needs two: expected mps2_an521 | nrf5340 | stm32h745 | a description with two CPU.CortexM, found cpu0; `rptwin new-platform` writes one to start from"
+    )
+
+
+def test_a_platform_whose_second_core_has_no_role_is_refused(bench):
+    with pytest.raises(UsageError, match="a core for one role, and a pair has two"):
+        refuse_without_pair(bench.load(settings='[roles]\nmain = "cpu1"\n'))
+
+
+def test_a_pair_is_not_refused(bench):
+    refuse_without_pair(bench.load())
 
 
 def test_a_platform_without_a_core_is_refused(bench):
