@@ -11,8 +11,8 @@ from unittest import mock
 from conformance.images import CORE_TYPES, Selection
 from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.cortex_m import FIRST_INTERRUPT
+from orchestrator.engines.common.bits import bits_of
+from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn import binding, exceptions, frames, memory, nvic
 from orchestrator.engines.unicorn import core as core_module
 from orchestrator.engines.unicorn.core import Core

@@ -11,7 +11,7 @@ import contextlib
 import enum
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -21,11 +21,11 @@ from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS, DEFAULT_WALL_TIME_NS
 from orchestrator.engines import create_engine
+from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.contract import (
     SEMIHOSTING,
     Capability,
     Condition,
-    Console,
     ConsoleText,
     Engine,
     EngineOptions,
@@ -274,23 +274,16 @@ def parse_until(text: str, board: Board) -> Until:
     console = _CONSOLE_CONDITION.fullmatch(text)
     if console is None:
         raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))
-    regex = console["kind"] == "~"
-    if regex:
-        try:
-            re.compile(console["text"])
-        except re.error as error:
-            raise UsageError("not a regular expression", where="until", found=f"{text!r} ({error})") from error
-    name = console["console"]
+    name, shown, regex = console["console"], console["text"], console["kind"] == "~"
+    TextMatch(shown, regex=regex)  # refuses what is none
     if name.startswith("remote.trace") or board.rtt.console(name) is not None:
-        return _memory_shows(name, console["text"], regex)
-    return ConsoleText(board.consoles[name].name, console["text"], regex)
+        return _memory_shows(name, shown, regex)
+    return ConsoleText(board.consoles[name].name, shown, regex)
 
 
 def _memory_shows(name: str, text: str, regex: bool) -> Callable[[Board], bool]:
-    pattern = re.compile(text if regex else re.escape(text))
-    return lambda board: (
-        name in board.consoles and bool(pattern.search(board.consoles[name].output.decode(errors="replace")))
-    )
+    """Of a console in memory, which no engine looks at: what stands there is searched whole, for it may be a ring."""
+    return lambda board: name in board.consoles and TextMatch(text, regex=regex).is_in(board.consoles[name].output)
 
 
 def choose_vector_table(core: Core, image: Image, given: int | None) -> VectorTable:
@@ -768,20 +761,15 @@ class _Asked:
 
 
 class _Conditional:
-    """The engine says so; text that began in an earlier piece of the run is looked for here."""
+    """The engine says so, of what happens in the whole run and not in a piece of it."""
 
     def __init__(self, board: Board, condition: Condition) -> None:
+        if isinstance(condition, ConsoleText) and condition.since is None:
+            console = board.engine.consoles.get(condition.uart)  # the engine refuses one that it has not
+            condition = replace(condition, since=None if console is None else len(console.output))
         self.condition: Condition | None = condition
-        self._console: Console | None = None
-        if isinstance(condition, ConsoleText):
-            self._console = board.engine.consoles[condition.uart]
-            self._from = len(self._console.output)
-            text = condition.text if condition.regex else re.escape(condition.text)
-            self._pattern = re.compile(text.encode())
 
     def met(self) -> EndReason | None:
-        if self._console is not None and self._pattern.search(self._console.output, self._from):
-            return EndReason.CONDITION
         return None
 
     def piece_ns(self) -> int:

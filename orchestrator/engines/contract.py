@@ -64,11 +64,16 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleText:
-    """Met when this text has come out of a UART since the run began (a regular expression if ``regex``)."""
+    """Met when this text has come out of a UART since the run began (a regular expression if ``regex``).
+
+    In one, ``^`` and ``$`` are the ends of lines. ``since`` is where the run began where an engine runs it in pieces:
+    the bytes that had come out by then.
+    """
 
     uart: str
     text: str
     regex: bool = False
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,13 @@ class MailboxLine:
         None  # the same, as a register for each channel: offsets in the order of the channels
     )
 
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The registers that :meth:`look` reads."""
+        if self.events is not None:
+            return self.pending, *self.events
+        return (self.pending,) if self.signalled is None else (self.pending, self.signalled)
+
     def look(self, read: Callable[[int], int]) -> tuple[int, int]:
         """What is pending and what is signalled, a bit for each channel; ``read(offset)`` gives a register."""
         pending = read(self.pending)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.board import Board, EndReason
+from orchestrator.engines.isolated.parent import EngineDiedError
 from orchestrator.engines.qemu import process
-from orchestrator.engines.remote.parent import EngineDiedError
 from orchestrator.errors import CapabilityError, EngineError
 from orchestrator.events import Event, Fault, Lockup
 

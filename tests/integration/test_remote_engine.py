@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
 from orchestrator.config import DEFAULT_PLATFORM
-from orchestrator.engines.remote.parent import EngineDiedError, RemoteEngine
+from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine
 
 pytestmark = pytest.mark.xdist_group("remote")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.board import QUIET_NS, Board, EndReason, Progress, choose_vector_table, parse_until
+from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.contract import (
     Capability,
     Condition,
@@ -78,7 +79,11 @@ class FakeEngine:
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
         self.runs.append(timeout_ns)
         self.time_ns += timeout_ns
-        return Stop(self.on_turn(self) or StopReason.TIMEOUT, self.time_ns)
+        reason = self.on_turn(self)
+        if reason is None and isinstance(until, ConsoleText):
+            shown = TextMatch(until.text, regex=until.regex, since=until.since or 0)
+            reason = StopReason.CONDITION if shown.is_in(self.consoles[until.uart].output) else None
+        return Stop(reason or StopReason.TIMEOUT, self.time_ns)
 
     def stop(self) -> None: ...
 
@@ -298,6 +303,22 @@ def test_text_that_comes_in_two_pieces_of_a_run_ends_it(board: Board, engine: Fa
 
     engine.on_turn = print_slowly
     assert (board.run("main:ping done").reason, board.time_ns) == (EndReason.CONDITION, 20 * MS)
+
+
+def test_a_piece_of_a_run_begins_no_line(board: Board, engine: FakeEngine) -> None:
+    def print_slowly(engine: FakeEngine) -> None:
+        engine.consoles["usart3"].output += {10: b"not ", 20: b"ready\n", 30: b"rea", 40: b"dy\n"}[engine.time_ns // MS]
+
+    engine.on_turn = print_slowly
+    assert (board.run("main~^ready$").reason, board.time_ns) == (EndReason.CONDITION, 40 * MS)
+
+
+def test_a_console_in_memory_is_read_as_a_uart_is(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = FakeConsole("remote.trace", b"booted\nready \xc3\xa9\n")
+    monkeypatch.setattr("orchestrator.board.Consoles._in_memory", lambda _: {"remote.trace": trace})
+    for text in ("remote.trace~^ready", "remote.trace~booted$", "remote.trace:ready \u00e9"):
+        assert board.run(text).reason is EndReason.CONDITION
+    assert board.run("remote.trace~^\u00e9", timeout="10 ms").reason is EndReason.TIMEOUT
 
 
 def test_text_from_before_the_run_does_not_end_it(board: Board, engine: FakeEngine) -> None:

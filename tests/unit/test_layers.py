@@ -35,6 +35,17 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Who alone may import a package, by the prefix of its path.
 OWNERS = {"unicorn": "engines/unicorn/", "pyrenode3": "engines/renode/", "elftools": "formats/elf", "robot": "robot/"}
 
+# Inside engines/ a part may import those on the right, and no other: an engine stands on what all share.
+ENGINE_PARTS = {
+    "contract": (),
+    "common": ("contract",),
+    "registry": ("contract",),
+    "unicorn": ("common", "contract"),
+    "qemu": ("common", "contract"),
+    "isolated": ("common", "contract"),
+    "renode": ("common", "contract", "isolated"),
+}
+
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -114,6 +125,18 @@ def test_each_foreign_package_has_one_owner(source: Path) -> None:
         f"{name(source)}:{line} imports {module}"
         for line, module in imports(source)
         if (owner := OWNERS.get(module.partition(".")[0])) and not name(source).startswith(owner)
+    ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("source", sorted((PACKAGE / "engines").glob("*/**/*.py")), ids=name)
+def test_an_engine_imports_no_other_engine(source: Path) -> None:
+    own = source.relative_to(PACKAGE / "engines").parts[0]
+    assert own in ENGINE_PARTS, f"engines/{own} has no place in ENGINE_PARTS"
+    strangers = [
+        f"{name(source)}:{line} imports {module}"
+        for line, module in imports(source)
+        if module.startswith("orchestrator.engines.") and module.split(".")[2] not in (own, *ENGINE_PARTS[own])
     ]
     assert strangers == []
 

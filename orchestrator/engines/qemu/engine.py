@@ -11,9 +11,15 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from orchestrator.engines.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.conditions import Conditions
+from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.engines.common.conditions import Conditions
+from orchestrator.engines.common.cores import core_named
+from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT, HARD_FAULT, SECURE_FAULT, XPSR_THUMB, exception_name
+from orchestrator.engines.common.faults import FaultStatus, describe_fault, interrupted_registers, read_fault_status
+from orchestrator.engines.common.loading import loaded_images, refuse_outside
+from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
+from orchestrator.engines.common.store_replay import Happening, Store, Turns, View
 from orchestrator.engines.contract import (
     Capability,
     Condition,
@@ -21,18 +27,15 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
-from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
-from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.qemu import log
-from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS, Probe
+from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS
 from orchestrator.engines.qemu.errors import ClosedError, SilentError
 from orchestrator.engines.qemu.gdb import GdbClient
 from orchestrator.engines.qemu.machines import machine_of
+from orchestrator.engines.qemu.mailbox_probes import MailboxProbes
 from orchestrator.engines.qemu.process import QemuProcess, find_qemu
 from orchestrator.engines.qemu.qmp import QmpClient
-from orchestrator.engines.remote.parent import EngineDiedError, deferred_interrupt
-from orchestrator.engines.turns import Happening, Store, Turns, View
-from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
+from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     Backtrace,
     CoreState,
@@ -45,15 +48,13 @@ from orchestrator.events import (
     Listener,
     Lockup,
     Note,
-    NotificationSent,
-    NotificationTaken,
     StateChanged,
     UnmodelledAccess,
     Waiting,
 )
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
-from orchestrator.platform.model import Mailbox, MailboxLine, Platform
+from orchestrator.platform.model import Platform
 
 __all__ = ["QemuEngine"]
 
@@ -62,12 +63,6 @@ _PAGE = 1024
 _MOST_SHIFT = 10  # QEMU's own limit
 _INTERRUPTED = 2  # the signal by which QEMU's stub says that the machine was stopped
 _NEVER = 1 << 62
-_XPSR_T = 24
-_CFSR, _HFSR, _MMFAR, _BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
-_HARD_FAULT, _SECURE_FAULT, _FIRST_INTERRUPT = 3, 7, 16
-_EXC_RETURN_PSP, _EXC_RETURN_NO_FP, _XPSR_ALIGNED = 1 << 2, 1 << 4, 1 << 9
-_FRAME, _FP_FRAME = 0x20, 0x68
-_STACKED = ("R0", "R1", "R2", "R3", "R12", "LR", "PC", "XPSR")
 _NOT_THERE = ("MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")  # not given by QEMU 7.2's stub
 _UART_STATE, _UART_CTRL, _UART_FULL, _UART_ENABLED = 0x04, 0x08, 2, 2  # CMSDK UART (DDI0479D 4.3)
 _MOST_LOOKS = 1000
@@ -93,14 +88,6 @@ class _Console:
 
     def write(self, data: bytes) -> None:
         self.waiting += data
-
-
-class _MailboxWatch:
-    """One line of a mailbox, as last seen; probes are numbers of the control page's."""
-
-    def __init__(self, mailbox: Mailbox, line: MailboxLine, probe: int) -> None:
-        self.name, self.line, self.probe = mailbox.peripheral, line, probe
-        self.pending = 0
 
 
 class QemuEngine:
@@ -147,12 +134,15 @@ class QemuEngine:
         self._clock_core = ""  # of the last line of the log
         self._clock_ns = 0
         self._raised = ""
-        self._probe_owner: dict[int, int] = {}  # number of a probe to that of the line it looks at
+        self._probes = MailboxProbes(platform, machine.cores)
+        self._mailboxes = MailboxMonitor(platform, self._probes.word)
         self._missed: log.Missed | None = None  # an access at which there is nothing
         self._fatal: tuple[str, dict[str, int]] | None = None
         self._consoles = {name: _Console(name, _base(platform, name)) for name in machine.uarts}
         self.turns = Turns(platform, self._read_live)
-        self._conditions = Conditions(platform, self._consoles, self._read_live)
+        self._conditions = Conditions(
+            platform, self._consoles, lambda core, extent: lambda: self._read_live(core, extent)
+        )
         self._power_up()
 
     def _power_up(self) -> None:
@@ -163,7 +153,7 @@ class QemuEngine:
         try:
             self._gdb = GdbClient(self._process.socket("gdb"), len(machine.cores))
             self._qmp = QmpClient(self._process.socket("qmp"))
-            self._mailboxes = self._probe_mailboxes()
+            self._control.set_probes(self._probes.wanted)
         except (ClosedError, SilentError):
             self._process.wait_for_end()
             words = " | ".join(self._process.last_words()) or "no word"
@@ -179,22 +169,6 @@ class QemuEngine:
     def pid(self) -> int:
         """Of QEMU."""
         return self._process.pid
-
-    def _probe_mailboxes(self) -> list[_MailboxWatch]:
-        peripherals = {each.name: each for each in self.platform.peripherals}
-        watches: list[_MailboxWatch] = []
-        probes: list[Probe] = []
-        for mailbox in self.platform.mailboxes:
-            peripheral = peripherals[mailbox.peripheral]
-            size = peripheral.size or _PAGE
-            for line in mailbox.lines:
-                base = next(at.address for at in peripheral.registrations if at.seen_by(line.core))
-                watches.append(_MailboxWatch(mailbox, line, len(watches)))
-                for at in {each.address for each in peripheral.registrations}:
-                    probes.append(Probe(Extent(at, size), self._cores[line.core], base + line.pending))
-                    self._probe_owner[len(probes) - 1] = len(watches) - 1
-        self._control.set_probes(probes)
-        return watches
 
     # --- the conversation
 
@@ -288,7 +262,9 @@ class QemuEngine:
         if isinstance(entry, log.Stored):
             yield self._clock_core, Store(entry.address, entry.size, entry.value)
         elif isinstance(entry, log.Probed):
-            yield from ((self._clock_core, what) for what in self._rung(entry))
+            mailbox = self._probes.probed(entry.probe, entry.value)
+            if mailbox is not None:
+                yield from ((self._clock_core, what) for what in self._mailboxes.stored(mailbox, self._clock_core))
         elif isinstance(entry, log.Raised):
             self._raised = self._machine.cores[entry.core]
         elif isinstance(entry, log.Taken):
@@ -313,19 +289,9 @@ class QemuEngine:
         elif isinstance(entry, log.Said) and self._started:
             yield "", GuestError(0, None, 0, entry.text)
 
-    def _rung(self, entry: log.Probed) -> Iterator[Detail]:
-        each = self._mailboxes[self._probe_owner[entry.probe]]
-        before, each.pending = each.pending, entry.value
-        rising = not before
-        for channel in bits_of(entry.value & ~before):
-            yield NotificationSent(each.name, each.line.core, channel, each.line.interrupt, rising)
-            rising = False
-
     def _taken(self, core: str, number: int) -> Iterator[Detail]:
         yield ExceptionTaken(number, exception_name(number), 0)
-        for each in self._mailboxes:
-            if each.line.core == core and number == each.line.interrupt + _FIRST_INTERRUPT:
-                yield NotificationTaken(each.name, tuple(bits_of(each.pending)), each.line.interrupt)
+        yield from self._mailboxes.taken(core, number - FIRST_INTERRUPT)
 
     def _left_reset(self, entry: log.Reset) -> Iterator[tuple[str, Detail]]:
         """Only a core that waited leaves reset while the machine runs."""
@@ -345,7 +311,7 @@ class QemuEngine:
         with self._talking("load"):
             for segment in image.segments:
                 self._gdb.write(number, segment.load_address, segment.data)
-            self._images[core].insert(0, image)
+            self._images[core] = loaded_images(image, self._images[core])
             self._vector_tables[core] = vector_table
             for address in _fault_handlers(image, vector_table) - self._breakpoints:
                 self._gdb.insert_breakpoint(address)
@@ -392,7 +358,7 @@ class QemuEngine:
         table = self._vector_tables[first]
         if table != self.platform.core(first).boot_address:
             stack, entry = (self._gdb.word(0, table + 4 * number) for number in range(2))
-            self._gdb.write_registers(0, {"SP": stack & ~3, "PC": entry & ~1, "XPSR": (entry & 1) << _XPSR_T})
+            self._gdb.write_registers(0, {"SP": stack & ~3, "PC": entry & ~1, "XPSR": XPSR_THUMB if entry & 1 else 0})
         self._process.log_lines()
 
     # --- the contract: time
@@ -488,46 +454,24 @@ class QemuEngine:
     def _fault(self, core: str, handler: Mapping[str, int]) -> Fault | None:
         """At the first instruction of a handler: what led there; None for an exception that is no fault."""
         number = handler["XPSR"] & 0x1FF
-        if not _HARD_FAULT <= number <= _SECURE_FAULT:
+        if not HARD_FAULT <= number <= SECURE_FAULT:
             return None
         index = self._cores[core]
-        cfsr, hfsr = self._gdb.word(index, _CFSR), self._gdb.word(index, _HFSR)
-        status = [name for name, bit in CFSR_BITS.items() if cfsr >> bit & 1]
-        status += [name for name, bit in HFSR_BITS.items() if hfsr >> bit & 1]
-        address = None
-        if "MMARVALID" in status:
-            address = self._gdb.word(index, _MMFAR)
-        elif "BFARVALID" in status:
-            address = self._gdb.word(index, _BFAR)
-        name = EXCEPTION_NAMES[number]
-        what = self._in_words(status, address) or name
-        registers = self._interrupted(core, handler)
-        backtrace = backtrace_of(registers, self.memory(core), self._images[core])
-        pc = registers["PC"]
-        symbol = symbol_of(self._images[core], pc)
-        return Fault(name, tuple(status), address, pc, symbol, what, "FORCED" in status, registers, backtrace)
+        status = read_fault_status(lambda address: self._gdb.word(index, address))
+        what = self._in_words(status) or exception_name(number)
+        registers = interrupted_registers(
+            {**dict.fromkeys(_NOT_THERE, 0), **handler, "MSP": handler["SP"]}, self.memory(core)
+        )
+        return describe_fault(
+            number, status, what, registers, self.memory(core), self._images[core], escalated=status.is_escalated
+        )
 
-    def _in_words(self, status: list[str], address: int | None) -> str:
+    def _in_words(self, status: FaultStatus) -> str:
         missed = self._missed
-        if missed is not None and missed.address == address:
+        if missed is not None and missed.address == status.address:
             verb = "reads" if missed.reads else "writes"
-            return f"{verb} {missed.size} bytes at {address:#010x}, where this chip has nothing"
-        return ", ".join(status) + ("" if address is None else f" at {address:#010x}")
-
-    def _interrupted(self, core: str, handler: Mapping[str, int]) -> dict[str, int]:
-        """Registers before the exception, from its frame (DDI0403E B1.5.6); the handler's where it is out of reach."""
-        registers = dict.fromkeys(_NOT_THERE, 0) | dict(handler)
-        lr, frame = handler["LR"], handler["SP"]
-        registers["MSP"] = frame
-        if lr & _EXC_RETURN_PSP:
-            return registers
-        with contextlib.suppress(TranslationError):
-            data = self.memory(core).read(frame, _FRAME)
-            words = [int.from_bytes(data[at : at + 4], "little") for at in range(0, _FRAME, 4)]
-            registers |= dict(zip(_STACKED, words, strict=True))
-            size = _FRAME if lr & _EXC_RETURN_NO_FP else _FP_FRAME
-            registers["SP"] = registers["MSP"] = frame + size + (4 if registers["XPSR"] & _XPSR_ALIGNED else 0)
-        return registers
+            return f"{verb} {missed.size} bytes at {missed.address:#010x}, where this chip has nothing"
+        return str(status)
 
     def stop(self) -> None:
         self._stop_asked = True
@@ -571,9 +515,7 @@ class QemuEngine:
     # --- the contract: looking
 
     def _number(self, core: str) -> int:
-        if core not in self._cores:
-            raise UsageError("no such core", expected=" | ".join(self._cores), found=core)
-        return self._cores[core]
+        return self._cores[core_named(self.platform, core).name]
 
     def state(self, core: str) -> CoreState:
         number = self._number(core)
@@ -719,7 +661,7 @@ def _base(platform: Platform, uart: str) -> int | None:
 def _fault_handlers(image: Image, vector_table: int) -> set[int]:
     """Where HardFault to SecureFault begin, by the image's own table."""
     found = set()
-    for number in range(_HARD_FAULT, _SECURE_FAULT + 1):
+    for number in range(HARD_FAULT, SECURE_FAULT + 1):
         data = _bytes_at(image, vector_table + 4 * number)
         address = int.from_bytes(data, "little")
         if address & 1:

@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator.engines.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.conditions import Conditions
+from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.common.bits import bits_of
+from orchestrator.engines.common.conditions import Conditions
+from orchestrator.engines.common.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
+from orchestrator.engines.common.loading import refuse_outside
+from orchestrator.engines.common.store_replay import Happening, Store, Turns, View
 from orchestrator.engines.contract import (
     Capability,
     Condition,
@@ -26,11 +29,8 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
-from orchestrator.engines.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
-from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.engines.turns import Happening, Store, Turns, View
 from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -132,7 +132,9 @@ class RenodeBoard:
         self._step = 1
         self.turns = Turns(platform, self._read_live)
         self._consoles = {name: _Console(name, self._bus.feed) for name in _uarts(platform)}
-        self._conditions = Conditions(platform, self._consoles, self._read_live)
+        self._conditions = Conditions(
+            platform, self._consoles, lambda core, extent: lambda: self._read_live(core, extent)
+        )
         self._mailboxes = list(_mailbox_lines(platform))
         self._touched: tuple[str, int] | None = None  # who wrote to a mailbox last, and in which quantum
         self._lines: list[str] = []

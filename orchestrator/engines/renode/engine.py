@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.remote.parent import RemoteEngine
+from orchestrator.engines.isolated.parent import RemoteEngine
 from orchestrator.engines.renode.discovery import Kind, discover
 from orchestrator.platform.model import Platform
 

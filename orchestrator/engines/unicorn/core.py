@@ -17,8 +17,8 @@ from typing import Protocol
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
-from orchestrator.engines import cortex_m
-from orchestrator.engines.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.common import cortex_m
+from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
 from orchestrator.engines.unicorn import binding, semihosting
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks

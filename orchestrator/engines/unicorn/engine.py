@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from orchestrator.engines.bits import bits_of
+from orchestrator.engines.common.conditions import Conditions
+from orchestrator.engines.common.cores import core_named
+from orchestrator.engines.common.loading import loaded_images, refuse_outside
+from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.contract import (
     Capability,
     Condition,
-    ConsoleText,
     DebugStop,
     EngineOptions,
-    MemoryEquals,
     Player,
     Stop,
     StopReason,
     Watchpoint,
 )
-from orchestrator.engines.loading import refuse_outside
 from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.core import Core
 from orchestrator.engines.unicorn.debug import CoreDebug
@@ -46,15 +44,12 @@ from orchestrator.events import (
     Event,
     Listener,
     Note,
-    NotificationIgnored,
-    NotificationSent,
-    NotificationTaken,
     StateChanged,
     Waiting,
 )
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
-from orchestrator.platform.model import Mailbox, MailboxLine, Platform
+from orchestrator.platform.model import Platform
 
 __all__ = ["UnicornEngine"]
 
@@ -67,16 +62,6 @@ class _Watch:
     name: str
     span: memoryview
     seen: bytes
-
-
-@dataclass(slots=True)
-class _MailboxState:
-    """What a mailbox's line showed at the last look."""
-
-    mailbox: Mailbox
-    line: MailboxLine
-    pending: int = 0
-    signalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +143,9 @@ class UnicornEngine:
         self._consoles |= {core.said.name: core.said for core in self._cores}
         for core in self._cores:
             core.attach(self._memory, list(self._slots_of(core)))
-        self._mailboxes = [_MailboxState(mailbox, line) for mailbox in platform.mailboxes for line in mailbox.lines]
-        self._rung_by: dict[tuple[str, int], list[_MailboxState]] = {}  # by core and interrupt
-        for state in self._mailboxes:
-            self._rung_by.setdefault((state.line.core, state.line.interrupt), []).append(state)
-        self._mailbox_names = {mailbox.peripheral for mailbox in platform.mailboxes}
+        # As the line's core sees it: a mailbox may show each core registers of its own.
+        self._mailboxes = MailboxMonitor(platform, lambda core, name, offset: self._devices[name].read(offset, 4, core))
+        self._conditions = Conditions(platform, self._consoles, self._bytes_at)
         self._played: dict[str, Played] = {}
         self._started = False
         self._resets = 0  # by firmware
@@ -387,30 +370,12 @@ class UnicornEngine:
                 core.start()
 
     def device_written(self, core: Core, slot: Slot) -> None:
-        if slot.name in self._mailbox_names:
-            self._look_at_mailbox(slot.name, core)
-
-    def _look_at_mailbox(self, name: str, writer: Core) -> None:
-        for state in self._mailboxes:
-            if state.mailbox.peripheral != name:
-                continue
-            device = self._devices[name]
-            line = state.line
-            pending, signalled = _line_shown(device, line)
-            rising = not state.pending
-            for channel in bits_of(pending & ~state.pending):
-                sent = NotificationSent(name, line.core, channel, line.interrupt, rising)
-                rising = False
-                self._say(writer.name, writer.time_ns, sent)
-            if line.core != writer.name:
-                for channel in bits_of(signalled & ~pending & ~state.signalled):
-                    self._say(writer.name, writer.time_ns, NotificationIgnored(name, line.core, channel))
-            state.pending, state.signalled = pending, signalled
+        if slot.name in self._mailboxes.mailboxes:
+            for detail in self._mailboxes.stored(slot.name, core.name):
+                self._say(core.name, core.time_ns, detail)
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:
-        for state in self._rung_by.get((core.name, interrupt), ()):
-            pending = self._devices[state.mailbox.peripheral].read(state.line.pending, 4, core.name)
-            taken = NotificationTaken(state.mailbox.peripheral, tuple(bits_of(pending)), interrupt)
+        for taken in self._mailboxes.taken(core.name, interrupt):
             self.emit(core, taken)
 
     # --- the contract: firmware
@@ -418,13 +383,11 @@ class UnicornEngine:
     def load(self, core: str, image: Image, vector_table: int) -> None:
         target = self._core(core)
         refuse_outside(self.platform, core, image)
-        segments = [segment for segment in image.segments if segment.data]
-        extents = [Extent(segment.load_address, len(segment.data)) for segment in segments]
         memory = self.memory(core)
-        for segment in segments:
-            memory.write(segment.load_address, segment.data)
-        # Whose bytes are gone says nothing of what runs.
-        target.images[:] = [image, *(old for old in target.images if not _shares(old, extents))]
+        for segment in image.segments:
+            if segment.data:
+                memory.write(segment.load_address, segment.data)
+        target.images[:] = loaded_images(image, target.images)
         target.scs.vtor_reset = target.scs.vtor = vector_table
 
     def start(self, core: str) -> None:
@@ -458,10 +421,7 @@ class UnicornEngine:
     def _is_interrupted(self, core: str) -> bool:
         """Whether a mailbox drives an interrupt of this core."""
         nvic = self._by_name[core].model.nvic
-        return any(
-            state.line.core == core and self._lines.get((nvic, state.line.interrupt), False)
-            for state in self._mailboxes
-        )
+        return any(self._lines.get((nvic, interrupt), False) for interrupt in self._mailboxes.interrupts(core))
 
     def _let_play(self, played: Played, time_ns: int) -> bool:
         """A played core's turn, if it is due; whether it was."""
@@ -470,7 +430,7 @@ class UnicornEngine:
         if not played.is_due(time_ns, interrupted=interrupted):
             return False
         if interrupted:
-            for interrupt in sorted({each.line.interrupt for each in self._mailboxes if each.line.core == core.name}):
+            for interrupt in self._mailboxes.interrupts(core.name):
                 if self._lines.get((core.model.nvic, interrupt), False):
                     self.interrupt_taken(core, interrupt)
         played.turn(time_ns)
@@ -486,7 +446,7 @@ class UnicornEngine:
         """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole."""
         if not self._started:
             self._power_on()
-        is_met = self._condition(until)
+        is_met = self._conditions.met(until)
         end = -(-(self.time_ns + timeout_ns) // self._quantum_ns)
         self._stop_asked = False
         while self._quantum < end:
@@ -575,14 +535,10 @@ class UnicornEngine:
     def stop(self) -> None:
         self._stop_asked = True
 
-    def _condition(self, until: Condition | None) -> _Met | None:
-        if until is None:
-            return None
-        if isinstance(until, MemoryEquals):
-            return _MemoryMet(self._core(until.core).memory, until)
-        if until.uart not in self._consoles:
-            raise UsageError("no such UART", expected=" | ".join(self._consoles), found=until.uart)
-        return _TextMet(self._consoles[until.uart], until)
+    def _bytes_at(self, core: str, extent: Extent) -> Callable[[], memoryview]:
+        span = self._by_name[core].memory.span(extent.start, extent.size)
+        assert span is not None
+        return lambda: span
 
     # --- the contract: looking
 
@@ -591,9 +547,7 @@ class UnicornEngine:
         return self._consoles
 
     def _core(self, name: str) -> Core:
-        if name not in self._by_name:
-            raise UsageError("no such core", expected=" | ".join(self._by_name), found=name)
-        return self._by_name[name]
+        return self._by_name[core_named(self.platform, name).name]
 
     def state(self, core: str) -> CoreState:
         if core in self._played:
@@ -758,7 +712,7 @@ class UnicornEngine:
             self._memory.save(),
             tuple(core.save() for core in self._cores),
             {name: device.snapshot() for name, device in self._devices.items()},
-            tuple((state.pending, state.signalled) for state in self._mailboxes),
+            self._mailboxes.save(),
             tuple((each.held, each.asked, each.at_ns) for each in self._played.values()),
             dict(self._lines),
             dict(self._alarms),
@@ -776,8 +730,7 @@ class UnicornEngine:
             core.load(saved)
         for name, device in self._devices.items():
             device.restore(snapshot.devices[name])
-        for state, (pending, signalled) in zip(self._mailboxes, snapshot.mailboxes, strict=True):
-            state.pending, state.signalled = pending, signalled
+        self._mailboxes.restore(snapshot.mailboxes)
         for played, (held, asked, at_ns) in zip(self._played.values(), snapshot.played, strict=True):
             played.held, played.asked, played.at_ns = held, asked, at_ns
         self._lines = dict(snapshot.lines)
@@ -805,47 +758,3 @@ _WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
 
 def _integer(value: object, default: int) -> int:
     return value if isinstance(value, int) else default
-
-
-def _line_shown(device: Device, line: MailboxLine) -> tuple[int, int]:
-    """Pending and signalled; read as the line's core, to which a mailbox may show registers of its own."""
-    return line.look(lambda offset: device.read(offset, 4, line.core))
-
-
-def _shares(image: Image, extents: list[Extent]) -> bool:
-    """Whether an image was loaded where something else is now."""
-    return any(segment.load_extent.overlaps(extent) for segment in image.segments for extent in extents)
-
-
-class _Met(Protocol):
-    def __call__(self) -> bool: ...
-
-
-class _MemoryMet:
-    def __init__(self, memory: CoreMemory, condition: MemoryEquals) -> None:
-        span = memory.span(condition.address, condition.size)
-        if span is None:
-            raise UsageError("no memory to wait for", where=f"{condition.core} at {condition.address:#010x}")
-        self._span = span
-        self._condition = condition
-
-    def __call__(self) -> bool:
-        return int.from_bytes(self._span, "little") & self._condition.mask == self._condition.value
-
-
-class _TextMet:
-    """Looks only at what came since, with what a match could have begun before."""
-
-    def __init__(self, console: UartConsole, condition: ConsoleText) -> None:
-        self._console = console
-        self._begin = self._seen = console.length
-        self._pattern = re.compile(
-            condition.text.encode() if condition.regex else re.escape(condition.text.encode()), re.MULTILINE
-        )
-
-    def __call__(self) -> bool:
-        length = self._console.length
-        if length == self._seen:
-            return False
-        self._seen = length
-        return self._pattern.search(self._console.output_since(self._begin)) is not None

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from unicorn import unicorn_const
 
-from orchestrator.engines import cortex_m
-from orchestrator.engines.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
+from orchestrator.engines.common import cortex_m
+from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
+from orchestrator.engines.common.bits import bits_of
+from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
 from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return

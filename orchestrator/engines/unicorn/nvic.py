@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from copy import copy
 
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.cortex_m import (
+from orchestrator.engines.common.bits import bits_of
+from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
     DEBUG_MONITOR,
     FIRST_INTERRUPT,

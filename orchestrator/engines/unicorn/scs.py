@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from orchestrator.engines.cortex_m import (
+from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
     DEBUG_MONITOR,
     FIRST_INTERRUPT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.cortex_m import CFSR_BITS
+from orchestrator.engines.common.cortex_m import CFSR_BITS
 from orchestrator.events import CoreState, ExceptionTaken, Lockup
 
 ENABLE_FAULTS = "poke SHCSR, 7 << 16, r10, r11"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.cortex_m import CFSR_BITS
+from orchestrator.engines.common.cortex_m import CFSR_BITS
 
 RAM = 0x2000_0000
 FULL, PRIVILEGED, USER_READS, NONE, PRIVILEGED_READS, READS = 3, 1, 2, 0, 5, 6  # MPU_RASR.AP

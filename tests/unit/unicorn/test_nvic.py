@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.bits import bits_of
-from orchestrator.engines.cortex_m import exception_name
+from orchestrator.engines.common.bits import bits_of
+from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn import nvic
 from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState
 

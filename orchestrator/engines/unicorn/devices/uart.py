@@ -12,7 +12,7 @@ class UartConsole:
 
     def __init__(self, name: str, before_input: Callable[[], None]) -> None:
         self.name = name
-        self._output = bytearray()
+        self.received = bytearray()  # from the guest, since power-on
         self._before_input = before_input
         self._receive: Callable[[bytes], None] = _unconnected
 
@@ -21,33 +21,25 @@ class UartConsole:
 
     @property
     def output(self) -> bytes:
-        return bytes(self._output)
-
-    def output_since(self, position: int) -> bytes:
-        """What came out after the first ``position`` bytes."""
-        return bytes(self._output[position:])
-
-    @property
-    def length(self) -> int:
-        return len(self._output)
+        return bytes(self.received)
 
     def transmit(self, byte: int) -> None:
         """The guest sends a byte."""
-        self._output.append(byte)
+        self.received.append(byte)
 
     def transmit_all(self, data: bytes) -> None:
         """The guest sends some bytes at once (DMA)."""
-        self._output += data
+        self.received += data
 
     def write(self, data: bytes) -> None:
         self._before_input()
         self._receive(bytes(data))
 
     def save(self) -> bytes:
-        return bytes(self._output)
+        return bytes(self.received)
 
     def load(self, output: bytes) -> None:
-        self._output[:] = output
+        self.received[:] = output
 
 
 def _unconnected(_data: bytes) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.engines.contract import Capability, EngineOptions
-from orchestrator.engines.remote import protocol
-from orchestrator.engines.remote.protocol import Channel, Message
-from orchestrator.engines.remote.server import Server
+from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated.protocol import Channel, Message
+from orchestrator.engines.isolated.server import Server
 from orchestrator.errors import EngineError
 from orchestrator.platform import Platform, load_platform
 

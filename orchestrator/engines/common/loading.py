@@ -1,12 +1,13 @@
-"""What is asked of an image before it is loaded."""
+"""What is asked of an image before it is loaded, and which images a core has then."""
 
 from __future__ import annotations
 
 from orchestrator.errors import EngineError, TranslationError
 from orchestrator.formats.elf import Image
+from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
-__all__ = ["refuse_outside"]
+__all__ = ["loaded_images", "refuse_outside"]
 
 
 def refuse_outside(platform: Platform, core: str, image: Image) -> None:
@@ -23,3 +24,13 @@ def refuse_outside(platform: Platform, core: str, image: Image) -> None:
                 expected=", ".join(str(each) for each in extents),
                 found=error.where,
             ) from None
+
+
+def loaded_images(image: Image, before: list[Image]) -> list[Image]:
+    """What a core has after a load, the newest first: an image whose bytes are gone says nothing of what runs."""
+    extents = [Extent(segment.load_address, len(segment.data)) for segment in image.segments if segment.data]
+    return [image, *(old for old in before if not _shares(old, extents))]
+
+
+def _shares(image: Image, extents: list[Extent]) -> bool:
+    return any(segment.load_extent.overlaps(extent) for segment in image.segments for extent in extents)

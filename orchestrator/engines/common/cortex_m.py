@@ -9,7 +9,9 @@ import functools
 
 __all__ = ["BUS_FAULT", "CFSR_BITS", "DEBUG_MONITOR", "EXCEPTION_NAMES", "FIRST_INTERRUPT", "HARD_FAULT", "HFSR_BITS"]
 __all__ += ["MEM_MANAGE", "NMI", "PEND_SV", "RESET", "SECURE_FAULT", "SV_CALL", "SYS_TICK", "USAGE_FAULT"]
-__all__ += ["exception_name"]
+__all__ += ["BFAR", "CFSR", "HFSR", "ICSR", "MMFAR"]
+__all__ += ["EXC_RETURN_NO_FP", "EXC_RETURN_PROCESS", "EXC_RETURN_THREAD", "FIRST_EXC_RETURN", "FP_FRAME_BYTES"]
+__all__ += ["FRAME_BYTES", "XPSR_ALIGNED", "XPSR_THUMB", "exception_name", "frame_size"]
 
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
 SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK = 11, 12, 14, 15
@@ -53,6 +55,16 @@ CFSR_BITS = {
 }
 HFSR_BITS = {"VECTTBL": 1, "FORCED": 30, "DEBUGEVT": 31}
 
+# Registers of the System Control Space by address (DDI0403E table B3-4).
+ICSR, CFSR, HFSR, MMFAR, BFAR = 0xE000_ED04, 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
+
+# EXC_RETURN (B1.5.8): what a handler finds in LR and returns by.
+FIRST_EXC_RETURN = 0xFFFF_FF00
+EXC_RETURN_PROCESS, EXC_RETURN_THREAD, EXC_RETURN_NO_FP = 1 << 2, 1 << 3, 1 << 4
+
+XPSR_ALIGNED, XPSR_THUMB = 1 << 9, 1 << 24  # of a stacked xPSR: a word lies above the frame; of any
+FRAME_BYTES, FP_FRAME_BYTES = 0x20, 0x68  # of an exception frame (B1.5.6), without and with floating-point registers
+
 
 @functools.cache
 def exception_name(number: int) -> str:
@@ -60,3 +72,9 @@ def exception_name(number: int) -> str:
     if number >= FIRST_INTERRUPT:
         return f"IRQ {number - FIRST_INTERRUPT}"
     return EXCEPTION_NAMES.get(number, f"exception {number}")
+
+
+def frame_size(exc_return: int, xpsr: int) -> int:
+    """Bytes from an exception frame to what the stack held before it, by its EXC_RETURN and its stacked xPSR."""
+    size = FRAME_BYTES if exc_return & EXC_RETURN_NO_FP else FP_FRAME_BYTES
+    return size + (4 if xpsr & XPSR_ALIGNED else 0)

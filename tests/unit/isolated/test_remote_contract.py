@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.remote.parent import RemoteUnicorn
+from orchestrator.engines.isolated.parent import RemoteUnicorn
 from orchestrator.formats.elf import Image
 from orchestrator.platform import Platform
 

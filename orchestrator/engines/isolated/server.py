@@ -1,7 +1,8 @@
-"""The child: an engine behind the protocol, in a process of its own (``python -m orchestrator.engines.remote.server``).
+"""The child: an engine behind the protocol, in a process of its own.
 
-It leaves when its parent is gone, whatever it does then, takes its folder along, and ignores Ctrl-C, which is the
-parent's to handle. Standard output and error are for whatever the engine prints; the protocol has its own two sockets.
+Started by ``python -m orchestrator.engines.isolated.server`` and two descriptors. It leaves when its parent is gone,
+whatever it does then, takes its folder along, and ignores Ctrl-C, which is the parent's to handle. Standard output and
+error are for whatever the engine prints; the protocol has its own two sockets.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.engines.contract import Capability, Engine, EngineOptions, Monitored, Snapshot
-from orchestrator.engines.remote import protocol
-from orchestrator.engines.remote.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
+from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
 from orchestrator.engines.scratch import remove
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.events import Event

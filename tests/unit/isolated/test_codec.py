@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.contract import ConsoleText, EngineOptions, MemoryEquals
-from orchestrator.engines.remote import protocol
-from orchestrator.engines.remote.codec import MalformedError, from_plain, to_plain
-from orchestrator.engines.remote.protocol import HEADER, Channel, ClosedError, Frame, SilentError
+from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
+from orchestrator.engines.isolated.protocol import HEADER, Channel, ClosedError, Frame, SilentError
 from orchestrator.events import (
     CoreState,
     Event,

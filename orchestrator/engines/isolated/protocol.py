@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
-from orchestrator.engines.remote.codec import MalformedError, from_plain, to_plain
+from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
 from orchestrator.events import Backtrace, CoreState, Event, Waiting
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform

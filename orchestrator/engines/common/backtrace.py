@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.engines.common.cortex_m import EXC_RETURN_PROCESS, FIRST_EXC_RETURN, frame_size
 from orchestrator.errors import RptwinError
 from orchestrator.events import Backtrace, Frame
 from orchestrator.formats.elf import Image
@@ -13,7 +14,6 @@ __all__ = ["backtrace_of", "symbol_of"]
 
 _MAX_FRAMES = 32
 _SCAN_WORDS = 256
-_EXC_RETURN = 0xFFFF_FF00
 _NAMES = [f"R{number}" for number in range(13)] + ["SP", "LR", "PC"]
 
 
@@ -67,8 +67,8 @@ def backtrace_of(registers: Mapping[str, int], memory: Memory, images: Sequence[
         values = caller
         values[13] = cfa
         innermost = False
-        if link >= _EXC_RETURN:
-            frame = banked["PSP"] if link & 4 else cfa
+        if link >= FIRST_EXC_RETURN:
+            frame = banked["PSP"] if link & EXC_RETURN_PROCESS else cfa
             if not _unstack(values, frame, link, memory):
                 break
             innermost = True
@@ -88,8 +88,7 @@ def _unstack(values: dict[int, int], frame: int, exc_return: int, memory: Memory
     for register, word in zip((0, 1, 2, 3, 12, 14), known, strict=False):
         values[register] = word
     values[15] = known[6] & ~1
-    size = 0x20 if exc_return & 0x10 else 0x68
-    values[13] = frame + size + (4 if known[7] & 0x200 else 0)
+    values[13] = frame + frame_size(exc_return, known[7])
     return True
 
 
@@ -99,7 +98,7 @@ def _scan(values: Mapping[int, int], memory: Memory, images: Sequence[Image], in
     candidates = [values[14]] if innermost else []
     candidates += [_word(memory, values[13] + 4 * index) or 0 for index in range(_SCAN_WORDS)]
     for word in candidates:
-        if word & 1 and word < _EXC_RETURN and _after_call(word & ~1, memory):
+        if word & 1 and word < FIRST_EXC_RETURN and _after_call(word & ~1, memory):
             symbol = symbol_of(images, word & ~1)
             if symbol is not None:
                 found.append(Frame(word & ~1, symbol, guess=True))

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
-from orchestrator.engines.remote import parent
-from orchestrator.engines.remote.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
+from orchestrator.engines.isolated import parent
+from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
 from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.platform import Platform, load_platform
@@ -185,7 +185,7 @@ def test_a_signal_handler_that_raises_breaks_off_the_conversation_and_ends_the_c
 PARENT = """
 import sys, time
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.remote.parent import RemoteEngine
+from orchestrator.engines.isolated.parent import RemoteEngine
 from orchestrator.platform import load_platform
 engine = RemoteEngine(load_platform("stm32h745"), EngineOptions(), command=(sys.executable, *sys.argv[1:]))
 print(engine.pid, flush=True)

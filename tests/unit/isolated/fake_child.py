@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
-from orchestrator.engines.remote import protocol
-from orchestrator.engines.remote.protocol import HEADER, Channel, Frame
-from orchestrator.engines.remote.server import Server, listen_for_stops
+from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated.protocol import HEADER, Channel, Frame
+from orchestrator.engines.isolated.server import Server, listen_for_stops
 from orchestrator.events import CoreState, Event, Listener, Note
 from orchestrator.formats.elf import Image
 from orchestrator.memory import BytesMemory

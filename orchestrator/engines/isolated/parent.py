@@ -7,35 +7,34 @@ child dies, what was seen stays: consoles, time, and the pages that were read la
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from orchestrator import errors
+from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.contract import Capability, Condition, ConsoleText, EngineOptions, Snapshot, Stop
-from orchestrator.engines.remote import protocol
-from orchestrator.engines.remote.codec import MalformedError, from_plain
-from orchestrator.engines.remote.process import SERVER, Child
-from orchestrator.engines.remote.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
+from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated.codec import MalformedError, from_plain
+from orchestrator.engines.isolated.process import SERVER, Child
+from orchestrator.engines.isolated.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
 from orchestrator.events import Backtrace, CoreState, Event, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
-__all__ = ["EngineDiedError", "RemoteConsole", "RemoteEngine", "RemoteUnicorn", "deferred_interrupt"]
+__all__ = ["RemoteConsole", "RemoteEngine", "RemoteUnicorn"]
 
 PATIENCE_S = 60.0  # of wall time without a frame; a board that runs on says so twice a second
 STOP_PATIENCE_S = 5.0  # the same for a board that was asked to stop
 _LOOK_S = 0.25  # between two looks whether it was
 _PAGE = 4096
 _MOST_CACHED = 1 << 16  # bytes: a longer read is passed on as it is
-_SHOWN_LINES = 5
 # What leaves memory as it is.
 _LOOKING = (
     protocol.Read,
@@ -50,20 +49,6 @@ _LOOKING = (
     protocol.TakeSnapshot,
     protocol.Release,
 )
-
-
-class EngineDiedError(EngineError):
-    """The process of the engine ended, hung or spoke nonsense; ``log`` is the last it printed."""
-
-    def __init__(self, what: str, *, where: str, time_ns: int, log: Sequence[str]) -> None:
-        self.time_ns = time_ns
-        self.log = tuple(log)
-        last = " | ".join(self.log[-_SHOWN_LINES:])
-        super().__init__(
-            f"{what} at {time_ns / 1e9:.6f} s of virtual time",
-            where=where,
-            advice=f"its last words: {last}" if last else "it printed nothing",
-        )
 
 
 class RemoteConsole:
@@ -328,9 +313,7 @@ class RemoteEngine:
         return state
 
     def memory(self, core: str) -> Memory:
-        if core not in {each.name for each in self.platform.cores}:
-            names = " | ".join(each.name for each in self.platform.cores)
-            raise UsageError("no such core", expected=names, found=core)
+        core_named(self.platform, core)
         return _RemoteMemory(core, self)
 
     def read(self, core: str, address: int, size: int) -> bytes:
@@ -428,42 +411,6 @@ class RemoteUnicorn(RemoteEngine):
 
     name = "unicorn-remote"
     served = "unicorn"
-
-
-@contextlib.contextmanager
-def deferred_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C in the middle of a conversation would lose its thread: ask for an end, and raise after the answer.
-
-    So does SIGTERM, where it is an interrupt like Ctrl-C (the command line). A handler that somebody has installed is
-    left alone. A second signal is raised at once.
-    """
-    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if _interrupts(each)]
-    interrupted = False
-
-    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        give_back()
-        stop()
-
-    def give_back() -> None:
-        for each in numbers:
-            signal.signal(each, signal.default_int_handler)
-
-    for each in numbers:
-        signal.signal(each, on_interrupt)
-    try:
-        yield
-    finally:
-        give_back()
-        if interrupted:
-            raise KeyboardInterrupt
-
-
-def _interrupts(number: signal.Signals) -> bool:
-    """Whether this signal raises KeyboardInterrupt here, and its handler can be changed."""
-    in_main = threading.current_thread() is threading.main_thread()
-    return in_main and signal.getsignal(number) is signal.default_int_handler
 
 
 def _error(said: Failed, where: str) -> RptwinError:

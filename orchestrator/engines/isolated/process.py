@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.engines.remote.protocol import STOP, Channel
+from orchestrator.engines.isolated.protocol import STOP, Channel
 from orchestrator.engines.scratch import Scratch
 from orchestrator.errors import EngineError
 
 __all__ = ["SERVER", "Child"]
 
-SERVER = (sys.executable, "-P", "-m", "orchestrator.engines.remote.server")  # -P: nothing of the current folder
+SERVER = (sys.executable, "-P", "-m", "orchestrator.engines.isolated.server")  # -P: nothing of the current folder
 
 _LOG_LINES = 200
 _LINE_BYTES = 4096
