@@ -13,16 +13,17 @@ from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
-from orchestrator.engines.unicorn import binding, exceptions, frames, memory, nvic
-from orchestrator.engines.unicorn import core as core_module
-from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn import binding, memory
+from orchestrator.engines.unicorn.cpu import core as core_module
+from orchestrator.engines.unicorn.cpu import exceptions, frames, nvic
+from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.engines.unicorn.cpu.frames import Frames
+from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
+from orchestrator.engines.unicorn.cpu.systick import SysTick
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.engines.unicorn.exceptions import ExceptionUnit
-from orchestrator.engines.unicorn.frames import Frames
 from orchestrator.engines.unicorn.memory import BoardMemory
-from orchestrator.engines.unicorn.nvic import ExceptionState
-from orchestrator.engines.unicorn.scs import SystemControlSpace
-from orchestrator.engines.unicorn.systick import SysTick
 
 __all__ = ["BREAKAGES", "Breakage", "notices"]
 

@@ -27,13 +27,13 @@ from orchestrator.engines.contract import (
     Watchpoint,
 )
 from orchestrator.engines.unicorn.bus import Device, Slot, Waking
-from orchestrator.engines.unicorn.core import Core
-from orchestrator.engines.unicorn.debug import CoreDebug
+from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.cpu.debug import CoreDebug
+from orchestrator.engines.unicorn.cpu.exceptions import NEVER
 from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
-from orchestrator.engines.unicorn.exceptions import NEVER
+from orchestrator.engines.unicorn.hosted import Played
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
-from orchestrator.engines.unicorn.played import Played
 from orchestrator.errors import EngineError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,

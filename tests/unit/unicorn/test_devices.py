@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
 from orchestrator.engines.unicorn.devices.device import Device, reads, writes
-from orchestrator.engines.unicorn.devices.dwt import Dwt
-from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
+from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 
 CR1, CR2, CR3, ISR, ICR, RDR, TDR, RQR, BRR = 0x00, 0x04, 0x08, 0x1C, 0x20, 0x24, 0x28, 0x18, 0x0C

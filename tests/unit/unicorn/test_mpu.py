@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE, Mpu
+from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Mpu
 
 CTRL, RNR, RBAR, RASR, RLAR = 0xD94, 0xD98, 0xD9C, 0xDA0, 0xDA0
 RW, RO = READ | WRITE, READ

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.unicorn.devices.nrf import NrfDevice
-from orchestrator.engines.unicorn.devices.nrf_dppi import Dppi
-from orchestrator.engines.unicorn.devices.nrf_timers import NrfRtc, NrfTimer
-from orchestrator.engines.unicorn.devices.nrf_uart import NrfUart
+from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice
+from orchestrator.engines.unicorn.devices.nrf.dppi import Dppi
+from orchestrator.engines.unicorn.devices.nrf.timers import NrfRtc, NrfTimer
+from orchestrator.engines.unicorn.devices.nrf.uart import NrfUart
 
 START, COUNT, CLEAR, CAPTURE1 = 0x000, 0x008, 0x00C, 0x044
 STARTTX, STOPTX, ENDTX, TXSTOPPED = 0x008, 0x00C, 0x120, 0x158

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.devices.nrf_timers import NrfRtc, NrfTimer
+from orchestrator.engines.unicorn.devices.nrf.timers import NrfRtc, NrfTimer
 
 START, STOP, COUNT, CLEAR, SHUTDOWN, TRIGGER_OVERFLOW, CAPTURE = 0x000, 0x004, 0x008, 0x00C, 0x010, 0x00C, 0x040
 RTC_CLEAR = 0x008

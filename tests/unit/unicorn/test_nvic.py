@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name
-from orchestrator.engines.unicorn import nvic
-from orchestrator.engines.unicorn.nvic import NO_PRIORITY, ExceptionState
+from orchestrator.engines.unicorn.cpu import nvic
+from orchestrator.engines.unicorn.cpu.nvic import NO_PRIORITY, ExceptionState
 
 IRQ = 16
 CALM = (0, 0, 0)  # PRIMASK, BASEPRI, FAULTMASK

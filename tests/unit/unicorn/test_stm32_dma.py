@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.unicorn.devices.stm32_dma import Stm32Dma
-from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
+from orchestrator.engines.unicorn.devices.stm32.dma import Stm32Dma
+from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 
 LISR, HISR, LIFCR, HIFCR = 0x00, 0x04, 0x08, 0x0C
 EN, TEIE, HTIE, TCIE, TO, M2M, CIRC, PINC, MINC = 1, 4, 8, 16, 1 << 6, 2 << 6, 1 << 8, 1 << 9, 1 << 10

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.devices.stm32_iwdg import Stm32Iwdg
-from orchestrator.engines.unicorn.devices.stm32_timer import Stm32Timer
+from orchestrator.engines.unicorn.devices.stm32.iwdg import Stm32Iwdg
+from orchestrator.engines.unicorn.devices.stm32.timer import Stm32Timer
 
 CR1, SMCR, DIER, SR, EGR, CNT, PSC, ARR, RCR, CCR1, CCR2 = 0, 8, 0xC, 0x10, 0x14, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x38
 CEN, UDIS, URS, OPM, ARPE = 1, 2, 4, 8, 0x80

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.systick import COUNTFLAG, ENABLE, TICKINT, SysTick
+from orchestrator.engines.unicorn.cpu.systick import COUNTFLAG, ENABLE, TICKINT, SysTick
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import TypeVar
 import ziglang
 
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.events import Event, ExceptionReturn, ExceptionTaken, Fault, GuestError, Lockup, UnmodelledAccess
 from orchestrator.formats.elf import Image, load_elf

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.engines.unicorn.bus import Device
-from orchestrator.engines.unicorn.devices.cmsdk_uart import CmsdkUart
-from orchestrator.engines.unicorn.devices.dwt import Dwt
-from orchestrator.engines.unicorn.devices.nrf import NrfDevice
-from orchestrator.engines.unicorn.devices.nrf_dppi import Dppi
-from orchestrator.engines.unicorn.devices.nrf_timers import RTC_HZ, TIMER_HZ, NrfRtc, NrfTimer
-from orchestrator.engines.unicorn.devices.nrf_uart import BAUDRATE_HZ, NrfUart
+from orchestrator.engines.unicorn.devices.arm.cmsdk_uart import CmsdkUart
+from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
+from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice
+from orchestrator.engines.unicorn.devices.nrf.dppi import Dppi
+from orchestrator.engines.unicorn.devices.nrf.timers import RTC_HZ, TIMER_HZ, NrfRtc, NrfTimer
+from orchestrator.engines.unicorn.devices.nrf.uart import BAUDRATE_HZ, NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
-from orchestrator.engines.unicorn.devices.stm32_dma import DmaPort, Stm32Dma
-from orchestrator.engines.unicorn.devices.stm32_iwdg import Stm32Iwdg
-from orchestrator.engines.unicorn.devices.stm32_timer import Stm32Timer
-from orchestrator.engines.unicorn.devices.stm32_usart import Stm32Usart
+from orchestrator.engines.unicorn.devices.stm32.dma import DmaPort, Stm32Dma
+from orchestrator.engines.unicorn.devices.stm32.iwdg import Stm32Iwdg
+from orchestrator.engines.unicorn.devices.stm32.timer import Stm32Timer
+from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from orchestrator.engines.unicorn.devices.device import Clock, DeviceHost, Line, reads, writes
-from orchestrator.engines.unicorn.devices.nrf import NrfDevice, event_bit
+from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice, event_bit
 
 __all__ = ["RTC_HZ", "TIMER_HZ", "NrfRtc", "NrfTimer"]
 

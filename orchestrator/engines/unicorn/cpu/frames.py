@@ -16,8 +16,8 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, FramesState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.cpu.mpu import READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.mpu import READ, WRITE
 from orchestrator.errors import TranslationError
 
 __all__ = ["EXC_RETURN", "FP_OFFSET", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]

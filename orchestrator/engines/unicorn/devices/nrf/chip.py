@@ -2,7 +2,7 @@
 
 A task is triggered by writing 1, an event is a register of one bit, and the interrupt is high while an enabled event is
 set. The bit of an event in INTEN follows from its offset. An event that is published and a task that subscribes meet in
-a controller (:mod:`nrf_dppi`); where there is none, the connection is stored and said to be unmodelled.
+a controller (``dppi``); where there is none, the connection is stored and said to be unmodelled.
 """
 
 from __future__ import annotations

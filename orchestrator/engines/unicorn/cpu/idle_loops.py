@@ -18,8 +18,8 @@ from unicorn.unicorn_py3.unicorn import uclib
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, ProbeState, RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
+from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE
 
 __all__ = ["IdleLoop", "Prober", "Read"]
 

@@ -1,7 +1,7 @@
 """Exceptions of one core, as the emulator does not have them: entry, return, faults, escalation, lockup.
 
 Armv7-M Architecture Reference Manual (DDI0403E) B1.5. The half of a core that turns what Unicorn reports into what the
-architecture says; the other half (:mod:`~orchestrator.engines.unicorn.core`) runs instructions and keeps time.
+architecture says; the other half (:mod:`~orchestrator.engines.unicorn.cpu.core`) runs instructions and keeps time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
-from orchestrator.engines.unicorn.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
-from orchestrator.engines.unicorn.guard import Guard
+from orchestrator.engines.unicorn.cpu.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
+from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, ProtectionMap
+from orchestrator.engines.unicorn.cpu.mpu_enforcer import Guard
+from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.mpu import EXECUTE, READ, WRITE, ProtectionMap
-from orchestrator.engines.unicorn.nvic import ExceptionState
-from orchestrator.engines.unicorn.scs import SystemControlSpace
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Fault, Lockup
 from orchestrator.formats.elf import Image

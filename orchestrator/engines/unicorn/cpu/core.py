@@ -20,20 +20,21 @@ from unicorn.unicorn_py3.unicorn import uclib
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
-from orchestrator.engines.unicorn import binding, semihosting
+from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
-from orchestrator.engines.unicorn.code import CodeMarks, Hint, hint_at, is_floating_point
-from orchestrator.engines.unicorn.debug import CoreDebug
+from orchestrator.engines.unicorn.cpu import semihosting
+from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks, Hint, hint_at, is_floating_point
+from orchestrator.engines.unicorn.cpu.debug import CoreDebug
+from orchestrator.engines.unicorn.cpu.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause
+from orchestrator.engines.unicorn.cpu.frames import is_exc_return
+from orchestrator.engines.unicorn.cpu.idle_loops import IdleLoop, Prober
+from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, ProtectionMap
+from orchestrator.engines.unicorn.cpu.mpu_enforcer import Guard
+from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
 from orchestrator.engines.unicorn.devices.uart import UartConsole
-from orchestrator.engines.unicorn.exceptions import NEVER, SPECIAL, XPSR_T, ExceptionUnit, FaultCause
-from orchestrator.engines.unicorn.frames import is_exc_return
-from orchestrator.engines.unicorn.guard import Guard
-from orchestrator.engines.unicorn.idle import IdleLoop, Prober
 from orchestrator.engines.unicorn.memory import BoardMemory
-from orchestrator.engines.unicorn.mpu import EXECUTE, ProtectionMap
-from orchestrator.engines.unicorn.nvic import ExceptionState
-from orchestrator.engines.unicorn.scs import SystemControlSpace, features_of
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import (
     Backtrace,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from orchestrator.engines.unicorn.devices.nrf import NrfDevice
+from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice
 
 __all__ = ["Dppi"]
 

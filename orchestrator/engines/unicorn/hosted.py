@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.engines.contract import Player
 from orchestrator.engines.unicorn.bus import Slot
-from orchestrator.engines.unicorn.core import Core
+from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.engines.unicorn.binding import PAGES, CoreState, Cpu
+from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.mpu import NO_PROTECTION, Mpu, ProtectionMap
 
 __all__ = ["Guard"]
 

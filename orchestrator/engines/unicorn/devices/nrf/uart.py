@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from orchestrator.engines.unicorn.devices.device import Clock, DeviceHost, Line, reads, writes
-from orchestrator.engines.unicorn.devices.nrf import NrfDevice, event_bit
+from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice, event_bit
 
 __all__ = ["BAUDRATE_HZ", "NrfUart", "Ram"]
 

@@ -1,6 +1,6 @@
 """The System Control Space of a core: SCB, NVIC, SysTick and MPU registers at 0xE000E000 (DDI0403E B3.2 to B3.5).
 
-Registers are views of :class:`~orchestrator.engines.unicorn.nvic.ExceptionState`, of SysTick, and of the words kept
+Registers are views of :class:`~orchestrator.engines.unicorn.cpu.nvic.ExceptionState`, of SysTick, and of the words kept
 here. What a core does with them it asks for: fault status, vector table, enables.
 """
 
@@ -21,9 +21,9 @@ from orchestrator.engines.common.cortex_m import (
     SYS_TICK,
     USAGE_FAULT,
 )
-from orchestrator.engines.unicorn.mpu import Mpu
-from orchestrator.engines.unicorn.nvic import ExceptionState
-from orchestrator.engines.unicorn.systick import SysTick
+from orchestrator.engines.unicorn.cpu.mpu import Mpu
+from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.systick import SysTick
 
 __all__ = ["CorePort", "Features", "SystemControlSpace", "features_of"]
 

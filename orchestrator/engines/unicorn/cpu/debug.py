@@ -14,7 +14,7 @@ from unicorn import unicorn_const
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, WatchState, hooks
-from orchestrator.engines.unicorn.code import CodeMarks
+from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.memory import Extent
 

@@ -1,0 +1,1 @@
+"""Peripherals by Arm, that chips of several vendors have."""

@@ -1,0 +1,1 @@
+"""Peripherals of Nordic's nRF series."""

@@ -1,0 +1,1 @@
+"""Peripherals of STM32."""
