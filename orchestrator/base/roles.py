@@ -2,15 +2,16 @@
 
 *main* and *remote* are roles: RPTUN's master and slave, Linux's host and its remote processor. A platform gives each to
 one of its cores. *driver* and *device* are sides of a virtqueue: who makes buffers available, and who uses them. Main
-drives, unless the table has the remote drive a vdev (RPTUN's ``VdevRole``): only a vdev knows which role has which
-side.
+drives, unless the table has the remote drive a vdev (RPTUN's ``VdevRole``): :class:`Sides` of a vdev is the only
+translation between them.
 """
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
-__all__ = ["MAIN", "REMOTE", "ROLES", "Side", "other_role"]
+__all__ = ["MAIN", "REMOTE", "ROLES", "Side", "Sides", "other_role", "the"]
 
 MAIN = "main"
 REMOTE = "remote"
@@ -20,6 +21,11 @@ ROLES = (MAIN, REMOTE)
 def other_role(role: str) -> str:
     """The role of the core on the other side."""
     return MAIN if role == REMOTE else REMOTE
+
+
+def the(role: str) -> str:
+    """A role as a sentence has it: main is a name, the remote is not."""
+    return f"the {role}" if role == REMOTE else role
 
 
 class Side(enum.StrEnum):
@@ -32,3 +38,20 @@ class Side(enum.StrEnum):
     def other(self) -> Side:
         """The side across the queue."""
         return Side.DEVICE if self is Side.DRIVER else Side.DRIVER
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who plays which side of a vdev's queues."""
+
+    driver: str = MAIN  # role
+
+    def role_of(self, side: Side) -> str:
+        """The role of the core that plays a side."""
+        return self.driver if side is Side.DRIVER else other_role(self.driver)
+
+    def side_of(self, role: str) -> Side | None:
+        """The side that a role plays; None where nobody knows who acted ("")."""
+        if not role:
+            return None
+        return Side.DRIVER if role == self.driver else Side.DEVICE

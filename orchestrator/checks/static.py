@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from orchestrator.base.roles import REMOTE, ROLES
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity, Stage
@@ -19,7 +20,7 @@ from orchestrator.memory import Memory
 from orchestrator.observe.declared import Promise, choose_profile, find_promise
 from orchestrator.observe.live import read_live
 from orchestrator.observe.run import Run
-from orchestrator.observe.traffic import Handling, MessageLog
+from orchestrator.observe.traffic import Actor, MessageLog
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
@@ -40,7 +41,7 @@ def check_static(
     One image alone may do without a table, as the other one can have it: that is a note then.
     """
     promise = find_promise(images, locator)
-    views = Views.of({role: _Nothing(role) for role in ("main", "remote")}, platform, maps) if platform else None
+    views = Views.of({role: _Nothing(role) for role in ROLES}, platform, maps) if platform else None
     state = State(
         profile=profile or choose_profile(promise.scan)[0],
         images=images,
@@ -89,13 +90,13 @@ def check_live(
     them now.
     """
     views = Views.of(memories, platform, maps)
-    location = table if isinstance(table, TableLocation) else TableLocation("remote", table, f"address {table:#010x}")
+    location = table if isinstance(table, TableLocation) else TableLocation(REMOTE, table, f"address {table:#010x}")
     promise = find_promise(images) if images else Promise(None)
     promise = Promise(location, None, promise.scan, promise.data)
     live = read_live(views, promise, release=release)
     run = Run({})
     for vdev in live.vdevs:
-        log = run.traffic.messages.setdefault(vdev.path, MessageLog()) if vdev.is_rpmsg else None
+        log = run.traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
         for ring in vdev.rings:
             queue = ring.open(views)
             if queue is not None:
@@ -103,7 +104,7 @@ def check_live(
                     run.traffic.adopt(queue)
                 except RingError:
                     continue
-                run.traffic.sync(queue, views, Handling(0, ""), log)
+                run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log)
     state = State(
         profile=profile or choose_profile(promise.scan or live.scan)[0],
         images=images or {},

@@ -140,10 +140,10 @@ class Verdict:
             ],
             "messages": {
                 path: {
-                    "sent": {role: log.sent[role] for role in ROLES},
-                    "payload_bytes": {role: log.payload[role] for role in ROLES},
+                    "sent": {role: log.sent_by(role) for role in ROLES},
+                    "payload_bytes": {role: log.payload_of(role) for role in ROLES},
                     "endpoints": [
-                        {"side": each.side, "name": each.name, "address": each.address}
+                        {"side": log.role_of(each), "name": each.name, "address": each.address}
                         for each in log.endpoints.endpoints
                     ],
                     "first": [each.to_json() for each in log.first],

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import (
@@ -154,9 +154,13 @@ class LiveVdev:
         return bool(self.status & VIRTIO_CONFIG_S_DRIVER_OK)
 
     @property
-    def driver(self) -> str:
-        """Role of the core that drives its queues: main, unless the table's reader plays the device (RPTUN)."""
-        return REMOTE if self.entry.value.head.reserved[0] == VdevRole.DEVICE else MAIN
+    def sides(self) -> Sides:
+        """Who drives its queues: main, unless the table's reader plays the device (RPTUN)."""
+        return Sides(REMOTE if self.entry.value.head.reserved[0] == VdevRole.DEVICE else MAIN)
+
+    def role_of(self, side: Side) -> str:
+        """The role of the core that plays a side of its queues."""
+        return self.sides.role_of(side)
 
     @property
     def is_rpmsg(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.base.roles import MAIN, ROLES, other_role
+from orchestrator.base.roles import MAIN, ROLES, Side, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -48,7 +48,7 @@ from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, 
 from orchestrator.observe.live import LiveRing, LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run
-from orchestrator.observe.traffic import Handling, MessageLog, RingFault
+from orchestrator.observe.traffic import Actor, MessageLog, RingFault
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
@@ -179,7 +179,7 @@ class Observer:
             core.state = (states or {}).get(core.name, core.state)
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
             core.waiting = (waiting or {}).get(core.name)
-        self._look(Handling(time_ns, ""))
+        self._look(Actor(time_ns, ""))
 
     # what the engine says
 
@@ -207,7 +207,7 @@ class Observer:
             str(error.expected or ""),
             str(error.found),
             error.what,
-            Handling(time_ns, role),
+            Actor(time_ns, role),
         )
         self.run.traffic.ring(ring).faults.setdefault(error.rule, found)
 
@@ -265,11 +265,11 @@ class Observer:
             self.run.cores[role].shared_writes += 1
         if detail.watch.startswith("carveout"):
             return
-        self._look(Handling(time_ns, role))
+        self._look(Actor(time_ns, role))
 
     # looking at memory
 
-    def _look(self, by: Handling) -> None:
+    def _look(self, by: Actor) -> None:
         if self._table_has_changed():
             self._read_table(by)
         self._sync_rings(by)
@@ -288,7 +288,7 @@ class Observer:
         changed, self._raw = raw != self._raw, raw
         return changed
 
-    def _read_table(self, by: Handling | None = None) -> None:
+    def _read_table(self, by: Actor | None = None) -> None:
         before = self._live
         self._live = read_live(self.views, self.promise, release=self.options.release, dynamic=self.run.dynamic)
         self._io = {vdev.path: self._live.io_region(vdev, self.views) for vdev in self._live.vdevs}
@@ -300,7 +300,7 @@ class Observer:
             self._note_progress(by, before)
             self._watch_live()
 
-    def _note_progress(self, by: Handling, before: LiveView) -> None:
+    def _note_progress(self, by: Actor, before: LiveView) -> None:
         run, live = self.run, self._live
         if live.is_as_promised and not before.is_as_promised:
             for role in live.others:
@@ -326,21 +326,21 @@ class Observer:
             if self.run.traffic.ring(ring.path).faults:
                 self.run.traffic.restart(ring.path, counting=False)
 
-    def _sync_rings(self, by: Handling) -> None:
+    def _sync_rings(self, by: Actor) -> None:
         traffic = self.run.traffic
         published: list[tuple[str, str]] = []
         for vdev in self._live.vdevs:
-            log = traffic.messages.setdefault(vdev.path, MessageLog()) if vdev.is_rpmsg else None
+            log = traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
             for ring in vdev.rings:
                 queue = ring.open(self.views)
                 if queue is None:
                     continue
-                posted, used = traffic.sync(queue, self.views, by, log, vdev.driver, self._io.get(vdev.path))
+                posted, used = traffic.sync(queue, self.views, by, vdev.sides, log, self._io.get(vdev.path))
                 if posted:
-                    published.append((ring.path, other_role(vdev.driver)))
+                    published.append((ring.path, vdev.role_of(Side.DEVICE)))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
                 if used:
-                    published.append((ring.path, vdev.driver))
+                    published.append((ring.path, vdev.role_of(Side.DRIVER)))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)
@@ -349,15 +349,16 @@ class Observer:
         self._vote(by, published)
 
     def _note_messages(self, log: MessageLog, path: str) -> None:
-        for sender in log.sent:
-            if self.run.milestone(f"{path} first message from {sender}") is None:
-                first = next((each for each in log.first if each.sender == sender), None)
+        for side in log.sent:
+            name = f"{path} first message from {log.sides.role_of(side)}"
+            if self.run.milestone(name) is None:
+                first = next((each for each in log.first if each.side is side), None)
                 if first is not None:
-                    self.run.reach(first.time_ns, sender, f"{path} first message from {sender}", first.text)
+                    self.run.reach(first.time_ns, first.sender, name, first.text)
         for record in log.announced:
             self.run.reach(record.time_ns, record.sender, f"{path} name service: {record.text}")
 
-    def _vote(self, by: Handling, published: list[tuple[str, str]]) -> None:
+    def _vote(self, by: Actor, published: list[tuple[str, str]]) -> None:
         """A turn that published on one ring and rang one channel tells which channel serves that ring."""
         since = by.time_ns - self.options.quantum_ns
         for target in ROLES:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from orchestrator.base.roles import MAIN, REMOTE, other_role
+from orchestrator.base.roles import MAIN, REMOTE, Side, Sides, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
+    Endpoint,
     EndpointChange,
     EndpointTracker,
     NameServiceFlag,
@@ -25,10 +26,10 @@ from orchestrator.observe.views import Span, Views
 __all__ = [
     "HISTORY",
     "MAX_BUFFERS",
+    "Actor",
     "Buffer",
     "BufferUse",
     "Chain",
-    "Handling",
     "MessageLog",
     "MessageRecord",
     "RingFault",
@@ -44,7 +45,7 @@ _MAX_PEERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Handling:
+class Actor:
     """Who did something, and when: virtual nanoseconds, the role of the core ("" when nobody knows)."""
 
     time_ns: int
@@ -56,7 +57,7 @@ class BufferUse:
     """One passage of a buffer from one side to the other."""
 
     time_ns: int
-    owner: str  # "driver" or "device", from then on
+    owner: Side  # from then on
     ring: str
     head: int
     length: int
@@ -70,7 +71,7 @@ class Buffer:
     span: Span  # the largest length that was ever given with this address
     ring: str
     writable: bool  # for the device to fill
-    owner: str = "driver"
+    owner: Side = Side.DRIVER
     posted: int = 0
     used: int = 0
     history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
@@ -85,7 +86,7 @@ class Buffer:
             "size": self.span.size,
             "ring": self.ring,
             "writable": self.writable,
-            "owner": self.owner,
+            "owner": self.owner.value,
             "posted": self.posted,
             "used": self.used,
         }
@@ -111,7 +112,7 @@ class RingFault:
     expected: str
     found: str
     what: str
-    by: Handling
+    by: Actor
 
 
 @dataclass(slots=True)
@@ -127,10 +128,10 @@ class RingTraffic:
     restarts: int = 0
     posted_empty: int = 0
     outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
-    first_posted: Handling | None = None
-    last_posted: Handling | None = None
-    first_used: Handling | None = None
-    last_used: Handling | None = None
+    first_posted: Actor | None = None
+    last_posted: Actor | None = None
+    first_used: Actor | None = None
+    last_used: Actor | None = None
     oldest_unseen_ns: int | None = None  # used since the driver last offered something here
     used_unseen: int = 0
     ran_dry_ns: int | None = None  # the device had nothing left; None: it has, or never had anything
@@ -163,7 +164,8 @@ class MessageRecord:
 
     time_ns: int
     ring: str
-    sender: str  # role
+    side: Side  # that sent it
+    sender: str  # role of the core that plays this side
     src: int
     dst: int
     length: int  # of the payload
@@ -185,30 +187,43 @@ class MessageRecord:
 
 @dataclass(slots=True)
 class MessageLog:
-    """Messages of one vdev: all counted, the first and the last kept."""
+    """Messages of one vdev, by the side that sent them: all counted, the first and the last kept."""
 
-    endpoints: EndpointTracker = field(default_factory=lambda: EndpointTracker((MAIN, REMOTE)))
-    sent: Counter[str] = field(default_factory=Counter)  # by sender
-    payload: Counter[str] = field(default_factory=Counter)  # bytes, by sender
+    sides: Sides = field(default_factory=Sides)
+    endpoints: EndpointTracker = field(default_factory=lambda: EndpointTracker((Side.DRIVER, Side.DEVICE)))
+    sent: Counter[Side] = field(default_factory=Counter)
+    payload: Counter[Side] = field(default_factory=Counter)  # bytes
     first: list[MessageRecord] = field(default_factory=list)
     last: deque[MessageRecord] = field(default_factory=lambda: deque(maxlen=HISTORY))
     announced: list[MessageRecord] = field(default_factory=list)
-    malformed: list[tuple[FormatError, str, Handling]] = field(default_factory=list)  # error, ring
-    unknown: dict[tuple[str, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
-    left_ns: dict[str, int] = field(default_factory=dict)  # when a side destroyed its last announced endpoint
-    _sources: set[tuple[str, int]] = field(default_factory=set)
+    malformed: list[tuple[FormatError, str, Actor]] = field(default_factory=list)  # error, ring
+    unknown: dict[tuple[Side, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
+    left_ns: dict[Side, int] = field(default_factory=dict)  # when a side destroyed its last announced endpoint
+    _sources: set[tuple[Side, int]] = field(default_factory=set)
+
+    def sent_by(self, role: str) -> int:
+        """How many messages a core sent."""
+        return sum(count for side, count in self.sent.items() if self.sides.role_of(side) == role)
+
+    def payload_of(self, role: str) -> int:
+        """How many bytes a core sent in them."""
+        return sum(size for side, size in self.payload.items() if self.sides.role_of(side) == role)
+
+    def role_of(self, endpoint: Endpoint) -> str:
+        """The core that has an endpoint."""
+        return self.sides.role_of(Side(endpoint.side))
 
     def add(self, record: MessageRecord) -> None:
         """Count a message and keep it as long as there is room."""
-        self.sent[record.sender] += 1
-        self.payload[record.sender] += record.length
+        self.sent[record.side] += 1
+        self.payload[record.side] += record.length
         if len(self.first) < HISTORY:
             self.first.append(record)
         self.last.append(record)
         if record.text and len(self.announced) < HISTORY:
             self.announced.append(record)
 
-    def note_endpoints(self, time_ns: int, sender: str, change: EndpointChange | None) -> None:
+    def note_endpoints(self, time_ns: int, sender: Side, change: EndpointChange | None) -> None:
         """A side that has destroyed all its endpoints has left, until it announces another."""
         if change is not None and any(each.side == sender for each in self.endpoints.endpoints):
             self.left_ns.pop(sender, None)
@@ -218,8 +233,8 @@ class MessageLog:
     def note_addresses(self, record: MessageRecord) -> None:
         """Learn the sender's address; remember one that is sent to and that nobody announced or sent from."""
         if len(self._sources) < _MAX_PEERS:
-            self._sources.add((record.sender, record.src))
-        peer = REMOTE if record.sender == MAIN else MAIN
+            self._sources.add((record.side, record.src))
+        peer = record.side.other
         known = (
             record.dst == ADDRESS_NAME_SERVICE
             or record.dst < ADDRESS_FIRST_DYNAMIC
@@ -237,10 +252,15 @@ class _Look:
     traffic: RingTraffic
     ring: SplitRing
     views: Views
-    by: Handling
+    by: Actor
+    sides: Sides
     log: MessageLog | None
-    driver: str = MAIN  # role of the core that drives the queue
     io: IoRegion | None = None
+
+    @property
+    def side(self) -> Side | None:
+        """The side whose turn it was."""
+        return self.sides.side_of(self.by.role)
 
     @property
     def vdev(self) -> str:
@@ -252,7 +272,7 @@ class _Look:
         OpenAMP before 2020 marks what it sends as writable too.
         """
         ring = self.traffic.path.rpartition(".")[2]
-        if self.log is not None and self.driver == MAIN and ring in ("vring[0]", "vring[1]"):
+        if self.log is not None and ring in ("vring[0]", "vring[1]"):
             return ring == "vring[0]"
         return any(each.descriptor.is_writable for each in elements)
 
@@ -271,7 +291,7 @@ class _Look:
                 "written by the other side",
                 rule="ring.wrong-writer",
                 where=str(self.ring.place(address, path)),
-                expected=f"written by {MAIN if self.by.role == REMOTE else REMOTE} only",
+                expected=f"written by {other_role(self.by.role)} only",
                 found=f"written by {self.by.role}",
             )
         )
@@ -298,7 +318,7 @@ class Traffic:
         self.rings[path] = RingTraffic(path, restarts=old.restarts + counting)
         for buffer in self.buffers.values():
             if buffer.ring == path:
-                buffer.owner = "driver"
+                buffer.owner = Side.DRIVER
 
     def adopt(self, ring: SplitRing) -> None:
         """Start from a ring whose past nobody saw: what is under way counts, what was before is only a number."""
@@ -310,19 +330,19 @@ class Traffic:
         self,
         ring: SplitRing,
         views: Views,
-        by: Handling,
-        log: MessageLog | None,
-        driver: str = MAIN,
+        by: Actor,
+        sides: Sides,
+        log: MessageLog | None = None,
         io: IoRegion | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
-        ``driver`` is the role of the core that makes buffers available; ``io`` says where offsets may count from.
+        ``sides`` says which core makes buffers available; ``io`` where offsets may count from.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = _Look(traffic, ring, views, by, log, driver, io)
+        look = _Look(traffic, ring, views, by, sides, log, io)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             traffic.suppress_available = bool(ring.used_flags & 1)
@@ -334,8 +354,8 @@ class Traffic:
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
         if avail_idx == 0 and used_idx == 0 and not went_round:
             self.restart(ring.name)
-            if by.role == other_role(driver):
-                replaced = _Look(self.ring(ring.name), ring, views, by, log, driver)
+            if look.side is Side.DEVICE:
+                replaced = _Look(self.ring(ring.name), ring, views, by, sides, log)
                 replaced.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
         return (
@@ -346,7 +366,7 @@ class Traffic:
     def _see_available(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.avail_idx = traffic.avail_idx, idx
-        if look.by.role == other_role(look.driver):
+        if look.side is Side.DEVICE:
             look.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
         count = (idx - since) & 0xFFFF
         if len(traffic.outstanding) + count > ring.layout.num:
@@ -393,7 +413,7 @@ class Traffic:
         for element in chain.elements:
             self._hand_to_device(look, chain, element)
         if not chain.is_empty:
-            self._read_message(look, chain, MAIN)
+            self._read_message(look, chain, Side.DRIVER)
 
     def _learn_origin(self, look: _Look, chain: Chain) -> None:
         """A message in a buffer that a core does not reach under its address: it may be an offset."""
@@ -429,19 +449,19 @@ class Traffic:
             self._locate(look, buffer, length)
         elif length > buffer.span.size:
             self._locate(look, buffer, length)
-        look.traffic.reclaimed += bool(buffer.used and buffer.owner == "driver")
+        look.traffic.reclaimed += bool(buffer.used and buffer.owner is Side.DRIVER)
         buffer.ring, buffer.writable = path, is_space
         self._check_overlap(buffer)
-        buffer.owner = "device"
+        buffer.owner = Side.DEVICE
         buffer.posted += 1
-        buffer.history.append(BufferUse(chain.posted_ns, "device", path, chain.head, length))
+        buffer.history.append(BufferUse(chain.posted_ns, Side.DEVICE, path, chain.head, length))
 
     def _check_overlap(self, buffer: Buffer) -> None:
         """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
         if len(self.overlaps) >= _MAX_FAULTS:
             return
         for other in self.buffers.values():
-            if other is not buffer and other.owner == "device" and other.span.overlaps(buffer.span):
+            if other is not buffer and other.owner is Side.DEVICE and other.span.overlaps(buffer.span):
                 if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
                     self.overlaps.append((other, buffer))
                 return
@@ -449,7 +469,7 @@ class Traffic:
     def _see_used(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.used_idx = traffic.used_idx, idx
-        if look.by.role == look.driver:
+        if look.side is Side.DRIVER:
             look.wrong_writer(ring.layout.used_idx_at, "used.idx")
         count = (idx - since) & 0xFFFF
         if count > len(traffic.outstanding):
@@ -496,14 +516,14 @@ class Traffic:
         for each in chain.elements:
             buffer = self.buffers.get(each.descriptor.addr)
             if buffer is not None:
-                buffer.owner = "driver"
+                buffer.owner = Side.DRIVER
                 buffer.used += 1
-                buffer.history.append(BufferUse(by.time_ns, "driver", traffic.path, chain.head, element.len))
+                buffer.history.append(BufferUse(by.time_ns, Side.DRIVER, traffic.path, chain.head, element.len))
         if chain.is_empty:
-            self._read_message(look, chain, REMOTE)
+            self._read_message(look, chain, Side.DEVICE)
 
-    def _read_message(self, look: _Look, chain: Chain, sender: str) -> None:
-        """The message at the start of a chain's first buffer, if the rings carry RPMsg and main can read it."""
+    def _read_message(self, look: _Look, chain: Chain, sender: Side) -> None:
+        """The message at the start of a chain's first buffer, if the rings carry RPMsg and a core can read it."""
         if look.log is not None and chain.elements:
             self._learn_origin(look, chain)
             first = chain.elements[0].descriptor
@@ -512,16 +532,16 @@ class Traffic:
             _log_message(look, look.log, chain.elements[0], origin, sender)
 
 
-def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: int, sender: str) -> None:
+def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: int, sender: Side) -> None:
     views, by, descriptor = look.views, look.by, element.descriptor
     size = min(descriptor.len, _MAX_MESSAGE)
     span = views.span_at_da("buffer", origin + descriptor.addr, max(1, size))
-    role = MAIN if span.pa is not None else REMOTE
-    extent = span.seen_by(role)
+    reader = MAIN if span.pa is not None else REMOTE
+    extent = span.seen_by(reader)
     if extent is None:
         return  # buffer.unreachable-by-device says so
     try:
-        data = views.memories[role].read(extent.start, size)
+        data = views.memories[reader].read(extent.start, size)
         message = decode_message(data, where=f"{look.ring.name}: buffer at {descriptor.addr:#010x}")
         notice = message.name_service()
         text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
@@ -534,6 +554,9 @@ def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: in
         return
     header = message.header
     payload = bytes(message.payload)
-    record = MessageRecord(by.time_ns, look.ring.name, sender, header.src, header.dst, len(payload), text, payload)
+    role = look.sides.role_of(sender)
+    record = MessageRecord(
+        by.time_ns, look.ring.name, sender, role, header.src, header.dst, len(payload), text, payload
+    )
     log.add(record)
     log.note_addresses(record)

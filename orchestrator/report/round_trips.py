@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.base.roles import other_role
 from orchestrator.observe.traffic import MessageRecord
 
 __all__ = ["Conversation", "conversations"]
@@ -40,7 +41,7 @@ def conversations(messages: Iterable[MessageRecord]) -> tuple[Conversation, ...]
                 answered.answered += 1
                 answered.times_ns.append(message.time_ns - answered._waiting.pop(0))
             continue
-        other = "remote" if message.sender == "main" else "main"
+        other = other_role(message.sender)
         key = (other, message.src, message.dst)
         talk = found.setdefault(key, Conversation(message.sender, message.src, other, message.dst))
         talk.sent += 1

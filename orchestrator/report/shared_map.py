@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from rich.console import Console
 
-from orchestrator.base.roles import MAIN
+from orchestrator.base.roles import MAIN, Side
 from orchestrator.observe.live import LiveCarveout, LiveRing, LiveView
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
@@ -92,7 +92,7 @@ def _buffer_row(run: Sequence[Buffer]) -> Row:
     first = run[0]
     size = sum(each.span.size for each in run)
     many = f"{len(run)} buffers of {first.span.size} bytes" if len(run) > 1 else f"buffer of {first.span.size} bytes"
-    held = sum(each.owner == "device" for each in run)
+    held = sum(each.owner is Side.DEVICE for each in run)
     return Row(Span("buffers", size, first.span.pa, first.span.da), f"{many}, {first.ring}, {held} with the device")
 
 

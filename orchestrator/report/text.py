@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.base.durations import format_duration
-from orchestrator.base.roles import ROLES
+from orchestrator.base.roles import ROLES, Side
+from orchestrator.observe.live import LiveVdev
 from orchestrator.observe.traffic import MessageRecord, RingTraffic
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
@@ -123,24 +124,25 @@ def _map(console: Console, record: Record) -> None:
     print_shared_map(console, rows)
 
 
-def _direction(traffic: RingTraffic) -> str:
-    return "remote to main" if traffic.is_pool else "main to remote"
+def _direction(vdev: LiveVdev, traffic: RingTraffic) -> str:
+    sender = Side.DEVICE if traffic.is_pool else Side.DRIVER
+    return f"{vdev.role_of(sender)} to {vdev.role_of(sender.other)}"
 
 
 def _rings(console: Console, record: Record) -> None:
-    rings = [record.run.traffic.rings.get(ring.path) for ring in record.live.rings]
-    seen = [traffic for traffic in rings if traffic is not None]
+    rings = [(vdev, record.run.traffic.rings.get(ring.path)) for vdev in record.live.vdevs for ring in vdev.rings]
+    seen = [(vdev, traffic) for vdev, traffic in rings if traffic is not None]
     if not seen:
         return
     heading(console, "Buffers through the virtqueues")
     table = make_table("vring", "direction", "available", "used", "with device", right=("available", "used"))
-    for traffic in seen:
+    for vdev, traffic in seen:
         if traffic.posted == 0:
             table.add_row(traffic.path, "no traffic seen", "0", "0", "0")
             continue
         remark = "" if traffic.used else "  no traffic seen"
         outstanding = f"{len(traffic.outstanding)}{remark}"
-        table.add_row(traffic.path, _direction(traffic), str(traffic.posted), str(traffic.used), outstanding)
+        table.add_row(traffic.path, _direction(vdev, traffic), str(traffic.posted), str(traffic.used), outstanding)
     console.print(table)
 
 
@@ -150,7 +152,7 @@ def _messages(console: Console, record: Record) -> None:
         return
     heading(console, "RPMsg")
     for path, log in logs.items():
-        counts = [f"{role} sent {log.sent[role]} ({log.payload[role]} bytes)" for role in ROLES]
+        counts = [f"{role} sent {log.sent_by(role)} ({log.payload_of(role)} bytes)" for role in ROLES]
         console.print(Padding(Text(f"{path}: {', '.join(counts)}"), (0, 0, 0, 2)))
         for each in log.announced:
             text = f"{_time(each.time_ns)}  name service from {each.sender}: {printable(each.text)}"

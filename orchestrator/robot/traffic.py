@@ -20,7 +20,7 @@ class TrafficKeywords(Session):
     @keyword
     def get_message_count(self, sender: str) -> int:
         """Returns how many RPMsg messages ``main`` or ``remote`` has sent, over all vdevs."""
-        return sum(log.sent[self._role(sender)] for log in self._board().observer.run.traffic.messages.values())
+        return sum(log.sent_by(self._role(sender)) for log in self._board().observer.run.traffic.messages.values())
 
     @keyword
     def should_have_sent_at_least(self, sender: str, count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.base.roles import MAIN, REMOTE
+from orchestrator.base.roles import REMOTE, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
@@ -37,9 +37,10 @@ def _are_offsets(state: State, vdev: str) -> bool:
 
 
 def _place(subject: RingSubject, buffer: Buffer) -> Place:
+    """In the remote's view, whichever side it plays: RPTUN's descriptors hold its addresses, and main translates."""
     views = subject.state.views
     path = f"{subject.ring.path}.desc.addr"
-    return views.place(REMOTE, buffer.address, path) if views else Place("remote", buffer.address, path)
+    return views.place(REMOTE, buffer.address, path) if views else Place(REMOTE, buffer.address, path)
 
 
 def _others(count: int) -> tuple[str, ...]:
@@ -55,19 +56,24 @@ def _others(count: int) -> tuple[str, ...]:
 def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
     """The device's core has memory for every buffer that a descriptor names."""
     agreed = _are_offsets(subject.state, subject.vdev.path)
-    bad = [each for each in _buffers(subject) if each.span.da is None or (each.origin is not None and not agreed)]
+    driver, device = (subject.vdev.role_of(side) for side in Side)
+    bad = [
+        each
+        for each in _buffers(subject)
+        if each.span.seen_by(device) is None or (each.origin is not None and not agreed)
+    ]
     if bad:
         first = bad[0]
         extent = Extent(first.address, first.span.size)
         views = subject.state.views
-        also = views.reaches(MAIN, extent) if views else False
+        also = views.reaches(driver, extent) if views else False
         yield Violation(
             at=(_place(subject, first),),
             expected="memory of the device's core",
-            actual=f"none for all of {extent}" + (", which is memory of main alone" if also else ""),
+            actual=f"none for all of {extent}" + (f", which is memory of {the(driver)} alone" if also else ""),
             advice=DEVICE_ADDRESS_ADVICE,
             subject=subject.ring.path,
-            core=MAIN,
+            core=subject.vdev.role_of(Side.DRIVER),
             detail=_others(len(bad)),
             touches=tuple(Extent(each.address, each.span.size) for each in bad[:64]),
         )
@@ -93,7 +99,7 @@ def buffers_are_named_by_addresses(subject: VdevSubject) -> Iterator[Violation]:
         actual=f"{count} buffers by their offsets from {run.traffic.origins[path]:#010x}, which both cores understand",
         advice="Linux and NuttX want addresses: give the io region its physical address (metal_io_init, physmap)",
         subject=path,
-        core=MAIN,
+        core=subject.vdev.role_of(Side.DRIVER),
     )
 
 
@@ -105,16 +111,21 @@ def buffers_are_named_by_addresses(subject: VdevSubject) -> Iterator[Violation]:
 )
 def driver_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
     """What a descriptor's address means to the device is memory that the driver's core reaches too."""
-    bad = [each for each in _buffers(subject) if each.span.da is not None and each.span.pa is None]
+    driver, device = (subject.vdev.role_of(side) for side in Side)
+    bad = [
+        each
+        for each in _buffers(subject)
+        if each.span.seen_by(device) is not None and each.span.seen_by(driver) is None
+    ]
     if bad:
         extent = Extent(bad[0].address, bad[0].span.size)
         yield Violation(
             at=(_place(subject, bad[0]),),
             expected="memory that both cores reach",
-            actual=f"{extent}, which is memory of the remote alone",
+            actual=f"{extent}, which is memory of {the(device)} alone",
             advice="translate the address for the device, or describe how addresses map with --map PA:DA:SIZE",
             subject=subject.ring.path,
-            core=MAIN,
+            core=subject.vdev.role_of(Side.DRIVER),
             detail=_others(len(bad)),
             touches=(extent,),
         )
@@ -145,7 +156,7 @@ def buffer_addresses_are_the_devices(subject: RingSubject) -> Iterator[Violation
             actual=f"{extent}, which is main's name for it",
             advice="translate the buffer's address (pa to da) before it goes into the descriptor",
             subject=subject.ring.path,
-            core=MAIN,
+            core=subject.vdev.role_of(Side.DRIVER),
             detail=_others(len(bad)),
             touches=(extent,),
         )
@@ -178,7 +189,7 @@ def buffers_lie_in_the_carveout(subject: RingSubject) -> Iterator[Violation]:
             actual=str(bad[0].span),
             advice="the heap runs past the carveout, or the buffers come from somewhere else",
             subject=subject.ring.path,
-            core=MAIN,
+            core=subject.vdev.role_of(Side.DRIVER),
             detail=_others(len(bad)),
         )
 
@@ -200,7 +211,7 @@ def buffers_lie_apart(subject: RingSubject) -> Iterator[Violation]:
                 actual=f"{second.address:#010x}, {second.span.size} bytes",
                 advice="the allocator gave the same memory out twice, or with too small a size",
                 subject=subject.ring.path,
-                core=MAIN,
+                core=subject.vdev.role_of(Side.DRIVER),
             )
             return
 
@@ -226,7 +237,7 @@ def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
                     actual=str(buffer.span),
                     advice="the heap begins after the end of the last vring",
                     subject=subject.ring.path,
-                    core=MAIN,
+                    core=subject.vdev.role_of(Side.DRIVER),
                 )
                 return
 
@@ -241,22 +252,24 @@ def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
     """At rest the device has returned every message that it was given and told of before it destroyed its endpoints."""
     traffic, run = subject.traffic, subject.state.run
     log = run.traffic.messages.get(subject.vdev.path) if run else None
-    left = log.left_ns.get(REMOTE) if log else None
+    left = log.left_ns.get(Side.DEVICE) if log else None
     held = [
         each
         for _, each in sorted(traffic.outstanding.items())
         if not each.is_empty and (left is None or each.posted_ns <= left)
     ]
-    taken = run.ledger.last_taken_ns.get(REMOTE) if run else None
+    device = subject.vdev.role_of(Side.DEVICE)
+    taken = run.ledger.last_taken_ns.get(device) if run else None
     if not held or taken is None or taken < held[0].posted_ns - subject.state.turn_ns:
         return
     yield Violation(
         at=(subject.ring.at,),
         expected="every message returned",
         actual=f"{len(held)} of {traffic.posted} with the device, the oldest since {held[0].posted_ns / 1e6:.3f} ms",
-        advice="the remote took a notification and kept the buffers: does every path through its receiver return them?",
+        advice=f"{the(device)} took a notification and kept the buffers: "
+        "does every path through its receiver return them?",
         subject=subject.ring.path,
-        core=REMOTE,
+        core=device,
         detail=tuple(f"head {each.head}" for each in held[:8]),
     )
 
@@ -297,10 +310,11 @@ def destinations_are_known(subject: VdevSubject) -> Iterator[Violation]:
     """A message to a dynamic address goes to one that was announced, or that had sent before."""
     run = subject.state.run
     log = run.traffic.messages.get(subject.vdev.path) if run else None
-    for (peer, address), record in sorted(log.unknown.items()) if log else ():
+    unknown = log.unknown.items() if log else ()
+    for role, address, record in sorted((subject.vdev.role_of(side), at, first) for (side, at), first in unknown):
         yield Violation(
             at=(subject.vdev.entry.at,),
-            expected=f"an endpoint of {peer} that was announced",
+            expected=f"an endpoint of {role} that was announced",
             actual=f"address {address}, from {record.sender}'s {record.src}, {record.length} bytes",
             advice="the receiver drops it; was the endpoint destroyed, or never announced?",
             subject=record.ring,

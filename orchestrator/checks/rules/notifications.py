@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.base.roles import REMOTE, ROLES, other_role
+from orchestrator.base.roles import ROLES, Side, other_role
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, rings_at_rest
@@ -52,8 +52,12 @@ def _returned(subject: RingSubject) -> _Waiting | None:
 
 
 def _waiting(state: State, target: str) -> list[_Waiting]:
-    find = _offered if target == REMOTE else _returned
-    return [each for subject in rings_at_rest(state) if (each := find(subject)) is not None]
+    """What waits for a core: as the device of some queues, as the driver of others."""
+    found = (
+        _offered(subject) if subject.vdev.sides.side_of(target) is Side.DEVICE else _returned(subject)
+        for subject in rings_at_rest(state)
+    )
+    return [each for each in found if each is not None]
 
 
 def _was_told(state: State, run: Run, each: _Waiting, target: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.base.roles import MAIN, REMOTE
+from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE
@@ -187,7 +187,7 @@ def _elsewhere(subject: RingSubject) -> RingLayout | None:
 
 
 def _cut_by(subject: RingSubject) -> str:
-    """The align by which main seems to have cut the next ring, if that differs from the table's."""
+    """The align by which main, who places all rings, seems to have cut the next one, if that is not the table's."""
     rings = [each for each in subject.vdev.rings if each.span and each.span.pa is not None and each.was_dynamic]
     layout = subject.ring.layout
     if layout is None or len(rings) < 2 or subject.ring is not rings[0]:
@@ -215,18 +215,19 @@ def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
     if run is None or ring.layout is None or views is None:
         return
     used = ring.layout.used
+    driver, device = (subject.vdev.role_of(side) for side in Side)
     other = _elsewhere(subject)
     if other is not None:
         yield Violation(
             at=(views.place(ring.role, other.used, f"{ring.path}.used"), ring.field("align")),
             expected=f"the used ring at {used:#010x} (align {ring.entry.align})",
             actual=f"buffers were returned at {other.used:#010x} ({other.formula})",
-            advice="the remote must place the used ring by the align of the table",
+            advice=f"{the(device)} must place the used ring by the align of the table",
             subject=ring.path,
-            core=REMOTE,
+            core=device,
         )
         return
-    taken = run.ledger.last_taken_ns.get(MAIN)
+    taken = run.ledger.last_taken_ns.get(driver)
     since = traffic.oldest_unseen_ns
     unseen = traffic.is_pool and traffic.used_unseen == traffic.used and since is not None
     if (
@@ -234,23 +235,24 @@ def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
         or since is None
         or taken is None
         or taken < since - subject.state.turn_ns
-        or _main_acted_after(subject, since)
+        or _driver_acted_after(subject, since)
     ):
         return
     hint = _cut_by(subject)
     yield Violation(
         at=(views.place(ring.role, used, f"{ring.path}.used"), ring.field("align")),
-        expected=f"main takes the {traffic.used} buffers returned at {used:#010x} (align {ring.entry.align})",
-        actual="main was notified and did nothing with any of them",
-        advice="main seems to look for the used ring elsewhere: both sides must place it by the align of the table",
+        expected=f"{the(driver)} takes the {traffic.used} buffers returned at {used:#010x} (align {ring.entry.align})",
+        actual=f"{the(driver)} was notified and did nothing with any of them",
+        advice=f"{the(driver)} seems to look for the used ring elsewhere: "
+        "both sides must place it by the align of the table",
         subject=ring.path,
-        core=MAIN,
+        core=driver,
         detail=(hint,) if hint else (),
     )
 
 
-def _main_acted_after(subject: RingSubject, since_ns: int) -> bool:
-    """Main offered something on a ring of this vdev after then, so it sees what comes back."""
+def _driver_acted_after(subject: RingSubject, since_ns: int) -> bool:
+    """The driver offered something on a ring of this vdev after then, so it sees what comes back."""
     run = subject.state.run
     rings = run.traffic.rings if run else {}
     offers = [rings[r.path].last_posted for r in subject.vdev.rings if r.path in rings]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.roles import MAIN, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, VdevSubject, live_vdevs, tables, vdevs
@@ -191,16 +192,18 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
     """At the end every vdev's status has DRIVER_OK."""
     if not subject.vdev.is_driver_ok:
         run = subject.state.run
-        main = run.cores.get("main") if run else None
-        detail = (f"main is {main.state} at {main.where}",) if main and main.state and main.where else ()
+        driver, device = (subject.vdev.role_of(side) for side in Side)
+        core = run.cores.get(driver) if run else None
+        detail = (f"{the(driver)} is {core.state} at {core.where}",) if core and core.state and core.where else ()
         once = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
         earlier = f" now, DRIVER_OK from {once.time_ns / 1e6:.3f} ms on for a while" if once else ""
         yield Violation(
             at=(field(subject, "status"),),
             expected="DRIVER_OK",
             actual=status_text(subject.vdev.status) + earlier,
-            advice="main sets the status when rings and buffers are ready; the remote waits for it, usually for ever",
-            core="main",
+            advice=f"{the(driver)} sets the status when rings and buffers are ready; "
+            f"{the(device)} waits for it, usually for ever",
+            core=driver,
             detail=detail,
         )
 
@@ -215,7 +218,10 @@ def buffers_have_the_configured_size(subject: VdevSubject) -> Iterator[Violation
     """Buffers that the driver offers to be written have the size that the config space says."""
     vdev, run = subject.vdev, subject.state.run
     head = vdev.entry.value.head
-    wanted = vdev.config.r2h_buf_size if vdev.config else None
+    if vdev.config is None:
+        return
+    # What the driver offers to be written carries to it: from the remote to the host where main drives.
+    wanted = vdev.config.r2h_buf_size if vdev.role_of(Side.DRIVER) == MAIN else vdev.config.h2r_buf_size
     if run is None or not wanted or wanted == ANY or not head.gfeatures & Feature.BUFSZ:
         return
     for ring in vdev.rings:

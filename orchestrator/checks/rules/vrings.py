@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.roles import MAIN
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
@@ -191,5 +192,5 @@ def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
             actual=", ".join(f"{ring.path}.da {ring.entry.da:#x}" for ring in missing),
             advice="main never placed them: it did not find the table, or never started the device (zephyr 69433)",
             subject=missing[0].path if len(missing) == 1 else "table",
-            core="main",
+            core=MAIN,
         )

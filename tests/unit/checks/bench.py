@@ -1,6 +1,7 @@
 """A board made of bytearrays: two cores, memory with aliases, and a driver and a device in Python that come up on it.
 
-A test breaks one thing of a :class:`Script` and looks at what the checks say.
+Either core drives. Main places the rings in any case, as RPTUN's master does, and descriptors hold addresses of the
+remote. A test breaks one thing of a :class:`Script` and looks at what the checks say.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from orchestrator.events import (
 )
 from orchestrator.formats.elf import Image, parse_elf
 from orchestrator.formats.locator import TableLocator
-from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, Vring
+from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import Table, build_table
 from orchestrator.memory import Extent
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Core, Platform, Region, Registration
 
+default_driver = "main"  # role that drives the vdevs of a script that does not say; a fixture changes it
 TURN_NS = 20_000
 MAIN, REMOTE = "cpu_main", "cpu_remote"
 PA, DA, SIZE = 0x3004_0000, 0x1004_0000, 0x8000
@@ -244,15 +246,16 @@ class Script:
     ring_at: Callable[[int, int], int] | None = None  # ring index, main's choice -> main's choice
     to_da: Callable[[int], int] = lambda pa: pa - PA + DA
     buffer_da: Callable[[int], int] | None = None
-    from_descriptor: Callable[[int], int] = lambda address: address  # what the remote takes a buffer's address for
+    from_descriptor: Callable[[int], int] = lambda address: address  # what the device takes a buffer's address for
     transmit_flags: int = 0
     buffer_at: Callable[[int, int], int] | None = None  # index, main's choice -> main's choice
-    main_channel: int = 0
-    remote_channel: int = 1
+    driver: str = field(default_factory=lambda: default_driver)  # role
+    driver_channel: int | None = None  # None: the one that the device listens to
+    device_channel: int | None = None
     main_rings: bool = True
     remote_rings: bool = True
-    remote_takes: bool = True
-    remote_returns: bool = True
+    device_takes: bool = True
+    device_returns: bool = True
     announcement: bytes = ANNOUNCEMENT
     ping_to: int = 1024
     pings: int = 3
@@ -268,7 +271,7 @@ class Script:
 
 
 @dataclass
-class Side:
+class Queues:
     """Rings of one vdev as one side sees them."""
 
     rings: list[Ring]
@@ -285,11 +288,14 @@ class Bench:
         self.store = Store()
         self.main = CoreMemory(self.store, MAIN)
         self.remote = CoreMemory(self.store, REMOTE)
+        self.driver, self.device = (MAIN, REMOTE) if script.driver == "main" else (REMOTE, MAIN)
         self.watches: dict[str, tuple[str, Extent]] = {}
         self.time_ns = 0
         self.pending: dict[str, list[int]] = {MAIN: [], REMOTE: []}
         self.events: list[Event] = []
-        table = build_table(script.entries, view="remote.elf", address=script.table_run)
+        table = build_table(
+            [self._driven(each) for each in script.entries], view="remote.elf", address=script.table_run
+        )
         self.table_bytes = script.patch(table) if script.patch else table.encode()
         self.images = self._images()
         options = ObserveOptions(profile=script.profile, locator=script.locator)
@@ -304,10 +310,30 @@ class Bench:
             remote.append(piece)
         return {"main": make_elf("main.elf", [script.main_code]), "remote": make_elf("remote.elf", remote)}
 
+    def _driven(self, entry: Entry) -> Entry:
+        """A vdev says which side the table's reader, main, plays."""
+        if not isinstance(entry, Vdev) or self.driver == MAIN:
+            return entry
+        return replace(entry, head=replace(entry.head, reserved=(VdevRole.DEVICE, 0)))
+
+    def memory(self, core: str) -> CoreMemory:
+        return self.main if core == MAIN else self.remote
+
+    def seen_by(self, core: str, address: int) -> int:
+        """An address of shared memory, by any of its names, as a core says it."""
+        for base in (PA, DA):
+            if base <= address < base + SIZE:
+                return address - base + (PA if core == MAIN else DA)
+        return address
+
+    def write(self, core: str, address: int, data: bytes) -> None:
+        """Write shared memory as a core does."""
+        self.memory(core).write(self.seen_by(core, address), data)
+
     # the engine's part
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
-        assert (self.main if core == MAIN else self.remote).read(extent.start, extent.size)
+        assert self.memory(core).read(extent.start, extent.size)
         self.watches[name] = core, extent
 
     def unwatch(self, name: str) -> None:
@@ -320,7 +346,7 @@ class Bench:
 
     def _bytes(self, name: str) -> bytes:
         core, extent = self.watches[name]
-        return (self.main if core == MAIN else self.remote).read(extent.start, extent.size)
+        return self.memory(core).read(extent.start, extent.size)
 
     def turn(self, core: str, act: Callable[[], None]) -> None:
         """One turn of a core: it takes what was sent to it, acts, and what it changed is seen at the end."""
@@ -340,14 +366,16 @@ class Bench:
         """Notify the other core."""
         script = self.script
         other = REMOTE if core == MAIN else MAIN
-        channel = script.main_channel if core == MAIN else script.remote_channel
+        listened = 0 if core == MAIN else 1
+        given = script.driver_channel if core == self.driver else script.device_channel
+        channel = listened if given is None else given
         if not (script.main_rings if core == MAIN else script.remote_rings):
             return
-        if channel != (0 if core == MAIN else 1):
+        if channel != listened:
             self.emit(core, NotificationIgnored("hsem", other, channel))
             return
         self.emit(core, NotificationSent("hsem", other, channel, 125, rising=True))
-        if other == MAIN or script.remote_takes:
+        if other != self.device or script.device_takes:
             self.pending[other].append(channel)
 
     # the firmware's part
@@ -394,111 +422,136 @@ class Bench:
         table = self.table()
         if script.before_rings:
             self.turn(MAIN, lambda: script.before_rings and script.before_rings(self))
-        sides = [Side([]) for _ in table.vdevs]
+        sides = [Queues([]) for _ in table.vdevs]
+
+        def place() -> None:
+            for i, located in enumerate(table.vdevs):
+                self._place_vdev(i, located.value, table, sides[i])
+            if self.driver != MAIN:
+                self.ring(MAIN)
 
         def start() -> None:
             for i, located in enumerate(table.vdevs):
-                self._start_vdev(i, located.value, table, sides[i])
-            self.ring(MAIN)
+                self._start_vdev(i, located.value, sides[i])
+            self.ring(self.driver)
 
-        self.turn(MAIN, start)
+        if self.driver == MAIN:
+            self.turn(MAIN, lambda: (place(), start()))
+        else:
+            self.turn(MAIN, place)
+            self.turn(REMOTE, start)
         self.emit(MAIN, StateChanged(CoreState.SLEEPING, "WFI"))
         devices = [self._device(i) for i in range(len(sides))]
         if script.gives_up or not script.sets_driver_ok:
             return
-        if self.pending[REMOTE]:
-            self.turn(REMOTE, lambda: self._announce(devices))
+        if self.pending[self.device]:
+            self.turn(self.device, lambda: self._announce(devices))
         for _ in range(script.pings):
-            if self.pending[MAIN]:
-                self.turn(MAIN, lambda: self._main_poll(sides))
-            if self.pending[REMOTE]:
-                self.turn(REMOTE, lambda: self._remote_poll(devices))
-        if self.pending[MAIN]:
-            self.turn(MAIN, lambda: self._main_poll(sides, ping=False))
+            if self.pending[self.driver]:
+                self.turn(self.driver, lambda: self._driver_poll(sides))
+            if self.pending[self.device]:
+                self.turn(self.device, lambda: self._device_poll(devices))
+        if self.pending[self.driver]:
+            self.turn(self.driver, lambda: self._driver_poll(sides, ping=False))
         self.sides, self.devices = sides, devices
 
-    def _start_vdev(self, index: int, vdev: Vdev, table: Table, side: Side) -> None:
-        script, name = self.script, f"vdev[{index}]"
-        self.poke(f"{name}.status", 3)
-        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & 0x15)  # NS, BUFSZ, BUFADDR
+    def _place_vdev(self, index: int, vdev: Vdev, table: Table, side: Queues) -> None:
+        """Main's part: rings and buffers get their memory."""
+        script = self.script
         if script.gives_up:
             return
         carveouts = table.carveouts
         carveout = carveouts[index].value if index < len(carveouts) else Carveout(da=DA + CARVEOUT, len=CARVEOUT_SIZE)
         at = carveout.da - DA + PA if DA <= carveout.da < DA + SIZE else PA + CARVEOUT
         for i, entry in enumerate(vdev.vrings[:2]):
-            align = script.driver_align or entry.align
-            ring = Ring(self.main, at, entry.num, align)
+            ring = Ring(self.memory(self.driver), at, entry.num, script.driver_align or entry.align)
             if not entry.is_dynamic:
-                ring.base = entry.da - DA + PA if entry.da >= DA and entry.da < DA + SIZE else entry.da
+                ring.base = entry.da
             elif script.ring_at:
                 ring.base = script.ring_at(i, at)
             if entry.is_dynamic:
                 at = (at + ring.size + 15) & ~15
-                self.poke(f"{name}.vring[{i}].da", script.to_da(ring.base))
-            ring.clear()
+                self.poke(f"vdev[{index}].vring[{i}].da", script.to_da(ring.base))
+            ring.base = self.seen_by(self.driver, ring.base)
             side.rings.append(ring)
         at = (at + 15) & ~15
-        to_da = script.buffer_da or script.to_da
-        buffers = [at + BUFFER * i for i in range(2 * vdev.vrings[0].num)] if vdev.vrings else []
+        side.buffers = [at + BUFFER * i for i in range(2 * vdev.vrings[0].num)] if vdev.vrings else []
         if script.buffer_at:
-            buffers = [script.buffer_at(i, pa) for i, pa in enumerate(buffers)]
+            side.buffers = [script.buffer_at(i, pa) for i, pa in enumerate(side.buffers)]
+
+    def _start_vdev(self, index: int, vdev: Vdev, side: Queues) -> None:
+        """The driver's part: features, empty buffers, DRIVER_OK."""
+        script, name = self.script, f"vdev[{index}]"
+        self.poke(f"{name}.status", 3)
+        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & 0x15)  # NS, BUFSZ, BUFADDR
+        if script.gives_up:
+            return
+        for ring in side.rings:
+            ring.clear()
+        to_da = script.buffer_da or script.to_da
         if side.rings:
             num = side.rings[0].num
-            for i, pa in enumerate(buffers[:num]):
+            for i, pa in enumerate(side.buffers[:num]):
                 side.rings[0].desc(i, to_da(pa), BUFFER, 2)
                 side.rings[0].offer(i)
-            side.buffers = buffers[num:]
+            side.buffers = side.buffers[num:]
             if len(side.rings) > 1:
                 side.rings[1].half(side.rings[1].avail, 1)
         if script.sets_driver_ok:
             self.poke(f"{name}.status", 7)
 
-    def _device(self, index: int) -> Side:
-        side = Side([])
+    def _device(self, index: int) -> Queues:
+        side = Queues([])
         table = self.observer.live.table
         if table is None:
             return side
         for entry in table.vdevs[index].value.vrings[:2]:
             if not entry.is_dynamic:
-                side.rings.append(Ring(self.remote, entry.da, entry.num, self.script.device_align or entry.align))
+                base = self.seen_by(self.device, entry.da) if self.device == MAIN else entry.da
+                align = self.script.device_align or entry.align
+                side.rings.append(Ring(self.memory(self.device), base, entry.num, align))
         return side
 
-    def _remote_send(self, device: Side, data: bytes) -> None:
+    def _buffer_of(self, address: int) -> int:
+        """Where the device looks for a buffer that a descriptor names: main translates, the remote does not."""
+        found = self.script.from_descriptor(address)
+        return self.seen_by(MAIN, found) if self.device == MAIN else found
+
+    def device_send(self, device: Queues, data: bytes) -> None:
         ring = device.rings[0]
         head = ring.offered()
         if head is None:
             return
-        address = struct.unpack("<Q", self.remote.read(ring.base + 16 * head, 8))[0]
+        address = struct.unpack("<Q", ring.memory.read(ring.base + 16 * head, 8))[0]
         try:
-            self.remote.write(self.script.from_descriptor(address), data)
+            ring.memory.write(self._buffer_of(address), data)
         except TranslationError:
             return
         ring.give_back(head, len(data))
 
-    def _announce(self, devices: list[Side]) -> None:
+    def _announce(self, devices: list[Queues]) -> None:
         for device in devices:
             if device.rings:
                 device.rings[0].half(device.rings[0].used, 1)
-                self._remote_send(device, self.script.announcement)
-        self.ring(REMOTE)
+                self.device_send(device, self.script.announcement)
+        self.ring(self.device)
 
-    def _remote_poll(self, devices: list[Side]) -> None:
+    def _device_poll(self, devices: list[Queues]) -> None:
         for device in devices:
             ring = device.rings[1]
             while (head := ring.offered()) is not None:
-                address, length = struct.unpack("<QI", self.remote.read(ring.base + 16 * head, 12))
+                address, length = struct.unpack("<QI", ring.memory.read(ring.base + 16 * head, 12))
                 try:
-                    data = self.remote.read(self.script.from_descriptor(address), length)
+                    data = ring.memory.read(self._buffer_of(address), length)
                 except TranslationError:
                     return
                 src, dst = struct.unpack_from("<II", data)
-                self._remote_send(device, message(dst, src, data[16:]))
-                if self.script.remote_returns:
+                self.device_send(device, message(dst, src, data[16:]))
+                if self.script.device_returns:
                     ring.give_back(head)
-        self.ring(REMOTE)
+        self.ring(self.device)
 
-    def _main_poll(self, sides: list[Side], *, ping: bool = True) -> None:
+    def _driver_poll(self, sides: list[Queues], *, ping: bool = True) -> None:
         to_da = self.script.buffer_da or self.script.to_da
         acted = False
         for side in sides:
@@ -510,12 +563,12 @@ class Bench:
             if ping and acted and len(side.rings) > 1 and side.sent - side.returned < len(side.buffers):
                 pa, head = side.buffers[side.sent % len(side.buffers)], side.sent % side.rings[1].num
                 data = message(1030, self.script.ping_to, b"ping")
-                self.main.write(pa, data)
+                self.write(self.driver, pa, data)
                 side.rings[1].desc(head, to_da(pa), len(data), self.script.transmit_flags)
                 side.rings[1].offer(head)
                 side.sent += 1
         if acted and ping:
-            self.ring(MAIN)
+            self.ring(self.driver)
 
 
 def run(**changes: object) -> Verdict:

@@ -51,7 +51,7 @@ def test_a_field_that_makes_main_give_up_is_the_cause_of_everything_after_it() -
 
 
 def test_an_align_of_three_and_a_wrong_channel_are_two_causes() -> None:
-    assert causes(run(patch=align3, main_channel=5)) == ["vring.align-not-power-of-two", "notification.missing"]
+    assert causes(run(patch=align3, driver_channel=5)) == ["vring.align-not-power-of-two", "notification.missing"]
 
 
 def test_a_duplicate_notify_id_and_a_ring_past_its_carveout_are_two_causes() -> None:
@@ -136,7 +136,7 @@ def test_wrong_align_of_main_is_told_from_where_it_cut_the_next_ring() -> None:
 
 
 def test_a_wrong_channel_names_the_channel_that_nobody_listens_to() -> None:
-    for changes, target in (({"main_channel": 5}, REMOTE), ({"remote_channel": 6}, MAIN)):
+    for changes, target in (({"driver_channel": 5}, REMOTE), ({"device_channel": 6}, MAIN)):
         verdict = run(**changes)
         assert causes(verdict) == ["notification.missing"]
         assert f"hsem channel {next(iter(changes.values()))}" in verdict.causes[0].finding.actual

@@ -6,6 +6,7 @@ import json
 import struct
 
 from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, run
+from orchestrator.base.roles import Side
 from orchestrator.events import Changed, Event, Note, UnmodelledAccess
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import HISTORY
@@ -41,7 +42,7 @@ def test_messages_are_conserved_from_offer_to_use() -> None:
     assert pool.reclaimed == 6
     assert (sent.posted, sent.used, len(sent.outstanding)) == (5, 5, 0)
     log = verdict.run.traffic.messages["vdev[0]"]
-    assert (log.sent["main"], log.sent["remote"]) == (5, 6)
+    assert (log.sent[Side.DRIVER], log.sent[Side.DEVICE]) == (5, 6)
     assert [each.name for each in log.endpoints.endpoints] == ["echo"]
 
 
@@ -198,7 +199,7 @@ def test_a_used_element_tells_less_than_the_header_of_its_message() -> None:
             bench.ring(REMOTE)
 
         bench.turn(REMOTE, act)
-        bench.turn(MAIN, lambda: bench._main_poll(bench.sides, ping=False))
+        bench.turn(MAIN, lambda: bench._driver_poll(bench.sides, ping=False))
 
     verdict = run(after=whole)
     assert verdict.run.traffic.messages["vdev[0]"].last[-1].length == 4

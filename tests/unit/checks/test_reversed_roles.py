@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.roles import Sides
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
 from orchestrator.memory import BytesMemory
-from orchestrator.observe.traffic import Handling, Traffic
+from orchestrator.observe.traffic import Actor, Traffic
 from orchestrator.observe.views import Views
 from orchestrator.virtqueue import Segment, SplitDevice, SplitDriver
 
@@ -18,9 +19,9 @@ def test_each_index_belongs_to_the_role_that_the_table_gives(driver: str, faults
     ring, views, traffic = SplitRing(memory, layout, name="r"), Views.of({"main": memory, "remote": memory}), Traffic()
     queue, device = SplitDriver(memory, layout), SplitDevice(memory, layout)
     queue.offer([Segment(0x1800, 64)])
-    assert traffic.sync(ring, views, Handling(1, "remote"), None, driver) == (1, 0)
+    assert traffic.sync(ring, views, Actor(1, "remote"), Sides(driver)) == (1, 0)
     chain = device.take()
     assert chain is not None
     device.give_back(chain)
-    assert traffic.sync(ring, views, Handling(2, "main"), None, driver) == (0, 1)
+    assert traffic.sync(ring, views, Actor(2, "main"), Sides(driver)) == (0, 1)
     assert set(traffic.ring("r").faults) == faults

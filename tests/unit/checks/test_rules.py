@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+import bench as bench_module
 from bench import (
     BUFFER,
     CARVEOUT,
@@ -31,6 +32,7 @@ from bench import (
     message,
     run,
 )
+from orchestrator.base.roles import ROLES, Side, Sides
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.static import check_static
@@ -132,7 +134,7 @@ def odd_store(bench: Bench) -> None:
 
 
 def offer_chain(*descriptors: tuple[int, int, int, int, int], head: int = 0, count: int = 1) -> Callable[[Bench], None]:
-    """Main makes a chain of (index, addr, len, flags, next) available on ring 1 and notifies; the remote stays away."""
+    """The driver makes a chain of (index, addr, len, flags, next) available on ring 1 and notifies; nobody looks."""
 
     def do(bench: Bench) -> None:
         def act() -> None:
@@ -141,28 +143,27 @@ def offer_chain(*descriptors: tuple[int, int, int, int, int], head: int = 0, cou
                 ring.desc(index, addr, length, flags, next_)
             for _ in range(count):
                 ring.offer(head)
-            bench.ring(MAIN)
+            bench.ring(bench.driver)
 
-        bench.turn(MAIN, act)
+        bench.turn(bench.driver, act)
 
     return do
 
 
 def give_back(head: int) -> Callable[[Bench], None]:
     def do(bench: Bench) -> None:
-        bench.turn(REMOTE, lambda: bench.devices[0].rings[0].give_back(head))
+        bench.turn(bench.device, lambda: bench.devices[0].rings[0].give_back(head))
 
     return do
 
 
-def move_index(bench: Bench, role: str, address: int, value: int) -> None:
-    memory = bench.main if role == MAIN else bench.remote
-    bench.turn(role, lambda: memory.write(address, struct.pack("<H", value)))
+def move_index(bench: Bench, core: str, address: int, value: int) -> None:
+    bench.turn(core, lambda: bench.write(core, address, struct.pack("<H", value)))
 
 
 def wrong_writer(bench: Bench) -> None:
     ring = bench.sides[0].rings[1]
-    move_index(bench, REMOTE, ring.avail + 2, ring.posted + 1)
+    move_index(bench, bench.device, ring.avail + 2, ring.posted + 1)
 
 
 def met_by_a_side(rule: str) -> Callable[[Bench], None]:
@@ -172,12 +173,16 @@ def met_by_a_side(rule: str) -> Callable[[Bench], None]:
 
 def avail_overrun(bench: Bench) -> None:
     ring = bench.sides[0].rings[0]
-    move_index(bench, MAIN, ring.avail + 2, ring.posted + 20)
+    move_index(bench, bench.driver, ring.avail + 2, ring.posted + 20)
 
 
 def used_ahead(bench: Bench) -> None:
     ring = bench.devices[0].rings[1]
-    move_index(bench, REMOTE, ring.used + 2, ring.posted + 3)
+    move_index(bench, bench.device, ring.used + 2, ring.posted + 3)
+
+
+def in_the_drivers_own_memory(pa: int) -> int:
+    return pa - PA + (MAIN_RAM if bench_module.default_driver == "main" else REMOTE_RAM)
 
 
 NO_TABLE = [code(FLASH + 0x10_0000, REMOTE_RAM + 0x2_0000)]
@@ -197,14 +202,14 @@ def malformed(bench: Bench) -> None:
 
     def act() -> None:
         pa = bench.sides[0].buffers[0]
-        bench.main.write(pa, data)
+        bench.write(bench.driver, pa, data)
         ring = bench.sides[0].rings[1]
         ring.desc(7, pa - PA + DA, len(data))
         ring.offer(7)
-        bench.ring(MAIN)
+        bench.ring(bench.driver)
 
-    bench.turn(MAIN, act)
-    bench.turn(REMOTE, lambda: bench.devices[0].rings[1].give_back(7))
+    bench.turn(bench.driver, act)
+    bench.turn(bench.device, lambda: bench.devices[0].rings[1].give_back(7))
 
 
 def release_late(bench: Bench) -> None:
@@ -249,13 +254,13 @@ def indirect(descriptors: list[tuple[int, int, int, int]]) -> Callable[[Bench], 
     def do(bench: Bench) -> None:
         def act() -> None:
             at = PA + CARVEOUT + CARVEOUT_SIZE - 16 * len(descriptors)
-            bench.main.write(at, b"".join(struct.pack("<QIHH", *each) for each in descriptors))
+            bench.write(bench.driver, at, b"".join(struct.pack("<QIHH", *each) for each in descriptors))
             ring = bench.sides[0].rings[1]
             ring.desc(5, at - PA + DA, 16 * len(descriptors), 4)
             ring.offer(5)
-            bench.ring(MAIN)
+            bench.ring(bench.driver)
 
-        bench.turn(MAIN, act)
+        bench.turn(bench.driver, act)
 
     return do
 
@@ -406,19 +411,19 @@ CASES: dict[str, Callable[[], Findings]] = {
     "ring.avail-out-of-order": after(met_by_a_side("ring.avail-out-of-order")),
     "ring.used-out-of-order": after(met_by_a_side("ring.used-out-of-order")),
     # buffers and messages
-    "buffer.unreachable-by-device": live(buffer_da=lambda pa: pa - PA + MAIN_RAM),
+    "buffer.unreachable-by-device": live(buffer_da=in_the_drivers_own_memory),
     "buffer.unreachable-by-driver": live(buffer_da=lambda pa: pa - PA + REMOTE_RAM),
     "buffer.offsets": live(**OFFSETS),
     "buffer.untranslated": live(buffer_da=lambda pa: pa),
     "buffer.outside-carveout": live(buffer_at=lambda i, pa: PA + 0x6000 if i == 0 else pa),
     "buffer.overlap": live(buffer_at=lambda i, pa: pa - 16 if i == 1 else pa),
     "buffer.overlaps-ring": live(buffer_at=lambda i, pa: PA + CARVEOUT + 0x40 if i == 7 else pa),
-    "buffer.not-returned": live(remote_returns=False),
+    "buffer.not-returned": live(device_returns=False),
     "message.malformed": after(malformed),
     "message.unknown-destination": live(ping_to=2000),
     # notifications
-    "notification.missing": live(main_channel=5),
-    "notification.not-taken": live(remote_takes=False),
+    "notification.missing": live(driver_channel=5),
+    "notification.not-taken": live(device_takes=False),
     "notification.not-cleared": after(storm),
     "traffic.none": live(pings=0),
 }
@@ -429,11 +434,62 @@ def roots(findings: Findings) -> list[str]:
     return found or [each.rule for each in findings]
 
 
-@pytest.mark.parametrize("rule", sorted(CASES))
-def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(rule: str) -> None:
+BOTH = [(driver, rule) for driver in ROLES for rule in sorted(CASES)]
+# Descriptors hold addresses of the remote: one that it does not reach itself, it cannot mean.
+BOTH.remove(("remote", "buffer.unreachable-by-driver"))
+
+
+@pytest.mark.parametrize(("driver", "rule"), BOTH, indirect=["driver"])
+def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(driver: str, rule: str) -> None:
+    del driver
     assert set(roots(CASES[rule]())) == {rule}
 
 
+BLAMED = {
+    "buffer.not-returned": Side.DEVICE,
+    "buffer.overlap": Side.DRIVER,
+    "buffer.unreachable-by-device": Side.DRIVER,
+    "buffer.untranslated": Side.DRIVER,
+    "message.malformed": Side.DRIVER,
+    "message.unknown-destination": Side.DRIVER,
+    "notification.missing": Side.DRIVER,
+    "notification.not-taken": Side.DEVICE,
+    "ring.avail-overrun": Side.DRIVER,
+    "ring.head-in-use": Side.DRIVER,
+    "ring.layout-disagreement": Side.DRIVER,
+    "ring.used-ahead": Side.DEVICE,
+    "ring.used-not-a-head": Side.DEVICE,
+    "ring.wrong-writer": Side.DEVICE,
+    "vdev.driver-ok-not-reached": Side.DRIVER,
+}
+
+
+@pytest.mark.parametrize("rule", sorted(BLAMED))
+def test_the_core_that_plays_the_side_that_did_it_is_blamed(driver: str, rule: str) -> None:
+    found = next(each for each in CASES[rule]() if each.rule == rule)
+    assert found.core == Sides(driver).role_of(BLAMED[rule])
+
+
+def test_a_driver_that_forgets_to_ring_and_whom_it_should_have_told_are_named(driver: str) -> None:
+    other = "remote" if driver == "main" else "main"
+
+    def offer_in_silence(bench: Bench) -> None:
+        bench.turn(bench.driver, lambda: bench.sides[0].rings[1].desc(6, PEER, 20) or bench.sides[0].rings[1].offer(6))
+
+    (found,) = (each for each in run(after=offer_in_silence).findings if each.rule == "notification.missing")
+    assert found.core == driver
+    assert found.expected.startswith(f"a notification to {other}")
+
+
+def test_a_message_is_logged_as_of_the_core_that_sent_it(driver: str) -> None:
+    verdict = run()
+    log = verdict.run.traffic.messages["vdev[0]"]
+    assert [each.sender for each in log.first if each.src == 1030] == [driver] * 3
+    assert verdict.to_json()["messages"]["vdev[0]"]["sent"][driver] == 3  # type: ignore[index]  # plain JSON
+    assert verdict.run.milestone(f"vdev[0] first message from {driver}") is not None
+
+
+@pytest.mark.usefixtures("driver")
 def test_the_board_that_the_cases_start_from_passes() -> None:
     verdict = run()
     assert (verdict.up, verdict.exit_code, verdict.findings) == (True, 0, ())
@@ -461,7 +517,7 @@ def test_a_core_that_has_done_something_may_wait_for_input_on_its_console() -> N
     ("changes", "severity"),
     [
         ({}, Severity.WARNING),
-        ({"pings": 1, "remote_returns": False}, Severity.ERROR),
+        ({"pings": 1, "device_returns": False}, Severity.ERROR),
         ({"gives_up": True}, Severity.ERROR),
     ],
 )
@@ -482,9 +538,9 @@ def test_a_message_to_a_remote_that_has_destroyed_its_endpoints_need_not_come_ba
 
     def end(bench: Bench) -> None:
         if leaves:
-            bench.turn(REMOTE, lambda: bench._remote_send(bench.devices[0], farewell))
+            bench.turn(bench.device, lambda: bench.device_send(bench.devices[0], farewell))
         offer_chain((6, PEER, 20, 0, 0), head=6)(bench)
-        bench.turn(REMOTE, lambda: None)
+        bench.turn(bench.device, lambda: None)
 
     rules = [each.rule for each in run(after=end).findings]
     assert ("buffer.not-returned" in rules) is not leaves
@@ -498,7 +554,7 @@ def test_buffers_named_by_offsets_that_both_sides_understand_are_followed_and_pa
     (note,) = verdict.findings
     assert f"offsets from {DA + CARVEOUT:#010x}" in note.actual
     traffic = bench.observer.run.traffic
-    assert traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
+    assert traffic.messages["vdev[0]"].sent == {Side.DRIVER: 3, Side.DEVICE: 4}
     assert all(each.span.pa == each.address + PA + CARVEOUT for each in traffic.buffers.values())
 
 
@@ -522,7 +578,7 @@ def test_what_main_sends_is_mains_whatever_its_descriptors_say() -> None:
     bench = Bench(Script(transmit_flags=2))
     verdict = bench.run()
     assert (verdict.up, verdict.findings) == (True, ())
-    assert bench.observer.run.traffic.messages["vdev[0]"].sent == {"main": 3, "remote": 4}
+    assert bench.observer.run.traffic.messages["vdev[0]"].sent == {Side.DRIVER: 3, Side.DEVICE: 4}
 
 
 @pytest.mark.parametrize(("features", "rules"), [(0x05, ["buffer.outside-carveout"]), (0x15, [])])

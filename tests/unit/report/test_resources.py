@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 
+from orchestrator.base.roles import Side
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Trace, Unknown, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table
@@ -84,11 +85,11 @@ def test_the_map_puts_rings_and_buffers_into_their_carveout_and_names_the_rest(p
     view = live(platform, vdev(ring(DA + 0x1000)), CARVEOUT, TRACE)
     views = Views.of({}, platform)
 
-    def buffer(da: int, owner: str = "driver") -> Buffer:
+    def buffer(da: int, owner: Side = Side.DRIVER) -> Buffer:
         span = views.span_at_da("buffer", da, 512)
         return Buffer(da, span, "vdev[0].vring[0]", True, owner, history=deque())
 
-    buffers = [buffer(DA + 0x1400, "device"), buffer(DA + 0x1200), buffer(DA + 0x3E00)]
+    buffers = [buffer(DA + 0x1400, Side.DEVICE), buffer(DA + 0x1200), buffer(DA + 0x3E00)]
     rows = [(row.depth, (row.span.pa or 0) - PA, row.span.size, row.what) for row in shared_map(view, buffers)]
     assert rows == [
         (0, 0, view.table.size if view.table else 0, "resource table"),

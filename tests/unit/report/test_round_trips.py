@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from orchestrator.base.roles import Side
 from orchestrator.observe.traffic import MessageRecord
 from orchestrator.report.round_trips import conversations
 
 
 def message(time_us: int, sender: str, src: int, dst: int, length: int = 4, *, text: str = "") -> MessageRecord:
-    return MessageRecord(time_us * 1000, "vdev[0].vring[0]", sender, src, dst, length, text)
+    return MessageRecord(
+        time_us * 1000,
+        "vdev[0].vring[0]",
+        Side.DRIVER if sender == "main" else Side.DEVICE,
+        sender,
+        src,
+        dst,
+        length,
+        text,
+    )
 
 
 def test_each_answer_belongs_to_the_oldest_message_without_one() -> None:
