@@ -1,7 +1,7 @@
 """RPTUN set-ups by chance, each on the Unicorn engine and on QEMU, their recordings compared.
 
 In: a number. Out: a valid set-up (queue sizes, alignments, dynamic or static rings, buffer sizes, message lengths, the
-quantum), made by writing into the table of one pair of images; a number always gives the same set-up.
+quantum, which role drives), made by writing into the table of one pair of images; a number always gives the same one.
 ``python -m conformance.setups --count 2000`` runs many on every processor, ``--seed N --count 1`` one again.
 """
 
@@ -14,12 +14,15 @@ import random
 import struct
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.board import Board
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.formats.elf import load_elf
+from orchestrator.formats.resource_entry import VdevRole
+from orchestrator.platform import load_platform
 from orchestrator.recording import Recorder, Recording, first_difference, record
 
 __all__ = ["ENGINES", "Setup", "difference", "setup_of", "with_setup"]
@@ -36,27 +39,29 @@ ANY = 0xFFFF_FFFF
 CARVEOUT_SIZE = 0x7000
 TABLE = struct.Struct("<4I3I")  # header and offsets of trace, vdev and carveout
 VDEV, VRING, CONFIG = 28, 20, 68  # bytes of the vdev, of each vring; where the buffer sizes are
+VDEV_ROLE = 26  # offset of vdev.reserved[0]: the side that main plays
 CARVEOUT_LEN = 12
 HEADER = 16  # of a message
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Vring 0 carries remote to main, vring 1 main to remote; sizes in bytes."""
+    """Vring 0 carries to the driver, vring 1 from it; sizes in bytes."""
 
     entries: tuple[int, int]
     align: int
     static: bool
     buffers: tuple[int, int]
-    lengths: tuple[int, ...]  # of messages that main is told to send
+    lengths: tuple[int, ...]  # of messages that the driver is told to send
     quantum_ns: int
+    driver: str = MAIN  # role
 
     def __str__(self) -> str:
         rings = "static" if self.static else "dynamic"
         return (
             f"{self.entries[0]} and {self.entries[1]} entries, align {self.align}, {rings} rings, "
             f"buffers of {self.buffers[0]} and {self.buffers[1]}, messages of {self.lengths}, "
-            f"quantum {self.quantum_ns} ns"
+            f"quantum {self.quantum_ns} ns, {self.driver} drives"
         )
 
 
@@ -75,7 +80,9 @@ def setup_of(seed: int) -> Setup:
         static = choose.random() < 0.4
         buffers = (choose.choice((512, 528, 640, 768)), choose.choice((512, 528, 640, 768)))
         lengths = tuple(choose.randrange(1, min(buffers) - HEADER + 1) for _ in range(choose.randrange(1, 4)))
-        setup = Setup(entries, align, static, buffers, lengths, choose.choice((5_000, 20_000, 100_000)))
+        setup = Setup(
+            entries, align, static, buffers, lengths, choose.choice((5_000, 20_000, 100_000)), ROLES[seed % 4 == 3]
+        )
         rings = [ring_size(each, align) for each in entries]
         slack = 2 * (align + HEADER) + HEADER * sum(entries)
         total = sum(rings) + slack + sum(count * size for count, size in zip(entries, buffers, strict=True))
@@ -84,7 +91,7 @@ def setup_of(seed: int) -> Setup:
 
 
 def with_setup(image: bytes, table: bytes, setup: Setup) -> bytes:
-    """The remote's image with another table; ``table`` is the one that it has."""
+    """The device's image with another table; ``table`` is the one that it has."""
     changed = bytearray(table)
     _, _, _, _, _, vdev, carveout = TABLE.unpack_from(table)
     for index, entries in enumerate(setup.entries):
@@ -93,6 +100,7 @@ def with_setup(image: bytes, table: bytes, setup: Setup) -> bytes:
     to_main, to_remote = setup.buffers
     struct.pack_into("<2I", changed, vdev + CONFIG, to_remote, to_main)
     struct.pack_into("<I", changed, carveout + CARVEOUT_LEN, CARVEOUT_SIZE)
+    changed[vdev + VDEV_ROLE] = VdevRole.DRIVER if setup.driver == MAIN else VdevRole.DEVICE
     if image.count(table) != 1:
         raise EngineError("the table is not once in the image", where="remote.elf", found=image.count(table))
     return image.replace(table, bytes(changed))
@@ -104,13 +112,18 @@ def _table_of(image: Path) -> bytes:
     return bytes(segment.data)
 
 
-def _recorded(main: Path, remote: Path, setup: Setup, engine: str) -> Recording:
-    with Board(PLATFORM, main=main, remote=remote, engine=engine, quantum_ns=setup.quantum_ns) as board:
+def _recorded(driver: Path, device: Path, setup: Setup, engine: str) -> Recording:
+    platform = load_platform(PLATFORM)
+    main, remote = driver, device
+    if setup.driver == REMOTE:  # the same cores and firmware by the other names
+        platform = replace(platform, roles={role: platform.roles[other_role(role)] for role in ROLES})
+        main, remote = device, driver
+    with Board(platform, main=main, remote=remote, engine=engine, quantum_ns=setup.quantum_ns) as board:
         recorder = Recorder(board)
         board.run(timeout="1 s")
         for length in setup.lengths:
-            board.consoles["main"].write(b"ping 2 %d\r" % length)
-            board.run(r"main~2 pings: .* lost", timeout="1 s")
+            board.consoles[setup.driver].write(b"ping 2 %d\r" % length)
+            board.run(rf"{setup.driver}~2 pings: .* lost", timeout="1 s")
         board.run(timeout="1 s")
         return record(board, recorder, {"setup": str(setup)})
 

@@ -9,7 +9,7 @@ from orchestrator.formats.elf import load_elf
 
 pytestmark = [pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm"), pytest.mark.xdist_group("remote")]
 
-SEEDS = range(4)
+SEEDS = range(4)  # the remote drives in the last
 
 
 @pytest.mark.parametrize("seed", SEEDS)
