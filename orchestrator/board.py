@@ -392,8 +392,6 @@ class Board:
                 self._play(role, options)
 
     def _observe(self, event: Event) -> None:
-        if Rtt.is_watch(event):
-            return
         self.observer.on_event(event)
         if isinstance(event.detail, StateChanged | NotificationTaken) and self._runs_in_circles() is not None:
             self.engine.stop()

@@ -224,11 +224,6 @@ class Rtt:
         cores = [each for each in self._cores if match is not None and each.role == match["role"]]
         return cores[0].console(int(match["index"])) if match is not None and cores else None
 
-    @staticmethod
-    def is_watch(event: Event) -> bool:
-        """Whether this tells of a control block and of nothing that the cores share."""
-        return isinstance(event.detail, Changed) and event.detail.watch.startswith(_WATCH)
-
     def search(self) -> None:
         """Between two pieces of a run: look for control blocks that no symbol tells of."""
         for each in self._cores:

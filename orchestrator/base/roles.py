@@ -51,7 +51,5 @@ class Sides:
         return self.driver if side is Side.DRIVER else other_role(self.driver)
 
     def side_of(self, role: str) -> Side | None:
-        """The side that a role plays; None where nobody knows who acted ("")."""
-        if not role:
-            return None
-        return Side.DRIVER if role == self.driver else Side.DEVICE
+        """The side that a role plays; None for a core of another pair, and where nobody knows who acted ("")."""
+        return next((side for side in Side if self.role_of(side) == role), None)

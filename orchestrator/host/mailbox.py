@@ -42,9 +42,9 @@ class _Access:
 class Doorbell:
     """Rings the other core and hears it; :class:`UsageError` when nobody says how, or on which channel.
 
-    All mailboxes that the platform says how to work are heard. One is rung: the one that ``notify`` names, or else the
-    first. Which channels the other core listens to, its mailbox shows, or ``notify`` tells: a channel by the name of a
-    mailbox, or by that of a queue.
+    All mailboxes that the platform says how to work are heard. One is rung, of those that interrupt the other core: the
+    one that ``notify`` names, or else the first. Which channels the other core listens to, its mailbox shows, or
+    ``notify`` tells: a channel by the name of a mailbox, or by that of a queue.
 
     Which channels the other side rings is not known before it does, so all are listened to but those that it listens
     to itself, on which this side rings. A side that listens to nearly everything is Python as well: then main has the
@@ -57,7 +57,9 @@ class Doorbell:
         notify = notify or {}
         self._access = access
         self._heard = [_Access.of(platform, each) for each in platform.drives if each.core == core]
-        self._rung = _rung(platform, core, [each for each in self._heard if each.drive.ring], notify)
+        reaches = {each.peripheral for each in platform.mailboxes if any(line.core == peer for line in each.lines)}
+        able = [each for each in self._heard if each.drive.ring and each.drive.mailbox in reaches]
+        self._rung = _rung(platform, core, able, notify)
         self._shown = next(
             (
                 _Access.of(platform, each)

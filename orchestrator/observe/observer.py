@@ -9,7 +9,6 @@ import copy
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.roles import MAIN, ROLES, Side, other_role
@@ -50,29 +49,18 @@ from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault
 from orchestrator.observe.views import Views
+from orchestrator.observe.watches import WatchedKind, Watcher, Watches
 from orchestrator.platform.model import Platform
 
-__all__ = ["ObserveOptions", "Observer", "Watcher"]
+__all__ = ["ObserveOptions", "Observer"]
 
-_TABLE_WATCH = "table"
+_TABLE = "table"
 _FIRST_LOOK = 512  # bytes watched for a table whose size nobody knows yet
 _STATUS_MILESTONES = (
     (VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"),
     (VIRTIO_CONFIG_S_DRIVER, "DRIVER"),
     (VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK"),
 )
-
-
-class Watcher(Protocol):
-    """What the observer needs of an engine: report changes of an extent of a core's view, under a name."""
-
-    def watch(self, name: str, core: str, extent: Extent) -> None:
-        """Emit ``Changed(name)`` after each turn that changed a byte; the same name again replaces the watch."""
-        ...
-
-    def unwatch(self, name: str) -> None:
-        """Stop that."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,11 @@ class ObserveOptions:
 
 
 class Observer:
-    """One run of one board. ``memories`` are by core name, ``images`` by role."""
+    """One run of one pair of cores. ``memories`` are by core name, ``images`` by role, the roles those of ``platform``.
+
+    ``name`` sets its watches apart from those of the observers of other pairs on the same engine. What other cores do
+    counts only as far as it reaches this pair.
+    """
 
     def __init__(
         self,
@@ -97,6 +89,7 @@ class Observer:
         memories: Mapping[str, Memory],
         options: ObserveOptions | None = None,
         watcher: Watcher | None = None,
+        name: str = "",
     ) -> None:
         self.platform = platform
         self.images = images
@@ -106,8 +99,7 @@ class Observer:
         self.promise: Promise = find_promise(images, self.options.locator)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
         self._roles = {name: role for role, name in names.items()}
-        self._watcher = watcher
-        self._watched: dict[str, Extent] = {}
+        self._watches = Watches(watcher, f"{name}: " if name else "")
         self._raw: bytes | None = None
         self._live = read_live(self.views, self.promise, release=self.options.release)
         self._io: dict[str, IoRegion] = {}  # by vdev
@@ -185,12 +177,19 @@ class Observer:
 
     def on_event(self, event: Event) -> None:
         """Take the next event; in order."""
+        role, detail = self._roles.get(event.core, event.core), event.detail
+        watched = self._watches.find(detail.watch) if isinstance(detail, Changed) else None
+        if isinstance(detail, Changed) and watched is None:
+            return  # of another pair, or of nobody's pair
         self.run.time_ns = max(self.run.time_ns, event.time_ns)
-        role, detail = self._roles.get(event.core, ""), event.detail
-        if isinstance(detail, Changed):
-            self._on_changed(event.time_ns, role, detail)
-        elif isinstance(detail, NotificationSent | NotificationIgnored | NotificationTaken):
+        if watched is not None:
+            self._on_changed(event.time_ns, role, watched.kind)
+        elif isinstance(detail, NotificationSent | NotificationIgnored):
             self._on_notification(event.time_ns, role, detail)
+        elif role and role not in self.run.cores:
+            return  # a core of another pair: what it does reaches this one by memory and notifications only
+        elif isinstance(detail, NotificationTaken):
+            self._on_taken(event.time_ns, role, detail)
         elif isinstance(detail, UnmodelledAccess):
             self.run.see_unmodelled(event.core, detail)
         elif isinstance(detail, Note):
@@ -235,16 +234,17 @@ class Observer:
         elif isinstance(detail, GuestError):
             self.run.see_error(core, time_ns, detail)
 
-    def _on_notification(
-        self, time_ns: int, role: str, detail: NotificationSent | NotificationIgnored | NotificationTaken
-    ) -> None:
+    def _on_taken(self, time_ns: int, role: str, detail: NotificationTaken) -> None:
         ledger = self.run.ledger
-        if isinstance(detail, NotificationTaken):
-            for number in detail.channels or (None,):
-                ledger.taken[Channel(role, detail.mailbox, number)] += 1
-            ledger.last_taken_ns[role] = time_ns
-            return
-        target = self._roles.get(detail.target, detail.target)
+        for number in detail.channels or (None,):
+            ledger.taken[Channel(role, detail.mailbox, number)] += 1
+        ledger.last_taken_ns[role] = time_ns
+
+    def _on_notification(self, time_ns: int, role: str, detail: NotificationSent | NotificationIgnored) -> None:
+        ledger = self.run.ledger
+        target = self._roles.get(detail.target)
+        if target is None:
+            return  # a core of another pair
         channel = Channel(target, detail.mailbox, detail.channel)
         self.run.last_activity_ns = time_ns
         if isinstance(detail, NotificationIgnored):
@@ -259,13 +259,12 @@ class Observer:
             self.run.cores[sender].sent += 1
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
 
-    def _on_changed(self, time_ns: int, role: str, detail: Changed) -> None:
+    def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns
-        if role:
+        if role in self.run.cores:
             self.run.cores[role].shared_writes += 1
-        if detail.watch.startswith("carveout"):
-            return
-        self._look(Actor(time_ns, role))
+        if kind is not WatchedKind.CARVEOUT:
+            self._look(Actor(time_ns, role))
 
     # looking at memory
 
@@ -375,36 +374,29 @@ class Observer:
 
     # watches
 
-    def _watch(self, name: str, core: str, extent: Extent | None) -> None:
-        if extent is None or extent.size <= 0 or self._watched.get(name) == extent:
-            return
-        self._watched[name] = extent
-        if self._watcher is not None:
-            self._watcher.watch(name, core, extent)
-
     def _watch_table(self) -> None:
         location = self.promise.location
         if location is None:
             return
         size = min(len(self.promise.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
-        span = self.views.span_at(location.role, _TABLE_WATCH, location.address, 16)
+        span = self.views.span_at(location.role, _TABLE, location.address, 16)
         role = self._live.role
         extent = span.seen_by(role)
         while extent is not None and size > 16 and not self.views.reaches(role, Extent(extent.start, size)):
             size //= 2
         if extent is not None:
-            self._watch(_TABLE_WATCH, self.views.name(role), Extent(extent.start, max(16, size)))
+            self._watches.set(WatchedKind.TABLE, _TABLE, self.views.name(role), Extent(extent.start, max(16, size)))
         self._watch_live()
 
     def _watch_live(self) -> None:
         live = self._live
         table: Table | None = live.table
         if table is not None:
-            self._watch(_TABLE_WATCH, self.views.name(live.role), Extent(table.address, table.size))
-        for name, span in [
-            *((ring.path, ring.span) for ring in live.rings),
-            *((each.entry.at.path, each.span) for each in live.carveouts),
+            self._watches.set(WatchedKind.TABLE, _TABLE, self.views.name(live.role), Extent(table.address, table.size))
+        for kind, path, span in [
+            *((WatchedKind.RING, ring.path, ring.span) for ring in live.rings),
+            *((WatchedKind.CARVEOUT, each.entry.at.path, each.span) for each in live.carveouts),
         ]:
             if span is not None:
                 role = next((role for role in ROLES if span.seen_by(role) is not None), MAIN)
-                self._watch(name, self.views.name(role), span.seen_by(role))
+                self._watches.set(kind, path, self.views.name(role), span.seen_by(role))

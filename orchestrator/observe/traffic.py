@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from orchestrator.base.roles import MAIN, REMOTE, Side, Sides, other_role
+from orchestrator.base.roles import MAIN, REMOTE, Side, Sides
 from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
@@ -284,14 +284,16 @@ class _Look:
         )
         self.traffic.faults.setdefault(error.rule, found)
 
-    def wrong_writer(self, address: int, path: str) -> None:
-        """An index was moved by the side that it does not belong to."""
+    def check_writer(self, owner: Side, address: int, path: str) -> None:
+        """Whoever moved an index, if anybody knows who, plays the side that it belongs to."""
+        if not self.by.role or self.side is owner:
+            return
         self.fault(
             RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
                 where=str(self.ring.place(address, path)),
-                expected=f"written by {other_role(self.by.role)} only",
+                expected=f"written by {self.sides.role_of(owner)} only",
                 found=f"written by {self.by.role}",
             )
         )
@@ -354,9 +356,8 @@ class Traffic:
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
         if avail_idx == 0 and used_idx == 0 and not went_round:
             self.restart(ring.name)
-            if look.side is Side.DEVICE:
-                replaced = _Look(self.ring(ring.name), ring, views, by, sides, log)
-                replaced.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
+            replaced = _Look(self.ring(ring.name), ring, views, by, sides, log)
+            replaced.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
         return (
             self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0,
@@ -366,8 +367,7 @@ class Traffic:
     def _see_available(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.avail_idx = traffic.avail_idx, idx
-        if look.side is Side.DEVICE:
-            look.wrong_writer(ring.layout.avail_idx_at, "avail.idx")
+        look.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
         count = (idx - since) & 0xFFFF
         if len(traffic.outstanding) + count > ring.layout.num:
             look.fault(
@@ -469,8 +469,7 @@ class Traffic:
     def _see_used(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.used_idx = traffic.used_idx, idx
-        if look.side is Side.DRIVER:
-            look.wrong_writer(ring.layout.used_idx_at, "used.idx")
+        look.check_writer(Side.DEVICE, ring.layout.used_idx_at, "used.idx")
         count = (idx - since) & 0xFFFF
         if count > len(traffic.outstanding):
             if not traffic.faults:

@@ -6,7 +6,7 @@ Made from a Renode platform description (``.repl``) and the ``.toml`` beside it;
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.errors import TranslationError, UsageError
@@ -194,7 +194,7 @@ class Platform:
     cores: tuple[Core, ...]
     regions: tuple[Region, ...]
     peripherals: tuple[Peripheral, ...]
-    roles: Mapping[str, str]  # "main" and "remote" to core names
+    roles: Mapping[str, str]  # "main" and "remote" to core names, of the first pair
     consoles: Mapping[str, str]  # core name to the name of the UART that is its console
     mailboxes: tuple[Mailbox, ...] = ()
     tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
@@ -203,6 +203,14 @@ class Platform:
     connections: tuple[Connections, ...] = ()
     notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
     models: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the file that models it on Unicorn
+    pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # roles of further pairs of cores, by name
+
+    def with_pair(self, name: str) -> Platform:
+        """The same chip with the roles of another pair; :class:`UsageError` names the pairs there are."""
+        if name not in self.pairs:
+            known = " | ".join(self.pairs) or "none"
+            raise UsageError("no such pair of cores", where=self.name, expected=known, found=name)
+        return replace(self, roles=self.pairs[name])
 
     def core(self, name_or_role: str) -> Core:
         """A core by name or by role ("main", "remote"); :class:`UsageError` names those there are."""

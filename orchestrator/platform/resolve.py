@@ -250,6 +250,7 @@ class _Resolver:
             regions=self.with_settings(regions),
             peripherals=peripherals,
             roles=roles,
+            pairs=self.pairs(cores),
             consoles=self.consoles(names, roles, peripherals),
             mailboxes=self.mailboxes(cores, roles, peripherals),
             drives=self.drives(cores, roles, peripherals),
@@ -555,11 +556,24 @@ class _Resolver:
         """As given, else in the order of the description."""
         if not self.settings.roles:
             return {role: core.name for role, core in zip(ROLES, cores, strict=False)}
+        return self.known_cores("roles", self.settings.roles, cores)
+
+    def pairs(self, cores: tuple[Core, ...]) -> dict[str, dict[str, str]]:
+        """Of two cores each."""
+        given = self.settings.pairs.items()
+        pairs = {name: self.known_cores(f"pairs.{name}", roles, cores) for name, roles in given}
+        for name, roles in pairs.items():
+            if len(set(roles.values())) < len(roles):
+                raise self.settings.error(f"pairs.{name}", "one core cannot be both", found=roles["main"])
+        return pairs
+
+    def known_cores(self, key: str, roles: Mapping[str, str], cores: tuple[Core, ...]) -> dict[str, str]:
+        """Roles of cores that there are."""
         names = [core.name for core in cores]
-        for role, name in self.settings.roles.items():
+        for role, name in roles.items():
             if name not in names:
-                raise self.settings.error(f"roles.{role}", "no such core", expected=" | ".join(names), found=name)
-        return dict(self.settings.roles)
+                raise self.settings.error(f"{key}.{role}", "no such core", expected=" | ".join(names), found=name)
+        return dict(roles)
 
     def with_settings(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
         names = [region.name for region in regions]

@@ -95,6 +95,7 @@ class Settings:
     text: str = ""
     description: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # besides that of ``roles``, by name
     consoles: Mapping[str, str] = field(default_factory=dict)
     cores: Mapping[str, CoreSettings] = field(default_factory=dict)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
@@ -194,7 +195,7 @@ def load_settings(path: Path) -> Settings:
     text, document = _parse(path)
     bare = Settings(path, text)
     root = _Reader(bare, "", document)
-    root.only("description", "roles", "consoles", "cores", "regions", "mailboxes", "connections", "models")
+    root.only("description", "roles", "pairs", "consoles", "cores", "regions", "mailboxes", "connections", "models")
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
     return Settings(
@@ -202,6 +203,7 @@ def load_settings(path: Path) -> Settings:
         text,
         root.take("description", str, "a string") or "",
         roles.strings(),
+        {name: _pair(each) for name, each in _Reader(bare, "pairs", document.get("pairs", {})).tables()},
         _Reader(bare, "consoles", document.get("consoles", {})).strings(),
         {name: _core(each) for name, each in _Reader(bare, "cores", document.get("cores", {})).tables()},
         {name: _region(each) for name, each in _Reader(bare, "regions", document.get("regions", {})).tables()},
@@ -218,6 +220,11 @@ def _models(table: _Reader) -> dict[str, Path]:
         if not isinstance(file, str):
             raise table.settings.error("models", f"wrong value for {kind}", expected="a file", found=repr(file))
     return {kind: table.settings.path.parent / file for kind, file in table.table.items()}
+
+
+def _pair(table: _Reader) -> dict[str, str]:
+    table.only(*ROLES)
+    return {role: table.required(role, table.take(role, str, "a string")) for role in ROLES}
 
 
 def _core(table: _Reader) -> CoreSettings:

@@ -107,8 +107,3 @@ def test_a_broken_buffer_is_noted_once_and_never_followed(up, note):
         target.put(up)
     (said,) = target.notes
     assert said.startswith(note)
-
-
-def test_only_a_watch_of_rtt_is_no_business_of_the_cores():
-    assert Rtt.is_watch(Event(0, "cpu", Changed("rtt.cpu")))
-    assert not Rtt.is_watch(Event(0, "cpu", Changed("table")))

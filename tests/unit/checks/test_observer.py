@@ -7,7 +7,16 @@ import struct
 
 from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, run
 from orchestrator.base.roles import Side
-from orchestrator.events import Changed, Event, Note, UnmodelledAccess
+from orchestrator.checks.verdict import judge
+from orchestrator.events import (
+    Changed,
+    Event,
+    ExceptionTaken,
+    Note,
+    NotificationSent,
+    NotificationTaken,
+    UnmodelledAccess,
+)
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import HISTORY
 
@@ -170,6 +179,41 @@ def test_a_change_of_the_table_by_the_host_is_attributed_to_nobody() -> None:
     bench.remote.write(DA, bench.table_bytes)
     bench.observer.on_event(Event(10, "", Changed("table")))
     assert bench.observer.run.milestones[0].core == ""
+
+
+def test_a_change_of_what_somebody_else_watches_is_no_activity() -> None:
+    """RTT's blocks, and the tables and rings of other pairs, are watched on the same engine."""
+    bench = Bench(Script())
+    bench.run()
+    before = bench.observer.last_activity_ns
+    for watch in ("rtt.cpu_main", "second: table"):
+        bench.emit(MAIN, Changed(watch))
+    assert bench.observer.last_activity_ns == before
+
+
+def test_what_a_core_of_another_pair_does_counts_where_it_reaches_this_one_only() -> None:
+    bench = Bench(Script())
+    before = bench.run().run
+    cores = {role: (core.sent, core.exceptions) for role, core in before.cores.items()}
+    told, taken = before.ledger.sent_to("main"), before.ledger.taken_by("main")
+    bench.emit("cpu_third", NotificationSent("hsem", MAIN, 4, 125, rising=True))
+    bench.emit("cpu_third", NotificationSent("hsem", "cpu_fourth", 4, 125, rising=True))
+    bench.emit("cpu_third", NotificationTaken("hsem", (4,), 125))
+    bench.emit("cpu_third", ExceptionTaken(3, "HardFault", 0))
+    run = bench.observer.run
+    assert (run.ledger.sent_to("main"), run.ledger.taken_by("main")) == (told + 1, taken)
+    assert {each.target for each in run.ledger.sent} == {"main", "remote"}
+    assert {role: (core.sent, core.exceptions) for role, core in run.cores.items()} == cores
+
+
+def test_an_index_that_a_core_of_another_pair_moves_is_its_fault() -> None:
+    bench = Bench(Script())
+    bench.run()
+    ring = bench.sides[0].rings[1]
+    ring.half(ring.avail + 2, ring.posted + 1)
+    bench.emit("cpu_third", Changed("vdev[0].vring[1]"))
+    (found,) = (each for each in judge(bench.observer).findings if each.rule == "ring.wrong-writer")
+    assert (found.core, found.actual.partition(" after ")[0]) == ("cpu_third", "written by cpu_third")
 
 
 def test_console_text_plays_no_part() -> None:

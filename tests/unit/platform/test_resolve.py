@@ -316,6 +316,16 @@ def test_settings_add_what_renode_never_sees(bench):
     ]
 
 
+def test_a_chip_may_have_further_pairs_of_cores(bench):
+    text = SETTINGS + '[pairs.back]\nmain = "cpu0"\nremote = "cpu1"\n'
+    platform = bench.load(DEVICES, text)
+    other = platform.with_pair("back")
+    assert [each.core("main").name for each in (platform, other)] == ["cpu1", "cpu0"]
+    assert (other.regions, other.mailboxes) == (platform.regions, platform.mailboxes)
+    with pytest.raises(UsageError, match="no such pair of cores: expected back, found third"):
+        platform.with_pair("third")
+
+
 def test_a_line_may_have_an_event_register_for_each_channel(bench):
     """``events``: where no register has a bit for each channel that is signalled."""
     text = SETTINGS.replace("pending = 12", "pending = 12, events = { first = 4, channels = 2 }")
@@ -338,7 +348,7 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | consoles | "
+        ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | pairs | consoles | "
          "cores | regions | mailboxes | connections | models"),
         ('description = "a bench"', 'models = { "UART.Y" = "y.py" }',
          "p.toml:1: models: no peripheral of this type: expected IRQControllers.NVIC | Python.PythonPeripheral | UART.X, found UART.Y"),
@@ -347,6 +357,11 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
          "p.toml:1: models: wrong value for UART.X: expected a file, found 3"),
         ('"a bench"', "3", "p.toml:1: description: wrong value: expected a string, found 3"),
         ('remote = "cpu0"', 'slave = "cpu0"', "p.toml:5: roles.slave: unknown key: expected main | remote"),
+        ('[roles]', '[pairs.second]\nmain = "cpu1"\nremote = "cpu7"\n\n[roles]',
+         "p.toml:5: pairs.second.remote: no such core: expected cpu0 | cpu1, found cpu7"),
+        ('[roles]', '[pairs.second]\nmain = "cpu1"\nremote = "cpu1"\n\n[roles]',
+         "p.toml:3: pairs.second: one core cannot be both: found cpu1"),
+        ('[roles]', '[pairs.second]\nmain = "cpu1"\n\n[roles]', "p.toml:8: pairs.second.remote: missing"),
         ('main = "cpu1"', 'main = "cpu7"', "p.toml:4: roles.main: no such core: expected cpu0 | cpu1, found cpu7"),
         ("boot_address = 0x100", "boot = 1", "p.toml:8: cores.cpu0.boot: unknown key: expected boot_address | interrupts | fpu"),
         ("0x100\n", "true\n", "p.toml:8: cores.cpu0.boot_address: wrong value: expected an integer, found True"),

@@ -1,0 +1,59 @@
+"""What an observer has an engine watch, and what the engine's word of a change is about."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.memory import Extent
+
+__all__ = ["Watched", "WatchedKind", "Watcher", "Watches"]
+
+
+class Watcher(Protocol):
+    """What an observer needs of an engine: report changes of an extent of a core's view, under a name."""
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        """Emit ``Changed(name)`` after each turn that changed a byte; the same name again replaces the watch."""
+        ...
+
+
+class WatchedKind(enum.Enum):
+    """What a watched extent is."""
+
+    TABLE = enum.auto()
+    RING = enum.auto()
+    CARVEOUT = enum.auto()  # only that something happens there: buffers are read when a ring moves
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A thing that is watched, where it is watched."""
+
+    kind: WatchedKind
+    extent: Extent
+
+
+class Watches:
+    """Watches of one observer by name; ``owner`` sets them apart from those of others on the same engine."""
+
+    def __init__(self, watcher: Watcher | None, owner: str = "") -> None:
+        self._watcher = watcher
+        self._owner = owner
+        self._by_name: dict[str, Watched] = {}
+
+    def set(self, kind: WatchedKind, path: str, core: str, extent: Extent | None) -> None:
+        """Watch a thing here from now on; no extent: leave it as it is."""
+        if extent is None or extent.size <= 0:
+            return
+        name = self._owner + path
+        wanted = Watched(kind, extent)
+        if self._by_name.get(name) != wanted:
+            self._by_name[name] = wanted
+            if self._watcher is not None:
+                self._watcher.watch(name, core, extent)
+
+    def find(self, name: str) -> Watched | None:
+        """What a change is about; None: nothing that this observer watches."""
+        return self._by_name.get(name)
