@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.engines.common.scratch import Scratch
 from orchestrator.engines.isolated.protocol import STOP, Channel
-from orchestrator.engines.scratch import Scratch
 from orchestrator.errors import EngineError
 
 __all__ = ["SERVER", "Child"]

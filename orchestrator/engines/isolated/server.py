@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.engines.common.scratch import remove
 from orchestrator.engines.contract import Capability, Engine, EngineOptions, Monitored, Snapshot
 from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
-from orchestrator.engines.scratch import remove
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
