@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.base.durations import Duration
@@ -16,7 +16,7 @@ from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Report
 
-__all__ = ["CorePlayer", "Surroundings"]
+__all__ = ["CorePlayer", "PlayersOfOneCore", "Surroundings"]
 
 _RETRY_NS = 100_000  # how soon a ring that nobody listens to yet is tried again
 
@@ -153,3 +153,20 @@ class CorePlayer:
             return self._around.wait(is_so, timeout)
         finally:
             self._waiting_for = None
+
+
+class PlayersOfOneCore:
+    """Several players in the place of one core, each towards another core, in one order in every turn."""
+
+    def __init__(self, players: Sequence[CorePlayer]) -> None:
+        self._players = tuple(players)
+
+    def turn(self, time_ns: int) -> int | None:
+        """Each has its turn; the next is when the first of them wants one."""
+        planned = [each.turn(time_ns) for each in self._players]
+        return min((time for time in planned if time is not None), default=None)
+
+    def reset(self) -> None:
+        """The chip was reset."""
+        for each in self._players:
+            each.reset()

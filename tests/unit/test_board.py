@@ -343,7 +343,7 @@ def test_conditions_are_read_from_text(board: Board) -> None:
     assert parse_until("usart1~a.*b", board) == ConsoleText("usart1", "a.*b", True)
     assert parse_until("remote@0x30040000=7", board) == MemoryEquals("cpu_cm4", 0x3004_0000, 4, 7)
     assert parse_until("cpu_cm7@0x10&0xff=0x12", board) == MemoryEquals("cpu_cm7", 0x10, 4, 0x12, 0xFF)
-    assert parse_until("up", board) is Board.is_up
+    assert parse_until("up", board) == board.is_up
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ LAYERS = (
     ("platform",),
     ("formats",),
     ("virtqueue", "engines", "observe"),
-    ("checks", "host", "rtt"),
+    ("checks", "host"),
     ("board",),
     ("report", "recording", "gdb"),
     ("cli", "robot", "pytest_plugin"),

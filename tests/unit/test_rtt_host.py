@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.board.rtt import Rtt
 from orchestrator.errors import TranslationError
 from orchestrator.events import Changed, Event
 from orchestrator.formats.rtt import RTT_ID, RttBuffer, RttHeader
-from orchestrator.rtt import Rtt
 
 BASE, AT, RING = 0x2000_0000, 0x2000_0000, 0x2000_0100
 

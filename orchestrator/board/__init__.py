@@ -1,0 +1,26 @@
+"""A board: the cores of a platform with their firmware, run in virtual time, observed and judged.
+
+In: a platform, ELF files and options. Out: :class:`Board`, its consoles, and how a run ended.
+"""
+
+from orchestrator.board.board import Board, BoardSnapshot, Until
+from orchestrator.board.consoles import BoardConsole, Consoles
+from orchestrator.board.ends import QUIET_NS, End, EndReason, Progress
+from orchestrator.board.images import VectorTable, choose_vector_table, parse_release
+from orchestrator.board.until import parse_until
+
+__all__ = [
+    "QUIET_NS",
+    "Board",
+    "BoardConsole",
+    "BoardSnapshot",
+    "Consoles",
+    "End",
+    "EndReason",
+    "Progress",
+    "Until",
+    "VectorTable",
+    "choose_vector_table",
+    "parse_release",
+    "parse_until",
+]

@@ -1,0 +1,426 @@
+"""A board: both cores of a platform with their firmware, run in virtual time and observed.
+
+In: a platform, two ELF files and options; without one of the files Python plays its core. Out: memory by view,
+consoles, what the observer saw, and a verdict that comes from memory and events alone. All times are virtual; text for
+people is made in :mod:`orchestrator.report`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration, parse_duration
+from orchestrator.base.roles import ROLES
+from orchestrator.board.consoles import Consoles
+from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
+from orchestrator.board.images import (
+    VectorTable,
+    checked_notify,
+    choose_vector_table,
+    load_images,
+    parse_profile,
+    parse_release,
+)
+from orchestrator.board.pair import BoardPair, play_cores
+from orchestrator.board.rtt import Rtt
+from orchestrator.board.until import Goal, Question, goal_of
+from orchestrator.checks.finding import Finding
+from orchestrator.checks.verdict import Verdict
+from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS, DEFAULT_WALL_TIME_NS
+from orchestrator.engines import create_engine
+from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
+from orchestrator.engines.wall_time import WallTime
+from orchestrator.errors import EngineError, RptwinError, UsageError
+from orchestrator.events import Event, Listener
+from orchestrator.formats.elf import load_elf
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.resource_table import Table
+from orchestrator.formats.translation import AddressRange
+from orchestrator.host import Host, PythonRemote
+from orchestrator.host.player import CorePlayer
+from orchestrator.memory import Memory
+from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
+from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.traffic import Buffer, MessageRecord
+from orchestrator.platform import load_platform, refuse_without_pair
+from orchestrator.platform.model import Platform
+
+__all__ = ["Board", "BoardSnapshot", "Until"]
+
+Until = str | Condition | Callable[["Board"], bool]
+"""What ends a run: text for :func:`parse_until`, a condition of the engine, or a function asked every 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSnapshot:
+    """A board at one moment: the engine's state and what the observer had seen."""
+
+    engine: Snapshot
+    observers: tuple[object, ...]  # of each pair
+    rtt: object
+    end: End | None
+
+    @property
+    def time_ns(self) -> int:
+        """When it was taken."""
+        return self.engine.time_ns
+
+
+class Board:
+    """The cores of a platform with firmware loaded, at power-on; use it as a context manager.
+
+    ``main`` and ``remote`` are ELF files, ``others`` those of further cores by name. The core of one that is left out
+    is played in Python (:attr:`host`, :attr:`python_remote`, which wants the table's address in ``table``). ``vtor``
+    maps cores (role or name) to vector tables; ``maps`` are ``"PA:DA:SIZE"``; ``table`` is a locator
+    (:func:`~orchestrator.formats.locator.parse_locator`); ``notify`` maps paths of vrings to mailbox channels, or,
+    where Python rings a core, a mailbox's name to the channel that the core listens to. ``engine`` is a name, or an
+    engine for this platform that is at power-on. ``wall_time`` is the time of this computer after which a run ends in
+    any case, wherever virtual time is then.
+
+    A platform may have further pairs of cores: those with an image among ``others`` run too, each observed and judged
+    by itself (:attr:`pairs`). What is said of the board alone is of its first pair, but that it is up is of all.
+
+    Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
+    the platform, EngineError when a segment lies where the core has no memory.
+    """
+
+    def __init__(
+        self,
+        platform: str | Platform = DEFAULT_PLATFORM,
+        *,
+        main: str | Path | None = None,
+        remote: str | Path | None = None,
+        others: Mapping[str, str | Path] | None = None,
+        engine: str | Engine = "unicorn",
+        profile: str = "auto",
+        table: str | None = None,
+        vtor: Mapping[str, int] | None = None,
+        maps: Iterable[str] = (),
+        nuttx_config: str | None = None,
+        notify: Mapping[str, int] | None = None,
+        quantum_ns: int = DEFAULT_QUANTUM_NS,
+        seed: int = 0,
+        wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
+    ) -> None:
+        self.platform = load_platform(platform) if isinstance(platform, str) else platform
+        refuse_without_pair(self.platform)
+        self.images = load_images(main, remote)
+        self._others = {self.platform.core(name).name: load_elf(path) for name, path in (others or {}).items()}
+        options = ObserveOptions(
+            profile=parse_profile(profile),
+            locator=None if table is None else parse_locator(table),
+            maps=tuple(AddressRange.parse(each) for each in maps),
+            notify=checked_notify(self.platform, notify or {}),
+            release=parse_release(nuttx_config),
+            quantum_ns=quantum_ns,
+        )
+        self.vector_tables = self._vector_tables(vtor or {})
+        self.quantum_ns = quantum_ns
+        self.seed = seed
+        self.end: End | None = None
+        self._stopping = False
+        self._wall_time_ns = parse_duration(wall_time, "wall_time")
+        self.engine: Engine = (
+            create_engine(engine, self.platform, EngineOptions(quantum_ns=quantum_ns, seed=seed))
+            if isinstance(engine, str)
+            else engine
+        )
+        try:
+            self._power_on(options)
+        except BaseException:
+            self.engine.close()
+            raise
+
+    def _vector_tables(self, given: Mapping[str, int]) -> dict[str, VectorTable]:
+        """By role, and by name for cores without one."""
+        by_core = {self.platform.core(name).name: address for name, address in given.items()}
+        images = self.images | self._others
+        cores = {name: self.platform.core(name) for name in images}
+        unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
+        if unknown:
+            raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
+        return {name: choose_vector_table(c, images[name], by_core.get(c.name)) for name, c in cores.items()}
+
+    def _power_on(self, options: ObserveOptions) -> None:
+        images = self.images | self._others
+        for name, image in images.items():
+            self.engine.load(self.platform.core(name).name, image, self.vector_tables[name].address)
+        self.pairs = self._pairs(options)
+        self.engine.subscribe(self._observe)
+        cores = {name: self.platform.core(name).name for name in images}
+        self.rtt = Rtt(cores, images, self.engine, self._observe)
+        self._play()
+
+    def _pairs(self, options: ObserveOptions) -> dict[str, BoardPair]:
+        """The pair of main and remote, named "", and each that has one of the further images."""
+        pairs = {"": BoardPair("", self.platform, self.images, self.vector_tables, options, self.engine)}
+        images = {self.platform.core(name).name: image for name, image in (self.images | self._others).items()}
+        boots = {self.platform.core(name).name: table for name, table in self.vector_tables.items()}
+        mailboxes = {each.peripheral for each in self.platform.mailboxes}
+        # Vrings and tables that were named are the first pair's.
+        notify = {name: channel for name, channel in options.notify.items() if name in mailboxes}
+        further = replace(options, locator=None, notify=notify)
+        for name, roles in self.platform.pairs.items():
+            if not self._others.keys().isdisjoint(roles.values()):
+                own = {role: images[core] for role, core in roles.items() if core in images}
+                tables = {role: boots[core] for role, core in roles.items() if core in boots}
+                pairs[name] = BoardPair(name, self.platform.with_pair(name), own, tables, further, self.engine)
+        return pairs
+
+    def _observe(self, event: Event) -> None:
+        for pair in self.pairs.values():
+            if pair.on_event(event):
+                self.engine.stop()
+
+    def _runs_in_circles(self) -> EndReason | None:
+        return next((reason for pair in self.pairs.values() if (reason := pair.runs_in_circles()) is not None), None)
+
+    def _dead_end(self) -> str | None:
+        reason = self._runs_in_circles()
+        return None if reason is None else END_TEXTS[reason]
+
+    def _play(self) -> None:
+        """Put Python in the place of every core of a pair without firmware."""
+        players: dict[str, list[CorePlayer]] = {}
+        for pair in self.pairs.values():
+            for core, player in pair.players(
+                self.engine, self._dead_end, lambda: WallTime(self._wall_time_ns, self.engine.stop)
+            ):
+                players.setdefault(core, []).append(player)
+        play_cores(self.engine, players)
+        for pair in self.pairs.values():
+            if pair.host is not None:
+                self.engine.hold(pair.platform.core("remote").name)
+                self.engine.subscribe(pair.tell_host)
+
+    @property
+    def observer(self) -> Observer:
+        """What was seen of the first pair."""
+        return self.pairs[""].observer
+
+    @property
+    def host(self) -> Host:
+        """Python as the main core; :class:`UsageError` on a board with firmware for it."""
+        host = self.pairs[""].host
+        if host is None:
+            raise UsageError("main runs firmware of its own", where="host", advice="leave out the main image")
+        return host
+
+    @property
+    def python_remote(self) -> PythonRemote:
+        """Python as the remote core; :class:`UsageError` on a board with firmware for it."""
+        remote = self.pairs[""].python_remote
+        if remote is None:
+            raise UsageError(
+                "the remote runs firmware of its own", where="Python remote", advice="leave out the remote image"
+            )
+        return remote
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back everything that the engine holds."""
+        self.engine.close()
+
+    # running
+
+    def run(
+        self,
+        until: Until | None = None,
+        timeout: Duration = DEFAULT_TIMEOUT_NS / 1e9,
+        progress: Callable[[Progress], None] | None = None,
+        attended: Callable[[], bool] | None = None,
+    ) -> End:
+        """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
+
+        Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
+        ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
+        It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
+        KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
+        """
+        question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
+        goal = goal_of(self, question, attended)
+        deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
+        reason = EndReason.FAILED
+        wall = WallTime(self._wall_time_ns if attended is None else None, self.engine.stop)
+        try:
+            with wall:
+                reason = self._run_pieces(goal, deadline, progress, wall)
+        except KeyboardInterrupt:
+            reason = EndReason.INTERRUPTED
+            raise
+        except EngineError:  # perhaps because it did not stop
+            reason = self._cut(wall) or reason
+            raise
+        finally:
+            self._stopping = False
+            self._finish(reason)
+        return End(reason, self.engine.time_ns)
+
+    def run_for(self, duration: Duration) -> End:
+        """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, or DEAD."""
+        return self.run(until=_never, timeout=duration)
+
+    def stop(self) -> None:
+        """End the current run, or the next one, as INTERRUPTED; from a signal handler or another thread too."""
+        self._stopping = True
+        self.engine.stop()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`stop` was called for the run that is under way."""
+        return self._stopping
+
+    def _cut(self, wall: WallTime) -> EndReason | None:
+        if self._stopping:
+            return EndReason.INTERRUPTED
+        return EndReason.WALL_TIME if wall.is_up else None
+
+    def _run_pieces(
+        self, goal: Goal, deadline: int, progress: Callable[[Progress], None] | None, wall: WallTime
+    ) -> EndReason:
+        while True:
+            cut = self._cut(wall)
+            if cut is not None:
+                return cut
+            met = goal.met()
+            if met is not None:
+                return met
+            now = self.engine.time_ns
+            if now >= deadline:
+                return EndReason.TIMEOUT
+            self.rtt.search()
+            stop = self.engine.run(min(deadline - now, goal.piece_ns()), goal.condition)
+            if progress is not None:
+                cores = self.platform.cores
+                progress(Progress(stop.time_ns, deadline, sum(self.engine.instructions(core.name) for core in cores)))
+            if stop.reason is StopReason.CONDITION:
+                return EndReason.CONDITION
+            if stop.reason is StopReason.DEAD:
+                return EndReason.DEAD
+            if stop.reason is StopReason.REQUESTED:
+                return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
+
+    def _finish(self, reason: EndReason) -> None:
+        names = [core.name for core in self.platform.cores]
+        self.end = End(reason, self.engine.time_ns)
+        states, backtraces, waiting = {}, {}, {}
+        with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
+            states = {name: self.engine.state(name) for name in names}
+            backtraces = {name: self.engine.backtrace(name) for name in names}
+            waiting = {name: self.engine.waiting(name) for name in names}
+        for pair in self.pairs.values():
+            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting)
+
+    @property
+    def time_ns(self) -> int:
+        """Virtual time since power-on."""
+        return self.engine.time_ns
+
+    @property
+    def time_s(self) -> float:
+        """The same in seconds."""
+        return self.engine.time_ns / 1e9
+
+    def is_up(self) -> bool:
+        """Every vdev of every pair is at DRIVER_OK and every vring resolved in both views."""
+        return all(pair.observer.is_up() for pair in self.pairs.values())
+
+    def is_answered(self) -> bool:
+        """In every pair, of what was offered something was used; true as well when nothing was offered yet."""
+        return all(pair.observer.is_answered() for pair in self.pairs.values())
+
+    @property
+    def last_activity_ns(self) -> int:
+        """When memory that a pair shares was last written or a notification last sent."""
+        return max(pair.observer.last_activity_ns for pair in self.pairs.values())
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call this for every event from now on, in order."""
+        self.engine.subscribe(listener)
+
+    def snapshot(self) -> BoardSnapshot:
+        """Cores, memory, devices, and what was observed so far; UsageError with a core that Python plays."""
+        if any(len(pair.images) < len(ROLES) for pair in self.pairs.values()):
+            raise UsageError("no snapshot of a board on which Python plays a core", advice="restart the remote instead")
+        return BoardSnapshot(
+            self.engine.snapshot(),
+            tuple(pair.observer.snapshot() for pair in self.pairs.values()),
+            self.rtt.snapshot(),
+            self.end,
+        )
+
+    def restore(self, snapshot: BoardSnapshot) -> None:
+        """Go back to a snapshot of this board; what follows equals never having gone on."""
+        self.engine.restore(snapshot.engine)
+        for pair, taken in zip(self.pairs.values(), snapshot.observers, strict=True):
+            pair.observer.restore(taken)
+        self.rtt.restore(snapshot.rtt)
+        self.end = snapshot.end
+
+    # looking
+
+    def memory(self, core: str) -> Memory:
+        """Memory as one core sees it, by role or name."""
+        return self.engine.memory(self.platform.core(core).name)
+
+    @property
+    def consoles(self) -> Consoles:
+        """Consoles by role, by UART name, and ``remote.trace``."""
+        return Consoles(self.engine, self.platform, self.rtt, lambda: self.live)
+
+    @property
+    def live(self) -> LiveView:
+        """The table and all that it leads to, as last seen."""
+        return self.observer.live
+
+    @property
+    def table(self) -> Table | None:
+        """The resource table in memory; None while there is none."""
+        return self.live.table
+
+    @property
+    def vrings(self) -> tuple[LiveRing, ...]:
+        """Every vring of every vdev, resolved in both views as far as it can be."""
+        return self.live.rings
+
+    @property
+    def traces(self) -> tuple[LiveTrace, ...]:
+        """Trace entries and their buffers."""
+        return self.live.traces
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Every buffer that a descriptor ever named, by address, with its owner and history."""
+        return tuple(buffer for _, buffer in sorted(self.observer.run.traffic.buffers.items()))
+
+    @property
+    def messages(self) -> tuple[MessageRecord, ...]:
+        """RPMsg messages in order: the first and the last ones of each vdev where there were many."""
+        kept: dict[int, MessageRecord] = {}
+        for log in self.observer.run.traffic.messages.values():
+            kept |= {id(record): record for record in (*log.first, *log.last)}
+        return tuple(sorted(kept.values(), key=lambda record: record.time_ns))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong so far; causes first, each with what follows from it."""
+        return self.verdict().findings
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything up to now, from memory and events only."""
+        return self.pairs[""].verdict()
+
+
+def _never(board: Board) -> bool:
+    return False

@@ -1,0 +1,71 @@
+"""How a run ends, and how far it is."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from orchestrator.base.durations import format_duration
+
+__all__ = ["QUIET_NS", "UNANSWERED_NS", "End", "EndReason", "Progress"]
+
+QUIET_NS = 50_000_000  # nothing in shared memory and no notification for this long: the bring-up is over
+UNANSWERED_NS = 1_500_000_000  # the same where one side offers buffers and the other has used none: RPTUN of NuttX
+# looks again after 1 s (RPTUN_RETRY_PERIOD_US)
+
+
+class EndReason(enum.StrEnum):
+    """Why a run ended."""
+
+    QUIET = "quiet"
+    CONDITION = "condition"
+    TIMEOUT = "timeout"
+    WALL_TIME = "wall-time"
+    DEAD = "dead"
+    RESETTING = "resetting"
+    INTERRUPTING = "interrupting"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+    @property
+    def is_dead_end(self) -> bool:
+        """Whether nothing that could be waited for will come any more."""
+        return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it ended for a reason outside the board: what it has not reached says nothing about the firmware."""
+        return self in (EndReason.WALL_TIME, EndReason.INTERRUPTED, EndReason.FAILED)
+
+
+END_TEXTS = {
+    EndReason.QUIET: f"up, and shared memory quiet for {format_duration(QUIET_NS)}",
+    EndReason.CONDITION: "the condition was met",
+    EndReason.TIMEOUT: "timeout",
+    EndReason.WALL_TIME: "wall time is up",
+    EndReason.DEAD: "no core can run again",
+    EndReason.RESETTING: "the firmware resets the chip again and again",
+    EndReason.INTERRUPTING: "a core takes one notification again and again",
+    EndReason.INTERRUPTED: "interrupted",
+    EndReason.FAILED: "the engine failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended, and when (virtual ns since power-on)."""
+
+    reason: EndReason
+    time_ns: int
+
+    def __str__(self) -> str:
+        return f"{END_TEXTS[self.reason]} at {self.time_ns / 1e9:.6f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    time_ns: int
+    deadline_ns: int
+    instructions: int  # of all cores since power-on

@@ -1,0 +1,123 @@
+"""A pair of cores on a board: its images, what is seen of it, and Python in the place of a core without firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from orchestrator.base.roles import MAIN, ROLES, other_role
+from orchestrator.board.ends import EndReason
+from orchestrator.board.images import VectorTable, table_of_a_python_remote
+from orchestrator.checks.verdict import Verdict, judge
+from orchestrator.engines.contract import Capability, Engine, Playing
+from orchestrator.engines.wall_time import WallTime
+from orchestrator.errors import CapabilityError
+from orchestrator.events import Event, Lockup, NotificationTaken, StateChanged
+from orchestrator.formats.elf import Image
+from orchestrator.host import Host, PythonRemote
+from orchestrator.host.around import EngineSurroundings
+from orchestrator.host.player import CorePlayer, PlayersOfOneCore
+from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.platform.model import Platform
+
+__all__ = ["BoardPair", "play_cores"]
+
+_MOST_RESETS = 100  # by firmware: more are for ever
+
+
+class BoardPair:
+    """A main core and a remote: ``platform`` has the roles of this pair; images and vector tables are by role."""
+
+    def __init__(
+        self,
+        name: str,
+        platform: Platform,
+        images: Mapping[str, Image],
+        vector_tables: Mapping[str, VectorTable],
+        options: ObserveOptions,
+        engine: Engine,
+    ) -> None:
+        self.name = name
+        self.platform = platform
+        self.images = images
+        self.vector_tables = vector_tables
+        memories = {core.name: engine.memory(core.name) for core in platform.cores}
+        self.observer = Observer(platform, images, memories, options, watcher=engine, name=name)
+        self.host: Host | None = None
+        self.python_remote: PythonRemote | None = None
+
+    def on_event(self, event: Event) -> bool:
+        """Take the next event of the board; whether the pair runs in circles from here on."""
+        self.observer.on_event(event)
+        is_turning = isinstance(event.detail, StateChanged | NotificationTaken)
+        return is_turning and self.runs_in_circles() is not None
+
+    def runs_in_circles(self) -> EndReason | None:
+        """Why nothing will come of this pair any more, if it does the same again and again."""
+        run = self.observer.run
+        if any(core.resets > _MOST_RESETS for core in run.cores.values()):
+            return EndReason.RESETTING
+        return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None
+
+    def verdict(self) -> Verdict:
+        """The verdict on everything up to now, from memory and events only."""
+        return judge(self.observer, {role: table.address for role, table in self.vector_tables.items()})
+
+    def players(
+        self, engine: Engine, dead_end: Callable[[], str | None], bound: Callable[[], WallTime]
+    ) -> Iterator[tuple[str, CorePlayer]]:
+        """What plays the core that has no firmware, by the core's name."""
+        for role in ROLES:
+            if role not in self.images:
+                _refuse_without_players(engine, role)
+                peer = other_role(role)
+                around = EngineSurroundings(
+                    engine,
+                    self.platform.core(peer).name,
+                    self.images[peer],
+                    self.vector_tables[peer].address,
+                    lambda: self.observer,
+                    dead_end,
+                    bound,
+                )
+                yield self.platform.core(role).name, self._player(role, around)
+
+    def _player(self, role: str, around: EngineSurroundings) -> CorePlayer:
+        observer, options = self.observer, self.observer.options
+        if role == MAIN:
+            self.host = Host(
+                self.platform,
+                observer.views,
+                around,
+                options.notify,
+                promise=observer.promise,
+                profile=observer.profile,
+                images=self.images,
+                release=options.release,
+            )
+            return self.host
+        table = table_of_a_python_remote(options.locator)
+        self.python_remote = PythonRemote(self.platform, observer.views, around, options.notify, table=table)
+        return self.python_remote
+
+    def tell_host(self, event: Event) -> None:
+        """A core that locked up is dead to the host that boots it."""
+        if self.host is not None and isinstance(event.detail, Lockup):
+            self.host.crashed()
+
+
+def play_cores(engine: Engine, players: Mapping[str, list[CorePlayer]]) -> None:
+    """Put players in the places of cores; one core may be played by those of several pairs."""
+    for core, every in players.items():
+        assert isinstance(engine, Playing)
+        access = engine.play(core, every[0] if len(every) == 1 else PlayersOfOneCore(every))
+        for each in every:
+            each.attach(access)
+
+
+def _refuse_without_players(engine: Engine, role: str) -> None:
+    if not isinstance(engine, Playing) or Capability.PLAY not in engine.capabilities:
+        raise CapabilityError(
+            f"no firmware for {role}, and no core played in Python",
+            where=f"engine {engine.name}",
+            advice="the unicorn engine has it; or give firmware for both cores",
+        )

@@ -1,0 +1,161 @@
+"""What a run waits for: conditions as people type them, and when they are met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from orchestrator.board.consoles import Consoles
+from orchestrator.board.ends import QUIET_NS, UNANSWERED_NS, EndReason
+from orchestrator.board.rtt import Rtt
+from orchestrator.engines.common.console_match import TextMatch
+from orchestrator.engines.contract import Condition, ConsoleText, Engine, MemoryEquals
+from orchestrator.errors import UsageError
+from orchestrator.platform.model import Platform
+
+__all__ = ["Awaited", "Goal", "Question", "goal_of", "parse_until"]
+
+_PIECE_NS = 10_000_000  # how often a run looks whether it is over; not of the wall clock, so that runs repeat exactly
+
+_WORD_CONDITION = re.compile(
+    r"(?P<core>[\w.]+)@(?P<address>0[xX][0-9a-fA-F]{1,8})(?:&(?P<mask>0[xX][0-9a-fA-F]{1,8}))?="
+    r"(?P<value>0[xX][0-9a-fA-F]{1,8}|\d{1,10})",
+    re.ASCII,
+)
+_CONSOLE_CONDITION = re.compile(r"(?P<console>[\w.]+)(?P<kind>[:~])(?P<text>.+)", re.ASCII | re.DOTALL)
+_UNTIL_WORDS = "up | CONSOLE:TEXT | CONSOLE~REGEX | CORE@0xADDRESS[&MASK]=VALUE"
+
+
+Question = Callable[[], bool]
+"""Asked between two pieces of a run; true ends it."""
+
+
+class Awaited(Protocol):
+    """What conditions look at: a board."""
+
+    platform: Platform
+    engine: Engine
+    rtt: Rtt
+
+    @property
+    def consoles(self) -> Consoles: ...
+
+    @property
+    def time_ns(self) -> int: ...
+
+    @property
+    def last_activity_ns(self) -> int: ...
+
+    def is_up(self) -> bool: ...
+
+    def is_answered(self) -> bool: ...
+
+
+def parse_until(text: str, board: Awaited) -> Condition | Question:
+    """``up``, ``CONSOLE:TEXT``, ``CONSOLE~REGEX`` or ``CORE@0xADDRESS[&MASK]=VALUE`` (a 32-bit word).
+
+    :class:`UsageError` names what is accepted.
+    """
+    if text == "up":
+        return board.is_up
+    word = _WORD_CONDITION.fullmatch(text)
+    if word is not None:
+        core = board.platform.core(word["core"]).name
+        mask = int(word["mask"], 16) if word["mask"] else 0xFFFF_FFFF
+        return MemoryEquals(core, int(word["address"], 16), 4, int(word["value"], 0), mask)
+    console = _CONSOLE_CONDITION.fullmatch(text)
+    if console is None:
+        raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))
+    name, shown, regex = console["console"], console["text"], console["kind"] == "~"
+    TextMatch(shown, regex=regex)  # refuses what is none
+    if name.startswith("remote.trace") or board.rtt.console(name) is not None:
+        return _memory_shows(board, name, shown, regex)
+    return ConsoleText(board.consoles[name].name, shown, regex)
+
+
+def _memory_shows(board: Awaited, name: str, text: str, regex: bool) -> Question:
+    """Of a console in memory, which no engine looks at: what stands there is searched whole, for it may be a ring."""
+    return lambda: name in board.consoles and TextMatch(text, regex=regex).is_in(board.consoles[name].output)
+
+
+class Goal(Protocol):
+    """What a run waits for."""
+
+    condition: Condition | None
+
+    def met(self) -> EndReason | None:
+        """Why the run is over, if it is."""
+        ...
+
+    def piece_ns(self) -> int:
+        """How long to run before asking again."""
+        ...
+
+
+class _Quiet:
+    """Up, and nothing more goes on."""
+
+    condition: Condition | None = None
+
+    def __init__(self, board: Awaited, attended: Question | None) -> None:
+        self._board = board
+        self._attended = attended
+
+    def _missing_ns(self) -> int:
+        """How much longer it has to stay quiet."""
+        patience = QUIET_NS if self._board.is_answered() else UNANSWERED_NS
+        return self._board.last_activity_ns + patience - self._board.time_ns
+
+    def met(self) -> EndReason | None:
+        if self._attended is not None and self._attended():
+            return None
+        return EndReason.QUIET if self._board.is_up() and self._missing_ns() <= 0 else None
+
+    def piece_ns(self) -> int:
+        missing = self._missing_ns() if self._board.is_up() else 0
+        return missing if missing > 0 and self._attended is None else _PIECE_NS
+
+
+class _Asked:
+    """A function says so."""
+
+    condition: Condition | None = None
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+
+    def met(self) -> EndReason | None:
+        return EndReason.CONDITION if self._question() else None
+
+    def piece_ns(self) -> int:
+        return _PIECE_NS
+
+
+class _Conditional:
+    """The engine says so, of what happens in the whole run and not in a piece of it."""
+
+    def __init__(self, board: Awaited, condition: Condition) -> None:
+        if isinstance(condition, ConsoleText) and condition.since is None:
+            console = board.engine.consoles.get(condition.uart)  # the engine refuses one that it has not
+            condition = replace(condition, since=None if console is None else len(console.output))
+        self.condition: Condition | None = condition
+
+    def met(self) -> EndReason | None:
+        return None
+
+    def piece_ns(self) -> int:
+        return _PIECE_NS
+
+
+def goal_of(board: Awaited, until: str | Condition | Question | None, attended: Question | None) -> Goal:
+    """What a run waits for: text, a condition, a question, or None for quiet; not while somebody attends."""
+    if isinstance(until, str):
+        until = parse_until(until, board)
+    if until is None:
+        return _Quiet(board, attended)
+    if isinstance(until, ConsoleText | MemoryEquals):
+        return _Conditional(board, until)
+    assert callable(until)
+    return _Asked(until)
