@@ -1,0 +1,154 @@
+"""A chip of three cores, two pairs over one memory: main is played in Python towards two remotes with real firmware.
+
+Nothing of the package knows this chip: it is described here, and its remotes run the images of the AN521's remote, each
+in memory of its own and with its own window of the shared memory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.board import Board, EndReason
+from orchestrator.platform import load_platform
+
+SHARED, WINDOW = 0x3820_0000, 0x8000  # as main sees it; bytes of each remote's part
+REMOTE_SHARED = 0x2820_0000  # as each remote sees its own part
+NOTIFY = {"bell1": 0, "bell2": 0}  # the channel that the firmware listens to
+FOLDER = Path(__file__).parent
+
+CORE = """
+cpu{i}: CPU.CortexM @ sysbus
+    cpuType: "cortex-m33"
+    nvic: nvic{i}
+    cpuId: {i}
+    PerformanceInMips: 20
+
+nvic{i}: IRQControllers.NVIC @ sysbus new Bus.BusPointRegistration {{ address: 0xE000E000; cpu: cpu{i} }}
+    priorityMask: 0xFF
+    systickFrequency: 20000000
+    -> cpu{i}@0
+"""
+
+REMOTE = """
+code{i}: Memory.MappedMemory @ sysbus new Bus.BusPointRegistration {{ address: 0x10200000; cpu: cpu{i} }}
+    size: 0x10000
+
+ram{i}: Memory.MappedMemory @ sysbus new Bus.BusPointRegistration {{ address: 0x30010000; cpu: cpu{i} }}
+    size: 0x10000
+
+uart{i}: UART.CMSDK_APB_UART @ sysbus new Bus.BusPointRegistration {{ address: 0x50201000; cpu: cpu{i} }}
+    RxInterrupt -> nvic{i}@34
+    TxInterrupt -> nvic{i}@35
+
+bell{i}: Python.PythonPeripheral @ {{
+        sysbus new Bus.BusPointRegistration {{ address: 0x50003000; cpu: cpu{i} }};
+        sysbus new Bus.BusPointRegistration {{ address: {main:#x}; cpu: cpu0 }}
+    }}
+    size: 0x1000
+    initable: true
+    filename: "bell{i}.py"
+"""
+
+MEMORY = """
+shared: Memory.MappedMemory @ {
+        sysbus new Bus.BusPointRegistration { address: 0x38200000; cpu: cpu0 };
+        sysbus new Bus.BusPointRegistration { address: 0x28200000; cpu: cpu1 };
+        sysbus new Bus.BusPointRegistration { address: 0x281F8000; cpu: cpu2 }
+    }
+    size: 0x10000
+"""
+
+BELL_SETTINGS = """
+[mailboxes.bell{i}]
+lines = [
+    {{ core = "cpu0", interrupt = {line}, pending = 0x00 }},
+    {{ core = "cpu{i}", interrupt = 6, pending = 0x10 }},
+]
+
+[mailboxes.bell{i}.drive.cpu0]
+channels = 4
+clear = [{{ write = 0x08 }}]
+ring = [{{ write = 0x14 }}]
+"""
+
+SETTINGS = """
+[roles]
+main = "cpu0"
+remote = "cpu1"
+
+[pairs.second]
+main = "cpu0"
+remote = "cpu2"
+
+[consoles]
+cpu1 = "uart1"
+cpu2 = "uart2"
+"""
+
+
+@pytest.fixture
+def platform(tmp_path):
+    mhu = (FOLDER.parents[1] / "platforms" / "mps2_an521" / "mhu0.py").read_text()
+    text = "".join(CORE.format(i=i) for i in range(3)) + MEMORY
+    settings = SETTINGS
+    for i in (1, 2):
+        lines = f"LINES = ({5 + i}, 6)"
+        script = mhu.replace("LINE = 6", lines).replace("'sysbus.nvic1'", f"'sysbus.nvic{i}'")
+        (tmp_path / f"bell{i}.py").write_text(script.replace("OnGPIO(LINE,", "OnGPIO(LINES[k],"))
+        text += REMOTE.format(i=i, main=0x5000_2000 + 0x1000 * i)
+        settings += BELL_SETTINGS.format(i=i, line=5 + i)
+    (tmp_path / "three.repl").write_text(text)
+    (tmp_path / "three.toml").write_text(settings)
+    return load_platform(str(tmp_path / "three.repl"))
+
+
+@pytest.fixture
+def board(platform, pair):
+    boards = []
+
+    def make(first="demo", second="demo"):
+        remotes = [pair(variant, "mps2_an521").remote for variant in (first, second)]
+        boards.append(Board(platform, remote=remotes[0], others={"cpu2": remotes[1]}, notify=NOTIFY, profile="nuttx"))
+        return boards[-1]
+
+    yield make
+    for each in boards:
+        each.close()
+
+
+def test_both_pairs_come_up_and_are_judged_each_by_itself(board):
+    rig = board()
+    assert rig.run().reason is EndReason.QUIET
+    assert rig.is_up()
+    for name, remote in (("", "cpu1"), ("second", "cpu2")):
+        verdict = rig.pairs[name].verdict()
+        assert (verdict.exit_code, [each for each in verdict.findings if each.rule != "traffic.none"]) == (0, [])
+        assert {role: core.name for role, core in verdict.run.cores.items()} == {"main": "cpu0", "remote": remote}
+        assert verdict.live.span.da == REMOTE_SHARED
+    tables = [pair.observer.live.span.pa for pair in rig.pairs.values()]
+    assert tables == [SHARED, SHARED + WINDOW]
+
+
+def test_a_message_to_one_remote_is_of_its_pair_alone(board):
+    rig = board()
+    rig.run()
+    first, second = rig.pairs.values()
+    echo = second.host.endpoint("rptwin-echo")
+    echo.send(b"to the second")
+    assert echo.receive() == b"to the second"
+    sent = [pair.observer.run.traffic.messages["vdev[0]"].sent_by("main") for pair in (first, second)]
+    assert sent == [0, 1]
+    rung = [pair.observer.run.ledger.sent_to("remote") for pair in (first, second)]
+    assert rung[0] < rung[1]
+
+
+def test_a_broken_remote_is_a_finding_of_its_pair_alone(board):
+    rig = board(second="leak")
+    rig.run()
+    echo = rig.pairs["second"].host.endpoint("rptwin-echo")
+    echo.send(b"kept")
+    rig.run_for("100 ms")
+    assert rig.verdict().exit_code == 0
+    assert [each.finding.rule for each in rig.pairs["second"].verdict().causes] == ["buffer.not-returned"]
