@@ -6,6 +6,8 @@ Each carries what happened, where, what was expected and what was found, as fiel
 
 from __future__ import annotations
 
+from typing import Protocol
+
 __all__ = [
     "CapabilityError",
     "ElfError",
@@ -54,21 +56,40 @@ class RptwinError(Exception):
         return f"{text}; {self.advice}" if self.advice else text
 
 
+class InMemory(Protocol):
+    """Where in a memory: a :class:`orchestrator.memory.Place`."""
+
+    @property
+    def view(self) -> str: ...
+
+    @property
+    def address(self) -> int: ...
+
+    @property
+    def path(self) -> str: ...
+
+
 class FormatError(RptwinError):
-    """Bytes that do not mean what they should; ``rule`` is the stable id of the rule that they break."""
+    """Bytes that do not mean what they should; ``rule`` is the stable id of the rule that they break.
+
+    ``where`` is text, or a place in memory, which is kept as ``place``.
+    """
 
     def __init__(
         self,
         what: str,
         *,
         rule: str,
-        where: str | None = None,
+        where: str | InMemory | None = None,
         expected: object = None,
         found: object = None,
         advice: str | None = None,
     ) -> None:
         self.rule = rule
-        super().__init__(what, where=where, expected=expected, found=found, advice=advice)
+        self.place = None if isinstance(where, str) else where
+        super().__init__(
+            what, where=None if where is None else str(where), expected=expected, found=found, advice=advice
+        )
 
 
 class ElfError(FormatError):

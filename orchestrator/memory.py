@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from orchestrator.errors import TranslationError
+from orchestrator.errors import FormatError, TranslationError
 
-__all__ = ["BytesMemory", "Extent", "Located", "Memory", "Place"]
+__all__ = ["BytesMemory", "Extent", "Located", "Memory", "Place", "place_of"]
 
 T = TypeVar("T")
 
@@ -95,6 +95,14 @@ class Place:
     def __str__(self) -> str:
         at = f"{self.view} at {self.address:#010x}"
         return f"{at} ({self.path})" if self.path else at
+
+
+def place_of(error: FormatError, path: str) -> Place:
+    """Where an error is; ``path`` stands for a field path that it does not say, its text for a place that is none."""
+    found = error.place
+    if found is None:
+        return Place(error.where or "", 0, path)
+    return Place(found.view, found.address, found.path or path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from orchestrator.errors import ElfError, TableError
 from orchestrator.formats.layout import Structure, layout
 from orchestrator.formats.unwind import UnwindRule, find_exidx_entry, unwind_entry
-from orchestrator.memory import Extent
+from orchestrator.memory import Extent, Place
 
 if TYPE_CHECKING:
     from elftools.dwarf.callframe import FDE
@@ -331,7 +331,7 @@ class Image:
             raise TableError(
                 "no loader brings it to the core",
                 rule="table.not-loaded",
-                where=f"{self.name}: {section.name} at {section.address:#010x}",
+                where=Place(f"{self.name}: {section.name}", section.address),
                 expected="inside a PT_LOAD segment",
                 found="bytes outside of every one" if section.has_bytes else "no bytes in the file (NOBITS)",
                 advice="keep it in a loaded output section of the linker script",

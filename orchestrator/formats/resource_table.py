@@ -209,7 +209,7 @@ class Table:
                 raise TableError(
                     "reaches past the table's end",
                     rule="table.truncated",
-                    where=f"{self.view} at {self.address + offset:#010x}",
+                    where=Place(self.view, self.address + offset),
                     expected=f"end <= {self.size}",
                     found=offset + len(data),
                 )
@@ -254,7 +254,7 @@ class _Reader:
     def error(
         self, rule: str, what: str, offset: int, path: str, *, expected: object = None, found: object = None
     ) -> TableError:
-        return TableError(what, rule=rule, where=str(self.place(offset, path)), expected=expected, found=found)
+        return TableError(what, rule=rule, where=self.place(offset, path), expected=expected, found=found)
 
     def read(self, offset: int, size: int, path: str) -> bytes:
         if offset + size > self.limit:

@@ -275,7 +275,7 @@ class SplitRing:
             raise RingError(
                 "cannot be read",
                 rule="ring.unreadable",
-                where=str(self.place(address, path)),
+                where=self.place(address, path),
                 expected=f"{size} bytes of memory",
                 found=error,
             ) from error
@@ -354,7 +354,7 @@ class SplitRing:
             raise RingError(
                 "index moved further than the queue is long",
                 rule="ring.index-jump",
-                where=str(self.place(address, path)),
+                where=self.place(address, path),
                 expected=f"at most {self.layout.num} after {since & 0xFFFF}",
                 found=until,
             )
@@ -365,7 +365,7 @@ class SplitRing:
             raise RingError(
                 "index is past the end of the descriptor table",
                 rule="ring.index-out-of-range",
-                where=str(self.place(address, path)),
+                where=self.place(address, path),
                 expected=f"0..{entries - 1}",
                 found=index,
             )
@@ -404,7 +404,7 @@ class SplitRing:
                 raise RingError(
                     "chain comes back to a descriptor that it has already used",
                     rule="ring.desc-loop",
-                    where=str(self.place(address, path)),
+                    where=self.place(address, path),
                     expected=f"an end within {table.entries} descriptors",
                     found=f"index {index} again after {len(seen)}",
                 )
@@ -441,7 +441,7 @@ class SplitRing:
     def _broken(
         rule: str, what: str, element: ChainElement, *, expected: object = None, found: object = None
     ) -> RingError:
-        return RingError(what, rule=rule, where=str(element.at), expected=expected, found=found)
+        return RingError(what, rule=rule, where=element.at, expected=expected, found=found)
 
 
 @dataclass(frozen=True, slots=True)

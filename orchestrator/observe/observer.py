@@ -199,15 +199,7 @@ class Observer:
 
     def on_ring_fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
         """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
-        found = RingFault(
-            ring,
-            error.rule,
-            error.where or ring,
-            str(error.expected or ""),
-            str(error.found),
-            error.what,
-            Actor(time_ns, role),
-        )
+        found = RingFault.of(error, ring, Actor(time_ns, role))
         self.run.traffic.ring(ring).faults.setdefault(error.rule, found)
 
     def _on_core(self, time_ns: int, core: CoreRun, detail: object) -> None:

@@ -20,6 +20,7 @@ from orchestrator.formats.rpmsg import (
     decode_message,
 )
 from orchestrator.formats.virtqueue import ChainElement, SplitRing
+from orchestrator.memory import Place, place_of
 from orchestrator.observe.offsets import IoRegion, is_shared
 from orchestrator.observe.views import Span, Views
 
@@ -108,11 +109,17 @@ class RingFault:
 
     ring: str
     rule: str
-    at: str  # place, as text
+    at: Place
     expected: str
     found: str
     what: str
     by: Actor
+
+    @classmethod
+    def of(cls, error: RingError, ring: str, by: Actor) -> RingFault:
+        """What an error says of a ring."""
+        at = place_of(error, ring)
+        return cls(ring, error.rule, at, str(error.expected or ""), str(error.found), error.what, by)
 
 
 @dataclass(slots=True)
@@ -278,11 +285,7 @@ class _Look:
 
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
-        where = error.where or self.ring.name
-        found = RingFault(
-            self.ring.name, error.rule, where, str(error.expected or ""), str(error.found), error.what, self.by
-        )
-        self.traffic.faults.setdefault(error.rule, found)
+        self.traffic.faults.setdefault(error.rule, RingFault.of(error, self.ring.name, self.by))
 
     def check_writer(self, owner: Side, address: int, path: str) -> None:
         """Whoever moved an index, if anybody knows who, plays the side that it belongs to."""
@@ -292,7 +295,7 @@ class _Look:
             RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
-                where=str(self.ring.place(address, path)),
+                where=self.ring.place(address, path),
                 expected=f"written by {self.sides.role_of(owner)} only",
                 found=f"written by {self.by.role}",
             )
@@ -374,7 +377,7 @@ class Traffic:
                 RingError(
                     "more made available than the queue holds",
                     rule="ring.avail-overrun",
-                    where=str(ring.place(ring.layout.avail_idx_at, "avail.idx")),
+                    where=ring.place(ring.layout.avail_idx_at, "avail.idx"),
                     expected=f"at most {ring.layout.num} ahead of used.idx {traffic.used_idx}",
                     found=idx,
                 )
@@ -399,7 +402,7 @@ class Traffic:
                 raise RingError(
                     "made available again while the device has it",
                     rule="ring.head-in-use",
-                    where=str(ring.place(ring.layout.avail_ring_at(slot), f"avail.ring[{slot}]")),
+                    where=ring.place(ring.layout.avail_ring_at(slot), f"avail.ring[{slot}]"),
                     expected="a head that is not with the device",
                     found=head,
                 )
@@ -477,7 +480,7 @@ class Traffic:
                     RingError(
                         "more used than was made available",
                         rule="ring.used-ahead",
-                        where=str(ring.place(ring.layout.used_idx_at, "used.idx")),
+                        where=ring.place(ring.layout.used_idx_at, "used.idx"),
                         expected=f"at most {len(traffic.outstanding)} after {since}",
                         found=idx,
                     )
@@ -504,7 +507,7 @@ class Traffic:
                 raise RingError(
                     f"id {element.id} is not a head",
                     rule="ring.used-not-a-head",
-                    where=str(ring.place(ring.layout.used_ring_at(slot), f"used.ring[{slot}].id")),
+                    where=ring.place(ring.layout.used_ring_at(slot), f"used.ring[{slot}].id"),
                     expected="one of " + ", ".join(str(head) for head in sorted(traffic.outstanding)[:8]),
                     found=element.id,
                 )

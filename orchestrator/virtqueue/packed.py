@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RingError, RptwinError, UsageError
 from orchestrator.formats.packed_virtqueue import EventFlags, PackedDescriptor, PackedFlag, PackedLayout
-from orchestrator.memory import Memory
+from orchestrator.memory import Memory, Place
 from orchestrator.virtqueue.heap import Heap
 from orchestrator.virtqueue.memory import OrderedMemory, ordered
 from orchestrator.virtqueue.side import (
@@ -366,7 +366,9 @@ class PackedDevice(_PackedSide):
             return found
         return Chain(identity, found, len(descriptors), self._memory, self.fault)
 
-    def _segments(self, descriptors: list[PackedDescriptor], index: int, place: str) -> tuple[Segment, ...] | RingError:
+    def _segments(
+        self, descriptors: list[PackedDescriptor], index: int, place: Place
+    ) -> tuple[Segment, ...] | RingError:
         if descriptors[0].flags & PackedFlag.INDIRECT:
             table = self._indirect(descriptors, place)
             if isinstance(table, RingError):
@@ -387,7 +389,7 @@ class PackedDevice(_PackedSide):
             segments.append(found)
         return check_order(segments, place) or tuple(segments)
 
-    def _indirect(self, descriptors: list[PackedDescriptor], place: str) -> list[PackedDescriptor] | RingError:
+    def _indirect(self, descriptors: list[PackedDescriptor], place: Place) -> list[PackedDescriptor] | RingError:
         """The table that a descriptor names (virtio 1.3, 2.8.7)."""
 
         def wrong(rule: str, what: str, expected: object, found: object) -> RingError:

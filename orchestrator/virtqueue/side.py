@@ -124,11 +124,11 @@ class Chain:
 
     def _fail(self, segment: Segment, error: RptwinError) -> None:
         if self._report is not None:
-            where = str(Place(self._memory.view, segment.address, f"buffer of chain {self.head}"))
+            where = Place(self._memory.view, segment.address, f"buffer of chain {self.head}")
             self._report(_no_memory(where, segment.size, error))
 
 
-def _no_memory(where: str, size: int, error: RptwinError) -> RingError:
+def _no_memory(where: Place, size: int, error: RptwinError) -> RingError:
     return RingError(
         "a descriptor names no memory of the device",
         rule="buffer.unreachable-by-device",
@@ -153,9 +153,9 @@ class Side:
         """What the peer did wrong, the first of each kind."""
         return tuple(self._faults.values())
 
-    def place(self, address: int, path: str) -> str:
+    def place(self, address: int, path: str) -> Place:
         """Where something is, for messages."""
-        return str(Place(self._view, address, f"{self.name}.{path}" if self.name else path))
+        return Place(self._view, address, f"{self.name}.{path}" if self.name else path)
 
     def fault(self, error: RingError) -> None:
         """Note a broken rule; the first of its kind is reported."""
@@ -170,7 +170,7 @@ class Side:
 
 
 def resolve(
-    memory: Memory, translate: Translate, address: int, size: int, *, is_writable: bool, where: Callable[[], str]
+    memory: Memory, translate: Translate, address: int, size: int, *, is_writable: bool, where: Callable[[], Place]
 ) -> Segment | RingError:
     """A descriptor's buffer in the device's view, whose ends it has memory for; else the fault."""
     try:
@@ -183,7 +183,7 @@ def resolve(
     return Segment(own, size, is_writable)
 
 
-def check_order(segments: Sequence[Segment], where: str) -> RingError | None:
+def check_order(segments: Sequence[Segment], where: str | Place) -> RingError | None:
     """Readable buffers come before writable ones (virtio 1.3, 2.7.4.2)."""
     writable = False
     for index, each in enumerate(segments):

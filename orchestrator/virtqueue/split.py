@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from orchestrator.errors import RingError, UsageError
@@ -428,7 +428,11 @@ class SplitDevice(Side):
                 return error
             # The ring itself can be read, so it is a table that cannot.
             return RingError(
-                error.what, rule="ring.indirect-address", where=error.where, expected=error.expected, found=error.found
+                error.what,
+                rule="ring.indirect-address",
+                where=error.place or error.where,
+                expected=error.expected,
+                found=error.found,
             )
 
     def _walk_chain(self, head: int, flags: int) -> Chain | RingError:
@@ -451,7 +455,7 @@ class SplitDevice(Side):
                 descriptor.addr,
                 descriptor.len,
                 is_writable=descriptor.is_writable,
-                where=lambda at=each.at: f"{at}.addr",  # type: ignore[misc]  # bound in each round
+                where=lambda at=each.at: replace(at, path=f"{at.path}.addr"),  # type: ignore[misc]  # bound in each round
             )
             if isinstance(found, RingError):
                 return found

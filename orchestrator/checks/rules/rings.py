@@ -8,10 +8,10 @@ from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE
-from orchestrator.checks.rules.table import place_of
 from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
+from orchestrator.memory import place_of
 from orchestrator.observe.live import ring_layout
 
 __all__ = ["RING_RULES", "ring_finding"]
@@ -118,10 +118,11 @@ def _ring_rule(id_: str, description: str, source: str, advice: str) -> None:
     def judge(subject: RingSubject) -> Iterator[Violation]:
         fault = subject.traffic.faults.get(id_)
         if fault is not None and subject.vdev.is_driver_ok:
-            at = place_of(RingError("", rule=id_, where=fault.at), fault.ring)
             expected = fault.expected or description.rstrip(".")
             when = f"{fault.found} after {fault.by.time_ns / 1e6:.3f} ms"
-            yield Violation((at,), expected, when, advice, subject=fault.ring, core=fault.by.role, detail=(fault.what,))
+            yield Violation(
+                (fault.at,), expected, when, advice, subject=fault.ring, core=fault.by.role, detail=(fault.what,)
+            )
 
     judge.__doc__ = description
     rule(id_, stage=Stage.TRAFFIC, source=source, each=live_rings)(judge)

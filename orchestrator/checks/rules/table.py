@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -10,7 +9,6 @@ from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, states, tables
-from orchestrator.errors import FormatError
 from orchestrator.formats.resource_entry import (
     Carveout,
     Checksum,
@@ -22,21 +20,11 @@ from orchestrator.formats.resource_entry import (
     Unknown,
 )
 from orchestrator.formats.resource_table import Table
-from orchestrator.memory import Extent, Place
+from orchestrator.memory import Extent, Place, place_of
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Span, Views
 
 __all__ = ["DECODING_RULES"]
-
-_PLACE = re.compile(r"(?P<view>.*) at (?P<address>0x[0-9a-f]+)(?: \((?P<path>.*)\))?", re.DOTALL)
-
-
-def place_of(error: FormatError, path: str = "table") -> Place:
-    """The place that an error of the formats names in its text."""
-    found = _PLACE.fullmatch(error.where or "")
-    if found is None:
-        return Place(error.where or "", 0, path)
-    return Place(found["view"], int(found["address"], 16), found["path"] or path)
 
 
 @rule(
@@ -228,7 +216,7 @@ def _decoding_rule(id_: str, description: str, source: str, advice: str) -> None
             if error.rule == id_:
                 expected = str(error.expected) if error.expected is not None else description.rstrip(".")
                 found = str(error.found) if error.found is not None else error.what
-                yield Violation((place_of(error),), expected, found, error.advice or advice)
+                yield Violation((place_of(error, "table"),), expected, found, error.advice or advice)
 
     judge.__doc__ = description
     rule(id_, stage=Stage.STATIC, source=source, each=tables)(judge)
