@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIST := dist
 DEMO := firmware/build/stm32h745/demo
 SMOKE := platforms/skeleton/smoke
-NATIVE := orchestrator/engines/unicorn/native.c orchestrator/engines/qemu/turns.c $(SMOKE)/*.c $(SMOKE)/*.ld $(SMOKE)/Makefile
+NATIVE := orchestrator/engines/*/native/*.[ch] orchestrator/engines/common/c_structs.py $(SMOKE)/*.c $(SMOKE)/*.ld $(SMOKE)/Makefile
 
 # Two workers suit the smallest machine that this is developed on.
 TEST_JOBS ?= 2

@@ -1,6 +1,6 @@
 """Build hook: the native part for the host, and what a wheel holds besides Python.
 
-In: ``native.c``, ``turns.c``, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine and, on
+In: the ``native/`` folders, ``firmware/`` and ``platforms/``. Out: a shared library beside the Unicorn engine and, on
 Linux, a plugin beside the QEMU engine, the smoke pair of `rptwin new-platform` (wheels and editable installs), and, in
 wheels, the demo pair and the platform descriptions. Needs no system compiler: ziglang brings one.
 Run as a script it does what an editable install does.
@@ -8,6 +8,7 @@ Run as a script it does what an editable install does.
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ENGINE = Path("orchestrator/engines/unicorn")
 QEMU = Path("orchestrator/engines/qemu")
+READER = Path("orchestrator/engines/common/c_structs.py")
 SMOKE = Path("platforms/skeleton/smoke")
 DEMO = ("main.elf", "remote.elf")
 
@@ -55,26 +57,42 @@ def this_host() -> Host:
 
 
 def compile_native(root: Path, host: Host) -> Path:
-    """Compile ``native.c`` into ``_native/`` and give its path relative to the root."""
-    return _compile(root, host, ENGINE / "native.c", ENGINE / "_native" / host.library)
+    """Compile ``native/`` into ``_native/`` and give its path relative to the root."""
+    return _compile(root, host, ENGINE, "abi.h", host.library)
 
 
 def compile_plugin(root: Path, host: Host) -> Path | None:
     """Compile QEMU's plugin likewise; it finds QEMU's own functions when it is loaded. None where there is none."""
     if not host.library.endswith(".so"):
         return None
-    return _compile(root, host, QEMU / "turns.c", QEMU / "_native" / "libturns.so", "-Wl,-z,undefs")
+    return _compile(root, host, QEMU, "control.h", "libturns.so", "-Wl,-z,undefs")
 
 
-def _compile(root: Path, host: Host, source: Path, library: Path, *options: str) -> Path:
+def _compile(root: Path, host: Host, engine: Path, header: str, library_name: str, *options: str) -> Path:
+    """Every C file of an engine, and that each field of its header lies where Python will take it to be."""
+    folder, library = engine / "native", engine / "_native" / library_name
+    shared = _header(root, folder / header)
     (root / library.parent).mkdir(exist_ok=True)
     # No sanitizer, debug data or build id: the same bytes from any folder.
     flags = ["-shared", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all", "-g0", "-s"]
     if host.library != "libhook.dll":  # all code of a DLL is position independent
         flags.append("-fPIC")
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", host.target]
-    _run([*compiler, *flags, *options, str(source), "-o", str(library)], root)
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", host.target, f"-DABI_DIGEST={shared.digest:#x}u"]
+    sources = sorted(str(each.relative_to(root)) for each in (root / folder).glob("*.c"))
+    checks = ["-I", str(folder), "-x", "c", "-"]
+    check = f'#include "{header}"\n{shared.assertions()}'
+    _run([*compiler, *flags, *options, *sources, *checks, "-o", str(library)], root, check)
     return library
+
+
+def _header(root: Path, path: Path) -> Any:
+    """The header as the engine will read it, by the same code; rptwin itself cannot be imported yet."""
+    spec = importlib.util.spec_from_file_location("c_structs", root / READER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Header(root / path)
 
 
 def build_demo(root: Path) -> tuple[Path, ...]:
@@ -94,8 +112,8 @@ def _make(root: Path, folder: Path, target: str) -> None:
     _run(["make", "-C", folder.as_posix(), f"PYTHON={sys.executable}", target], root)
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _run(command: list[str], folder: Path, text: str = "") -> None:
+    done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
 

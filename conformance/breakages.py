@@ -13,7 +13,7 @@ from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
-from orchestrator.engines.unicorn import binding, memory
+from orchestrator.engines.unicorn import memory
 from orchestrator.engines.unicorn.cpu import core as core_module
 from orchestrator.engines.unicorn.cpu import exceptions, frames, nvic
 from orchestrator.engines.unicorn.cpu.core import Core
@@ -24,6 +24,7 @@ from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.systick import SysTick
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.engines.unicorn.memory import BoardMemory
+from orchestrator.engines.unicorn.native import abi
 
 __all__ = ["BREAKAGES", "Breakage", "notices"]
 
@@ -288,7 +289,7 @@ BREAKAGES = (
         _answers(None),
     ),
     Breakage("division by zero is not trapped", "div_0_trp_traps_udiv", Core, "traps_changed", _answers(None)),
-    Breakage("a trapped access is a division", "unalign_trp_traps_a_word", binding, "TRAP_DIVISION", _constant(2)),
+    Breakage("a trapped access is a division", "unalign_trp_traps_a_word", abi, "TRAP_DIVISION", _constant(2)),
     Breakage(
         "exclusives survive exceptions",
         "exclusive_cleared_by_an_exception",

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = Path("orchestrator/engines/unicorn/native.c")
-PLUGIN = Path("orchestrator/engines/qemu/turns.c")
+NATIVE = Path("orchestrator/engines/unicorn/native")
+PLUGIN = Path("orchestrator/engines/qemu/native")
+READER = Path("orchestrator/engines/common/c_structs.py")
 SMOKE = Path("platforms/skeleton/smoke")
 HOOKS = ("core_on_code", "core_on_exception", "core_on_invalid")
 
@@ -36,8 +37,9 @@ def hook() -> ModuleType:
 def tree(folder: Path) -> Path:
     """As much of the checkout as the native part needs."""
     for source in (NATIVE, PLUGIN):
-        (folder / source.parent).mkdir(parents=True)
-        shutil.copy(ROOT / source, folder / source)
+        shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / READER).parent.mkdir(parents=True)
+    shutil.copy(ROOT / READER, folder / READER)
     shutil.copytree(ROOT / SMOKE, folder / SMOKE, ignore=shutil.ignore_patterns("*.elf"))
     return folder
 

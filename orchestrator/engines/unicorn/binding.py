@@ -1,4 +1,4 @@
-"""The one door to Unicorn and to the native hooks: creation through the binding, hot calls straight to the library.
+"""The one door to Unicorn: creation through the binding, hot calls straight to the library.
 
 The binding's own ``emu_start`` and register calls cost several microseconds each; the library's, called with arguments
 made once, a fraction of that.
@@ -7,30 +7,18 @@ made once, a fraction of that.
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import unicorn
 from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, CoreState, hooks
 from orchestrator.errors import EngineError
 
-__all__ = [
-    "CPU_MODELS",
-    "CoreState",
-    "Cpu",
-    "FramesState",
-    "GuardState",
-    "ProbeState",
-    "RegisterBatch",
-    "WatchState",
-    "Window",
-    "registers",
-    "written_registers",
-]
+__all__ = ["ADDRESS_SPACE", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe", "function_pointer"]
+__all__ += ["registers", "written_registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
 CPU_MODELS = {
@@ -42,230 +30,8 @@ CPU_MODELS = {
 
 _unicorn: Any = unicorn  # it has no types
 
-NO_ADDRESS = 0xFFFF_FFFE  # emu_start's ``until``: no instruction can stand there
-MASK_COUNT = 3
 _CTL_WRITE = unicorn_const.UC_CTL_IO_WRITE << 30  # a control without arguments that does something
-PAGE_BITS = 10
-PAGE_SIZE = 1 << PAGE_BITS
-NO_PAGE = 0xFFFF_F000  # ``calm`` of the hook: look at the next instruction
-PAGES = 1 << (32 - PAGE_BITS)
 ADDRESS_SPACE = 1 << 32
-
-
-class PageBits(ctypes.Structure):
-    """``struct bits`` of native.c."""
-
-    _fields_ = [
-        ("stop", ctypes.c_uint8 * 64),
-        ("look", ctypes.c_uint8 * 64),
-        ("look_fp", ctypes.c_uint8 * 64),
-        ("code", ctypes.c_void_p),
-        ("behind", ctypes.c_uint32),
-        ("live", ctypes.c_uint32),
-        ("float_alone", ctypes.c_uint32),
-    ]
-
-
-class Window(ctypes.Structure):
-    """``struct window`` of native.c."""
-
-    _fields_ = [
-        ("start", ctypes.c_uint64),
-        ("end", ctypes.c_uint64),
-        ("bytes", ctypes.c_void_p),
-        ("code", ctypes.c_void_p),
-    ]
-
-
-class GuardState(ctypes.Structure):
-    """``struct guard`` of native.c."""
-
-    _fields_ = [
-        ("on", ctypes.c_uint32),
-        ("watch_faultmask", ctypes.c_uint32),
-        ("count", ctypes.c_uint32),
-        ("window_count", ctypes.c_uint32),
-        ("starts", ctypes.c_void_p),
-        ("granted", ctypes.c_void_p),
-        ("windows", ctypes.c_void_p),
-        ("devices", ctypes.c_void_p),
-        ("stub", ctypes.c_uint32),
-        ("control_id", ctypes.c_int32),
-        ("ipsr_id", ctypes.c_int32),
-        ("mem_read", ctypes.c_void_p),
-        ("ctl", ctypes.c_void_p),
-        ("flush_tlb", ctypes.c_int32),
-        ("slow_read", ctypes.c_void_p),
-        ("slow_write", ctypes.c_void_p),
-    ]
-
-
-class CoreState(ctypes.Structure):
-    """``struct core`` of native.c."""
-
-    _fields_ = [
-        ("executed", ctypes.c_uint64),
-        ("limit", ctypes.c_uint64),
-        ("address", ctypes.c_uint32),
-        ("stopping", ctypes.c_uint32),
-        ("why", ctypes.c_uint32),
-        ("calm", ctypes.c_uint32),
-        ("page", ctypes.c_uint32),
-        ("fp_watch", ctypes.c_uint32),
-        ("traps", ctypes.c_uint32),
-        ("trap", ctypes.c_uint32),
-        ("it", ctypes.c_uint32),
-        ("undo", ctypes.c_uint32),
-        ("skipping", ctypes.c_uint32),
-        ("skip_next", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("limits", ctypes.c_uint32 * 2),
-        ("mapped", ctypes.c_uint32),
-        ("map", ctypes.c_void_p),
-        ("exclusive", ctypes.c_uint32),
-        ("bits", ctypes.c_void_p),
-        ("pages", ctypes.c_void_p),
-        ("page_bits", ctypes.c_void_p),
-        ("watch_masks", ctypes.c_uint32),
-        ("masks", ctypes.c_uint32 * MASK_COUNT),
-        ("mask_ids", ctypes.c_int32 * MASK_COUNT),
-        ("exception", ctypes.c_int32),
-        ("access", ctypes.c_int32),
-        ("access_address", ctypes.c_uint32),
-        ("access_size", ctypes.c_uint32),
-        ("error", ctypes.c_int32),
-        ("pc", ctypes.c_uint32),
-        ("passed", ctypes.c_uint64),
-        ("watched", ctypes.c_int32),
-        ("watched_address", ctypes.c_uint32),
-        ("watched_pc", ctypes.c_uint32),
-        ("emu_stop", ctypes.c_void_p),
-        ("emu_start", ctypes.c_void_p),
-        ("reg_read", ctypes.c_void_p),
-        ("reg_write", ctypes.c_void_p),
-        ("register_ids", ctypes.c_int32 * 16),
-        ("cpsr_id", ctypes.c_int32),
-        ("flags_id", ctypes.c_int32),
-        ("xpsr_id", ctypes.c_int32),
-        ("xpsr_write_id", ctypes.c_int32),
-        ("uc", ctypes.c_void_p),
-        ("check_fetch", ctypes.c_uint32),
-        ("refused", ctypes.c_uint32),
-        ("refused_executed", ctypes.c_uint64),
-        ("refused_address", ctypes.c_uint32),
-        ("saved_count", ctypes.c_int32),
-        ("saved_ids", ctypes.c_void_p),
-        ("saved_pointers", ctypes.c_void_p),
-        ("reg_read_batch", ctypes.c_void_p),
-        ("guard", GuardState),
-    ]
-
-
-class WatchState(ctypes.Structure):
-    """``struct watch`` of native.c."""
-
-    _fields_ = [("core", ctypes.c_void_p), ("first", ctypes.c_uint32), ("last", ctypes.c_uint32)]
-
-
-class FramesState(ctypes.Structure):
-    """``struct frames`` of native.c."""
-
-    _fields_ = [
-        ("windows", ctypes.c_void_p),
-        ("window_count", ctypes.c_uint32),
-        ("fp_bits", ctypes.c_uint32),
-        ("aligned", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("kept", ctypes.c_uint32),
-        ("to_process", ctypes.c_uint32),
-        ("caller_ids", ctypes.c_int32 * 10),
-        ("entered_ids", ctypes.c_int32 * 7),
-        ("stacks_ids", ctypes.c_int32 * 3),
-        ("returned_ids", ctypes.c_int32 * 11),
-        ("reg_read_batch", ctypes.c_void_p),
-        ("reg_write_batch", ctypes.c_void_p),
-    ]
-
-
-WHY_BUDGET, WHY_NEW_PAGE, WHY_SPECIAL, WHY_UNMASKED, WHY_OTHER, WHY_REFUSED, WHY_TRAP = range(7)
-TRAP_DIVISION, TRAP_UNALIGNED, TRAP_STACK_POINTER = 1, 2, 4
-
-PROBE_REGISTERS = 40
-PROBE_ACCESSES = 64 + 64  # with the spare ones
-
-
-class Access(ctypes.Structure):
-    """``struct access`` of native.c."""
-
-    _fields_ = [("address", ctypes.c_uint32), ("size", ctypes.c_uint32), ("value", ctypes.c_uint64)]
-
-
-class ProbeState(ctypes.Structure):
-    """``struct probe`` of native.c."""
-
-    _fields_ = [
-        ("executed", ctypes.c_uint64),
-        ("limit", ctypes.c_uint64),
-        ("head", ctypes.c_uint32),
-        ("passed", ctypes.c_uint32),
-        ("same", ctypes.c_uint32),
-        ("spoilt", ctypes.c_uint32),
-        ("keeps_masks", ctypes.c_uint32),
-        ("lowest", ctypes.c_uint32),
-        ("highest", ctypes.c_uint32),
-        ("read_count", ctypes.c_uint32),
-        ("write_count", ctypes.c_uint32),
-        ("reads", Access * PROBE_ACCESSES),
-        ("writes", Access * PROBE_ACCESSES),
-        ("start", ctypes.c_uint64 * PROBE_REGISTERS),
-        ("now", ctypes.c_uint64 * PROBE_REGISTERS),
-        ("ids", ctypes.c_int32 * PROBE_REGISTERS),
-        ("now_pointers", ctypes.c_void_p * PROBE_REGISTERS),
-        ("count", ctypes.c_int32),
-        ("cpsr_id", ctypes.c_int32),
-        ("emu_stop", ctypes.c_void_p),
-        ("reg_read", ctypes.c_void_p),
-        ("reg_write", ctypes.c_void_p),
-        ("reg_read_batch", ctypes.c_void_p),
-        ("mem_read", ctypes.c_void_p),
-    ]
-
-
-def _load_hooks() -> ctypes.CDLL:
-    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    path = Path(__file__).parent / "_native" / f"libhook{suffix}"
-    advice = "install rptwin for this platform again (in a checkout: make)"
-    if not path.is_file():
-        what = "the native part of the Unicorn engine is missing"
-        raise EngineError(what, where="engine unicorn", expected=path.name, advice=advice)
-    library = ctypes.CDLL(str(path))
-    expected = [ctypes.sizeof(each) for each in (CoreState, FramesState, ProbeState, WatchState)]
-    try:
-        found = list((ctypes.c_uint32 * len(expected)).in_dll(library, "native_sizes"))
-    except ValueError:
-        found = []
-    if found != expected:
-        what = "the native part of the Unicorn engine is of another release"
-        raise EngineError(what, where=f"engine unicorn: {path.name}", expected=expected, found=found, advice=advice)
-    return library
-
-
-hooks = _load_hooks()
-hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
-hooks.core_run.restype = ctypes.c_uint32
-hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
-hooks.core_it_state.restype = ctypes.c_uint32
-hooks.core_leave_it.argtypes = (ctypes.c_void_p,)
-hooks.core_leave_it.restype = None
-hooks.core_stop_behind.argtypes = (ctypes.c_void_p,)
-hooks.core_stop_behind.restype = None
-hooks.core_mark.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-hooks.core_mark.restype = ctypes.c_uint32
-hooks.frames_enter.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_int)
-hooks.frames_leave.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
-hooks.core_read_masks.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
-hooks.core_is_unprivileged.restype = ctypes.c_uint32
 
 
 def describe(error: int) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu
+from orchestrator.engines.unicorn.binding import Cpu
+from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 from orchestrator.memory import Extent
 
 __all__ = ["Access", "Bus", "BusPort", "Device", "Slot", "Waking", "is_private"]

@@ -18,7 +18,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, Window
+from orchestrator.engines.unicorn.binding import Cpu
+from orchestrator.engines.unicorn.native.abi import PAGE_BITS, Window
 from orchestrator.errors import EngineError, TranslationError
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform, Region

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.binding import CoreState
 from orchestrator.engines.unicorn.cpu import code_marks as code_module
 from orchestrator.engines.unicorn.cpu.code_marks import PAGE, CodeMarks, Hint, hint_at
+from orchestrator.engines.unicorn.native.abi import CoreState
 
 
 @pytest.mark.parametrize(

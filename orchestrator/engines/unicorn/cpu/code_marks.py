@@ -10,12 +10,20 @@ from __future__ import annotations
 import ctypes
 import mmap
 
-from orchestrator.engines.unicorn.binding import NO_PAGE, PAGE_BITS, PAGES, CoreState, PageBits, hooks
+from orchestrator.engines.unicorn.native.abi import (
+    FIRST_BITS,
+    NO_PAGE,
+    PAGE_BITS,
+    PAGES,
+    SEEN,
+    CoreState,
+    PageBits,
+    hooks,
+)
 
 __all__ = ["CodeMarks", "Hint", "hint_at", "is_floating_point"]
 
 PAGE = 1 << PAGE_BITS
-_SEEN, _FIRST_BITS = 1, 2
 _MARKED_PAGES = 4096  # pages with instructions of interest: 4 MB of such code
 
 
@@ -64,7 +72,7 @@ class CodeMarks:
         self._seen.clear()
         self._used = 0
         self._state.page = 0xFFFF_FFFF
-        self._state.calm = self._state.mapped = NO_PAGE
+        self._state.clean_page = self._state.marked_page = NO_PAGE
         self._state.bits = None
 
     def mark(self, page: int, code: int, behind: int = 0, *, live: bool = False) -> None:
@@ -73,7 +81,7 @@ class CodeMarks:
         What is looked at depends on ``traps`` and ``guard.watch_faultmask`` of the core: whoever changes them forgets.
         """
         mark = self._new_bits(page)
-        bits = self._bits[mark - _FIRST_BITS]
+        bits = self._bits[mark - FIRST_BITS]
         bits.code, bits.behind, bits.live = code, behind, live
         first = page << PAGE_BITS
         for each in self.breakpoints:
@@ -82,7 +90,7 @@ class CodeMarks:
                 bits.stop[index >> 3] |= 1 << (index & 7)
         if not hooks.core_mark(ctypes.byref(self._state), ctypes.byref(bits)) and not live:
             self._used -= 1
-            mark = _SEEN
+            mark = SEEN
         self._words[page] = mark
 
     def _new_bits(self, page: int) -> int:
@@ -93,4 +101,4 @@ class CodeMarks:
         bits = self._bits[self._used]
         ctypes.memset(ctypes.addressof(bits), 0, ctypes.sizeof(bits))
         self._used += 1
-        return _FIRST_BITS + self._used - 1
+        return FIRST_BITS + self._used - 1

@@ -21,7 +21,7 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
 from orchestrator.engines.unicorn.cpu import semihosting
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks, Hint, hint_at, is_floating_point
@@ -35,6 +35,8 @@ from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import BoardMemory
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import hooks
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import (
     Backtrace,
@@ -197,7 +199,7 @@ class Core(ExceptionUnit):
         self.bus.map_into(self.cpu)
         self.cpu.on_protected_write(self._store_to_protected_page)
         taken = [*(each.extent for each in slots), *(each.extent for each in memory.mappings())]
-        pages = (Extent(page, binding.PAGE_SIZE) for page in _STUB_PAGES)
+        pages = (Extent(page, abi.PAGE_SIZE) for page in _STUB_PAGES)
         stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
         self.cpu.map_stub(stub, _CLREX + _CLEAR_LIMITS)
         self._connect(memory, stub, secure_fp=self.model.model == "cortex-m33")
@@ -500,11 +502,11 @@ class Core(ExceptionUnit):
 
     def _look_for_loop(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
-        if self.disturbed and self.pc >> binding.PAGE_BITS not in self._known_loops:
+        if self.disturbed and self.pc >> abi.PAGE_BITS not in self._known_loops:
             self._calm_turns = 0
             return
         self._calm_turns += 1
-        if self._calm_turns < self._patience and self.pc >> binding.PAGE_BITS not in self._known_loops:
+        if self._calm_turns < self._patience and self.pc >> abi.PAGE_BITS not in self._known_loops:
             return
         self._calm_turns = 0
         if not self._may_skip or self.sleeping or self.held or self.locked_up or self._attention:
@@ -518,10 +520,10 @@ class Core(ExceptionUnit):
             for slot in self.loop.slots:
                 slot.pollers.append(self.leave_loop)
             self._patience = 1
-            self._known_loops.add(self.pc >> binding.PAGE_BITS)
+            self._known_loops.add(self.pc >> abi.PAGE_BITS)
         else:
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
-            self._known_loops.discard(self.pc >> binding.PAGE_BITS)
+            self._known_loops.discard(self.pc >> abi.PAGE_BITS)
 
     def _execute(self, limit: int) -> None:
         """Run to a slot at most; whatever ended it is dealt with."""
@@ -532,18 +534,18 @@ class Core(ExceptionUnit):
         why = self._run(self._native_pointer, limit)
         if self.native.undo:
             self._undo()
-        if why == binding.WHY_OTHER or self._odd:
+        if why == abi.EXIT_OTHER or self._odd:
             self._after_stop()
-        elif why == binding.WHY_NEW_PAGE:
+        elif why == abi.EXIT_NEW_PAGE:
             self._reach_page()
-        elif why == binding.WHY_SPECIAL:
+        elif why == abi.EXIT_SPECIAL:
             self._special()
-        elif why == binding.WHY_UNMASKED:
+        elif why == abi.EXIT_UNMASKED:
             self._attention = True
-        elif why == binding.WHY_REFUSED:
+        elif why == abi.EXIT_DENIED:
             self.disturbed = True
             self._fetch_fault(self.pc)
-        elif why == binding.WHY_TRAP:
+        elif why == abi.EXIT_TRAP:
             self._trap()
 
     def _after_stop(self) -> None:
@@ -561,7 +563,7 @@ class Core(ExceptionUnit):
             self._raise_bus_error()
             return
         fetches = access in (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
-        if native.refused and not fetches:
+        if native.denied and not fetches:
             self._take_back()
         if self._reset_asked:
             self._reset_asked = False
@@ -592,15 +594,15 @@ class Core(ExceptionUnit):
         """After a store that was refused Unicorn goes on with the instruction, and with an IT block: undo that."""
         xpsr, *others = self._at_refusal.kept()
         self._at_refusal.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
-        self.native.executed = self.native.refused_executed
-        self.pc = self.native.refused_address
+        self.native.executed = self.native.denied_executed
+        self.pc = self.native.denied_address
 
     # --- exceptions
 
     def reconsider(self) -> None:
         """What may interrupt has changed: look before the next instruction."""
         self._attention = True
-        binding.hooks.core_stop_behind(self._native_pointer)
+        abi.hooks.core_stop_behind(self._native_pointer)
         self._replan()
 
     def active_exception(self) -> int:
@@ -661,9 +663,9 @@ class Core(ExceptionUnit):
         """An instruction that Unicorn would execute although it faults, or otherwise than the architecture says."""
         self.disturbed = True
         trap = self.native.trap
-        if trap == binding.TRAP_DIVISION:
+        if trap == abi.TRAP_DIVISION:
             self._fault(FaultCause(cortex_m.USAGE_FAULT, ("DIVBYZERO",), "divides by zero, which CCR.DIV_0_TRP traps"))
-        elif trap == binding.TRAP_UNALIGNED:
+        elif trap == abi.TRAP_UNALIGNED:
             what = "makes an unaligned access that the instruction or CCR.UNALIGN_TRP does not allow"
             self._fault(FaultCause(cortex_m.USAGE_FAULT, ("UNALIGNED",), what))
         else:
@@ -692,8 +694,8 @@ class Core(ExceptionUnit):
 
     def _reach_page(self) -> None:
         """First execution of one page, or of two by an instruction across their border."""
-        for page in sorted({self.pc >> binding.PAGE_BITS, self.pc + 3 >> binding.PAGE_BITS}):
-            address = max(self.pc, page << binding.PAGE_BITS)
+        for page in sorted({self.pc >> abi.PAGE_BITS, self.pc + 3 >> abi.PAGE_BITS}):
+            address = max(self.pc, page << abi.PAGE_BITS)
             mapping = self.memory.mapping_at(address)
             if mapping is None:
                 if address == self.pc:
@@ -704,10 +706,8 @@ class Core(ExceptionUnit):
                 self._fetch_fault(self.pc)
                 return
             self._board.executes(mapping, address)
-            start = (page << binding.PAGE_BITS) - mapping.extent.start
-            behind = int.from_bytes(
-                mapping.store.view[start + binding.PAGE_SIZE : start + binding.PAGE_SIZE + 2], "little"
-            )
+            start = (page << abi.PAGE_BITS) - mapping.extent.start
+            behind = int.from_bytes(mapping.store.view[start + abi.PAGE_SIZE : start + abi.PAGE_SIZE + 2], "little")
             self._marks.mark(page, mapping.pointer + start, behind, live=mapping.store.region.writable)
 
     def floating_point_changed(self) -> None:
@@ -715,8 +715,8 @@ class Core(ExceptionUnit):
 
     def traps_changed(self) -> None:
         scs = self.scs
-        self.native.traps = (binding.TRAP_DIVISION if scs.ccr & _DIV_0_TRP else 0) | (
-            binding.TRAP_UNALIGNED if scs.ccr & _UNALIGN_TRP else 0
+        self.native.traps = (abi.TRAP_DIVISION if scs.ccr & _DIV_0_TRP else 0) | (
+            abi.TRAP_UNALIGNED if scs.ccr & _UNALIGN_TRP else 0
         )
         self._marks.forget()
         self.native.limit = self.native.executed
@@ -834,7 +834,7 @@ class Core(ExceptionUnit):
     def _raise_bus_error(self) -> None:
         assert self._bus_error is not None
         (access, values), self._bus_error = self._bus_error, None
-        values[0] = _with_it(values[0], binding.hooks.core_it_state(self._native_pointer, self._bus_error_pc))
+        values[0] = _with_it(values[0], abi.hooks.core_it_state(self._native_pointer, self._bus_error_pc))
         self._restored_on_bus_error.write(self.cpu.handle, values)
         self.pc = self._bus_error_pc
         verb = "reads" if access.value is None else "writes"

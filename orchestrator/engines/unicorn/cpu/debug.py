@@ -13,9 +13,11 @@ from unicorn import unicorn_const
 
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import Cpu, WatchState, hooks
+from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import WatchState, hooks
 from orchestrator.memory import Extent
 
 __all__ = ["CoreDebug", "Debugged"]
@@ -29,7 +31,7 @@ class Debugged(Protocol):
     name: str
     cpu: Cpu
     memory: CoreMemory
-    native: binding.CoreState
+    native: abi.CoreState
     sleeping: bool
     held: bool
     locked_up: bool

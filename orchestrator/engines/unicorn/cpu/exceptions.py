@@ -18,13 +18,15 @@ from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import CoreState, Cpu, hooks
+from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.cpu.frames import FP_OFFSET, Frames, ReturnMismatchError, StackError, is_exc_return
 from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, ProtectionMap
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import Guard
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import CoreState, hooks
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Fault, Lockup
 from orchestrator.formats.elf import Image
@@ -333,7 +335,7 @@ class ExceptionUnit(ABC):
         """Execute what the guest cannot see: it takes no time, and nothing else happens."""
         native = self.native
         executed, limit, watch = native.executed, native.limit, native.watch_masks
-        native.page = self._stub >> binding.PAGE_BITS
+        native.page = self._stub >> abi.PAGE_BITS
         native.bits = None
         native.watch_masks = 0
         pc, self.pc = self.pc, self._stub
@@ -381,7 +383,7 @@ class ExceptionUnit(ABC):
         watch = scs.fp_access != _FULL_ACCESS or bool(scs.fpccr & _LSPACT) or not scs.fpccr & _ASPEN or scs.fpdscr != 0
         if watch != self.native.fp_watch:
             self.native.fp_watch = watch
-            self.native.calm = self.native.mapped = binding.NO_PAGE
+            self.native.clean_page = self.native.marked_page = abi.NO_PAGE
 
     def _floating_point(self) -> None:
         """The instruction at PC is a floating-point one that asked for a look."""

@@ -2,7 +2,7 @@
 
 Registers move in batches; memory through the core's own view, so that a frame on bad memory is a fault and a frame
 over translated code is noticed. Of a lazily stacked floating-point context only the room is made. What nearly
-every exception needs is done at once in native.c; the rest, and all that is wrong, here.
+every exception needs is done at once in native code; the rest, and all that is wrong, here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import CoreState, Cpu, FramesState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.cpu.mpu import READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native.abi import CoreState, FramesState, hooks
 from orchestrator.errors import TranslationError
 
 __all__ = ["EXC_RETURN", "FP_OFFSET", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]

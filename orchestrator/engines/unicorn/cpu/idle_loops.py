@@ -16,10 +16,12 @@ from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import PAGE_BITS, Cpu, ProbeState, RegisterBatch, hooks
+from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
 from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import PAGE_BITS, ProbeState, hooks
 
 __all__ = ["IdleLoop", "Prober", "Read"]
 
@@ -191,7 +193,7 @@ class Prober:
         self._polls.clear()
         self.is_running = True
         try:
-            uclib.uc_emu_start(self._cpu.handle, ctypes.c_uint64(pc | 1), ctypes.c_uint64(binding.NO_ADDRESS), 0, 0)
+            uclib.uc_emu_start(self._cpu.handle, ctypes.c_uint64(pc | 1), ctypes.c_uint64(abi.NO_ADDRESS), 0, 0)
         finally:
             self.is_running = False
         if not self._put_devices_back():

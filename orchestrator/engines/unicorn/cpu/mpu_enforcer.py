@@ -1,8 +1,8 @@
 """The MPU of one core enforced: what its registers grant, as native code decides it for every access.
 
-Nothing here costs anything before a program enables its MPU for the first time. From then on native.c fills the core's
-TLB from the map that :meth:`Guard.apply` hands over; privileged and unprivileged accesses have a TLB each, so that a
-change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
+Nothing here costs anything before a program enables its MPU for the first time. From then on native code fills the
+core's TLB from the map that :meth:`Guard.apply` hands over; privileged and unprivileged accesses have a TLB each, so
+that a change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import mmap
 from functools import lru_cache
 from typing import Any
 
-from orchestrator.engines.unicorn.binding import PAGES, CoreState, Cpu
+from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native.abi import PAGES, CoreState
 
 __all__ = ["Guard"]
 

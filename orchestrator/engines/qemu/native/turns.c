@@ -20,39 +20,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CORES 2
-#define SPANS 64
-#define PROBES 16
-#define COPIED (256 * 1024)
+#include "control.h"
+
 #define CLOCK_VIRTUAL 1
 #define RUN_STATE_PAUSED 4
 #define TELL_NS 100000
-
-/* As in engines/qemu/control.py. */
-struct control {
-    uint64_t until_ns;  /* engine: stop then */
-    uint64_t turn;      /* engine: instructions of a turn */
-    uint64_t shift;     /* engine: an instruction takes 1 << shift ns */
-    uint64_t now_ns;    /* plugin: when the machine stopped */
-    uint64_t executed[CORES];
-    uint32_t span_count, probe_count;
-    struct {
-        uint32_t start, end;
-    } spans[SPANS]; /* stores into these are logged */
-    struct {
-        uint32_t start, end; /* after a store into this */
-        uint32_t core, word; /* this word is read as that core sees it */
-    } probes[PROBES];
-    uint32_t dump_count;
-    struct {
-        uint32_t start, size;
-    } dumps[SPANS]; /* saved when QEMU aborts */
-    uint32_t copy_count;
-    struct {
-        uint32_t start, size;
-    } copies[SPANS]; /* memory, as the first core sees it, copied one after the other at each stop */
-    uint8_t copied[COPIED];
-};
 
 /* qemu-plugin.h, API 1 */
 typedef uint64_t plugin_id;

@@ -1,0 +1,1 @@
+"""What runs for every instruction, in C: Unicorn calls these hooks, Python reads the structures of ``abi.h``."""

@@ -1,0 +1,176 @@
+/* What the hooks and Python share. Python reads this file: abi.py makes its own structures from it, and the build checks
+ * that each field lies where Python takes it to be. A struct here has one field, or fields of one type, to a line.
+ */
+#ifndef RPTWIN_ABI_H
+#define RPTWIN_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int (*emu_stop_fn)(void *uc);
+typedef int (*emu_start_fn)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
+typedef int (*reg_read_fn)(void *uc, int id, void *value);
+typedef int (*reg_write_fn)(void *uc, int id, const void *value);
+typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
+typedef int (*reg_write_batch_fn)(void *uc, int *ids, void **values, int count);
+typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
+typedef int (*ctl_fn)(void *uc, int control, ...);
+typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
+typedef void (*slow_write_fn)(uint32_t address, uint32_t size, uint64_t value);
+
+#define PAGE_SHIFT 10 /* an M-profile page is 1 KB */
+#define PAGE_MASK 1023
+#define NO_PAGE 0xFFFFF000u /* nothing executes there */
+#define NO_ADDRESS 0xFFFFFFFEu /* emu_start's `until`: no instruction can stand there */
+enum { UNSEEN = 0, SEEN = 1, FIRST_BITS = 2 }; /* values of a page's mark; from 2 on: index of its bits + 2 */
+enum { MASKS = 3 }; /* PRIMASK, BASEPRI, FAULTMASK */
+enum { REGISTERS = 16 };
+
+/* Why core_run() came back. */
+enum { EXIT_BUDGET, EXIT_NEW_PAGE, EXIT_SPECIAL, EXIT_UNMASKED, EXIT_OTHER, EXIT_DENIED, EXIT_TRAP };
+/* What made it EXIT_TRAP. */
+enum { TRAP_DIVISION = 1, TRAP_UNALIGNED = 2, TRAP_STACK_POINTER = 4 };
+
+/* One bit per halfword of a page. */
+struct bits {
+    uint8_t stop[64];       /* a debugger's breakpoint */
+    uint8_t look[64];       /* that, and what kind_of() calls other than plain or floating-point */
+    uint8_t look_fp[64];    /* that, and floating-point instructions */
+    const uint16_t *code;   /* the page itself */
+    uint32_t behind;        /* the halfword behind it, for an instruction across the border */
+    uint32_t live;          /* a store may change it: look at every instruction */
+    uint32_t float_alone;   /* `look` is empty */
+};
+
+/* Memory as it is reached from here: the bytes, and which of its pages hold code that some core has translated. */
+struct window {
+    uint64_t start, end;
+    uint8_t *bytes;
+    const uint8_t *code; /* one byte per page; null: no store changes this memory */
+};
+
+/* What the MPU grants, and what the hooks need to enforce it. `granted[i]` holds from `starts[i]` to the next start:
+ * READ, WRITE, EXECUTE for privileged code, and the same shifted by UNPRIVILEGED. */
+struct guard {
+    uint32_t on;            /* the TLB is filled by guard_on_tlb_fill */
+    uint32_t watch_faultmask; /* stop after an instruction that changes FAULTMASK */
+    uint32_t count;
+    uint32_t window_count;
+    const uint32_t *starts;
+    const uint8_t *granted;
+    const struct window *windows; /* by address */
+    const uint8_t *devices; /* one byte per page of the address space: a device answers there; null: none */
+    uint32_t stub;          /* a page that is not the guest's */
+    int32_t control_id, ipsr_id;
+    mem_read_fn mem_read;
+    ctl_fn ctl;
+    int32_t flush_tlb;      /* the control that drops the TLB */
+    slow_read_fn slow_read; /* a device; a store that may change code or nothing */
+    slow_write_fn slow_write;
+};
+
+struct core {
+    uint64_t executed;   /* instructions since power-on, sleep counted as executed */
+    uint64_t limit;      /* stop before the instruction that would exceed this */
+    uint32_t address;    /* of the instruction that runs, or that was stopped before */
+    uint32_t stopping;   /* a stop was asked for; Python clears it before emu_start */
+    uint32_t exit_reason;
+    uint32_t clean_page; /* address of the page before, if nothing on it needs a look; NO_PAGE: look */
+    uint32_t page;       /* of the instruction before; ~0: look it up again */
+    uint32_t fp_watch;   /* stop before a floating-point instruction */
+    uint32_t traps;      /* TRAP_DIVISION, TRAP_UNALIGNED: of CCR */
+    uint32_t trap;       /* with EXIT_TRAP: which */
+    uint32_t it;         /* ITSTATE at the instruction stopped before; 0: outside an IT block */
+    uint32_t undo;       /* that instruction ran all the same: put back the registers as they were kept */
+    uint32_t skipping;   /* the rest of an IT block is kept from running */
+    uint32_t skip_next, flags; /* address of the first instruction of that rest; NZCV as they really are */
+    uint32_t limits[2];  /* MSPLIM, PSPLIM: what Unicorn was told, and does not show */
+    uint32_t marked_page; /* address of the page before, if `marks` says where on it to look; NO_PAGE: look */
+    const uint8_t *marks;
+    uint32_t exclusive;  /* a load-exclusive ran since this was cleared */
+    struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
+    uint16_t *pages;     /* one per page of the address space */
+    struct bits *page_bits;
+    uint32_t watch_masks;
+    uint32_t masks[MASKS];
+    int32_t mask_ids[MASKS];
+    int32_t exception;   /* Unicorn's number from the INTR hook; -1: none */
+    int32_t access;      /* type of the invalid access; -1: none */
+    uint32_t access_address;
+    uint32_t access_size;
+    int32_t error;       /* of the last emu_start */
+    uint32_t pc;         /* of the next instruction */
+    uint64_t passed;     /* value of `executed` at which an instruction runs although it is marked */
+    int32_t watched;     /* type of the first access of an instruction to what a debugger watches; -1: none */
+    uint32_t watched_address;
+    uint32_t watched_pc;
+    emu_stop_fn emu_stop;
+    emu_start_fn emu_start;
+    reg_read_fn reg_read;
+    reg_write_fn reg_write;
+    int32_t register_ids[REGISTERS];
+    int32_t cpsr_id;
+    int32_t flags_id, xpsr_id, xpsr_write_id; /* NZCV alone; xPSR, and without its exception number to be written */
+    void *uc;
+    uint32_t check_fetch; /* the MPU does not grant the same on all of this page: ask for each instruction */
+    uint32_t denied;     /* an access was: whatever else the instruction does must not happen */
+    uint64_t denied_executed; /* `executed` and `address` then */
+    uint32_t denied_address;
+    int32_t saved_count;  /* registers as they were then: their ids and places */
+    int *saved_ids;
+    void **saved_pointers;
+    reg_read_batch_fn reg_read_batch;
+    struct guard guard;
+};
+
+/* Registers of a frame by Unicorn's ids. */
+enum { CALLER = 10, ENTERED = 7, STACKS = 3, RETURNED = 11 };
+
+/* Each list of ids is a batch in the order that frames.py says and gives the reasons for. */
+struct frames {
+    const struct window *windows;
+    uint32_t window_count;
+    uint32_t fp_bits; /* CONTROL's: a floating-point context */
+    uint32_t aligned, flags, kept; /* of XPSR: that a frame was padded; what a handler and a return keep */
+    uint32_t to_process;           /* of EXC_RETURN */
+    int32_t caller_ids[CALLER], entered_ids[ENTERED], stacks_ids[STACKS], returned_ids[RETURNED];
+    reg_read_batch_fn reg_read_batch;
+    reg_write_batch_fn reg_write_batch;
+};
+
+/* What a debugger watches: bytes from first to last. Unicorn calls for each access that begins in a wider range. */
+struct watch {
+    struct core *core;
+    uint32_t first, last;
+};
+
+/* The probe runs a copy of a core for a while and says whether it came back to the very same registers, which bytes it
+ * read on the way and what it overwrote. */
+enum { PROBE_REGS = 40, PROBE_ACCESSES = 64, PROBE_SPARE = 64 };
+
+struct access {
+    uint32_t address, size;
+    uint64_t value;
+};
+
+struct probe {
+    uint64_t executed, limit;
+    uint32_t head, passed, same, spoilt;
+    uint32_t keeps_masks; /* an exception is pending and masked: a loop that may unmask it is none */
+    uint32_t lowest, highest; /* extent of the code that ran; highest is past its end */
+    uint32_t read_count, write_count;
+    struct access reads[PROBE_ACCESSES + PROBE_SPARE];
+    struct access writes[PROBE_ACCESSES + PROBE_SPARE];
+    uint64_t start[PROBE_REGS], now[PROBE_REGS];
+    int32_t ids[PROBE_REGS];
+    void *now_pointers[PROBE_REGS];
+    int32_t count;
+    int32_t cpsr_id;
+    emu_stop_fn emu_stop;
+    reg_read_fn reg_read;
+    reg_write_fn reg_write;
+    reg_read_batch_fn reg_read_batch;
+    mem_read_fn mem_read;
+};
+
+#endif

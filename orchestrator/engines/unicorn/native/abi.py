@@ -1,0 +1,125 @@
+"""The native part: structures and constants as ``abi.h`` declares them, and the functions of the library."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+from orchestrator.engines.common.c_structs import Header
+from orchestrator.errors import EngineError
+
+__all__ = [
+    "EXIT_BUDGET",
+    "EXIT_DENIED",
+    "EXIT_NEW_PAGE",
+    "EXIT_OTHER",
+    "EXIT_SPECIAL",
+    "EXIT_TRAP",
+    "EXIT_UNMASKED",
+    "FIRST_BITS",
+    "NO_ADDRESS",
+    "NO_PAGE",
+    "PAGES",
+    "PAGE_BITS",
+    "PAGE_SIZE",
+    "PROBE_ACCESSES",
+    "SEEN",
+    "TRAP_DIVISION",
+    "TRAP_STACK_POINTER",
+    "TRAP_UNALIGNED",
+    "CoreState",
+    "FramesState",
+    "PageBits",
+    "ProbeState",
+    "WatchState",
+    "Window",
+    "hooks",
+]
+
+_HEADER = Header(Path(__file__).parent / "abi.h")
+_constant = _HEADER.constants.__getitem__
+
+EXIT_BUDGET, EXIT_NEW_PAGE, EXIT_SPECIAL = map(_constant, ("EXIT_BUDGET", "EXIT_NEW_PAGE", "EXIT_SPECIAL"))
+EXIT_UNMASKED, EXIT_OTHER = map(_constant, ("EXIT_UNMASKED", "EXIT_OTHER"))
+EXIT_DENIED, EXIT_TRAP = map(_constant, ("EXIT_DENIED", "EXIT_TRAP"))
+TRAP_DIVISION, TRAP_UNALIGNED = map(_constant, ("TRAP_DIVISION", "TRAP_UNALIGNED"))
+TRAP_STACK_POINTER = _constant("TRAP_STACK_POINTER")
+SEEN, FIRST_BITS = map(_constant, ("SEEN", "FIRST_BITS"))
+NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_SHIFT"))
+PAGE_SIZE = 1 << PAGE_BITS
+PAGES = 1 << (32 - PAGE_BITS)
+PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
+
+
+class PageBits(ctypes.Structure):
+    """``struct bits``."""
+
+    _fields_ = _HEADER.fields("bits")
+
+
+class Window(ctypes.Structure):
+    """``struct window``."""
+
+    _fields_ = _HEADER.fields("window")
+
+
+class CoreState(ctypes.Structure):
+    """``struct core``."""
+
+    _fields_ = _HEADER.fields("core")
+
+
+class FramesState(ctypes.Structure):
+    """``struct frames``."""
+
+    _fields_ = _HEADER.fields("frames")
+
+
+class WatchState(ctypes.Structure):
+    """``struct watch``."""
+
+    _fields_ = _HEADER.fields("watch")
+
+
+class ProbeState(ctypes.Structure):
+    """``struct probe``."""
+
+    _fields_ = _HEADER.fields("probe")
+
+
+def _load_hooks() -> ctypes.CDLL:
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    path = Path(__file__).parents[1] / "_native" / f"libhook{suffix}"
+    advice = "install rptwin for this platform again (in a checkout: make)"
+    if not path.is_file():
+        what = "the native part of the Unicorn engine is missing"
+        raise EngineError(what, where="engine unicorn", expected=path.name, advice=advice)
+    library = ctypes.CDLL(str(path))
+    try:
+        found = f"{ctypes.c_uint32.in_dll(library, 'native_abi').value:#010x}"
+    except ValueError:
+        found = "none"
+    expected = f"{_HEADER.digest:#010x}"
+    if found != expected:
+        what = "the native part of the Unicorn engine is of another release"
+        raise EngineError(what, where=f"engine unicorn: {path.name}", expected=expected, found=found, advice=advice)
+    return library
+
+
+hooks = _load_hooks()
+hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+hooks.core_run.restype = ctypes.c_uint32
+hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_it_state.restype = ctypes.c_uint32
+hooks.core_leave_it.argtypes = (ctypes.c_void_p,)
+hooks.core_leave_it.restype = None
+hooks.core_stop_behind.argtypes = (ctypes.c_void_p,)
+hooks.core_stop_behind.restype = None
+hooks.core_mark.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+hooks.core_mark.restype = ctypes.c_uint32
+hooks.frames_enter.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_int)
+hooks.frames_leave.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_read_masks.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
+hooks.core_is_unprivileged.restype = ctypes.c_uint32

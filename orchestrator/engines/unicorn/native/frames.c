@@ -1,0 +1,104 @@
+/* Exception frames, the common case: no floating-point context, privileged, everything in plain memory. What is not so
+ * simple is done in frames.py, which gives the reasons for the order of each list of registers.
+ */
+#include <string.h>
+
+#include "native.h"
+
+enum { R0, R1, R2, R3, R12, LR, XPSR, STACK, CONTROL, IPSR }; /* of CALLER */
+enum { FRAME_WORDS = 8, FRAME_BYTES = 32 };
+enum { NO_FP = 0x10, TO_THREAD = 8 };              /* EXC_RETURN */
+#define EXC_RETURN 0xFFFFFFE1u
+#define THUMB 0x01000000u
+#define NZCV 0xF0000000u
+
+static void batch(int (*move)(void *, int *, void **, int), void *uc, int32_t *ids, uint64_t *values, int count)
+{
+    void *pointers[RETURNED];
+    for (int i = 0; i < count; i++)
+        pointers[i] = &values[i];
+    move(uc, ids, pointers, count);
+}
+
+/* The bytes of a range in one piece of memory; null where there is none, or where a store needs more than a store. */
+static uint8_t *plain(const struct frames *f, uint32_t address, uint32_t size, int stores)
+{
+    const struct window *w = window_at(f->windows, f->window_count, address);
+    uint64_t offset;
+    if (!w || address + (uint64_t)size > w->end)
+        return 0;
+    offset = address - w->start;
+    if (stores && (!w->code || w->code[offset >> PAGE_SHIFT] || w->code[(offset + size - 1) >> PAGE_SHIFT]))
+        return 0;
+    return w->bytes + offset;
+}
+
+/* Exception entry (DDI0403E B1.5.6): stacks, fetches the vector, sets `pc`. 0: not so simple, and nothing has changed. */
+int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t return_address, int align)
+{
+    uint64_t r[CALLER] = {0};
+    uint32_t words[FRAME_WORDS], control, frame, padding, handler, xpsr;
+    uint8_t *fetched = plain(f, vector, 4, 0), *stack;
+
+    if (!fetched)
+        return 0;
+    memcpy(&handler, fetched, 4);
+    if (!(handler & 1) || handler >= 0xFFFFFF00u)
+        return 0;
+    batch(f->reg_read_batch, c->uc, f->caller_ids, r, CALLER);
+    control = (uint32_t)r[CONTROL];
+    if (control & f->fp_bits || (control & NPRIV && !r[IPSR]))
+        return 0;
+    xpsr = (uint32_t)r[XPSR];
+    padding = align && r[STACK] & 4;
+    frame = (uint32_t)r[STACK] - FRAME_BYTES - (padding ? 4 : 0);
+    stack = plain(f, frame, FRAME_BYTES, 1);
+    if (!stack || frame < c->limits[!r[IPSR] && control & SPSEL])
+        return 0;
+    for (int i = R0; i <= LR; i++)
+        words[i] = (uint32_t)r[i];
+    words[6] = return_address;
+    words[7] = (xpsr & ~f->aligned) | (padding ? f->aligned : 0);
+    memcpy(stack, words, FRAME_BYTES);
+
+    uint32_t link = EXC_RETURN | NO_FP | (r[IPSR] ? 0 : TO_THREAD | (control & SPSEL ? f->to_process : 0));
+    uint32_t main_stack = control & ~(uint32_t)SPSEL;
+    uint64_t entered[ENTERED] = {frame, main_stack, (xpsr & f->flags) | THUMB, number, main_stack, link, xpsr & NZCV};
+    batch(f->reg_write_batch, c->uc, f->entered_ids, entered, ENTERED);
+    c->pc = handler & ~1u;
+    return 1;
+}
+
+/* Exception return (B1.5.8) to a context that is as it should be: unstacks, sets `pc`. 0: as above. */
+int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
+{
+    uint64_t stacks[STACKS] = {0};
+    uint32_t words[FRAME_WORDS], control, frame, xpsr, number;
+    const uint8_t *stack;
+
+    if (!(exc_return & NO_FP))
+        return 0;
+    batch(f->reg_read_batch, c->uc, f->stacks_ids, stacks, STACKS);
+    control = (uint32_t)stacks[2];
+    if (control & NPRIV)
+        return 0;
+    frame = (uint32_t)stacks[exc_return & f->to_process ? 1 : 0];
+    stack = plain(f, frame, FRAME_BYTES, 0);
+    if (!stack)
+        return 0;
+    memcpy(words, stack, FRAME_BYTES);
+    xpsr = words[7];
+    number = xpsr & 0x1FF;
+    if (!(xpsr & THUMB) || words[6] >= 0xFFFFFF00u || !(exc_return & TO_THREAD) != (number != 0))
+        return 0;
+    control &= ~(SPSEL | f->fp_bits);
+    if (exc_return & TO_THREAD && exc_return & f->to_process)
+        control |= SPSEL;
+    uint64_t returned[RETURNED] = {
+        xpsr & f->kept, number, control, frame + FRAME_BYTES + (xpsr & f->aligned ? 4u : 0u),
+        words[R0], words[R1], words[R2], words[R3], words[R12], words[LR], xpsr & NZCV,
+    };
+    batch(f->reg_write_batch, c->uc, f->returned_ids, returned, RETURNED);
+    c->pc = words[6] & ~1u;
+    return 1;
+}

@@ -1,0 +1,60 @@
+/* What the files of the native part have of each other. */
+#ifndef RPTWIN_NATIVE_H
+#define RPTWIN_NATIVE_H
+
+#include "abi.h"
+
+#define IT_BITS 0x0600FC00u /* of xPSR and CPSR */
+enum { NPRIV = 1, SPSEL = 2 }; /* CONTROL */
+enum { PREFETCH_ABORT = 3 };
+enum {
+    MEM_READ = 16,
+    MEM_WRITE,
+    MEM_FETCH,
+    MEM_READ_UNMAPPED,
+    MEM_WRITE_UNMAPPED,
+    MEM_FETCH_UNMAPPED,
+    MEM_WRITE_PROT,
+    MEM_READ_PROT
+}; /* uc_mem_type */
+
+/* An access that the TLB cannot decide goes to an alias of its address: to the first for privileged code, to the
+ * second for unprivileged. Nothing may be accessed there without guard_decides(). */
+#define ALIAS_SHIFT 32
+
+static inline int is_wide(uint32_t half)
+{
+    return half >= 0xE800;
+}
+
+static inline const struct window *window_at(const struct window *windows, uint32_t count, uint32_t address)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (address >= windows[i].start && address < windows[i].end)
+            return &windows[i];
+    return 0;
+}
+
+/* run.c */
+void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
+void core_leave_it(struct core *c);
+
+/* it.c */
+uint32_t it_advance(uint32_t state);
+uint32_t it_state_at(const struct core *c, uint32_t address, int tries);
+uint32_t read_flags(const struct core *c);
+int passes(uint32_t condition, uint32_t flags);
+void skip_rest(struct core *c);
+void put_flags_back(struct core *c);
+int skip_ends(struct core *c, uint32_t address);
+void set_it(const struct core *c, uint32_t it);
+
+/* mpu.c */
+int is_unprivileged_access(uint32_t first, uint32_t second);
+int is_unprivileged_mode(const struct core *c);
+void deny(struct core *c, void *uc, int type, uint32_t address, uint32_t size);
+_Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size);
+uint32_t is_mixed_code(const struct core *c, uint32_t address);
+uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size);
+
+#endif
