@@ -6,6 +6,7 @@ A *view* is memory as one core addresses it; its name is the core's name in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -38,6 +39,16 @@ class Extent:
 
     def overlaps(self, other: Extent) -> bool:
         return self.start < other.end and other.start < self.end
+
+    def gaps(self, taken: Iterable[Extent]) -> Iterator[Extent]:
+        """The parts of this range that no other takes, in order; what is taken may overlap and lie outside."""
+        at = self.start
+        for each in sorted(taken):
+            if at < each.start and at < self.end:
+                yield Extent.between(at, min(each.start, self.end))
+            at = max(at, each.end)
+        if at < self.end:
+            yield Extent.between(at, self.end)
 
     def __str__(self) -> str:
         return f"{self.start:#010x}..{self.end:#010x}"

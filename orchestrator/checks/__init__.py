@@ -5,10 +5,11 @@ file, a dump and a running board; nothing here knows an emulator, and nothing re
 """
 
 from orchestrator.checks.catalogue import catalogue, render_catalogue
+from orchestrator.checks.causes import Cause
 from orchestrator.checks.finding import Finding, Severity, Stage
 from orchestrator.checks.rule import Rule
 from orchestrator.checks.static import check_live, check_static
-from orchestrator.checks.verdict import Cause, Verdict, judge
+from orchestrator.checks.verdict import Verdict, judge
 
 __all__ = [
     "Cause",

@@ -7,13 +7,13 @@ that fits decides, so the most direct cause stands first.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from orchestrator.checks.finding import Finding, Severity
 
-__all__ = ["FOLLOWS", "Follows", "Scope", "relate"]
+__all__ = ["FOLLOWS", "Cause", "Follows", "Scope", "causes_of", "relate"]
 
 
 class Scope(enum.StrEnum):
@@ -210,3 +210,19 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         return linked[index]
 
     return tuple(link(index) for index in range(len(findings)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A finding that nothing else explains, and everything that follows from it."""
+
+    finding: Finding
+    consequences: tuple[Finding, ...]
+
+
+def causes_of(findings: Sequence[Finding]) -> Iterator[Cause]:
+    """Findings by their root: errors before warnings before notes, otherwise in the order given."""
+    order = list(Severity)
+    roots = sorted((f for f in findings if f.because_of is None), key=lambda f: order.index(f.severity))
+    for root in roots:
+        yield Cause(root, tuple(f for f in findings if f.because_of is not None and f.root == root))

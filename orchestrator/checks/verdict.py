@@ -7,25 +7,16 @@ from dataclasses import dataclass
 
 from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.checks.catalogue import apply_rules
-from orchestrator.checks.causes import relate
+from orchestrator.checks.causes import Cause, causes_of, relate
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
-from orchestrator.memory import Extent
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.observer import Observer
 from orchestrator.observe.run import Milestone, Run
 from orchestrator.observe.views import Span, Views
 
-__all__ = ["Cause", "Verdict", "judge"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A finding that nothing else explains, and everything that follows from it."""
-
-    finding: Finding
-    consequences: tuple[Finding, ...]
+__all__ = ["Verdict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +41,7 @@ class Verdict:
     @property
     def causes(self) -> tuple[Cause, ...]:
         """Errors and warnings that nothing explains, errors first, each with what follows from it."""
-        order = list(Severity)
-        roots = sorted((each for each in self.findings if each.is_cause), key=lambda each: order.index(each.severity))
-        return tuple(
-            Cause(root, tuple(each for each in self.findings if each is not root and each.root is root))
-            for root in roots
-        )
+        return tuple(each for each in causes_of(self.findings) if each.finding.is_cause)
 
     @property
     def notes(self) -> tuple[Finding, ...]:
@@ -99,16 +85,8 @@ class Verdict:
             return []
         spans = [ring.span for ring in self.live.rings if ring.span is not None]
         spans += [buffer.span for buffer in self.run.traffic.buffers.values()]
-        taken = sorted(e for span in spans if (e := span.seen_by(role)) is not None and e.overlaps(whole))
-        gaps, at = [], whole.start
-        for extent in [*taken, Extent(whole.end, 0)]:
-            if extent.start > at:
-                offset, size = at - whole.start, extent.start - at
-                pa = None if carveout.pa is None else carveout.pa + offset
-                da = None if carveout.da is None else carveout.da + offset
-                gaps.append(Span("never used", size, pa, da))
-            at = max(at, extent.end)
-        return gaps
+        taken = [extent for span in spans if (extent := span.seen_by(role)) is not None]
+        return [carveout.part("never used", gap.start - whole.start, gap.size) for gap in whole.gaps(taken)]
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order, the same for the same run."""

@@ -350,14 +350,11 @@ def _read_entry(
 
 def _gaps(reader: _Reader, size: int, covered: list[Extent], errors: list[TableError]) -> tuple[Gap, ...]:
     gaps = []
-    at = 0
-    for extent in [*sorted(covered), Extent(size, 0)]:
-        if extent.start > at:
-            try:
-                gaps.append(Gap(at, reader.read(at, extent.start - at, "between entries")))
-            except TableError as error:
-                errors.append(error)
-        at = max(at, extent.end)
+    for each in Extent(0, size).gaps(covered):
+        try:
+            gaps.append(Gap(each.start, reader.read(each.start, each.size, "between entries")))
+        except TableError as error:
+            errors.append(error)
     return tuple(gaps)
 
 

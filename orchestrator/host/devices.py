@@ -49,10 +49,6 @@ class VirtioDevice:
         """Serve what the driver made available."""
         raise NotImplementedError
 
-    def has_work(self) -> bool:
-        """Something waits to be given to the driver."""
-        return False
-
     def rings_to_ring(self) -> tuple[int, ...]:
         """Indices of the queues whose driver wants to hear of what was given back since the last call."""
         return tuple(index for index, queue in enumerate(self._queues) if queue.should_notify())
@@ -103,9 +99,6 @@ class Console(VirtioDevice):
         """Type; it reaches the driver when it offers room."""
         self._input += data
 
-    def has_work(self) -> bool:
-        return bool(self._input)
-
     def poll(self) -> None:
         self._each(self._queues[1], self._print)
         while self._input and (chain := self._queues[0].take()) is not None:
@@ -143,9 +136,6 @@ class Network(VirtioDevice):
     def deliver(self, frame: bytes) -> None:
         """Give the driver a frame; it goes when there is room."""
         self._frames.append(bytes(frame))
-
-    def has_work(self) -> bool:
-        return bool(self._frames)
 
     def poll(self) -> None:
         self._each(self._queues[1], self._transmit)

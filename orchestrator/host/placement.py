@@ -43,7 +43,7 @@ def free_shared_memory(
             used = [each for each in taken if each.overlaps(pa)]
             for role, image in images.items():
                 used += _used_by(image, role, pa, views)
-            for piece in _gaps(pa, used):
+            for piece in pa.gaps(used):
                 if piece.size > best.size:
                     best = piece
                 if table is not None and table in pa and piece.size > max(near.size, _ROOM):
@@ -70,15 +70,6 @@ def _used_by(image: Image, role: str, region: Extent, views: Views) -> list[Exte
         if pa is not None and pa.overlaps(region):
             used.append(region if index == len(image.segments) else pa)
     return used
-
-
-def _gaps(whole: Extent, used: list[Extent]) -> list[Extent]:
-    gaps, at = [], whole.start
-    for each in [*sorted(used), Extent(whole.end, 0)]:
-        if each.start > at:
-            gaps.append(Extent.between(at, min(each.start, whole.end)))
-        at = max(at, each.end)
-    return gaps
 
 
 class Placement:

@@ -33,6 +33,12 @@ class Span:
         """The ranges in both views, as far as there are any."""
         return tuple(extent for role in ROLES if (extent := self.seen_by(role)) is not None)
 
+    def part(self, name: str, offset: int, size: int) -> Span:
+        """Some of the bytes, counted from the first."""
+        pa = None if self.pa is None else self.pa + offset
+        da = None if self.da is None else self.da + offset
+        return Span(name, size, pa, da)
+
     def overlaps(self, other: Span) -> bool:
         """Whether they share a byte, whatever alias each was named by."""
         mine, theirs = self.seen_by(MAIN), other.seen_by(MAIN)

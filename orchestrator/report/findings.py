@@ -9,9 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.checks.causes import Cause, causes_of
 from orchestrator.checks.finding import Finding, Severity
-from orchestrator.checks.verdict import Cause
-from orchestrator.report.groups import causes_of
 from orchestrator.report.terminal import heading, printable
 
 __all__ = ["print_findings", "summary"]

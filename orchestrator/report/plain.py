@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.checks.causes import causes_of
 from orchestrator.checks.finding import Finding
-from orchestrator.report.groups import causes_of
 
 __all__ = ["plain_findings"]
 

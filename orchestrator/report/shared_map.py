@@ -9,6 +9,7 @@ from itertools import pairwise
 from rich.console import Console
 
 from orchestrator.base.roles import MAIN, Side
+from orchestrator.memory import Extent
 from orchestrator.observe.live import LiveCarveout, LiveRing, LiveView
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
@@ -34,10 +35,7 @@ def parts_in_both_views(ring: LiveRing) -> Iterator[Span]:
     if base is None:
         return
     for part in ring.layout.parts:
-        offset = part.extent.start - base
-        pa = None if ring.span.pa is None else ring.span.pa + offset
-        da = None if ring.span.da is None else ring.span.da + offset
-        yield Span(part.name, part.extent.size, pa, da)
+        yield ring.span.part(part.name, part.extent.start - base, part.extent.size)
 
 
 def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never used") -> tuple[Row, ...]:
@@ -98,27 +96,16 @@ def _buffer_row(run: Sequence[Buffer]) -> Row:
 
 def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row], rest: str) -> Iterator[Row]:
     yield Row(span, f'{carveout.entry.at.path} "{printable(carveout.entry.value.text)}"')
-    at = 0
-    for row in sorted(inside, key=_start):
-        offset = _offset(row.span, span)
-        if offset > at:
-            yield _unused(span, at, offset, rest)
-        yield Row(row.span, row.what, 1)
-        at = max(at, offset + row.span.size)
-    if at < span.size:
-        yield _unused(span, at, span.size, rest)
+    rows = [(_offset(row.span, span), Row(row.span, row.what, 1)) for row in inside]
+    taken = [Extent(offset, row.span.size) for offset, row in rows]
+    free = [(gap.start, Row(span.part(rest, gap.start, gap.size), rest, 1)) for gap in Extent(0, span.size).gaps(taken)]
+    yield from (row for _, row in sorted([*rows, *free], key=lambda each: each[0]))
 
 
 def _offset(inner: Span, outer: Span) -> int:
     if inner.pa is not None and outer.pa is not None:
         return inner.pa - outer.pa
     return (inner.da or 0) - (outer.da or 0)
-
-
-def _unused(span: Span, start: int, end: int, name: str) -> Row:
-    pa = None if span.pa is None else span.pa + start
-    da = None if span.da is None else span.da + start
-    return Row(Span(name, end - start, pa, da), name, 1)
 
 
 def print_shared_map(console: Console, rows: Sequence[Row]) -> None:

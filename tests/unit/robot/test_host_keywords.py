@@ -81,7 +81,7 @@ def test_a_virtio_console_is_typed_into_and_read(library: RptwinLibrary, monkeyp
     library.virtio_console_should_contain(0, "boot")
     fails(library, "virtio_console_should_contain")
     library.write_to_virtio_console(0, "root\n")
-    assert console.has_work()
+    assert console._input == b"root\n"
     monkeypatch.setattr(library._board().host, "device", lambda vdev: Rng())
     with pytest.raises(AssertionError, match="no console but virtio id 4"):
         library.virtio_console_should_contain(0, "boot")
