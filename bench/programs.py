@@ -46,7 +46,7 @@ def board_of(program: tuple[int, ...], *, tick_hz: int | None = None) -> Unicorn
         memory.write(flash, vectors)
         memory.write(flash + _HANDLER_AT, _halfwords(*_HANDLER))
         memory.write(flash + _ENTRY, code)
-        scs = board._by_name[core].scs  # no ELF file says where the vector table is
+        scs = board.core(core).scs  # no ELF file says where the vector table is
         scs.vtor = scs.vtor_reset = flash
     return board
 

@@ -22,9 +22,9 @@ from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.systick import SysTick
-from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.engines.unicorn.memory import BoardMemory
 from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.wiring import Wiring
 
 __all__ = ["BREAKAGES", "Breakage", "notices"]
 
@@ -394,7 +394,7 @@ BREAKAGES = (
     Breakage(
         "doorbells come to the first core",
         "bell_does_not_interrupt_who_rings",
-        UnicornEngine,
+        Wiring,
         "set_interrupt",
         _argument(1, lambda _nvic: "nvic0"),
         "two",
@@ -426,7 +426,7 @@ BREAKAGES = (
     Breakage(
         "SEV is heard by its own core alone",
         "wfe_loop_ended_by_sev_of_the_other_core",
-        UnicornEngine,
+        Wiring,
         "send_event",
         lambda _o: lambda _self, core: core.set_event(),
         "two",
@@ -466,7 +466,7 @@ BREAKAGES = (
     Breakage(
         "INITSVTOR changes nothing",
         "boot_second_from_a_table_in_shared_memory",
-        UnicornEngine,
+        Wiring,
         "set_vector_table",
         _answers(None),
         "two",

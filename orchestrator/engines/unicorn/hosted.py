@@ -1,4 +1,4 @@
-"""A core whose place a player takes: when it has a turn, and what it reaches in it."""
+"""A hosted core: a player has its place. When it has a turn, and what it reaches in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.errors import EngineError
 
-__all__ = ["Played"]
+__all__ = ["HostedCore"]
 
 
-class Played:
-    """One played core; implements :class:`orchestrator.engines.contract.PlayedCore`."""
+class HostedCore:
+    """One core in whose place a player acts; implements :class:`orchestrator.engines.contract.PlayedCore`."""
 
     def __init__(
         self, core: Core, player: Player, written: Callable[[Core, Slot], None], peers: Mapping[str, Core]

@@ -135,7 +135,7 @@ class Rig:
     def stands_idle(self, core: str) -> bool:
         """Whether the engine has proved that this core stands in an idle loop."""
         # No contract shows it: skipping is meant to be invisible.
-        return self.engine._by_name[core].loop is not None
+        return self.engine.core(core).loop is not None
 
     def everything(self) -> Mapping[str, object]:
         """All that can be seen of a board."""

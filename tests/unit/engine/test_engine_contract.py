@@ -439,7 +439,7 @@ def test_a_core_that_cannot_start_says_why_and_ends_in_lockup_while_the_other_ru
 
 def test_a_core_with_a_vector_table_in_no_memory_locks_up(board):
     rig = board(COUNT)
-    image = rig.engine._by_name[MAIN].images[0]
+    image = rig.engine.core(MAIN).images[0]
     rig.engine.load(MAIN, image, 0x9000_0000)
     rig.run_us(100)
     assert [detail.what for detail in rig.details(Lockup)] == ["the vector table at 0x90000000 lies in no memory"]

@@ -75,7 +75,7 @@ def test_the_model_in_the_documentation_works_as_it_stands_there(install, model,
         assert file == ("UART.PL011", "models/pl011.py")
         model(code)
     engine = boot()
-    device = engine._devices["serial"]
+    device = engine.wiring.devices["serial"]
     assert device.read(0x18, 4, "cpu") == 0x80
     device.write(0x00, 4, ord("x"), "cpu")
     assert engine.consoles["serial"].output == b"x"
@@ -93,7 +93,7 @@ def test_a_maker_gets_the_wires_of_the_platform(install, boot):
         "    return Unmodelled(Host(board, peripheral.name), 'wired'), None\n"
     )
     install("wires", code, "UART.PL011 = wires:make")
-    assert type(boot()._devices["serial"]).__name__ == "Unmodelled"
+    assert type(boot().wiring.devices["serial"]).__name__ == "Unmodelled"
 
 
 MODEL = """

@@ -155,7 +155,7 @@ irq39:
 
 def test_a_device_that_fails_ends_the_run_with_its_error(boot):
     machine = boot("reset: poke PULLER, 0x100000000 - 1\n b done")
-    device = machine.engine._devices["puller"]
+    device = machine.engine.wiring.devices["puller"]
     original = device.write
     device.write = lambda *_: (_ for _ in ()).throw(ZeroDivisionError("as ordered"))
     with pytest.raises(ZeroDivisionError, match="as ordered"):

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from orchestrator.engines.unicorn.cpu.signals import LineChanged
 from orchestrator.events import ExceptionReturn, ExceptionTaken
 
 SVC_THEN_PENDSV = """
@@ -940,8 +941,8 @@ irq0:
     ).run_us(50)
     assert machine.trace == [1]
     assert machine.engine.state(core) == "sleeping"
-    machine.core.post(machine.core.slot, "line", 0, True)
-    machine.core.post(machine.core.slot + 1, "line", 0, False)
+    machine.core.post(machine.core.now, LineChanged(0, True))
+    machine.core.post(machine.core.now + 1, LineChanged(0, False))
     machine.run_us(50)
     assert machine.trace == [1, 1]
     assert machine.engine.state(core) == "sleeping"
@@ -1002,8 +1003,8 @@ irq0:
     for delay in range(10, 30):
         machine = boot(program, core=core)
         machine.step(1)
-        machine.core.post(delay, "line", 0, True)
-        machine.core.post(delay, "line", 0, False)
+        machine.core.post(delay, LineChanged(0, True))
+        machine.core.post(delay, LineChanged(0, False))
         machine.finish()
         seen = machine.out()
         start = delay - seen if start is None else start

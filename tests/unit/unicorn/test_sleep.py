@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.engines.unicorn.cpu.signals import LineChanged
 from orchestrator.events import CoreState
 
 WIDE = {"wfi": ".inst.w 0xF3AF8003", "wfe": ".inst.w 0xF3AF8002"}
@@ -30,8 +31,8 @@ irq0:
     machine.run_us(100)
     assert machine.engine.state(core) == CoreState.SLEEPING
     assert machine.trace == []
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
-    machine.core.post(machine.core.slot + 8, "line", 0, False)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
+    machine.core.post(machine.core.now + 8, LineChanged(0, False))
     assert machine.finish().trace == [1, 2]
 
 
@@ -54,8 +55,8 @@ irq0:
         core=core,
     ).run_us(50)
     assert machine.engine.state(core) == CoreState.SLEEPING
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
-    machine.core.post(machine.core.slot + 8, "line", 0, False)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
+    machine.core.post(machine.core.now + 8, LineChanged(0, False))
     assert machine.finish().trace == [1, 2, 3]
 
 
@@ -78,14 +79,14 @@ def test_wfi_with_an_interrupt_pending_under_primask_does_not_sleep(boot, core):
 def test_wfi_sleeps_on_when_an_interrupt_pends_that_could_not_preempt(boot, core, why, before):
     machine = boot(f"reset: poke NVIC_ISER, 1\n poke NVIC_IPR, 0x80\n {before}\n wfi\n b unexpected", core=core)
     machine.run_us(50)
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
     machine.run_us(50)
     assert machine.engine.state(core) == CoreState.SLEEPING, why
 
 
 def test_wfe_is_not_woken_by_what_primask_masks(boot, core):
     machine = boot("reset: poke NVIC_ISER, 1\n cpsid i\n wfe\n b unexpected", core=core).run_us(50)
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
     machine.run_us(50)
     assert machine.engine.state(core) == CoreState.SLEEPING
 
@@ -95,7 +96,7 @@ def test_with_sevonpend_anything_that_pends_ends_wfe(boot, core, enabled):
     machine = boot(f"reset: poke SCR, 16\n poke NVIC_ISER, {enabled}\n cpsid i\n wfe\n log 1\n b done", core=core)
     machine.run_us(50)
     assert machine.engine.state(core) == CoreState.SLEEPING
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
     assert machine.finish().trace == [1]
 
 
@@ -139,8 +140,8 @@ def test_the_handler_returns_behind_wfi(boot, core):
         "reset: poke NVIC_ISER, 1\n\nat: wfi\n b done\nirq0: ldr r0, [sp, #24]\n keep r0, 0\n bx lr", core=core
     )
     machine.run_us(50)
-    machine.core.post(machine.core.slot + 7, "line", 0, True)
-    machine.core.post(machine.core.slot + 8, "line", 0, False)
+    machine.core.post(machine.core.now + 7, LineChanged(0, True))
+    machine.core.post(machine.core.now + 8, LineChanged(0, False))
     assert machine.finish().out() == machine.symbol("at") + 2
 
 

@@ -100,7 +100,7 @@ class Machine:
         return self.core_named(self.name)
 
     def core_named(self, name: str) -> Core:
-        return self.engine._by_name[name]
+        return self.engine.core(name)
 
     # --- running
 
@@ -111,8 +111,8 @@ class Machine:
     def step(self, slots: int) -> Machine:
         """Run the core under test alone, for this many instructions."""
         core = self.core
-        self.engine._power_on() if not self.engine._started else None
-        core.run_to(core.slot + slots)
+        self.engine.power_on()
+        core.run_to(core.now + slots)
         return self
 
     def finish(self, microseconds: float = 200) -> Machine:

@@ -1,7 +1,7 @@
 """One Cortex-M core on Unicorn: runs instructions, keeps time, sleeps, skips what it does for ever.
 
-Time is counted in *slots*: one instruction, or the time of one while the core sleeps; ``mips`` slots to a virtual
-microsecond. The native hook stops the core before any given slot, and before the instruction after one that changed
+Time is counted in instructions, or the time of one each while the core sleeps; ``mips`` to a virtual microsecond. The
+native hook stops the core before any given count, and before the instruction after one that changed
 what may interrupt it, so nothing ever has to be undone or run twice.
 """
 
@@ -11,8 +11,8 @@ import heapq
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from copy import copy
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -33,6 +33,7 @@ from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, ProtectionMap
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import Guard
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
+from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import BoardMemory
 from orchestrator.engines.unicorn.native import abi
@@ -73,6 +74,38 @@ _GENERAL = tuple(f"R{number}" for number in range(13))
 _VISIBLE = (*_GENERAL, "SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
 
 
+class _Due(NamedTuple):
+    """A signal on its way; in the order of counts, and of those that are equal, as they were sent."""
+
+    at: int  # instruction count
+    order: int
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSnapshot:
+    """A core at one moment, but for memory."""
+
+    context: object  # Unicorn's
+    executed: int
+    exclusive: int
+    limits: tuple[int, int]
+    exceptions: ExceptionState
+    scs: Mapping[str, object]
+    inbox: tuple[_Due, ...]
+    order: int
+    pc: int
+    held: bool
+    locked_up: bool
+    sleeping: bool
+    waits_for_event: bool
+    event: bool
+    sevonpend_seen: int
+    noted: frozenset[str]
+    unmodelled: frozenset[tuple[int, int, bool]]
+    unmodelled_addresses: frozenset[tuple[int, bool]]
+
+
 class CoreHost(Protocol):
     """What a core needs of the board around it."""
 
@@ -88,8 +121,8 @@ class CoreHost(Protocol):
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None: ...
 
-    def alarm(self, core: Core, number: int, slot: int) -> None:
-        """A slot has come for which a device asked."""
+    def alarm(self, core: Core, name: str, count: int) -> None:
+        """The instruction count has come for which a device asked."""
         ...
 
     def before_sleep_changes(self, core: Core) -> None:
@@ -131,18 +164,18 @@ class Core(ExceptionUnit):
         )
         floating = (f"D{number}" for number in range(16))
         self._restored_on_bus_error = RegisterBatch("XPSR", "IPSR", *_GENERAL, "SP", "LR", *floating)
-        self._at_refusal = RegisterBatch(*self._restored_on_bus_error.names)
-        self._at_refusal.keep_in(self.native)
+        self._at_denial = RegisterBatch(*self._restored_on_bus_error.names)
+        self._at_denial.keep_in(self.native)
         self._install_hooks()
         self.held = model.held
-        self._inbox: list[tuple[int, int, str, int, bool]] = []  # slot, order, what, number, level
+        self._inbox: list[_Due] = []
         self._order = 0
         self._next = NEVER
         self._forget = False
         self._failure: BaseException | None = None
         self._bus_error: tuple[Access, list[int]] | None = None
         self._depends_on_faultmask = False  # whether the MPU is in force
-        self._refused_at = -1  # slot of the last store to memory that no store changes
+        self._denied_at = -1  # instruction count of the last store to memory that no store changes
         self._reset_asked = False
         self._odd = False  # one of the three above asks for more than the end of a slice
         self._noted: set[str] = set()
@@ -213,46 +246,47 @@ class Core(ExceptionUnit):
     # --- time
 
     @property
-    def slot(self) -> int:
+    def now(self) -> int:
+        """The instruction count since power-on, sleep and skipped loops counted as executed."""
         return int(self.native.executed)
 
     @property
     def time_ns(self) -> int:
-        return self.slot * 1000 // self.mips
+        return self.now * 1000 // self.mips
 
-    def slot_at(self, time_ns: int) -> int:
-        """The first slot at or after a moment."""
+    def count_at(self, time_ns: int) -> int:
+        """The first instruction count at or after a moment."""
         return -(-time_ns * self.mips // 1000)
 
     def systick_now(self) -> int:
         return int(self.native.executed) * self._systick_hz // (self.mips * 1_000_000)
 
-    def _systick_slot(self) -> int:
+    def _systick_count(self) -> int:
         expiry = self.scs.systick.expiry
         return NEVER if expiry is None else -(-expiry * self.mips * 1_000_000 // self._systick_hz)
 
     @property
-    def next_slot(self) -> int:
-        """The slot of the next thing that happens to this core by itself; NEVER when nothing will."""
+    def next_count(self) -> int:
+        """The instruction count of the next thing that happens to this core by itself; NEVER when nothing will."""
         return self._next
 
     def _replan(self) -> None:
-        head = self._inbox[0][0] if self._inbox else NEVER
-        self._next = min(head, self._systick_slot()) if not (self.held or self.locked_up) else head
+        head = self._inbox[0].at if self._inbox else NEVER
+        self._next = min(head, self._systick_count()) if not (self.held or self.locked_up) else head
 
     # --- what comes from outside
 
-    def post(self, slot: int, what: str, number: int = 0, level: bool = False) -> None:
-        """Something reaches this core at a slot: ``line`` (interrupt, level), ``event``, ``release`` or ``alarm``."""
-        heapq.heappush(self._inbox, (slot, self._order, what, number, level))
+    def post(self, count: int, signal: Signal) -> None:
+        """Something reaches this core at an instruction count."""
+        heapq.heappush(self._inbox, _Due(count, self._order, signal))
         self._order += 1
         self._replan()
 
-    def post_alarm(self, slot: int, number: int) -> None:
-        """A device, by number, wants to be woken at a slot, which may lie in the slice that is executed."""
-        self.post(slot, "alarm", number)
+    def post_alarm(self, count: int, alarm: Alarm) -> None:
+        """A device wants to be woken at an instruction count, which may lie in the slice that is executed."""
+        self.post(count, alarm)
         native = self.native
-        native.limit = max(native.executed, min(native.limit, slot))
+        native.limit = max(native.executed, min(native.limit, count))
 
     def set_line(self, interrupt: int, level: bool) -> None:
         """Drive an external interrupt now."""
@@ -262,23 +296,23 @@ class Core(ExceptionUnit):
     def release_lines(self) -> None:
         """The devices are reset: every interrupt input is low, and no change is on its way."""
         self.exceptions.lines = 0
-        self._inbox = [each for each in self._inbox if each[2] != "line"]
+        self._inbox = [each for each in self._inbox if not isinstance(each.signal, LineChanged)]
         heapq.heapify(self._inbox)
         self._replan()
 
     def _happen(self) -> None:
-        now = self.slot
-        while self._inbox and self._inbox[0][0] <= now:
-            slot, _order, what, number, level = heapq.heappop(self._inbox)
-            if what == "line":
-                self.exceptions.set_line(number, level)
+        now = self.now
+        while self._inbox and self._inbox[0].at <= now:
+            count, _order, signal = heapq.heappop(self._inbox)
+            if isinstance(signal, LineChanged):
+                self.exceptions.set_line(signal.interrupt, signal.level)
                 self._attention = True
-            elif what == "event":
+            elif isinstance(signal, EventSent):
                 self.set_event()
-            elif what == "release":
+            elif isinstance(signal, Released):
                 self.release("released")
-            elif what == "alarm":
-                self._host.alarm(self, number, slot)
+            else:
+                self._host.alarm(self, signal.device, count)
         expiry = self.scs.systick.expiry
         if expiry is not None and self.systick_now() >= expiry and self.scs.systick.advance(self.systick_now()):
             self.exceptions.pend(cortex_m.SYS_TICK)
@@ -323,7 +357,7 @@ class Core(ExceptionUnit):
         self._reset_private()
         self.held = self.model.held
         # What devices drive onto the interrupt inputs still arrives, and they are still woken.
-        self._inbox = [each for each in self._inbox if each[2] in ("line", "alarm")]
+        self._inbox = [each for each in self._inbox if isinstance(each.signal, LineChanged | Alarm)]
         heapq.heapify(self._inbox)
         self._replan()
 
@@ -375,7 +409,7 @@ class Core(ExceptionUnit):
 
     @property
     def idle(self) -> bool:
-        """Nothing happens here by itself before ``next_slot``."""
+        """Nothing happens here by itself before ``next_count``."""
         if self._attention or self._forget:
             return False
         return self.sleeping or self.held or self.locked_up or (self.loop is not None and self.loop.holds())
@@ -386,7 +420,7 @@ class Core(ExceptionUnit):
         self.native.limit = self.native.executed
 
     def run_to(self, end: int) -> None:
-        """Advance to a slot, or until paused."""
+        """Advance to an instruction count, or until paused."""
         native = self.native
         self._paused = False
         while (now := native.executed) < end and not self._paused:
@@ -427,10 +461,10 @@ class Core(ExceptionUnit):
 
     # --- idle loops
 
-    def _skip(self, slot: int) -> None:
+    def _skip(self, count: int) -> None:
         assert self.loop is not None
-        self.loop.debt = (self.loop.debt + slot - self.slot) % self.loop.length
-        self.native.executed = slot
+        self.loop.debt = (self.loop.debt + count - self.now) % self.loop.length
+        self.native.executed = count
 
     def settle(self) -> None:
         """Execute what was skipped of the current round, on the memory that it would have seen."""
@@ -498,7 +532,7 @@ class Core(ExceptionUnit):
         if loop.holds():
             self.loop = loop
         elif another_round:
-            self._round_end = self.slot + loop.length
+            self._round_end = self.now + loop.length
 
     def _look_for_loop(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
@@ -526,7 +560,7 @@ class Core(ExceptionUnit):
             self._known_loops.discard(self.pc >> abi.PAGE_BITS)
 
     def _execute(self, limit: int) -> None:
-        """Run to a slot at most; whatever ended it is dealt with."""
+        """Run to an instruction count at most; whatever ended it is dealt with."""
         if self._forget:
             self._flush()
         if self.guard.in_use or self.guard.stale:
@@ -587,13 +621,13 @@ class Core(ExceptionUnit):
 
     def _undo(self) -> None:
         """Inside an IT block Unicorn does not stop before an instruction: the one that asked for it has run."""
-        xpsr, *others = self._at_refusal.kept()
-        self._at_refusal.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
+        xpsr, *others = self._at_denial.kept()
+        self._at_denial.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
 
     def _take_back(self) -> None:
         """After a store that was refused Unicorn goes on with the instruction, and with an IT block: undo that."""
-        xpsr, *others = self._at_refusal.kept()
-        self._at_refusal.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
+        xpsr, *others = self._at_denial.kept()
+        self._at_denial.write(self.cpu.handle, [_with_it(xpsr, self.native.it), *others])
         self.native.executed = self.native.denied_executed
         self.pc = self.native.denied_address
 
@@ -805,8 +839,8 @@ class Core(ExceptionUnit):
         if mapping.store.region.writable:
             self.memory.write(address, data[: mapping.extent.end - address])
             return
-        if self._refused_at != self.native.executed:  # once for all stores of one instruction
-            self._refused_at = self.native.executed
+        if self._denied_at != self.native.executed:  # once for all stores of one instruction
+            self._denied_at = self.native.executed
             self._host.emit(
                 self,
                 GuestError(
@@ -976,35 +1010,50 @@ class Core(ExceptionUnit):
 
     # --- snapshot
 
-    def save(self) -> Mapping[str, object]:
+    def save(self) -> CoreSnapshot:
         """Everything but memory."""
         self.settle()
-        return {
-            "context": self.cpu.uc.context_save(),
-            "exceptions": self.exceptions.save(),
-            "scs": self.scs.save(),
-            "plain": {name: copy(getattr(self, name)) for name in _PLAIN_STATE},
-            "inbox": list(self._inbox),
-            "native": (self.native.executed, self.native.exclusive, tuple(self.native.limits)),
-        }
+        return CoreSnapshot(
+            context=self.cpu.uc.context_save(),
+            executed=self.native.executed,
+            exclusive=self.native.exclusive,
+            limits=tuple(self.native.limits),
+            exceptions=self.exceptions.save(),
+            scs=self.scs.save(),
+            inbox=tuple(self._inbox),
+            order=self._order,
+            pc=self.pc,
+            held=self.held,
+            locked_up=self.locked_up,
+            sleeping=self.sleeping,
+            waits_for_event=self._waits_for_event,
+            event=self._event,
+            sevonpend_seen=self._sevonpend_seen,
+            noted=frozenset(self._noted),
+            unmodelled=frozenset(self._unmodelled),
+            unmodelled_addresses=frozenset(self._unmodelled_addresses),
+        )
 
-    def load(self, saved: Mapping[str, object]) -> None:
-        self.cpu.uc.context_restore(saved["context"])
-        exceptions, scs, plain = saved["exceptions"], saved["scs"], saved["plain"]
-        assert isinstance(exceptions, ExceptionState)
-        assert isinstance(scs, dict)
-        assert isinstance(plain, dict)
-        self.exceptions.restore(exceptions)
-        self.scs.restore(scs)
-        for name, value in plain.items():
-            setattr(self, name, copy(value))
-        self._inbox = list(saved["inbox"])  # type: ignore[call-overload]
-        self.native.executed, self.native.exclusive, self.native.limits[:] = saved["native"]  # type: ignore[misc]
+    def load(self, saved: CoreSnapshot) -> None:
+        """Go back to a snapshot."""
+        self.cpu.uc.context_restore(saved.context)
+        self.native.executed, self.native.exclusive = saved.executed, saved.exclusive
+        self.native.limits[:] = saved.limits
+        self.exceptions.restore(saved.exceptions)
+        self.scs.restore(saved.scs)
+        self._inbox, self._order = list(saved.inbox), saved.order
+        self.pc = saved.pc
+        self.held, self.locked_up, self.sleeping = saved.held, saved.locked_up, saved.sleeping
+        self._waits_for_event, self._event = saved.waits_for_event, saved.event
+        self._sevonpend_seen = saved.sevonpend_seen
+        self._noted = set(saved.noted)
+        self._unmodelled = set(saved.unmodelled)
+        self._unmodelled_addresses = set(saved.unmodelled_addresses)
         self.native.watch_masks = 0
         self.guard.stale = self.guard.in_use or self.scs.mpu.enabled
         self._watch_floating_point()
         self.traps_changed()
-        self._refused_at = -1
+        self._denied_at = -1
         self._drop_loop()
         self._attention = True
         self._forget = True
@@ -1017,19 +1066,6 @@ class Core(ExceptionUnit):
 
 
 _PRIVILEGED = ("PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
-_PLAIN_STATE = (
-    "pc",
-    "held",
-    "locked_up",
-    "sleeping",
-    "_waits_for_event",
-    "_event",
-    "_order",
-    "_sevonpend_seen",
-    "_noted",
-    "_unmodelled",
-    "_unmodelled_addresses",
-)
 
 
 def _with_it(xpsr: int, state: int) -> int:

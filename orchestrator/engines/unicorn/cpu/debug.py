@@ -38,7 +38,7 @@ class Debugged(Protocol):
     pc: int
 
     @property
-    def slot(self) -> int: ...
+    def now(self) -> int: ...
 
     @property
     def time_ns(self) -> int: ...
@@ -61,7 +61,7 @@ class CoreDebug:
         self._on_stop = on_stop
         self._hooks: list[object] = []
         self._step_from: tuple[int, int] | None = None
-        self._reported = (-1, -1)  # slot and PC of the last stop: resuming executes what it stopped before
+        self._reported = (-1, -1)  # instruction count and PC of the last stop: resuming executes what it stopped before
         self._trapped = False
         core.native.watched = -1
 
@@ -112,7 +112,7 @@ class CoreDebug:
 
     def step(self) -> None:
         """Stand still again after one instruction, or at the entry of a handler; a core that sleeps wakes first."""
-        self._step_from = (self._core.slot, self._core.pc)
+        self._step_from = (self._core.now, self._core.pc)
         self._look_closely()
 
     def cancel_step(self) -> None:
@@ -136,7 +136,7 @@ class CoreDebug:
 
     def is_at_breakpoint(self) -> bool:
         """Whether the next instruction has a breakpoint that has not been reported."""
-        here = (self._core.slot, self._core.pc)
+        here = (self._core.now, self._core.pc)
         return self._core.pc in self._marks.breakpoints and here != self._reported
 
     def before_instruction(self) -> bool:
@@ -159,15 +159,15 @@ class CoreDebug:
             reason = DebugReason.WATCHPOINT
         elif self._trapped or at_breakpoint:
             reason = DebugReason.BREAKPOINT
-        elif self._step_from not in (None, (core.slot, core.pc)):
+        elif self._step_from not in (None, (core.now, core.pc)):
             reason = DebugReason.STEP
         else:
             return False
         trapped, self._trapped = self._trapped, False
         self._step_from = None
-        here = (core.slot, core.pc)
+        here = (core.now, core.pc)
         self._on_stop(DebugStop(core.name, reason, core.time_ns, access))
-        self._reported = (core.slot, core.pc)
+        self._reported = (core.now, core.pc)
         if trapped and here == self._reported:
             core.pc += 2  # past the BKPT, or it would be met for ever
         return True

@@ -33,7 +33,7 @@ from orchestrator.formats.elf import Image
 
 __all__ = ["NEVER", "SPECIAL", "XPSR_T", "ExceptionUnit", "FaultCause"]
 
-NEVER = 1 << 62  # a slot that does not come
+NEVER = 1 << 62  # an instruction count that does not come
 XPSR_T = 1 << 24
 
 # QEMU's exception numbers as the INTR hook gives them.
@@ -420,7 +420,7 @@ class ExceptionUnit(ABC):
 
     @abstractmethod
     def _execute(self, limit: int) -> None:
-        """Run to a slot at most."""
+        """Run to an instruction count at most."""
 
     def _set_it(self, state: int) -> None:
         """ITSTATE for the next instruction."""

@@ -6,7 +6,7 @@ here. What a core does with them it asks for: fault status, vector table, enable
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -173,7 +173,7 @@ class SystemControlSpace:
         state["systick"] = self.systick.save()
         return state
 
-    def restore(self, state: dict[str, object]) -> None:
+    def restore(self, state: Mapping[str, object]) -> None:
         for name, value in state.items():
             if isinstance(value, SysTick):
                 self.systick.restore(value)

@@ -1,0 +1,143 @@
+"""Turns of virtual time: in each quantum every core runs its share, in the order of the platform description.
+
+When nobody can do anything, time jumps to the next thing that happens.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from orchestrator.engines.contract import Stop, StopReason
+from orchestrator.engines.unicorn.cpu.exceptions import NEVER
+from orchestrator.engines.unicorn.cpu.signals import Released
+from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.turn import Turn
+from orchestrator.engines.unicorn.watches import Watches
+from orchestrator.engines.unicorn.wiring import Wiring
+from orchestrator.events import Changed
+
+__all__ = ["Scheduler"]
+
+_MOST_SKEW_NS = 1_000_000  # start skew of a core when a seed is given
+
+
+class Scheduler:
+    """Runs the cores of a board."""
+
+    def __init__(self, wiring: Wiring, watches: Watches, turn: Turn, seed: int) -> None:
+        self._wiring = wiring
+        self._cores = wiring.cores
+        self._hosted = wiring.hosted
+        self._watches = watches
+        self._turn = turn
+        self._seed = seed
+        self._stop_asked = False
+        self.started = False
+
+    def power_on(self) -> None:
+        """Let the cores that are not held begin at their vector tables, once."""
+        if self.started:
+            return
+        self.started = True
+        skew = random.Random(self._seed)
+        for core in self._cores:
+            if core.held:
+                continue
+            if not self._seed:
+                core.start()
+                continue
+            core.held = True
+            core.post(core.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
+
+    def stop(self) -> None:
+        """End the run at the next quantum boundary."""
+        self._stop_asked = True
+
+    def run(self, timeout_ns: int, is_met: Callable[[], bool] | None) -> Stop:
+        """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole."""
+        turn = self._turn
+        end = -(-(turn.time_ns + timeout_ns) // turn.quantum_ns)
+        self._stop_asked = False
+        while turn.quantum < end:
+            self._run_quantum()
+            if self._stop_asked:
+                return Stop(StopReason.REQUESTED, turn.time_ns)
+            if is_met is not None and is_met():
+                return Stop(StopReason.CONDITION, turn.time_ns)
+            if any(core.ran and not core.idle for core in self._cores):
+                continue
+            if self._is_dead():
+                return Stop(StopReason.DEAD, turn.time_ns)
+            if all(core.idle for core in self._cores):
+                self._jump(end)
+        return Stop(StopReason.TIMEOUT, turn.time_ns)
+
+    def _is_dead(self) -> bool:
+        """Every core is held or locked up, and nothing will change that."""
+        return (
+            all(core.held or core.locked_up for core in self._cores)
+            and not any(core.next_count < NEVER for core in self._cores)
+            and len(self._hosted) < len(self._cores)
+            and not any(each.has_plans() for each in self._hosted.values())
+        )
+
+    def _run_quantum(self) -> None:
+        """Each core its share, in order."""
+        self._turn.quantum += 1
+        boundary = self._turn.time_ns
+        for core in self._cores:
+            core.ran = core.disturbed = False
+        try:
+            for index, core in enumerate(self._cores):
+                self._advance(index, boundary * core.mips // 1000)
+        finally:
+            self._turn.core = None
+
+    def _advance(self, index: int, end: int) -> None:
+        """One core to an instruction count of this quantum.
+
+        When it reaches one behind it, it pauses until that one has come as far: who sees what a core stores after it
+        rang has been rung.
+        """
+        core, turn = self._cores[index], self._turn
+        native = core.native
+        while native.executed < end:
+            turn.core = core
+            core.run_to(end)
+            hosted = self._hosted.get(core.name) if self._hosted else None
+            acted = core.ran if hosted is None else self._let_play(hosted)
+            if acted and self._watches:
+                for name in self._watches.changed():
+                    self._wiring.emit(core, Changed(name))
+            if native.executed < end:
+                for behind, other in enumerate(self._cores[index + 1 :], index + 1):
+                    if other.name not in self._hosted:
+                        self._advance(behind, min(other.count_at(core.time_ns), turn.time_ns * other.mips // 1000))
+
+    def _let_play(self, hosted: HostedCore) -> bool:
+        """A hosted core's turn, if it is due; whether it was."""
+        time_ns = self._turn.time_ns
+        rung = self._wiring.rung(hosted.core)
+        if not hosted.is_due(time_ns, interrupted=bool(rung)):
+            return False
+        for interrupt in rung:
+            self._wiring.interrupt_taken(hosted.core, interrupt)
+        hosted.turn(time_ns)
+        return True
+
+    def _jump(self, end: int) -> None:
+        """Nobody can do anything: go on in the quantum in which something happens."""
+        quantum_ns, quantum = self._turn.quantum_ns, end
+        for core in self._cores:
+            if core.next_count < NEVER:
+                quantum = min(quantum, core.next_count * 1000 // core.mips // quantum_ns)
+        for hosted in self._hosted.values():
+            if hosted.is_due(0, interrupted=bool(self._wiring.rung(hosted.core))):
+                return
+            if hosted.at_ns is not None and not hosted.held:
+                quantum = min(quantum, max(self._turn.quantum, -(-hosted.at_ns // quantum_ns) - 1))
+        if quantum > self._turn.quantum:
+            self._turn.quantum = quantum
+            for core in self._cores:
+                core.run_to(quantum * quantum_ns * core.mips // 1000)

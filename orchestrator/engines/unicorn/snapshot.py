@@ -1,0 +1,63 @@
+"""A whole Unicorn board at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.engines.unicorn.cpu.core import CoreSnapshot
+from orchestrator.engines.unicorn.turn import Turn
+from orchestrator.engines.unicorn.wiring import Wiring
+
+__all__ = ["BoardSnapshot", "restore_board", "take_snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSnapshot:
+    """Everything that makes a board go on as it would have; ``owner`` is the engine that took it."""
+
+    owner: object
+    time_ns: int
+    quantum: int
+    memory: dict[str, bytes]
+    cores: tuple[CoreSnapshot, ...]
+    devices: dict[str, object]
+    mailboxes: tuple[tuple[int, int], ...]
+    hosted: tuple[tuple[bool, bool, int | None], ...]
+    lines: dict[tuple[str, int], bool]
+    alarms: dict[str, int]
+    consoles: dict[str, bytes]
+
+
+def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
+    """Between two turns only."""
+    wiring.settle()
+    return BoardSnapshot(
+        owner,
+        turn.time_ns,
+        turn.quantum,
+        wiring.memory.save(),
+        tuple(core.save() for core in wiring.cores),
+        {name: device.snapshot() for name, device in wiring.devices.items()},
+        wiring.mailboxes.save(),
+        tuple((each.held, each.asked, each.at_ns) for each in wiring.hosted.values()),
+        dict(wiring.lines),
+        dict(wiring.alarms),
+        {name: console.save() for name, console in wiring.consoles.items()},
+    )
+
+
+def restore_board(snapshot: BoardSnapshot, wiring: Wiring, turn: Turn) -> None:
+    """Between two turns only; the board is the one that it was taken from."""
+    turn.quantum = snapshot.quantum
+    wiring.memory.restore(snapshot.memory)
+    for core, saved in zip(wiring.cores, snapshot.cores, strict=True):
+        core.load(saved)
+    for name, device in wiring.devices.items():
+        device.restore(snapshot.devices[name])
+    wiring.mailboxes.restore(snapshot.mailboxes)
+    for hosted, (held, asked, at_ns) in zip(wiring.hosted.values(), snapshot.hosted, strict=True):
+        hosted.held, hosted.asked, hosted.at_ns = held, asked, at_ns
+    wiring.lines = dict(snapshot.lines)
+    wiring.alarms = dict(snapshot.alarms)
+    for name, console in wiring.consoles.items():
+        console.load(snapshot.consoles[name])

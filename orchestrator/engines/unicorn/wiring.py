@@ -1,0 +1,321 @@
+"""A board's cores, devices and what runs between them: interrupt lines, events, releases, alarms, resets.
+
+What one core does to another reaches it at the moment it was done, or at the start of its turn where that moment has
+passed for it; and before anything that the first one stores afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
+from orchestrator.engines.contract import Player
+from orchestrator.engines.unicorn.bus import Device, Slot, Waking
+from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
+from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
+from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
+from orchestrator.engines.unicorn.turn import Turn
+from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
+from orchestrator.memory import Extent
+from orchestrator.platform.model import Platform
+
+__all__ = ["Wiring"]
+
+_MOST_TRACED = 8  # resets whose backtrace is taken
+_WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
+
+
+class Wiring:
+    """The host of every core and every device: implements ``cpu.core.CoreHost`` and ``devices.registry.Board``.
+
+    More methods than most: each is a signal that a core or a device gives, and what they share is who is wired to whom.
+    """
+
+    def __init__(self, platform: Platform, turn: Turn, *, skip_idle_loops: bool) -> None:
+        self.platform = platform
+        self.listeners: list[Listener] = []
+        self.memory = BoardMemory(platform)
+        self._turn = turn
+        self.cores = [self._new_core(number, skip_idle_loops) for number in range(len(platform.cores))]
+        self.by_name = {core.name: core for core in self.cores}
+        self._by_nvic = {core.model.nvic: core for core in self.cores}
+        self.hosted: dict[str, HostedCore] = {}
+        self.lines: dict[tuple[str, int], bool] = {}  # interrupt inputs that are driven, by NVIC and number
+        self.consoles: dict[str, UartConsole] = {}
+        self.devices: dict[str, Device] = {}
+        self.alarms: dict[str, int] = {}  # of devices: when the next one comes
+        self._pollers: dict[str, list[Callable[[], None]]] = {}
+        self._sleep_watchers: list[str] = []
+        self._reset_reason = ""  # of a reset that a device has asked for
+        self._resets = 0  # by firmware
+        self._create_devices()
+        self.consoles |= {core.said.name: core.said for core in self.cores}
+        for core in self.cores:
+            core.attach(self.memory, list(self._slots_of(core)))
+        # As the line's core sees it: a mailbox may show each core registers of its own.
+        self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
+        for device in self.devices.values():
+            device.reset()
+
+    # --- who is there
+
+    def _new_core(self, number: int, skip_idle_loops: bool) -> Core:
+        model = self.platform.cores[number]
+        nvics = {peripheral.name: peripheral for peripheral in self.platform.peripherals}
+        nvic = nvics[model.nvic].attributes if model.nvic in nvics else {}
+        regions = model.attributes.get("numberOfMPURegions")
+        return Core(
+            model,
+            self,
+            interrupts=model.interrupts,
+            priority_mask=_integer(nvic.get("priorityMask"), 0xFF),
+            systick_hz=_integer(nvic.get("systickFrequency"), model.mips * 1_000_000),
+            mpu_regions=regions if isinstance(regions, int) else None,
+            skip_idle_loops=skip_idle_loops,
+        )
+
+    def _create_devices(self) -> None:
+        nvics = {core.model.nvic for core in self.cores}
+        for peripheral in self.platform.peripherals:
+            if peripheral.name in nvics:
+                continue  # part of its core
+            device, console = create_device(self, peripheral)
+            self.devices[peripheral.name] = device
+            if console is not None:
+                self.consoles[peripheral.name] = console
+            if getattr(device, "looks_at_sleep", False):
+                self._sleep_watchers.append(peripheral.name)
+        for name, extent, value in self.platform.tags:
+            self.devices[f"tag {name} {extent}"] = create_tag(self, name, value)
+        for connections in self.platform.connections:
+            connect_devices(self, connections, self.devices)
+
+    def _slots_of(self, core: Core) -> Iterator[Slot]:
+        for peripheral in self.platform.peripherals:
+            if peripheral.name not in self.devices:
+                continue
+            for at in peripheral.registrations:
+                if at.seen_by(core.name):
+                    size = at.size or peripheral.size or _WINDOW
+                    yield self._slot(peripheral.name, peripheral.name, Extent(at.address, size))
+        for name, extent, _value in self.platform.tags:
+            yield self._slot(f"tag {name} {extent}", name, extent)
+
+    def _slot(self, key: str, name: str, extent: Extent) -> Slot:
+        return Slot(name, extent, self.devices[key], self._pollers.setdefault(key, []))
+
+    def host_core(self, core: str, player: Player) -> HostedCore:
+        """Put a player in a core's place."""
+        hosted = self.hosted[core] = HostedCore(self.by_name[core], player, self.device_written, self.by_name)
+        return hosted
+
+    # --- what is said
+
+    def emit(self, core: Core, detail: Detail) -> None:
+        if self.listeners:
+            self.say(core.name, core.time_ns, detail)
+
+    def say(self, core: str, time_ns: int, detail: Detail) -> None:
+        """Tell every listener."""
+        event = Event(time_ns, core, detail)
+        for listener in self.listeners:
+            listener(event)
+
+    def device_log(self, peripheral: str, level: str, text: str) -> None:
+        """A line of a peripheral script; from a warning on it is worth reading in a report."""
+        if not self._turn.is_trial and level in ("warning", "error"):
+            core = self._turn.core
+            time_ns = core.time_ns if core else self._turn.time_ns
+            self.say(core.name if core else "", time_ns, Note(f"{peripheral}: {text}"))
+
+    def unmodelled(self, peripheral: str, text: str) -> None:
+        """A device was touched where it has no model; the access under way says the rest."""
+        if self._turn.core is not None:
+            self._turn.core.report_unmodelled(peripheral, text)
+
+    # --- from one to another
+
+    def reach(self, core: Core, signal: Signal) -> None:
+        """Something reaches a core: at once if it is running or nobody is, else at the sender's moment."""
+        hosted = self.hosted.get(core.name)
+        if hosted is not None:
+            if isinstance(signal, Released) and hosted.held:
+                hosted.held, hosted.asked = False, True
+                self.say(core.name, self._turn.time_ns, StateChanged(CoreState.RUNNING, "released"))
+            return  # a player looks at its mailbox itself
+        sender, now = self._turn.core, core.now
+        if sender is core and isinstance(signal, LineChanged):
+            core.set_line(signal.interrupt, signal.level)
+            return
+        if sender is not None and sender is not core:
+            moment = core.count_at(sender.time_ns)
+            if moment > now:
+                now = moment
+                sender.pause()  # it is there before anything that the sender does next: Scheduler._advance
+        core.post(now, signal)
+
+    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
+        """A device drives an input of a core's NVIC."""
+        if not self._turn.is_trial and self.lines.get((nvic, line), False) != level:
+            self.lines[(nvic, line)] = level
+            self.reach(self._by_nvic[nvic], LineChanged(line, level))
+
+    def set_event(self, name: str) -> None:
+        """A device sets a core's event register."""
+        if not self._turn.is_trial:
+            self.reach(self.by_name[name], EventSent())
+
+    def send_event(self, core: Core) -> None:
+        for each in self.cores:
+            if each is core:
+                each.set_event()
+            else:
+                self.reach(each, EventSent())
+
+    def hold_core(self, name: str, held: bool, why: str) -> None:
+        """A device holds a core, or lets it go."""
+        if self._turn.is_trial:
+            return
+        if not held:
+            if self.is_held(name):
+                self.reach(self.by_name[name], Released())
+        elif name in self.hosted:
+            self.hosted[name].held = True
+        else:
+            self.by_name[name].hold(why)
+
+    def is_held(self, core: str) -> bool:
+        hosted = self.hosted.get(core)
+        return self.by_name[core].held if hosted is None else hosted.held
+
+    def is_in_deep_sleep(self, nvic: str) -> bool:
+        return self._by_nvic[nvic].in_deep_sleep
+
+    def before_sleep_changes(self, core: Core) -> None:
+        """Loops that poll a device which looks at sleep are left while they still see what it was."""
+        for name in self._sleep_watchers:
+            for leave in tuple(self._pollers.get(name, ())):
+                leave()
+
+    def vector_table(self, core: str) -> int:
+        return self.by_name[core].scs.vtor_reset
+
+    def set_vector_table(self, core: str, address: int) -> None:
+        """Where a core boots from its next reset or release on."""
+        if not self._turn.is_trial:
+            self.by_name[core].scs.vtor_reset = address
+
+    # --- mailboxes
+
+    def device_written(self, core: Core, slot: Slot) -> None:
+        if slot.name in self.mailboxes.mailboxes:
+            for detail in self.mailboxes.stored(slot.name, core.name):
+                self.say(core.name, core.time_ns, detail)
+
+    def interrupt_taken(self, core: Core, interrupt: int) -> None:
+        for taken in self.mailboxes.taken(core.name, interrupt):
+            self.emit(core, taken)
+
+    def rung(self, core: Core) -> list[int]:
+        """The interrupts by which a mailbox drives a core now."""
+        nvic = core.model.nvic
+        return [each for each in self.mailboxes.interrupts(core.name) if self.lines.get((nvic, each), False)]
+
+    # --- memory, as devices see it
+
+    def view(self, core: str) -> CoreMemory:
+        """Memory as a core addresses it; what a device stores there is the doing of the core whose turn it is."""
+        return self.by_name[core].memory
+
+    def device_at(self, address: int) -> tuple[Device, int] | None:
+        """The device that any core finds at an address, and the offset into it."""
+        for peripheral in self.platform.peripherals:
+            for at in peripheral.registrations:
+                if address in Extent(at.address, at.size or peripheral.size or _WINDOW):
+                    device = self.devices.get(peripheral.name)
+                    return None if device is None else (device, address - at.address)
+        return None
+
+    def settle(self) -> None:
+        """Leave idle loops as if they had been executed, before the host changes something."""
+        for core in self.cores:
+            core.leave_loop()
+
+    # --- time, as devices count it
+
+    def cycles(self, core: str, frequency_hz: int) -> int:
+        """Ticks of a clock since power-on, at the very instruction that this core executes."""
+        each = self.by_name[core]
+        return each.now * frequency_hz // (each.mips * 1_000_000)
+
+    def ticks(self, frequency_hz: int) -> int:
+        """Ticks of a clock since power-on, at the instruction that is executed, or now if none is."""
+        if self._turn.core is not None:
+            return self.cycles(self._turn.core.name, frequency_hz)
+        return self._turn.time_ns * frequency_hz // 1_000_000_000
+
+    def wake_device(self, name: str, tick: int, frequency_hz: int) -> None:
+        """Wake a device at a tick of its clock, or at an earlier one for which it has asked."""
+        if self._turn.is_trial:
+            return
+        core = self._turn.core or self.cores[0]
+        count = -(-tick * core.mips * 1_000_000 // frequency_hz)
+        time_ns = count * 1000 // core.mips
+        asked = self.alarms.get(name)
+        if asked is None or time_ns < asked:
+            self.alarms[name] = time_ns
+            core.post_alarm(count, Alarm(name))
+
+    def alarm(self, core: Core, name: str, count: int) -> None:
+        if self.alarms.get(name) == count * 1000 // core.mips:
+            del self.alarms[name]
+        device = self.devices[name]
+        assert isinstance(device, Waking)
+        device.wake()
+
+    def turn_of(self, core: Core) -> AbstractContextManager[None]:
+        return self._turn.of(core)
+
+    # --- resets
+
+    def reset_chip(self, peripheral: str, why: str) -> None:
+        """A device resets the chip after the instruction that is executed."""
+        core = self._turn.core or self.cores[0]
+        self._reset_reason = f"{SYSTEM_RESET} by {peripheral}: {why}"
+        core.reset_requested()
+
+    def system_reset(self, core: Core) -> None:
+        """SYSRESETREQ resets the chip: every core and device; memory keeps its bytes."""
+        why = self._reset_reason or f"{SYSTEM_RESET} requested by firmware"
+        self._resets += 1
+        trace = core.backtrace() if self._resets <= _MOST_TRACED else ()
+        self.emit(core, StateChanged(CoreState.RUNNING, why, trace))
+        self._reset_reason = ""
+        self.lines.clear()
+        for each in self.cores:
+            each.release_lines()
+        for device in self.devices.values():
+            device.reset()
+        for each in self.cores:
+            each.reset()
+        for hosted in self.hosted.values():
+            hosted.reset()
+        for each in self.cores:
+            if not each.held:
+                each.start()
+
+    def close(self) -> None:
+        """Give back what the cores and their memory hold."""
+        self.listeners.clear()
+        for core in self.cores:
+            core.close()
+        self.cores.clear()
+        self.memory.close()
+
+
+def _integer(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default
