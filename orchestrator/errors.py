@@ -14,6 +14,7 @@ __all__ = [
     "EngineError",
     "FormatError",
     "HostError",
+    "PlacementError",
     "PlatformError",
     "ReportError",
     "RingError",
@@ -135,6 +136,10 @@ class PlatformError(RptwinError):
 
 class EngineError(RptwinError):
     """An engine that is missing, refused its input or died."""
+
+
+class PlacementError(EngineError):
+    """An image with a segment that does not lie in memory of its core."""
 
 
 class CapabilityError(EngineError):

@@ -46,6 +46,9 @@ class _Examination:
         for role, image in self.images.items():
             print_image(console, self.platform, role, image, self.boots[role])
         print_promise(console, self.promise, self.view, self.profile.value, self.profile_reason)
+        self.print_findings(console)
+
+    def print_findings(self, console: Console) -> None:
         print_findings(console, self.findings)
         console.print()
         console.print(summary(self.findings), style="bold")
@@ -108,12 +111,13 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     )
 
 
-def static_report(settings: Settings) -> str:
+def static_report(settings: Settings, *, findings_only: bool) -> str:
     """The report on the images that the settings name, for when they cannot be booted."""
     role = "remote" if settings.main is None else "main"
     first, second = (settings.main, settings.remote) if settings.main is not None else (settings.remote, None)
     assert first is not None, "a board was made of at least one image"
-    return rendered(make_console(), _examined(settings, first, second, role).print)
+    examined = _examined(settings, first, second, role)
+    return rendered(make_console(), examined.print_findings if findings_only else examined.print)
 
 
 def examine(settings: Settings, first: str, second: str | None, role: str | None) -> int:

@@ -18,7 +18,7 @@ from orchestrator.cli.options import some_image
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
-from orchestrator.errors import CapabilityError, EngineError, ReportError, RptwinError, UsageError
+from orchestrator.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.gdb import GdbServer
 from orchestrator.report.files import Document, write_documents
@@ -69,7 +69,7 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
     """
     some_image(settings)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with _open(settings) as board, _debugger(board, gdb_port) as debugger:
+    with _open(settings, verbosity) as board, _debugger(board, gdb_port) as debugger:
         failure = _run(board, settings, verbosity, debugger)
         record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
         if debugger is not None:
@@ -86,14 +86,12 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
     return record.verdict.exit_code
 
 
-def _open(settings: Settings) -> Board:
+def _open(settings: Settings, verbosity: Verbosity) -> Board:
     """The board at power-on; where an image cannot be loaded, what can be said of it without is printed first."""
     try:
         return open_board(settings)
-    except CapabilityError:
-        raise
-    except EngineError:
-        sys.stdout.write(static_report(settings))
+    except PlacementError:
+        sys.stdout.write(static_report(settings, findings_only=verbosity is Verbosity.QUIET))
         raise
 
 

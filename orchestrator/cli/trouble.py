@@ -14,12 +14,15 @@ import click
 __all__ = ["COULD_NOT_RUN", "complain", "give_up_stdout", "terminable"]
 
 COULD_NOT_RUN = 2  # exit code
+_MOST_DETAILS = 20  # lines
 
 
 def complain(error: object) -> None:
-    """One line on stderr, as ``rptwin: error: ...``."""
+    """One line on stderr, as ``rptwin: error: ...``; then, behind it, the details that came with an error."""
     with contextlib.suppress(OSError):
         click.echo(f"rptwin: error: {error}", err=True)
+        for line in getattr(error, "__notes__", ())[:_MOST_DETAILS]:
+            click.echo(f"  {line}", err=True)
 
 
 def give_up_stdout() -> None:

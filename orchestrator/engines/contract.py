@@ -148,7 +148,7 @@ class Engine(Protocol):
     def load(self, core: str, image: Image, vector_table: int) -> None:
         """Store the image's segments at their load addresses as this core sees them and set where it boots.
 
-        Raises EngineError (rule-like text, segment, address) when a segment lies where the core has no memory.
+        Raises PlacementError (rule-like text, segment, address) when a segment lies where the core has no memory.
         """
         ...
 

@@ -8,10 +8,13 @@ import pytest
 from conftest import Pair
 
 from orchestrator.board import Board
+from orchestrator.config import DEFAULT_PLATFORM
+from orchestrator.engines import create_engine
 from orchestrator.errors import CapabilityError, HostError, RptwinError, UsageError
 from orchestrator.events import Event
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import HostState
+from orchestrator.platform import load_platform
 
 TABLE = "remote:0x10040000"
 AN521 = "mps2_an521"
@@ -232,8 +235,11 @@ def test_two_runs_are_the_same_event_by_event(pair: Pairs) -> None:
 
 
 def test_a_python_core_needs_an_engine_that_plays_and_a_place_for_its_table(pair: Pairs) -> None:
-    with pytest.raises(CapabilityError, match="unicorn-remote"):
-        Board(remote=pair("demo").remote, engine="unicorn-remote")
+    platform = load_platform(DEFAULT_PLATFORM)
+    lacking = create_engine("unicorn", platform)
+    lacking.capabilities = frozenset()
+    with pytest.raises(CapabilityError, match="engine unicorn: no firmware for main, and no core played in Python"):
+        Board(platform, remote=pair("demo").remote, engine=lacking)
     with pytest.raises(UsageError, match="remote:0xADDRESS"):
         Board(main=pair("demo").main)
     with pytest.raises(UsageError, match="neither"):

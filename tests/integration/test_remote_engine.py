@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
 from orchestrator.config import DEFAULT_PLATFORM
-from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine
+from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
+from orchestrator.platform import load_platform
 
 pytestmark = pytest.mark.xdist_group("remote")
 
@@ -48,6 +50,48 @@ def test_everything_that_is_seen_through_the_protocol_is_what_the_engine_shows(
 def test_another_chip_is_the_same_through_the_protocol_too(firmware: Callable[..., object], variant: str) -> None:
     pair = firmware(variant, "nrf5340")
     assert seen(pair, "unicorn-remote", "nrf5340") == seen(pair, "unicorn", "nrf5340")
+
+
+def test_a_remote_that_python_brings_up_is_the_same_through_the_protocol(firmware: Callable[[str], object]) -> None:
+    def talk(engine: str) -> dict[str, object]:
+        with Board(remote=firmware("demo").remote, engine=engine) as board:
+            events = []
+            board.subscribe(events.append)
+            board.host.start()
+            endpoint = board.host.endpoint("rptwin-echo")
+            endpoint.send(b"hello")
+            answer = endpoint.receive()
+            board.host.restart()
+            return {"answer": answer, "events": events, "verdict": board.verdict().to_json(), "time": board.time_ns}
+
+    assert talk("unicorn-remote") == talk("unicorn")
+
+
+def test_a_main_whose_remote_is_python_is_the_same_through_the_protocol(firmware: Callable[[str], object]) -> None:
+    def run(engine: str) -> dict[str, object]:
+        with Board(main=firmware("demo").main, table="remote:0x10040000", engine=engine) as board:
+            events = []
+            board.subscribe(events.append)
+            end = board.run()
+            return {"end": end, "events": events, "verdict": board.verdict().to_json()}
+
+    assert run("unicorn-remote") == run("unicorn")
+
+
+def test_a_player_that_fails_ends_the_run_with_its_error(firmware: Callable[[str], object]) -> None:
+    class Clumsy:
+        def turn(self, time_ns: int) -> int | None:
+            raise ZeroDivisionError
+
+        def reset(self) -> None:
+            pass
+
+    engine = RemoteUnicorn(load_platform(DEFAULT_PLATFORM), EngineOptions())
+    engine.play("cpu_cm7", Clumsy())
+    with pytest.raises(ZeroDivisionError):
+        engine.run(1_000_000)
+    assert engine.run(0).time_ns == engine.time_ns  # the conversation goes on
+    engine.close()
 
 
 def test_a_snapshot_goes_back_to_the_same_board(firmware: Callable[[str], object]) -> None:

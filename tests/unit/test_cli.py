@@ -312,6 +312,20 @@ def test_what_can_be_said_of_images_that_cannot_be_loaded_is_said(pair: Pair, tm
     result = rptwin("run", "broken.elf", pair.remote)
     assert "does not lie in memory of cpu_cm7" in error_of(result)
     assert "elf.segment-outside-memory  broken.elf: segment[0]" in result.stdout
+    quiet = rptwin("run", "-q", "broken.elf", pair.remote)
+    assert quiet.stdout == "Findings" + result.stdout.partition("Findings")[2]
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_an_engine_that_is_not_there_is_said_before_anything_of_the_images(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, quiet: tuple[str, ...]
+) -> None:
+    for name in ("PYRENODE_PKG", "PYRENODE_BUILD_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYRENODE_BIN", "/nowhere")
+    result = rptwin("run", "--engine", "renode", *quiet, pair.main, pair.remote)
+    assert error_of(result) == "PYRENODE_BIN: no Renode: expected an executable file, found /nowhere"
+    assert result.stdout == ""
 
 
 # inspect

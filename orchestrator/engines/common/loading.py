@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import EngineError, TranslationError
+from orchestrator.errors import PlacementError, TranslationError
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
@@ -11,14 +11,14 @@ __all__ = ["loaded_images", "refuse_outside"]
 
 
 def refuse_outside(platform: Platform, core: str, image: Image) -> None:
-    """:class:`EngineError` for the first segment that does not lie in memory of the core."""
+    """:class:`PlacementError` for the first segment that does not lie in memory of the core."""
     for segment in image.segments:
         extent = segment.load_extent
         try:
             platform.parts(core, extent.start, extent.size)
         except TranslationError as error:
             extents = sorted(each for region in platform.regions for each in region.extents(core))
-            raise EngineError(
+            raise PlacementError(
                 f"segment {extent} does not lie in memory of {core}",
                 where=f"{image.name} (load address)",
                 expected=", ".join(str(each) for each in extents),

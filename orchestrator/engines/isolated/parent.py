@@ -17,13 +17,22 @@ from typing import Any
 from orchestrator import errors
 from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
 from orchestrator.engines.common.cores import core_named
-from orchestrator.engines.contract import Capability, Condition, ConsoleText, EngineOptions, Snapshot, Stop
+from orchestrator.engines.contract import (
+    Capability,
+    Condition,
+    ConsoleText,
+    EngineOptions,
+    PlayedCore,
+    Player,
+    Snapshot,
+    Stop,
+)
 from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.codec import MalformedError, from_plain
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
-from orchestrator.events import Backtrace, CoreState, Event, Listener, Waiting
+from orchestrator.events import Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
@@ -48,6 +57,9 @@ _LOOKING = (
     protocol.Subscribe,
     protocol.TakeSnapshot,
     protocol.Release,
+    protocol.ReadRegister,
+    protocol.PeekRegister,
+    protocol.Wake,
 )
 
 
@@ -121,6 +133,34 @@ class _RemoteMemory:
         self._engine.ask(protocol.Write(self.view, address), data)
 
 
+class _PlayedMemory(_RemoteMemory):
+    def write(self, address: int, data: bytes) -> None:
+        self._engine.ask(protocol.Store(self.view, address), data)
+
+
+class _RemotePlayed:
+    """Implements :class:`orchestrator.engines.contract.PlayedCore`."""
+
+    def __init__(self, core: str, engine: RemoteEngine) -> None:
+        self.memory: Memory = _PlayedMemory(core, engine)
+        self._core = core
+        self._engine = engine
+
+    def read(self, address: int) -> int:
+        value: int = self._engine.ask(protocol.ReadRegister(self._core, address))[0]
+        return value
+
+    def write(self, address: int, value: int) -> None:
+        self._engine.ask(protocol.WriteRegister(self._core, address, value))
+
+    def peek(self, core: str, address: int) -> int:
+        value: int = self._engine.ask(protocol.PeekRegister(self._core, core, address))[0]
+        return value
+
+    def wake(self) -> None:
+        self._engine.ask(protocol.Wake(self._core))
+
+
 class RemoteEngine:
     """Implements :class:`orchestrator.engines.contract.Engine` by asking a child; ``served`` is what runs in there.
 
@@ -148,6 +188,7 @@ class RemoteEngine:
         self._patience_s = opening_s
         self._stop_asked_s: float | None = None  # wall time of the request
         self._listeners: list[Listener] = []
+        self._players: dict[str, Player] = {}
         self._death: EngineError | None = None
         self._run_number = 0
         self._telling: int | None = None  # the thread that is in a listener
@@ -217,12 +258,15 @@ class RemoteEngine:
             frame = self._next_frame()
             self.time_ns = frame.time_ns
             said = frame.message
-            if isinstance(said, protocol.Emitted):
+            if isinstance(said, protocol.Emitted | protocol.Turn | protocol.PlayerReset):
                 self._pages.outdate()
-                failure = self._tell(said.event)
-                go_on = protocol.Finish() if self._listener_stops else protocol.Continue()
-                self._listener_stops = False
-                self._child.channel.send(go_on if failure is None else protocol.Abandon())
+                try:
+                    self._child.channel.send(self._go_on(said))
+                except (ClosedError, EngineDiedError):
+                    raise
+                except BaseException as error:  # whatever it is, it ends the run and is raised from there
+                    failure = error
+                    self._child.channel.send(protocol.Abandon())
                 self._pages.outdate()
             elif isinstance(said, protocol.Output):
                 self._see_output(said, frame.blob)
@@ -246,17 +290,24 @@ class RemoteEngine:
                 raise SilentError(f"was silent for {self._patience_s:g} s")
         return self._child.channel.receive(self._patience_s)
 
-    def _tell(self, event: Event) -> BaseException | None:
-        """Every listener; what one of them raised."""
+    def _go_on(self, said: protocol.Emitted | protocol.Turn | protocol.PlayerReset) -> Message:
+        """Let every listener hear of an event, or a player have its turn; how the board goes on."""
         before, self._telling = self._telling, threading.get_ident()
+        at_ns = None
         try:
-            for listener in self._listeners:
-                listener(event)
-        except BaseException as error:  # whatever it is, it ends the run and is raised from there
-            return error
+            if isinstance(said, protocol.Emitted):
+                for listener in self._listeners:
+                    listener(said.event)
+            elif isinstance(said, protocol.Turn):
+                at_ns = self._players[said.core].turn(said.time_ns)
+            else:
+                self._players[said.core].reset()
         finally:
             self._telling = before
-        return None
+            ends_run, self._listener_stops = self._listener_stops, False
+        if isinstance(said, protocol.Turn):
+            return protocol.TurnTaken(at_ns, ends_run)
+        return protocol.Finish() if ends_run else protocol.Continue()
 
     def _see_output(self, said: protocol.Output, blob: bytes) -> None:
         console = self.consoles.get(said.uart)
@@ -383,6 +434,14 @@ class RemoteEngine:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
         self.ask(protocol.Restore(snapshot.number))
 
+    # --- the contract: a core played from here
+
+    def play(self, core: str, player: Player) -> PlayedCore:
+        self._need(Capability.PLAY)
+        self._players[core] = player
+        self.ask(protocol.Play(core))
+        return _RemotePlayed(core, self)
+
     # --- the contract: Renode's monitor
 
     def execute(self, command: str) -> str:
@@ -415,6 +474,13 @@ class RemoteUnicorn(RemoteEngine):
 
 def _error(said: Failed, where: str) -> RptwinError:
     """The error as the child's engine raised it."""
+    error = _typed(said, where)
+    for line in said.details:
+        error.add_note(line)
+    return error
+
+
+def _typed(said: Failed, where: str) -> RptwinError:
     cls = getattr(errors, said.kind, None)
     sides: dict[str, Any] = {"expected": said.expected, "found": said.found, "advice": said.advice}
     if not (isinstance(cls, type) and issubclass(cls, RptwinError)):

@@ -4,7 +4,8 @@ A frame is a header (``HEADER``: magic, bytes of text, bytes of blob, virtual ti
 JSON, and a blob: memory, an ELF file, console output. The parent asks one thing at a time and gets one answer. Before
 the answer the child may send what happens on the board; at each event it waits for ``Continue``, and answers questions
 meanwhile, so that a listener sees the board as it was at the event. When a listener asks for a stop, ``Finish`` comes
-instead, and the run ends where it would end in one process. Any other request to stop goes through a second channel
+instead, and the run ends where it would end in one process. A turn of a core that the parent plays is such an event,
+too: ``Turn``, ended by ``TurnTaken``. Any other request to stop goes through a second channel
 (``STOP``: number of the run), which also tells the child that the parent is gone.
 """
 
@@ -51,23 +52,32 @@ __all__ = [
     "Open",
     "Opened",
     "Output",
+    "PeekRegister",
+    "Play",
+    "PlayerReset",
     "Progress",
     "Read",
+    "ReadRegister",
     "Release",
     "Reset",
     "Restore",
     "Run",
     "SilentError",
     "Start",
+    "Store",
     "Subscribe",
     "TakeSnapshot",
+    "Turn",
+    "TurnTaken",
     "Type",
     "Unwatch",
+    "Wake",
     "Watch",
     "Write",
+    "WriteRegister",
 ]
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<4sIIQ")
 STOP = struct.Struct("<I")
 _MAGIC = b"rptw"
@@ -238,6 +248,62 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """The parent plays this core from now on."""
+
+    core: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The played core stores the blob."""
+
+    core: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRegister:
+    """The played core reads a register of a device."""
+
+    core: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRegister:
+    """The played core writes a register of a device."""
+
+    core: str
+    address: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeekRegister:
+    """The played core looks at a register of a device as another core would read it."""
+
+    core: str
+    viewer: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The played core wants a turn in the next quantum."""
+
+    core: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """The player has acted; when it wants its next turn at the latest, and whether the run is to end here."""
+
+    at_ns: int | None
+    ends_run: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Leave."""
 
@@ -288,6 +354,7 @@ class Failed:
     advice: str | None = None
     rule: str | None = None
     place: tuple[int | None, int | None] | None = None  # line and column of a PlatformError, whose file is ``where``
+    details: tuple[str, ...] = ()  # what a person may want to read after the one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +362,21 @@ class Emitted:
     """Something happened; the child waits for ``Continue``, ``Finish`` or ``Abandon``."""
 
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A played core has a turn; the child waits for ``TurnTaken`` or ``Abandon``."""
+
+    core: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerReset:
+    """A played core is reset; the child waits likewise."""
+
+    core: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +414,13 @@ Message = (
     | Restore
     | Release
     | Execute
+    | Play
+    | Store
+    | ReadRegister
+    | WriteRegister
+    | PeekRegister
+    | Wake
+    | TurnTaken
     | Close
     | Continue
     | Finish
@@ -340,6 +429,8 @@ Message = (
     | Done
     | Failed
     | Emitted
+    | Turn
+    | PlayerReset
     | Output
     | Progress
 )
@@ -354,6 +445,8 @@ REPLIES: dict[type, Any] = {
     AskInstructions: int,
     TakeSnapshot: int,
     Execute: str,
+    ReadRegister: int,
+    PeekRegister: int,
 }
 
 _MESSAGES: dict[str, type] = {each.__name__: each for each in Message.__args__}

@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.engines.common.scratch import remove
-from orchestrator.engines.contract import Capability, Engine, EngineOptions, Monitored, Snapshot
+from orchestrator.engines.contract import (
+    Capability,
+    Engine,
+    EngineOptions,
+    Monitored,
+    PlayedCore,
+    Playing,
+    Snapshot,
+)
 from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
@@ -63,6 +71,7 @@ class Server:
         self._engine: Engine | None = None
         self._sent: dict[str, int] = {}  # bytes of each console that the parent has
         self._snapshots: dict[int, Snapshot] = {}
+        self._played: dict[str, PlayedCore] = {}
         self._running: int | None = None
         self._handlers: dict[type, Callable[[Any, bytes], tuple[object, bytes] | None]] = {
             protocol.Load: self._load,
@@ -85,6 +94,12 @@ class Server:
             protocol.Restore: self._restore,
             protocol.Release: self._release,
             protocol.Execute: self._execute,
+            protocol.Play: self._play,
+            protocol.Store: lambda ask, blob: self._played[ask.core].memory.write(ask.address, blob),
+            protocol.ReadRegister: lambda ask, _: (self._played[ask.core].read(ask.address), b""),
+            protocol.WriteRegister: lambda ask, _: self._played[ask.core].write(ask.address, ask.value),
+            protocol.PeekRegister: lambda ask, _: (self._played[ask.core].peek(ask.viewer, ask.address), b""),
+            protocol.Wake: lambda ask, _: self._played[ask.core].wake(),
         }
 
     @property
@@ -138,7 +153,7 @@ class Server:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
         self._engine = self._create(ask.engine, ask.platform, ask.options)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
-        capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG, Capability.PLAY}  # not in the protocol
+        capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG}  # not in the protocol
         return protocol.Opened(VERSION, capabilities, tuple(self._engine.consoles))
 
     def _load(self, ask: protocol.Load, blob: bytes) -> None:
@@ -173,18 +188,33 @@ class Server:
             threading.Event().wait(_AGAIN_S)
 
     def _emit(self, event: Event) -> None:
-        """Hand an event over and answer questions until every listener has seen it."""
-        self._send(protocol.Emitted(event))
+        if isinstance(self.tell(protocol.Emitted(event)), protocol.Finish):
+            self._board.stop()
+
+    def tell(self, said: Message) -> Message:
+        """Hand it over and answer questions until the parent lets the board go on, which is what is returned."""
+        self._send(said)
         while True:
             frame = self._channel.receive()
-            if isinstance(frame.message, protocol.Finish):
-                self._board.stop()
-                return
-            if isinstance(frame.message, protocol.Continue):
-                return
             if isinstance(frame.message, protocol.Abandon):
                 raise _AbandonedError
+            if isinstance(frame.message, protocol.Continue | protocol.Finish | protocol.TurnTaken):
+                return frame.message
             self._answer(frame.message, frame.blob)
+
+    def _play(self, ask: protocol.Play, _blob: bytes) -> None:
+        if not isinstance(self._board, Playing):
+            raise CapabilityError("no core played in Python", where=ask.core)
+        self._played[ask.core] = self._board.play(ask.core, _Player(self, ask.core))
+
+    def take_turn(self, core: str, time_ns: int) -> int | None:
+        """Let the parent play; when it wants to again."""
+        taken = self.tell(protocol.Turn(core, time_ns))
+        if not isinstance(taken, protocol.TurnTaken):
+            raise EngineError("no end of a turn", where=core, found=type(taken).__name__)
+        if taken.ends_run:
+            self._board.stop()
+        return taken.at_ns
 
     def _snapshot(self, ask: protocol.TakeSnapshot, _blob: bytes) -> tuple[object, bytes]:
         self._snapshots[ask.number] = snapshot = self._board.snapshot()
@@ -206,9 +236,25 @@ class Server:
         return self._board.execute(ask.command), b""
 
 
+class _Player:
+    """Stands for the player, who is in the parent."""
+
+    def __init__(self, server: Server, core: str) -> None:
+        self._server = server
+        self._core = core
+
+    def turn(self, time_ns: int) -> int | None:
+        return self._server.take_turn(self._core, time_ns)
+
+    def reset(self) -> None:
+        self._server.tell(protocol.PlayerReset(self._core))
+
+
 def _failed(error: BaseException) -> Failed:
+    details = tuple(getattr(error, "__notes__", ()))
     if not isinstance(error, RptwinError):
-        return Failed(type(error).__name__, str(error) or type(error).__name__)
+        what, *rest = str(error).strip().splitlines() or [type(error).__name__]
+        return Failed(type(error).__name__, what, details=(*rest, *details))
     place = (error.line, error.column) if isinstance(error, PlatformError) else None
     return Failed(
         type(error).__name__,
@@ -219,6 +265,7 @@ def _failed(error: BaseException) -> Failed:
         error.advice,
         error.rule if isinstance(error, FormatError) else None,
         place,
+        details,
     )
 
 

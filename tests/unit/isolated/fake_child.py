@@ -34,6 +34,9 @@ def die() -> None:
             os.abort()
         case "exit":
             os._exit(3)
+        case "unhandled":
+            print("Unhandled exception. System.Exception: the reason\n   at Somewhere()\n   at Elsewhere()", flush=True)
+            os.abort()
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":

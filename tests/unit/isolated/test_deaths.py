@@ -110,6 +110,15 @@ def test_a_death_is_a_typed_error_with_the_last_words_and_leaves_no_process(make
     assert children() <= before
 
 
+def test_what_net_has_not_handled_is_said_in_one_line_and_where_it_was_behind_it(make: Make) -> None:
+    with pytest.raises(EngineDiedError) as caught:
+        use(make("Run", "unhandled"))
+    assert str(caught.value).endswith(
+        "was killed by SIGABRT (in Run) at 0.000000 s of virtual time; it said: System.Exception: the reason"
+    )
+    assert caught.value.__notes__[1:] == ["   at Somewhere()", "   at Elsewhere()"]
+
+
 def test_what_was_seen_before_a_death_is_still_there_after_it(make: Make) -> None:
     engine = make("event", "abort")
     events: list[Event] = []
@@ -132,7 +141,7 @@ def test_what_was_seen_before_a_death_is_still_there_after_it(make: Make) -> Non
 
 def test_a_child_of_another_version_is_refused(make: Make) -> None:
     before = children()
-    with pytest.raises(EngineDiedError, match="another protocol: expected 1, found 0"):
+    with pytest.raises(EngineDiedError, match="another protocol: expected 2, found 0"):
         make("version")
     assert children() <= before
 
