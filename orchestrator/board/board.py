@@ -32,8 +32,8 @@ from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict
 from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS, DEFAULT_WALL_TIME_NS
 from orchestrator.engines import create_engine
+from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
-from orchestrator.engines.wall_time import WallTime
 from orchestrator.errors import EngineError, RptwinError, UsageError
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import load_elf

@@ -8,8 +8,8 @@ from orchestrator.base.roles import MAIN, ROLES, other_role
 from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
+from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Capability, Engine, Playing
-from orchestrator.engines.wall_time import WallTime
 from orchestrator.errors import CapabilityError
 from orchestrator.events import Event, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image

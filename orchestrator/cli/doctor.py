@@ -1,6 +1,7 @@
 """``rptwin doctor``: what of engines, toolchains and peers is on this machine, and how to get what is not.
 
-Looks and starts little: the default engine makes a board, a command is asked for its version, nothing else runs.
+Looks and starts little: the default engine makes a board, a Renode that is found boots one (its self-test), a command
+is asked for its version, nothing else runs.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import (
     NAME_IT,
     PYRENODE_INSTALL,
+    TRIED,
     Renode,
     discover,
     find_dotnet,
     find_pyrenode,
     find_renode,
 )
+from orchestrator.engines.renode.selftest import self_test
 from orchestrator.errors import EngineError, RptwinError
 from orchestrator.platform import load_platform
 
@@ -117,6 +120,8 @@ def _renode() -> Iterable[Part]:
     else:
         yield Part("  pyrenode3", State.OK, version)
     yield _attempt("  .NET", _dotnet)
+    if _is_complete():
+        yield _attempt("  self-test", _self_test)
 
 
 def _attempt(name: str, look: Callable[[str], Part]) -> Part:
@@ -144,6 +149,21 @@ def _dotnet(name: str) -> Part:
     if find_pyrenode() is not None and _is_found():
         discover()  # whether this Renode goes with it
     return Part(name, State.OK, ", ".join(dotnet.runtimes))
+
+
+def _is_complete() -> bool:
+    try:
+        discover()
+    except RptwinError:  # said in the lines before
+        return False
+    return True
+
+
+def _self_test(name: str) -> Part:
+    missing = self_test()
+    if missing:
+        return Part(name, State.BROKEN, "; ".join(missing), f"rptwin was tried with Renode {TRIED}")
+    return Part(name, State.OK, "boots a board; a store, an interrupt and a line of its log are seen")
 
 
 def _is_found() -> bool:

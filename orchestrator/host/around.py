@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Engine, StopReason
-from orchestrator.engines.wall_time import WallTime
 from orchestrator.errors import HostError, RingError
 from orchestrator.formats.elf import Image
 from orchestrator.observe.observer import Observer

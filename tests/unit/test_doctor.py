@@ -94,7 +94,26 @@ def test_a_renode_with_all_that_it_needs_is_described(tmp_path: Path, monkeypatc
     assert line_of(text, "renode") == f"renode ok 1.16.1, {tmp_path / 'renode'} (PYRENODE_BUILD_DIR)"
     assert line_of(text, "pyrenode3").startswith("pyrenode3 ok ")
     assert line_of(text, ".NET") == ".NET ok 10.0.3"
+    assert line_of(text, "self-test").startswith(f"self-test broken {tmp_path / 'renode'}: Renode cannot be loaded: ")
     assert "pyrenode3" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ([], "self-test ok boots a board; a store, an interrupt and a line of its log are seen"),
+        (["no store is told", "no interrupt is told"], "self-test broken no store is told; no interrupt is told"),
+    ],
+)
+def test_what_the_self_test_of_a_renode_misses_is_said(
+    monkeypatch: pytest.MonkeyPatch, missing: list[str], line: str
+) -> None:
+    monkeypatch.setattr(doctor, "discover", lambda: None)
+    monkeypatch.setattr(doctor, "self_test", lambda: missing)
+    code, text = diagnosis()
+    assert code == 0
+    assert line_of(text, "self-test") == line
+    assert (f"    rptwin was tried with Renode {discovery.TRIED}" in text.splitlines()) is bool(missing)
 
 
 def test_a_net_that_is_too_old_for_this_renode_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

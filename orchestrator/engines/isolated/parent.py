@@ -484,7 +484,7 @@ def _typed(said: Failed, where: str) -> RptwinError:
     cls = getattr(errors, said.kind, None)
     sides: dict[str, Any] = {"expected": said.expected, "found": said.found, "advice": said.advice}
     if not (isinstance(cls, type) and issubclass(cls, RptwinError)):
-        return EngineError(f"{said.kind}: {said.what}", where=where)
+        return EngineError(f"failed inside: {said.kind}: {said.what}", where=where)
     if issubclass(cls, PlatformError):
         line, column = said.place or (None, None)
         return cls(said.what, file=said.where or "", line=line, column=column, **sides)

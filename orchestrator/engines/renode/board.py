@@ -29,6 +29,7 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
+from orchestrator.engines.renode.assemblies import as_known
 from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.errors import CapabilityError, EngineError, UsageError
@@ -117,7 +118,8 @@ class RenodeBoard:
         self.platform = platform
         self._quantum_ns = options.quantum_ns
         self._scratch = tempfile.TemporaryDirectory(prefix="rptwin-")
-        self._bus = (begin or _begin)(platform, options, Path(self._scratch.name))
+        with as_known():
+            self._bus = (begin or _begin)(platform, options, Path(self._scratch.name))
         self._listeners: list[Listener] = []
         self._images: dict[str, list[Image]] = {core.name: [] for core in platform.cores}
         self._vector_tables = {core.name: core.boot_address for core in platform.cores}
@@ -142,7 +144,8 @@ class RenodeBoard:
         self._advancing = False
         self._steps = 0
         self._closed = threading.Event()
-        self._connect()
+        with as_known():
+            self._connect()
         threading.Thread(target=self._watch_for_abort, daemon=True).start()
 
     def _connect(self) -> None:

@@ -28,6 +28,7 @@ from orchestrator.errors import EngineError, UsageError
 __all__ = [
     "PYRENODE_COMMIT",
     "PYRENODE_INSTALL",
+    "TRIED",
     "Dotnet",
     "Installation",
     "Kind",
@@ -38,6 +39,7 @@ __all__ = [
     "find_renode",
 ]
 
+TRIED = "1.16.1"  # the release of Renode with which the engine was tried
 PYRENODE_COMMIT = "dde4a47660ef1b8874a91ed514a0bd04b33a5add"
 PYRENODE_INSTALL = f"pip install 'pyrenode3 @ git+https://github.com/antmicro/pyrenode3@{PYRENODE_COMMIT}'"
 

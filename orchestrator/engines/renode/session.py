@@ -1,4 +1,4 @@
-"""Renode itself, by pyrenode3: the only module that imports it, and only when a session begins.
+"""Renode itself, by pyrenode3: the only module besides ``assemblies`` that imports it, and only when a session begins.
 
 Every call was run on Renode 1.16.1 with pyrenode3 at commit dde4a47, but for those marked "source": they were read in
 Renode's own source of that time. One session per process: runtime, emulation and monitor are singletons.
@@ -7,12 +7,12 @@ Renode's own source of that time. One session per process: runtime, emulation an
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.engines.renode.assemblies import load_renode
 from orchestrator.errors import EngineError, PlatformError
 
 __all__ = ["Bus", "RenodeSession"]
@@ -84,7 +84,7 @@ class RenodeSession:
         quantum_ns: int,
         seed: int,
     ) -> None:
-        _load_renode()
+        load_renode()
         # Names of .NET exist from here on.
         from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415
         from Antmicro.Renode.Time import TimeInterval  # noqa: PLC0415
@@ -246,25 +246,6 @@ class RenodeSession:
                 self._log_read += len(whole) + 1
                 return whole.decode(errors="replace").splitlines()
         return []
-
-
-def _load_renode() -> None:
-    """Import pyrenode3 with what discovery has put into the environment; it reads that once, at its import."""
-    os.environ["PYRENODE_SKIP_LOAD"] = "1"
-    from pyrenode3 import loader  # noqa: PLC0415
-
-    # A Renode without Mono.Posix: the function gives None where its caller wants a list.
-    libraries = loader.ensure_additional_libs
-    loader.ensure_additional_libs = lambda folder: libraries(folder) or []
-    for variable, load in (
-        ("PYRENODE_BUILD_DIR", "from_net_build"),
-        ("PYRENODE_PKG", "from_net_pkg"),
-        ("PYRENODE_BIN", "from_net_bin"),
-    ):
-        if os.environ.get(variable):
-            getattr(loader.RenodeLoader, load)(os.environ[variable])
-            return
-    raise EngineError("no Renode is named", where="engine renode", advice="`rptwin doctor` says how")
 
 
 def _refused(error: Exception, repl: str) -> EngineError | PlatformError:

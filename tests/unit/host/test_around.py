@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Stop, StopReason
-from orchestrator.engines.wall_time import WallTime
 from orchestrator.errors import HostError
 from orchestrator.host.around import EngineSurroundings
 

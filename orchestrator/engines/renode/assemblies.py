@@ -1,0 +1,68 @@
+"""Renode's assemblies, loaded by pyrenode3; what goes wrong with them, in words that say what to do.
+
+What .NET and pyrenode3 say themselves comes as notes of the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Iterator
+
+from orchestrator.engines.renode.discovery import TRIED, Kind
+from orchestrator.errors import EngineError
+
+__all__ = ["as_known", "load_renode"]
+
+_WHERE = "engine renode"
+_LOADERS = {Kind.BUILD: "from_net_build", Kind.PACKAGE: "from_net_pkg", Kind.BINARY: "from_net_bin"}
+_UNFIT = {
+    Kind.BUILD: ("assemblies of this build are missing or damaged", "build Renode again"),
+    Kind.PACKAGE: ("assemblies of this package are missing or damaged", "get it again"),
+    Kind.BINARY: ("this program is no portable Renode, or a damaged one", "get it again"),
+}
+
+
+def load_renode() -> None:
+    """Import pyrenode3 with what discovery has put into the environment; it reads that once, at its import."""
+    os.environ["PYRENODE_SKIP_LOAD"] = "1"
+    kind = next((each for each in Kind if os.environ.get(each.variable)), None)
+    if kind is None:
+        raise EngineError("no Renode is named", where=_WHERE, advice="`rptwin doctor` says how")
+    try:
+        from pyrenode3 import loader  # noqa: PLC0415
+
+        # A Renode without Mono.Posix: the function gives None where its caller wants a list.
+        libraries = loader.ensure_additional_libs
+        loader.ensure_additional_libs = lambda folder: libraries(folder) or []
+        getattr(loader.RenodeLoader, _LOADERS[kind])(os.environ[kind.variable])
+        from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415  # of .NET: there as soon as Renode is
+
+        _ = EmulationManager.Instance  # the first use of most of the others
+    except (Exception, SystemExit) as error:
+        what, advice = _UNFIT[kind]
+        refused = EngineError(f"Renode cannot be loaded: {what}", where=os.environ[kind.variable], advice=advice)
+        raise _with_words(refused, error) from None
+
+
+@contextlib.contextmanager
+def as_known() -> Iterator[None]:
+    """EngineError where a class, a method or its arguments are not those of the Renode that rptwin was written for."""
+    try:
+        yield
+    except (ImportError, AttributeError, TypeError) as error:
+        text = str(error).strip().splitlines()
+        refused = EngineError(
+            "this Renode is another one than rptwin knows",
+            where=_WHERE,
+            expected=f"{TRIED}, which was tried",
+            found=text[0] if text else type(error).__name__,
+        )
+        raise _with_words(refused, error) from None
+
+
+def _with_words(refused: EngineError, error: BaseException) -> EngineError:
+    for line in "".join(traceback.format_exception_only(error)).strip().splitlines():
+        refused.add_note(line)
+    return refused
