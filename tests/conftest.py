@@ -100,3 +100,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind, count in counts.items():
         shown = ", ".join(f"{count[each]} {each}" for each in OUTCOMES if count[each] or each in ALWAYS_SHOWN)
         terminalreporter.line(f"{kind.removesuffix('_runner')}: {shown}")
+    without = [each for each in terminalreporter.stats.get("skipped", []) if "renode" in each.keywords]
+    if without:
+        reason = str(without[0].longrepr[2]).removeprefix("Skipped: ")
+        terminalreporter.line(f"renode: {len(without)} not run here: {reason}")

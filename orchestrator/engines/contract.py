@@ -37,6 +37,7 @@ __all__ = [
     "Stop",
     "StopReason",
     "Watchpoint",
+    "why_lacking",
 ]
 
 
@@ -212,6 +213,12 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give back everything; the engine cannot be used afterwards."""
         ...
+
+
+def why_lacking(engine: object, capability: Capability) -> str | None:
+    """What keeps an engine from a capability that it has not, in its own words: ``lacking``, where it has that."""
+    reasons: Mapping[Capability, str] = getattr(engine, "lacking", {})
+    return reasons.get(capability)
 
 
 @runtime_checkable

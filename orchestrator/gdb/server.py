@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
-from orchestrator.engines.contract import Capability, Debuggable, DebugStop, Engine
+from orchestrator.engines.contract import Capability, Debuggable, DebugStop, Engine, why_lacking
 from orchestrator.errors import CapabilityError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.gdb.session import Mode, Session, Target
@@ -55,7 +55,12 @@ class GdbServer:
         say: Callable[[str], None],
     ) -> None:
         if Capability.DEBUG not in engine.capabilities or not isinstance(engine, Debuggable):
-            raise CapabilityError("no debug", where=f"engine {engine.name}", advice="the unicorn engine has it")
+            raise CapabilityError(
+                "no debug",
+                where=f"engine {engine.name}",
+                found=why_lacking(engine, Capability.DEBUG),
+                advice="the unicorn engine has it",
+            )
         self._engine = engine
         self._target: Target = engine
         self._end_run = end_run

@@ -9,7 +9,7 @@ repeat and for accesses to nothing to fault, and opens the consoles.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +23,7 @@ from orchestrator.platform.model import Peripheral, Platform, Region, Source
 from orchestrator.platform.repl import parse_repl
 from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above
 
-__all__ = ["export", "inlined"]
+__all__ = ["export", "inlined", "named"]
 
 GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
 QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
@@ -40,13 +40,16 @@ elif request.IsWrite:
 USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
 
 
-def export(platform: Platform, *, quantum_ns: int = DEFAULT_QUANTUM_NS) -> dict[str, str]:
+def export(
+    platform: Platform, *, quantum_ns: int = DEFAULT_QUANTUM_NS, scripts: Callable[[Path, str], str] | None = None
+) -> dict[str, str]:
     """Text of each file by its name: ``NAME.repl``, the files that it uses, ``NAME.resc``.
 
     The same platform gives the same bytes. Raises :class:`PlatformError` for what Renode would refuse: a script that
-    cannot stand in a description, a prefix, two files of one name.
+    cannot stand in a description, a prefix, two files of one name. ``scripts`` says what stands for a script, given its
+    path and how the description names it: its text, unless told otherwise.
     """
-    return {**_Exporter(platform).files(), f"{platform.name}.resc": _resc(platform, quantum_ns)}
+    return {**_Exporter(platform, scripts or _inline).files(), f"{platform.name}.resc": _resc(platform, quantum_ns)}
 
 
 def inlined(script: str, name: str) -> str:
@@ -69,6 +72,20 @@ def inlined(script: str, name: str) -> str:
     return f"'''{script}'''"
 
 
+def named(path: Path, name: str) -> str:
+    """A script by its file, for a Renode on this computer: its errors then have that file's lines.
+
+    Its text stands there where IronPython 2 would not read the file as it is (PEP 263), or Renode not its name.
+    """
+    if not path.read_bytes().isascii() or not re.fullmatch(r"[ -!#-\[\]-~]+", str(path)):
+        return _inline(path, name)
+    return f'filename: "{path}"'
+
+
+def _inline(path: Path, name: str) -> str:
+    return f"script: {inlined(path.read_text(encoding='utf-8'), name)}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Edit:
     """Replace ``text[start:end]``."""
@@ -81,8 +98,9 @@ class _Edit:
 class _Exporter:
     """Walks a description and the files that it uses, as :mod:`orchestrator.platform.resolve` does."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, stands_for: Callable[[Path, str], str]) -> None:
         self.platform = platform
+        self.stands_for = stands_for
         self.types: dict[str, str] = {}  # of entries by name, as far as files have been read
         self.texts: dict[str, str] = {}
         self.origins: dict[str, Path] = {}
@@ -135,8 +153,9 @@ class _Exporter:
             for attribute in entry.attributes:
                 match attribute:
                     case syntax.Property(name="filename", value=syntax.Literal(value=str(file))):
-                        script = f"script: {inlined(_script(path, file), file)}"
-                        yield _edit(FILENAME, text, offsets.of(attribute.source), script)
+                        found = beside_or_above(path.resolve().parent, file)
+                        assert found is not None, "the platform was loaded from these files"
+                        yield _edit(FILENAME, text, offsets.of(attribute.source), self.stands_for(found, file))
 
 
 def _edit(old: re.Pattern[str], text: str, start: int, new: str) -> _Edit:

@@ -54,8 +54,10 @@ def test_in_ci_a_module_that_skips_itself_is_an_error(
 def test_in_ci_a_test_that_needs_renode_may_be_skipped(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = run(session, monkeypatch, "true", "@pytest.mark.renode\ndef test_x(): pytest.skip('no Renode')\n")
-    result.assert_outcomes(skipped=1)
+    source = "@pytest.mark.renode\ndef test_x(): pytest.skip('no Renode')\n"
+    result = run(session, monkeypatch, "true", source + source.replace("test_x", "test_y"))
+    result.assert_outcomes(skipped=2)
+    result.stdout.fnmatch_lines(["renode: 2 not run here: no Renode"])
 
 
 def test_in_ci_an_expected_failure_is_no_skip(session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from orchestrator.engines.contract import (
     Player,
     Snapshot,
     Stop,
+    why_lacking,
 )
 from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.codec import MalformedError, from_plain
@@ -170,6 +171,7 @@ class RemoteEngine:
 
     name = "remote"
     served = ""
+    lacking: Mapping[Capability, str] = {}  # what the engine says of capabilities that it has not
 
     def __init__(
         self,
@@ -453,7 +455,10 @@ class RemoteEngine:
         if capability not in self.capabilities:
             who = "renode" if capability is Capability.MONITOR else "unicorn"
             raise CapabilityError(
-                f"no {capability.value}", where=f"engine {self.name}", advice=f"the {who} engine has it"
+                f"no {capability.value}",
+                where=f"engine {self.name}",
+                found=why_lacking(self, capability),
+                advice=f"the {who} engine has it",
             )
 
     def close(self) -> None:

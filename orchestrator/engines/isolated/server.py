@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from orchestrator.engines.common.scratch import remove
 from orchestrator.engines.contract import (
@@ -46,7 +46,17 @@ SERVED = {
 
 _LOOK_S = 0.5  # between two looks whether virtual time goes on
 _LEAVE_S = 5.0
+_LOST = 3  # exit code
 _AGAIN_S = 0.01  # a stop is asked for again, as a run that has not quite begun forgets it
+
+
+@runtime_checkable
+class Perishable(Protocol):
+    """An engine that may take its process with it."""
+
+    def when_lost(self, tell: Callable[[RptwinError], NoReturn]) -> None:
+        """Call this when it does; it does not return."""
+        ...
 
 
 class _AbandonedError(Exception):
@@ -152,9 +162,16 @@ class Server:
         if ask.version != VERSION:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
         self._engine = self._create(ask.engine, ask.platform, ask.options)
+        if isinstance(self._engine, Perishable):
+            self._engine.when_lost(self.lost)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
         capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG}  # not in the protocol
         return protocol.Opened(VERSION, capabilities, tuple(self._engine.consoles))
+
+    def lost(self, error: RptwinError) -> NoReturn:
+        """The process is about to end, in the middle of whatever was asked: answer with why, and leave."""
+        self._send(_failed(error))
+        leave(_LOST)
 
     def _load(self, ask: protocol.Load, blob: bytes) -> None:
         self._board.load(ask.core, parse_elf(blob, path=Path(ask.path), name=ask.name), ask.vector_table)
@@ -301,10 +318,14 @@ def main(frames: int, control: int, scratch: Path) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """At once: some engines hang or print while the interpreter ends."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # Some engines hang or print while the interpreter ends.
     os._exit(code)
 
 

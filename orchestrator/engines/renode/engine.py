@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.contract import Capability, EngineOptions
 from orchestrator.engines.isolated.parent import RemoteEngine
 from orchestrator.engines.renode.discovery import Kind, discover
 from orchestrator.platform.model import Platform
 
 __all__ = ["RenodeEngine"]
 
-_OPENING_S = 120.0  # wall time until .NET, Renode and the platform are loaded: 5 s where it was measured
+_OPENING_S = 300.0  # wall time until .NET, Renode and the platform are loaded: 5 s where nothing else runs
 _THEIRS = ("PYRENODE_RUNTIME", "PYRENODE_BUILD_OUTPUT", "PYRENODE_SKIP_LOAD", *(kind.variable for kind in Kind))
 
 
@@ -20,6 +20,10 @@ class RenodeEngine(RemoteEngine):
 
     name = "renode"
     served = "renode"
+    lacking = {
+        Capability.SNAPSHOT: "Renode's Save refuses a board whose scripts have functions, and hooks into Python",
+        Capability.DEBUG: "a debugger's core waits inside Renode's clock, and so does the end of every run",
+    }
 
     @staticmethod
     def check(_platform: Platform) -> None:

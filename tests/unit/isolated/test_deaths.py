@@ -168,6 +168,9 @@ def test_a_capability_that_is_missing_is_refused_by_name(make: Make) -> None:
     assert Capability.SNAPSHOT not in engine.capabilities
     with pytest.raises(CapabilityError, match="engine remote: no snapshot"):
         engine.snapshot()
+    engine.lacking = {Capability.SNAPSHOT: "its Save refuses scripts"}
+    with pytest.raises(CapabilityError, match="no snapshot: found its Save refuses scripts; the unicorn engine has it"):
+        engine.snapshot()
 
 
 def test_a_signal_handler_that_raises_breaks_off_the_conversation_and_ends_the_child(make: Make) -> None:

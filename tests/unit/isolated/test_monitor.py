@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
 from orchestrator.engines.contract import Capability, EngineOptions
-from orchestrator.engines.isolated import protocol
-from orchestrator.engines.isolated.protocol import Channel, Message
+from orchestrator.engines.isolated import protocol, server
+from orchestrator.engines.isolated.protocol import Channel, ClosedError, Message
 from orchestrator.engines.isolated.server import Server
-from orchestrator.errors import EngineError
+from orchestrator.errors import EngineError, PlatformError, RptwinError
 from orchestrator.platform import Platform, load_platform
 
 
@@ -22,6 +24,9 @@ class Plain:
     capabilities: frozenset[Capability] = frozenset()
     time_ns = 0
     consoles: dict[str, object] = {}
+
+    def close(self) -> None:
+        pass
 
 
 class WithMonitor(Plain):
@@ -37,13 +42,18 @@ def parent() -> Iterator[Channel]:
     ours, theirs = socket.socketpair()
 
     def create(name: str, _platform: Platform, _options: EngineOptions) -> Plain:
-        return WithMonitor() if name == "monitored" else Plain()
+        return {"monitored": WithMonitor, "doomed": Doomed}.get(name, Plain)()
 
-    thread = threading.Thread(target=Server(Channel(theirs), create).serve)
+    def serve() -> None:
+        with contextlib.suppress(ClosedError):  # left
+            Server(Channel(theirs), create).serve()
+
+    thread = threading.Thread(target=serve)
     thread.start()
     channel = Channel(ours)
     yield channel
-    channel.send(protocol.Close())
+    if thread.is_alive():
+        channel.send(protocol.Close())
     thread.join()
     ours.close()
     theirs.close()
@@ -68,3 +78,31 @@ def test_what_the_monitor_refuses_comes_back_with_its_words(parent: Channel) -> 
 
 def test_an_engine_without_a_monitor_refuses_by_name(parent: Channel) -> None:
     assert answer(parent, "plain", "version") == protocol.Failed("CapabilityError", "no monitor", found="version")
+
+
+class Doomed(Plain):
+    """Takes its process with it when it is asked something."""
+
+    def when_lost(self, tell: Callable[[RptwinError], NoReturn]) -> None:
+        self.lost = tell
+
+    def state(self, core: str) -> None:
+        self.lost(PlatformError("the script fails: no name", file="hsem.py", line=4))
+
+
+def test_why_the_process_is_about_to_end_is_the_answer(parent: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(code: int) -> NoReturn:
+        raise ClosedError(f"left with {code}")
+
+    monkeypatch.setattr(server, "leave", leave)
+    parent.send(protocol.Open(protocol.VERSION, "doomed", load_platform("stm32h745"), EngineOptions()))
+    parent.receive(10)
+    parent.send(protocol.AskState("cpu_cm7"))
+    said = parent.receive(10).message
+    assert isinstance(said, protocol.Failed)
+    assert (said.kind, said.what, said.where, said.place) == (
+        "PlatformError",
+        "the script fails: no name",
+        "hsem.py",
+        (4, None),
+    )

@@ -15,7 +15,7 @@ from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.errors import PlatformError
 from orchestrator.memory import Extent
 from orchestrator.platform import Platform, load_platform
-from orchestrator.platform.export import export, inlined
+from orchestrator.platform.export import export, inlined, named
 from orchestrator.platform.repl import parse_repl
 from orchestrator.platform.script_lint import lint_script
 from orchestrator.platform.syntax import Literal, Property
@@ -254,6 +254,23 @@ def test_a_platform_with_one_core_and_no_console_loads_one_image(tmp_path: Path)
 def rptwin(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, [str(each) for each in arguments], prog_name="rptwin")
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_script_may_stand_by_its_file_so_that_every_line_of_the_description_stays_where_it_was(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "p.repl").write_text(
+        CORE + 'a: Python.PythonPeripheral @ sysbus 0x50000000\n    size: 0x100\n    filename: "a.py"\n'
+        'b: Python.PythonPeripheral @ sysbus 0x50001000\n    size: 0x100\n    filename: "b.py"\n'
+    )
+    (tmp_path / "p.toml").write_text("")
+    (tmp_path / "a.py").write_text("if request.IsRead:\n    request.Value = 1\n")
+    (tmp_path / "b.py").write_text("# 5 \u00b5s\n", encoding="utf-8")  # IronPython 2 would not read that file
+    text = export(load_platform(str(tmp_path / "p.repl")), scripts=named)["p.repl"]
+    written = (tmp_path / "p.repl").read_text().splitlines()
+    first = written.index('    filename: "a.py"')
+    assert text.splitlines()[: first + 1] == [*written[:first], f'    filename: "{tmp_path / "a.py"}"']
+    assert "    script: '''# 5 \u00b5s" in text
 
 
 def test_the_command_writes_what_the_engine_uses(tmp_path: Path) -> None:
