@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
+from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
+from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
 from orchestrator.robot.session import Session
@@ -63,11 +67,17 @@ class BoardKeywords(Session):
     @keyword
     def skip_without_engine(self, engine: str) -> None:
         """Skips the test, or in a suite's setup all of its tests, when this machine lacks the engine; says why."""
-        if engine == "renode":
-            try:
-                discover()
-            except EngineError as missing:
-                raise SkipExecution(str(missing)) from None
+        if engine not in ENGINES:
+            raise UsageError("no such engine", expected=" | ".join(ENGINES), found=engine)
+        finders: dict[str, Callable[[], object]] = {
+            "renode": discover,
+            "qemu": find_qemu,
+        }  # the others come with rptwin
+        try:
+            if engine in finders:
+                finders[engine]()
+        except EngineError as missing:
+            raise SkipExecution(str(missing)) from None
 
     @keyword
     def skip_without_capability(self, capability: str) -> None:

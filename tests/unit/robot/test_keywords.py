@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -391,6 +392,14 @@ def test_a_test_is_skipped_where_there_is_no_renode_and_says_what_is_missing(mon
     with pytest.raises(SkipExecution, match="no Renode; rptwin doctor"):
         RptwinLibrary().skip_without_engine("renode")
     RptwinLibrary().skip_without_engine("unicorn")
+
+
+def test_a_test_is_skipped_where_there_is_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SkipExecution, match="no QEMU"):
+        RptwinLibrary().skip_without_engine("qemu")
+    with pytest.raises(UsageError, match="no such engine: expected unicorn"):
+        RptwinLibrary().skip_without_engine("qmeu")
 
 
 def test_a_test_is_skipped_where_the_engine_lacks_a_capability(boot: Boot) -> None:
