@@ -44,7 +44,7 @@ from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Extent, Memory
 from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
-from orchestrator.observe.live import LiveRing, LiveView, read_live
+from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault
@@ -308,14 +308,6 @@ class Observer:
             for bit, name in _STATUS_MILESTONES:
                 if vdev.status & bit and not earlier & bit:
                     run.reach(by.time_ns, by.role, f"{vdev.path} {name}")
-            if vdev.is_driver_ok and not earlier & VIRTIO_CONFIG_S_DRIVER_OK:
-                self._forgive(vdev.rings)
-
-    def _forgive(self, rings: tuple[LiveRing, ...]) -> None:
-        """What stood in a ring before DRIVER_OK may have been anything: where it made no sense, start from nothing."""
-        for ring in rings:
-            if self.run.traffic.ring(ring.path).faults:
-                self.run.traffic.restart(ring.path, counting=False)
 
     def _sync_rings(self, by: Actor) -> None:
         traffic = self.run.traffic
@@ -333,6 +325,7 @@ class Observer:
                 if used:
                     published.append((ring.path, vdev.role_of(Side.DRIVER)))
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
+                # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)
             if log is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
-from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, run
+from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, message, run
 from orchestrator.base.roles import Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
@@ -179,6 +180,72 @@ def test_a_change_of_the_table_by_the_host_is_attributed_to_nobody() -> None:
     bench.remote.write(DA, bench.table_bytes)
     bench.observer.on_event(Event(10, "", Changed("table")))
     assert bench.observer.run.milestones[0].core == ""
+
+
+def test_a_table_that_is_no_longer_the_images_is_not_up() -> None:
+    bench = Bench(Script())
+    assert bench.run().up
+    bench.turn(MAIN, lambda: bench.main.write(PA + 4, struct.pack("<I", 2)))  # the last entry, a carveout, is gone
+    assert len(bench.observer.live.vdevs) == 1
+    assert not bench.observer.is_up()
+
+
+def test_a_run_without_errors_that_is_not_up_fails() -> None:
+    verdict = run()
+    assert replace(verdict, up=False).exit_code == 1
+
+
+def test_a_buffer_may_overlap_one_that_has_come_back() -> None:
+    """A heap gives the same bytes out again, cut otherwise."""
+
+    def again(bench: Bench) -> None:
+        def offer() -> None:
+            ring = bench.sides[0].rings[1]
+            ring.desc(6, bench.sides[0].buffers[0] - PA + DA + 8, 20)
+            ring.offer(6)
+            bench.ring(bench.driver)
+
+        bench.turn(bench.driver, offer)
+        bench.turn(bench.device, lambda: bench.devices[0].rings[1].give_back(6))
+
+    bench = Bench(Script(after=again))
+    verdict = bench.run()
+    address = bench.sides[0].buffers[0] - PA + DA
+    assert {address, address + 8} <= verdict.run.traffic.buffers.keys()
+    assert verdict.run.traffic.overlaps == []
+
+
+def test_a_device_that_has_used_everything_ran_dry_until_the_next_offer(driver: str) -> None:
+    del driver
+    seen: list[tuple[int | None, int | None]] = []
+
+    def starve(bench: Bench) -> None:
+        def use_all() -> None:
+            device = bench.devices[0].rings[0]
+            device.half(device.used, 0)  # it wants to be told of buffers from here on
+            for _ in range(8):
+                bench.device_send(bench.devices[0], message(1024, 1030, b"x"))
+            bench.ring(bench.device)
+
+        def refill() -> None:
+            ring = bench.sides[0].rings[0]
+            while (head := ring.given_back()) is not None:
+                ring.offer(head)
+
+        traffic = bench.observer.run.traffic
+        for core, act in ((bench.device, use_all), (bench.driver, refill)):
+            bench.turn(core, act)
+            ring = traffic.ring("vdev[0].vring[0]")
+            seen.append((ring.ran_dry_ns, ring.refilled_ns))
+
+    verdict = run(after=starve)
+    (dry, never), (wet, refilled) = seen
+    assert (never, wet) == (None, None)
+    assert dry is not None
+    assert refilled is not None
+    assert refilled > dry
+    (found,) = (each for each in verdict.findings if each.rule == "notification.missing")
+    assert "a device that had none left" in found.detail[0]
 
 
 def test_a_change_of_what_somebody_else_watches_is_no_activity() -> None:
