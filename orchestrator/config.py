@@ -38,7 +38,7 @@ MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
-PROFILES = ("auto", "linux", "openamp", "nuttx")
+PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
 _SEEDS = 1 << 64

@@ -48,8 +48,11 @@ _FORM = ("table.entries-overlap", "table.offset-*", "table.truncated")  # an ent
 _FIELD = ("vring.num-*", "vring.align-*")
 _VDEV = ("vdev.rpmsg-vrings", "vdev.too-many-vrings", "vdev.no-carveout", "vdev.features-without-config",
          "vdev.config-size", "carveout.*")  # fmt: skip
-_PLACE = ("vring.outside-*", "vring.one-core-only", "vring.untranslated", "vring.overlap", "vring.part-misaligned")
-_ADDRESS = ("buffer.unreachable-*", "buffer.untranslated", "buffer.outside-carveout", "buffer.overlap*")
+_PLACE = ("vring.outside-*", "vring.one-core-only", "vring.untranslated", "vring.overlap", "vring.part-misaligned",
+          "vring.memory-in-use", "table.address-past-end")  # fmt: skip
+_ADDRESS = ("buffer.unreachable-*", "buffer.untranslated", "buffer.outside-carveout", "buffer.overlap*",
+            "buffer.memory-in-use")  # fmt: skip
+_IN_USE = ("vring.memory-in-use", "carveout.memory-in-use", "buffer.memory-in-use")
 
 FOLLOWS: tuple[Follows, ...] = (
     # a core that cannot start, or dies
@@ -60,6 +63,12 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("core.fault", ("buffer.unreachable-*", "vring.outside-*", "vring.one-core-only", "carveout.outside-memory"),
             Scope.ADDRESS),
     Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
+    Follows("core.*", _IN_USE, Scope.CORE),
+    Follows("vring.memory-in-use", ("carveout.memory-in-use", "vring.untranslated", *_FIELD), Scope.VDEV),
+    Follows("buffer.memory-in-use", ("carveout.memory-in-use", "vring.memory-in-use"), Scope.VDEV),
+    Follows("vring.outside-*", ("table.address-past-end",), Scope.RING),
+    Follows("carveout.outside-memory", ("table.address-past-end",), Scope.VDEV),
+    Follows("trace.outside-memory", ("table.address-past-end",), Scope.ANYWHERE),
     Follows("core.never-started", _STOPPED, Scope.ANYWHERE),
     Follows("core.silent", ("core.polling",), Scope.CORE),
     Follows("core.silent", ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.polling",
@@ -75,6 +84,8 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("table.reserved", _TABLE, Scope.ANYWHERE),  # a broken table does not tell whose rules it was made for
     Follows("table.entry-reserved", _FORM, Scope.ANYWHERE),
     Follows("table.unknown-type", _FORM, Scope.ANYWHERE),
+    Follows("table.orphan-entry", _TABLE, Scope.ANYWHERE),
+    Follows("table.misaligned", _FORM, Scope.ANYWHERE),
     Follows("carveout.*", _FORM, Scope.ANYWHERE),
     Follows("vdev.no-carveout", (*_FORM, "table.unknown-type"), Scope.ANYWHERE),
     Follows("trace.*", _FORM, Scope.ANYWHERE),

@@ -90,6 +90,7 @@ class TableSubject:
     errors: tuple[TableError, ...]
     vdevs: tuple[LiveVdev, ...]
     is_live: bool
+    data: bytes = b""  # from the place of the table on, as far as it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def tables(state: State) -> Iterator[TableSubject]:
     elif promised is not None:
         found = promised.table
         vdevs_ = tuple(vdevs_of(found, (), None, {})) if found is not None and found.header.ver == 1 else ()
-        yield TableSubject(state, found, promised.errors, vdevs_, False)
+        yield TableSubject(state, found, promised.errors, vdevs_, False, state.promise.data)
 
 
 def vdevs(state: State) -> Iterator[VdevSubject]:

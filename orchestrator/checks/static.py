@@ -38,7 +38,8 @@ def check_static(
 ) -> tuple[Finding, ...]:
     """What can be said of images by role, one or both, before anything runs.
 
-    One image alone may do without a table, as the other one can have it: that is a note then.
+    One image alone may do without a table, as the other one can have it: that is a note then, unless it is the remote's
+    and the host Linux, which takes the table from nowhere else.
     """
     promise = find_promise(images, locator)
     views = Views.of({role: _Nothing(role) for role in ROLES}, platform, maps) if platform else None
@@ -51,7 +52,7 @@ def check_static(
         vector_tables=vector_tables or {},
     )
     findings = apply_rules(state, [Stage.STATIC])
-    if len(images) == 1:
+    if len(images) == 1 and not (state.profile is Profile.LINUX and REMOTE in images):
         findings = tuple(_as_note(each) if each.rule == "table.missing" else each for each in findings)
     return relate(findings)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
 __all__ = [
+    "SHF_ALLOC",
+    "SHF_EXECINSTR",
     "Image",
     "Section",
     "Segment",
@@ -43,7 +45,7 @@ __all__ = [
 _EM_ARM = 40
 _PT_LOAD = 1
 _SHT_SYMTAB, _SHT_NOBITS = 2, 8
-_SHF_ALLOC, _SHF_EXECINSTR = 2, 4
+SHF_ALLOC, SHF_EXECINSTR = 2, 4
 _SHN_UNDEF = 0
 _ADDRESS_SPACE = 1 << 32
 _LR = 14  # its number in DWARF too (AADWARF32 4.1)
@@ -232,17 +234,18 @@ class Image:
         return self._data
 
     @cached_property
-    def _all_symbols(self) -> tuple[Symbol, ...]:
+    def every_symbol(self) -> tuple[Symbol, ...]:
+        """Those of ``.symtab`` that are defined, in its order."""
         return tuple(_symbols(self.name, self._data, self._headers))
 
     @cached_property
     def symbols(self) -> Mapping[str, Symbol]:
         """Symbols by name; where a name is used twice, a global one before a weak one before a local one."""
-        return {s.name: s for s in sorted(self._all_symbols, key=lambda s: (s.is_local, s.is_weak), reverse=True)}
+        return {s.name: s for s in sorted(self.every_symbol, key=lambda s: (s.is_local, s.is_weak), reverse=True)}
 
     @cached_property
     def _ranges(self) -> tuple[list[int], list[_Range]]:
-        ranges = _symbol_ranges(self._all_symbols, self.sections)
+        ranges = _symbol_ranges(self.every_symbol, self.sections)
         return [each.start for each in ranges], ranges
 
     def symbol_at(self, address: int) -> str | None:
@@ -661,7 +664,7 @@ def _symbol_ranges(symbols: tuple[Symbol, ...], sections: tuple[Section, ...]) -
 
     A label goes up to the next name, or to the end of its section.
     """
-    allocated = {i: each for i, each in enumerate(sections, 1) if each.flags & _SHF_ALLOC}
+    allocated = {i: each for i, each in enumerate(sections, 1) if each.flags & SHF_ALLOC}
     best: dict[int, Symbol] = {}
     for symbol in symbols:
         if symbol.section not in allocated or symbol.type not in (
@@ -677,7 +680,7 @@ def _symbol_ranges(symbols: tuple[Symbol, ...], sections: tuple[Section, ...]) -
     ranges: list[_Range] = []
     for index, symbol in enumerate(ordered):
         section = allocated[symbol.section]
-        is_code = bool(section.flags & _SHF_EXECINSTR) and symbol.type != SymbolType.OBJECT
+        is_code = bool(section.flags & SHF_EXECINSTR) and symbol.type != SymbolType.OBJECT
         covered = bool(ranges) and symbol.address < ranges[-1].end
         end = symbol.address + symbol.size
         if symbol.size == 0:

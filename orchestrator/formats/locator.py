@@ -60,6 +60,11 @@ class TableLocation:
     load_address: int | None = None  # where its first bytes are loaded; None: the program makes it at run time
     size: int | None = None  # bytes, where the image says so
 
+    @property
+    def what(self) -> str:
+        """``section .resource_table``, without the image."""
+        return self.how.partition(" of ")[0]
+
 
 def parse_locator(text: str) -> TableLocator:
     """``section``, ``symbol[+offset]`` or ``0xADDRESS``, each with ``main:`` or ``remote:`` in front of it if need be.

@@ -32,6 +32,8 @@ __all__ = [
     "Checksum",
     "CommandCode",
     "CommandWord",
+    "Custom",
+    "CustomHead",
     "Devmem",
     "Entry",
     "Feature",
@@ -59,7 +61,7 @@ FW_RSC_DEVMEM = 1
 FW_RSC_TRACE = 2
 FW_RSC_VDEV = 3
 FW_RSC_RPROC_MEM = 4  # OpenAMP 2017.04 to 2018.10
-FW_RSC_FW_CHKSUM = 5  # OpenAMP 2017.04 to 2018.10
+FW_RSC_FW_CHKSUM = 5  # OpenAMP 2017.04 to 2018.10; TI's Linux: an entry of its own
 FW_RSC_VENDOR_START = 128
 FW_RSC_VENDOR_END = 512
 
@@ -78,6 +80,12 @@ class Profile(StrEnum):
     LINUX = "linux"
     OPENAMP = "openamp"
     NUTTX = "nuttx"
+    COMMON = "common"  # nobody's in particular: what each of them demands
+
+    @property
+    def host(self) -> Profile:
+        """Whose way a played host has: OpenAMP's, the most tolerant, where nothing tells whose the table is."""
+        return Profile.OPENAMP if self is Profile.COMMON else self
 
 
 class Feature(IntFlag):
@@ -351,6 +359,27 @@ class Vendor:
         return ImxVendor.unpack_from(packed) if len(packed) >= ImxVendor.size else None
 
 
+@layout("<3I")
+class CustomHead(Structure):
+    """What a custom entry of TI's starts with (struct fw_rsc_custom of its PRU software)."""
+
+    type: int
+    sub_type: int
+    rsc_size: int  # bytes after this
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """An entry of type 5 as TI's Linux reads it, such as a PRU's interrupt map: sub-type, size, and that many bytes."""
+
+    sub_type: int
+    data: bytes = b""
+
+    def pack(self) -> bytes:
+        """The bytes in memory."""
+        return CustomHead(FW_RSC_FW_CHKSUM, self.sub_type, len(self.data)).pack() + self.data
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """An entry of a type without a meaning: ``data`` is what stands after the type, up to the next entry."""
@@ -363,4 +392,4 @@ class Unknown:
         return TypeWord(self.type).pack() + self.data
 
 
-Entry = Carveout | Devmem | Trace | Vdev | RprocMem | Checksum | Vendor | Unknown
+Entry = Carveout | Devmem | Trace | Vdev | RprocMem | Checksum | Custom | Vendor | Unknown

@@ -24,6 +24,8 @@ from orchestrator.formats.resource_entry import (
     FW_RSC_VENDOR_START,
     Carveout,
     Checksum,
+    Custom,
+    CustomHead,
     Devmem,
     Entry,
     RprocMem,
@@ -49,12 +51,13 @@ __all__ = [
     "decode_table_bytes",
     "scan_table",
     "scan_table_bytes",
+    "table_further_on",
 ]
 
 MAX_ENTRIES = 256  # real tables have fewer than ten; more is not a table, and would take long to say so
 _OFFSET_LIMIT = 1 << 31  # Linux computes with int: a larger offset passes its bounds check as a negative one
 
-E = TypeVar("E", Carveout, Devmem, Trace, Vdev, RprocMem, Checksum, Vendor, Unknown)
+E = TypeVar("E", Carveout, Devmem, Trace, Vdev, RprocMem, Checksum, Custom, Vendor, Unknown)
 
 _PLAIN: dict[int, type[Carveout | Devmem | Trace | RprocMem | Checksum]] = {
     FW_RSC_CARVEOUT: Carveout,
@@ -110,6 +113,11 @@ def _entry_fields(entry: Entry) -> Iterator[_Field]:
         yield _Field("type", 0, 4, entry.type)
         yield _Field("len", 4, 4, entry.len)
         yield _Field("data", VendorHead.size, len(entry.data), entry.data)
+    elif isinstance(entry, Custom):
+        yield _Field("type", 0, 4, FW_RSC_FW_CHKSUM)
+        yield _Field("sub_type", 4, 4, entry.sub_type)
+        yield _Field("rsc_size", 8, 4, len(entry.data))
+        yield _Field("data", CustomHead.size, len(entry.data), entry.data)
     elif isinstance(entry, Unknown):
         yield _Field("type", 0, 4, entry.type)
         yield _Field("data", TypeWord.size, len(entry.data), entry.data)
@@ -278,6 +286,17 @@ class _Reader:
                 found=error,
             ) from error
 
+    def custom(self, offset: int, end: int | None) -> Custom | None:
+        """An entry of type 5 as TI's: what would be the name of an algorithm is none, and the size fits; else None."""
+        room = (self.limit if end is None else end) - offset
+        if room < CustomHead.size:
+            return None
+        packed = self.read(offset, CustomHead.size, "type 5")
+        head = CustomHead.unpack_from(packed)
+        if packed[4:5].isalpha() or CustomHead.size + head.rsc_size > room:
+            return None
+        return Custom(head.sub_type, self.read(offset + CustomHead.size, head.rsc_size, "type 5"))
+
     def entry(self, offset: int, path: str, type_: int, end: int | None) -> Entry:
         """The entry at an offset; one of a type without a layout goes up to ``end``, or is its type word alone."""
         plain = _PLAIN.get(type_)
@@ -340,12 +359,17 @@ def _read_entry(
         raise reader.error(
             "table.offset-past-end", "points past the table's end", at, path, expected=f"< {reader.limit}", found=offset
         )
+    if offset < (least := TableHeader.size + 4 * len(offsets)):
+        raise reader.error(
+            "table.offset-into-header", "points into the header", at, path, expected=f">= {least}", found=offset
+        )
     type_ = TypeWord.unpack_from(reader.read(offset, TypeWord.size, path)).type
-    name = _name_of(type_)
+    following = min((other for other in offsets if offset < other <= reader.limit), default=end)
+    custom = reader.custom(offset, following) if type_ == FW_RSC_FW_CHKSUM else None
+    name = "custom" if custom else _name_of(type_)
     place = reader.place(offset, f"{name}[{counts[name]}]")
     counts[name] += 1
-    following = min((other for other in offsets if offset < other <= reader.limit), default=end)
-    return Located(reader.entry(offset, place.path, type_, following), place)
+    return Located(custom or reader.entry(offset, place.path, type_, following), place)
 
 
 def _gaps(reader: _Reader, size: int, covered: list[Extent], errors: list[TableError]) -> tuple[Gap, ...]:
@@ -391,6 +415,19 @@ def scan_table_bytes(data: bytes, *, view: str = "table", address: int = 0) -> S
     return _scan(_Reader(BytesMemory(view, address, data), address, len(data)), len(data))
 
 
+def table_further_on(data: bytes) -> int | None:
+    """Where a table begins in bytes that do not begin with one: the first multiple of 4 within 64, else None.
+
+    Drivers keep words of their own in front of the table, and a symbol or a section then names those.
+    """
+    for offset in range(4, 68, 4):
+        scan = scan_table_bytes(data[offset:])
+        table = scan.table
+        if table is not None and not scan.errors and table.header.num and not any(table.header.reserved):
+            return offset
+    return None
+
+
 def _strict(scan: Scan) -> Table:
     if scan.errors or scan.table is None:
         raise scan.errors[0]
@@ -401,7 +438,7 @@ def decode_table(memory: Memory, address: int, max_size: int) -> Table:
     """Like :func:`scan_table`, but anything that cannot be decoded is raised, the first first.
 
     :class:`TableError`: ``table.truncated``, ``table.outside-memory``, ``table.version``, ``table.too-many-entries``,
-    ``table.offset-huge``, ``table.offset-past-end``.
+    ``table.offset-huge``, ``table.offset-past-end``, ``table.offset-into-header``.
     """
     return _strict(scan_table(memory, address, max_size))
 

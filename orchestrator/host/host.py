@@ -104,11 +104,11 @@ class Host(CorePlayer):
         release: NuttxRelease | None = None,
     ) -> None:
         super().__init__(platform, views, around, notify)
-        self.profile = profile
+        self.profile = profile.host
         self.state = HostState.OFFLINE
         self.failure: RptwinError | None = None
         self.starts = 0
-        self.placement = Placement(platform, views, images, profile)
+        self.placement = Placement(platform, views, images, self.profile)
         self._promise = promise
         self._release = release
         self._wants_running = True

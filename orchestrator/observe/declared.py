@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.errors import ElfError, FormatError, TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate
-from orchestrator.formats.resource_entry import Checksum, Profile, RprocMem
+from orchestrator.formats.resource_entry import Checksum, Custom, Profile, RprocMem
 from orchestrator.formats.resource_table import Scan, scan_table_bytes
 
 __all__ = ["TABLE_LIMIT", "Promise", "choose_profile", "find_promise"]
@@ -62,13 +62,15 @@ def _bytes_of(image: Image, location: TableLocation, locator: TableLocator | Non
 
 
 def choose_profile(scan: Scan | None) -> tuple[Profile, str]:
-    """Whose rules a table seems to be made for, and why; OpenAMP's, the most tolerant, when nothing tells."""
+    """Whose rules a table seems to be made for, and why; what all hosts demand, where nothing tells."""
     table = scan.table if scan else None
     if table is None:
-        return Profile.OPENAMP, "no table to tell by"
+        return Profile.COMMON, "no table to tell by"
     vdevs = table.vdevs
     if any(each.value.head.config_len >= 64 for each in vdevs):
         return Profile.NUTTX, "a vdev has a config block of 64 bytes"
+    if table.of(Custom):
+        return Profile.LINUX, "a custom entry, as TI's Linux has"
     dynamic = [each for each in vdevs if any(ring.is_dynamic for ring in each.value.vrings)]
     if dynamic and len(table.carveouts) >= len(vdevs) and all("vring" not in c.value.text for c in table.carveouts):
         return Profile.NUTTX, "each vdev has a carveout to cut its vrings from"
@@ -78,4 +80,4 @@ def choose_profile(scan: Scan | None) -> tuple[Profile, str]:
         return Profile.OPENAMP, "entries that only OpenAMP has"
     if dynamic:
         return Profile.LINUX, "vrings for a host to place, and no carveout to cut them from"
-    return Profile.OPENAMP, "nothing that only Linux or NuttX has"
+    return Profile.COMMON, "nothing that only one host has"

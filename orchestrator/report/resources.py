@@ -14,6 +14,7 @@ from orchestrator.formats.resource_entry import (
     Carveout,
     Checksum,
     CommandWord,
+    Custom,
     Devmem,
     Entry,
     RprocMem,
@@ -72,6 +73,8 @@ def _describe(entry: Entry) -> str:
         return f"da {_any(entry.da)} pa {_any(entry.pa)} len {entry.len:#x} (OpenAMP 2017.04 to 2018.10)"
     if isinstance(entry, Checksum):
         return "firmware checksum (OpenAMP 2017.04 to 2018.10)"
+    if isinstance(entry, Custom):
+        return f"custom entry of TI's, sub-type {entry.sub_type:#x}, {len(entry.data)} bytes"
     if isinstance(entry, Vendor):
         return f"vendor type {entry.type}, {entry.len} bytes"
     return f"unknown type {entry.type}, {len(entry.data)} bytes after it"

@@ -211,7 +211,7 @@ def test_a_vector_table_of_an_unknown_core_is_refused(platform: Platform, files:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"profile": "posix"}, r"no such profile: expected auto \| linux \| openamp \| nuttx, found posix"),
+        ({"profile": "posix"}, r"no such profile: expected auto \| linux \| openamp \| nuttx \| common, found posix"),
         ({"table": "?"}, "not a table locator"),
         ({"maps": ["1:2"]}, "not an address range"),
         ({"nuttx_config": "new"}, "not a NuttX release"),

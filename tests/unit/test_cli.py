@@ -118,7 +118,10 @@ def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
             '--timeout: not a duration: expected a number and a unit (ns, us, ms, s, min), as "50 ms"',
         ),
         (["--seed", "x"], "--seed: bad value: expected a whole number, 0 or more, found 'x'"),
-        (["--profile", "posix"], "--profile: bad value: expected auto | linux | openamp | nuttx, found 'posix'"),
+        (
+            ["--profile", "posix"],
+            "--profile: bad value: expected auto | linux | openamp | nuttx | common, found 'posix'",
+        ),
         (["--vtor", "main"], "--vtor: not a pair: expected CORE=ADDRESS, as main=0x24000000, found 'main'"),
         (["--notify", "x"], "--notify: not a pair: expected QUEUE=CHANNEL"),
         (["--config", "none.toml"], "none.toml: cannot be read (No such file or directory)"),

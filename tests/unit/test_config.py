@@ -106,7 +106,10 @@ def test_a_table_of_the_machine_is_no_setting_of_a_run_and_stands_in_the_current
     [
         ("timeout = 5", "timeout: not a duration"),
         ('timeout = "0 s"', "timeout: bad value: expected more than zero"),
-        ('profile = "posix"', r"profile: bad value: expected auto \| linux \| openamp \| nuttx, found 'posix'"),
+        (
+            'profile = "posix"',
+            r"profile: bad value: expected auto \| linux \| openamp \| nuttx \| common, found 'posix'",
+        ),
         ("seed = -1", "seed: bad value: expected a whole number"),
         ("seed = true", "seed: bad value"),
         ("main = 3", "main: bad value: expected text, found 3"),

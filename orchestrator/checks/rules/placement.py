@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import combinations
 
 from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.state import RingSubject, State, live_rings, states, tables
-from orchestrator.formats.resource_entry import ANY, Carveout, Profile
+from orchestrator.checks.state import RingSubject, State, TableSubject, core_images, live_rings, rings, states, tables
+from orchestrator.formats.elf import Image
+from orchestrator.formats.footprint import Footprint, Use
+from orchestrator.formats.resource_entry import ANY, Carveout, Profile, Trace
 from orchestrator.memory import Extent, Place
 from orchestrator.observe.live import LiveRing
 from orchestrator.observe.views import Span, Views
@@ -27,7 +31,9 @@ def places(views: Views | None, span: Span, path: str) -> tuple[Place, ...]:
 
 def _da_extent(ring: LiveRing) -> Extent | None:
     """The ring as its entry addresses it, whether or not there is memory."""
-    return None if ring.span is None else Extent(ring.entry.da, ring.span.size)
+    if ring.span is not None:
+        return Extent(ring.entry.da, ring.span.size)
+    return Extent(ring.entry.da, ring.layout.extent.size) if ring.has_address and ring.layout else None
 
 
 @rule(
@@ -129,22 +135,185 @@ def vring_addresses_are_the_remotes(subject: RingSubject) -> Iterator[Violation]
         )
 
 
+def _placed_rings(state: State) -> Iterator[RingSubject]:
+    """Each vring that has an address, in memory or, before there is one, in the image."""
+    return (each for each in rings(state) if each.ring.has_address)
+
+
 @rule(
-    "vring.part-misaligned", stage=Stage.LIVE, source="virtio 1.3, 2.7: alignment of the three parts", each=live_rings
+    "vring.part-misaligned",
+    stage=Stage.STATIC,
+    source="virtio 1.3, 2.7: alignment of the three parts",
+    each=_placed_rings,
 )
 def parts_are_aligned(subject: RingSubject) -> Iterator[Violation]:
     """Descriptor table, available and used ring start at multiples of 16, 2 and 4."""
     ring, views = subject.ring, subject.state.views
     for part in ring.parts():
-        if not part.is_aligned and views is not None:
+        if not part.is_aligned:
+            start = views.place(ring.role, part.extent.start, f"{ring.path}.{part.name}") if views else None
             yield Violation(
-                at=(views.place(ring.role, part.extent.start, f"{ring.path}.{part.name}"), ring.field("da")),
+                at=(*((start,) if start else ()), ring.field("da")),
                 expected=f"a multiple of {part.alignment}",
                 actual=f"{part.extent.start:#010x}",
                 advice="align each vring to 16 bytes; its size ends in a 16-bit field (zephyr 46733)",
                 subject=ring.path,
             )
             return
+
+
+_ADDRESSES = 1 << 32
+
+
+@rule(
+    "table.address-past-end",
+    stage=Stage.STATIC,
+    source="Linux rsc_table.h: da has 32 bits (open-amp 418: an address of 64 bits cut to them)",
+    each=tables,
+)
+def what_the_table_names_ends_in_32_bits(subject: TableSubject) -> Iterator[Violation]:
+    """Vrings, carveouts and trace buffers end within the 32 bits of an address."""
+    found = [(ring.field("da"), _da_extent(ring)) for vdev in subject.vdevs for ring in vdev.rings if ring.has_address]
+    for entry in subject.table.entries if subject.table else ():
+        value = entry.value
+        if isinstance(value, Carveout | Trace) and value.da != ANY:
+            at = Place(entry.at.view, entry.at.address + value.offset_of("da"), f"{entry.at.path}.da")
+            found.append((at, Extent(value.da, value.len)))
+    for place, extent in found:
+        if extent is not None and extent.end > _ADDRESSES:
+            yield Violation(
+                at=(place,),
+                expected="an end of 0x100000000 at most",
+                actual=f"{extent.start:#010x} and {extent.size:#x} bytes, to {extent.end:#x}",
+                advice="correct da and size: is it the lower half of an address of 64 bits?",
+                touches=(extent,),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A block that the table or the driver gives to both cores, and what one image needs of the same memory."""
+
+    path: str
+    at: Place
+    extent: Extent  # in the addresses of the image's core
+    image: Image
+    role: str
+    use: Use
+    touches: tuple[Extent, ...]
+
+    def __str__(self) -> str:
+        begins = f"begins at {self.use.extent.end:#010x}" if self.use.what == "the stack" else f"is {self.use.extent}"
+        return f"{self.extent} shares memory with {self.use.what} of {self.image.name}, which {begins}"
+
+
+class _Footprints:
+    """What both images need, found for blocks by whichever address each core has for them."""
+
+    def __init__(self, state: State) -> None:
+        self._platform = state.platform
+        self._images = [(each, Footprint(each.image, each.vector_table)) for each in core_images(state)]
+
+    def taken(self, path: str, at: Place, span: Span, *, is_pool: bool = False) -> _Taken | None:
+        """What of a block an image needs itself."""
+        for image, footprint in self._images:
+            for extent in self._aliases(image.role, span):
+                use = footprint.use_of(extent, is_pool=is_pool)
+                if use is not None:
+                    touches = (*span.extents, extent, use.extent)
+                    return _Taken(path, at, extent, image.image, image.role, use, touches)
+        return None
+
+    def _aliases(self, role: str, span: Span) -> Iterator[Extent]:
+        seen = span.seen_by(role)
+        if self._platform is None or seen is None:
+            return
+        core = self._platform.core(role).name
+        found = self._platform.region_at(core, seen.start)
+        if found is not None:
+            region, offset = found
+            yield seen
+            starts = (each.start + offset for each in region.extents(core))
+            yield from (Extent(start, span.size) for start in starts if start != seen.start)
+
+
+def _in_use(found: Iterable[_Taken | None]) -> Iterator[Violation]:
+    """One violation for each piece of an image that blocks lie over: about the block nearest to its end."""
+    groups: dict[tuple[str, Use], list[_Taken]] = {}
+    for each in found:
+        if each is not None:
+            groups.setdefault((each.role, each.use), []).append(each)
+    for group in groups.values():
+        first, *others = sorted(group, key=lambda each: each.extent.start, reverse=True)
+        yield Violation(
+            at=tuple(each.at for each in (first, *others)),
+            expected=f"memory of its own, apart from {first.use.what} of {first.image.name}",
+            actual=str(first),
+            advice="reserve the memory in the linker script, outside of what the program uses",
+            subject=first.path,
+            core=first.role,
+            detail=tuple(f"{each.path} {each}" for each in others[:8]),
+            touches=tuple(extent for each in group for extent in each.touches),
+        )
+
+
+@rule(
+    "vring.memory-in-use",
+    stage=Stage.STATIC,
+    source="virtio 1.3, 2.7: the parts of a virtqueue are memory of its own (open-amp 3, linux-xlnx 31)",
+    each=states,
+)
+def vrings_lie_over_no_image(state: State) -> Iterator[Violation]:
+    """No vring shares memory with the code, data, stack or heap of either image."""
+    footprints, found = _Footprints(state), []
+    for subject in _placed_rings(state):
+        ring, layout = subject.ring, subject.ring.layout
+        span = ring.span
+        if span is None and layout is not None and state.views is not None:
+            span = state.views.span_at_da(ring.path, layout.extent.start, layout.extent.size)
+        if span is not None:
+            found.append(footprints.taken(ring.path, ring.field("da"), span))
+    yield from _in_use(found)
+
+
+_OF_A_VDEV = re.compile(r"vdev\d+(vring\d+|buffer)")  # Linux, remoteproc_virtio
+
+
+@rule(
+    "carveout.memory-in-use",
+    stage=Stage.STATIC,
+    source="RPTUN, Carveout: the shared memory of a device; Linux's others may hold the remote's own program",
+    each=states,
+)
+def carveouts_lie_over_no_image(state: State) -> Iterator[Violation]:
+    """No carveout for vrings or buffers shares memory with the code, data, stack or heap of either image."""
+    footprints, found = _Footprints(state), []
+    for subject in tables(state):
+        for entry in subject.table.carveouts if subject.table and state.views else ():
+            is_shared = state.profile is Profile.NUTTX or _OF_A_VDEV.fullmatch(entry.value.text)
+            if is_shared and entry.value.da != ANY and state.views is not None:
+                at = Place(entry.at.view, entry.at.address + Carveout.offset_of("da"), f"{entry.at.path}.da")
+                span = state.views.span_at_da(entry.at.path, entry.value.da, entry.value.len)
+                found.append(footprints.taken(entry.at.path, at, span, is_pool=True))
+    yield from _in_use(found)
+
+
+@rule(
+    "buffer.memory-in-use",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.5: a descriptor names memory of the driver's that the device may use",
+    each=states,
+)
+def buffers_lie_over_no_image(state: State) -> Iterator[Violation]:
+    """No buffer shares memory with the code, data, stack or heap of either image, an object that holds it apart."""
+    run, views = state.run, state.views
+    if run is not None and views is not None:
+        footprints = _Footprints(state)
+        yield from _in_use(
+            footprints.taken(each.ring, views.place(MAIN, each.span.pa, each.ring), each.span)
+            for each in run.traffic.buffers.values()
+            if each.span.pa is not None and each.span.da is not None
+        )
 
 
 def _blocks(state: State) -> list[tuple[str, Span]]:
@@ -210,7 +379,7 @@ def carveouts_lie_in_shared_memory(subject: tuple[State, Span | None, Place, Car
     each=states,
 )
 def carveouts_lie_apart(state: State) -> Iterator[Violation]:
-    """No carveout shares bytes with another, with the table or with a trace buffer."""
+    """No carveout shares bytes with another, with the table or with a trace buffer; one of Linux's may hold them."""
     live = state.live
     if live is None:
         return
@@ -219,6 +388,8 @@ def carveouts_lie_apart(state: State) -> Iterator[Violation]:
     blocks += [(each.entry.at.path, each.span) for each in live.carveouts]
     known = [(name, span) for name, span in blocks if span is not None and span.size > 0]
     for (first, span), (second, other) in combinations(known, 2):
+        if state.profile is not Profile.NUTTX and not first.startswith("carveout") and other.contains(span):
+            continue  # memory for the remote's program, with its table and its trace buffer
         if span.overlaps(other) and second.startswith("carveout"):
             yield Violation(
                 at=places(state.views, other, second),

@@ -9,17 +9,22 @@ from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, states, tables
+from orchestrator.errors import RptwinError
+from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import (
     Carveout,
     Checksum,
+    Custom,
     Devmem,
     Profile,
     RprocMem,
     TableHeader,
     Trace,
     Unknown,
+    VdevHeader,
+    Vring,
 )
-from orchestrator.formats.resource_table import Table
+from orchestrator.formats.resource_table import Table, table_further_on
 from orchestrator.memory import Extent, Place, place_of
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Span, Views
@@ -151,14 +156,28 @@ def table_made_at_run_time_appears(state: State) -> Iterator[Violation]:
     if live.span is None or live.span.seen_by(live.role) is None:
         return  # table.one-core-only
     header = live.scan.table.header if live.scan and live.scan.table else None
+    advice = f"nobody made a table at {location.how}: check the address, and that the code that makes it runs"
+    further = _made_further_on(state, location)
+    if further is not None:
+        advice = f"a table begins {further} bytes further on, at {location.address + further:#010x}: name that place"
     yield Violation(
         at=(Place(state.views.name(location.role) if state.views else location.role, location.address, "table"),),
         expected="version 1",
         actual="nothing readable" if header is None else f"version {header.ver:#x}",
-        advice=f"nobody made a table at {location.how}: check the address, and that the code that makes it runs",
+        advice=advice,
         subject="table",
         core=location.role,
     )
+
+
+def _made_further_on(state: State, location: TableLocation) -> int | None:
+    """How far behind the place that was named a table begins."""
+    try:
+        return (
+            table_further_on(state.views.memories[location.role].read(location.address, 1024)) if state.views else None
+        )
+    except RptwinError:
+        return None
 
 
 @rule("table.views-differ", stage=Stage.LIVE, source="zephyr PR 105778: the host updates a copy", each=states)
@@ -202,6 +221,11 @@ DECODING_RULES = {
         "Linux remoteproc computes with int: a larger offset is negative and passes its check",
         "offsets count from the start of the table",
     ),
+    "table.offset-into-header": (
+        "No offset points into the header or its offsets.",
+        "Linux remoteproc, rproc_handle_resources: version 1 there is type 1, a devmem",
+        "fill in the offset, or leave the entry out of num",
+    ),
     "table.offset-past-end": (
         "Every offset points inside the table.",
         "Linux remoteproc, rproc_handle_resources",
@@ -210,13 +234,34 @@ DECODING_RULES = {
 }
 
 
+def _header_further_on(subject: TableSubject, expected: str, found: str, offset: int) -> Violation:
+    """A table that begins a few bytes after the place that was to be its first."""
+    table = subject.table
+    assert table is not None, "its version was read"
+    where = f"{table.address + offset:#010x}, {offset} bytes further on"
+    location = subject.state.promise.location
+    is_section = location is not None and location.how.startswith("section")
+    return Violation(
+        at=(_place(table, 0, "header.ver"), _place(table, offset, "a table")),
+        expected=expected,
+        actual=f"{found}; a table begins at {where}",
+        advice="the section has to begin with the table: move what stands in front of it"
+        if is_section
+        else "name the place of the table itself: --table SYMBOL+OFFSET",
+    )
+
+
 def _decoding_rule(id_: str, description: str, source: str, advice: str) -> None:
     def judge(subject: TableSubject) -> Iterator[Violation]:
         for error in subject.errors:
             if error.rule == id_:
                 expected = str(error.expected) if error.expected is not None else description.rstrip(".")
                 found = str(error.found) if error.found is not None else error.what
-                yield Violation((place_of(error, "table"),), expected, found, error.advice or advice)
+                further = table_further_on(subject.data) if id_ == "table.version" else None
+                if further is None:
+                    yield Violation((place_of(error, "table"),), expected, found, error.advice or advice)
+                else:
+                    yield _header_further_on(subject, expected, found, further)
 
     judge.__doc__ = description
     rule(id_, stage=Stage.STATIC, source=source, each=tables)(judge)
@@ -306,17 +351,19 @@ def types_are_known(subject: TableSubject) -> Iterator[Violation]:
 @rule(
     "table.obsolete-type",
     stage=Stage.STATIC,
-    source="OpenAMP 2017.04 to 2018.10, remoteproc.h: RSC_RPROC_MEM and RSC_FW_CHKSUM",
+    source="OpenAMP 2017.04 to 2018.10, remoteproc.h: RSC_RPROC_MEM and RSC_FW_CHKSUM; TI, rsc_types.h",
     each=tables,
     severity=Severity.WARNING,
 )
 def types_are_current(subject: TableSubject) -> Iterator[Violation]:
-    """No entry has a type that only old OpenAMP releases know; 4 and 5 mean something else to others."""
+    """No entry has a type that only old releases of OpenAMP or of TI's Linux know: 4 and 5 mean something to each."""
     for entry in subject.table.entries if subject.table else ():
         if isinstance(entry.value, RprocMem | Checksum):
-            yield Violation(
-                (entry.at,), "a current type", f"type {entry.value.type}", "describe the memory with a carveout"
-            )
+            advice = "describe the memory with a carveout"
+            yield Violation((entry.at,), "a current type", f"type {entry.value.type}", advice)
+        elif isinstance(entry.value, Custom):
+            advice = "mainline Linux skips it and reads a PRU's interrupts from the section .pru_irq_map"
+            yield Violation((entry.at,), "a current type", "type 5 as in TI's older Linux", advice)
 
 
 @rule(
@@ -325,7 +372,7 @@ def types_are_current(subject: TableSubject) -> Iterator[Violation]:
     source="Linux remoteproc, rproc_handle_devmem: -EINVAL without an IOMMU",
     each=tables,
     severity=Severity.WARNING,
-    profiles={Profile.OPENAMP: None, Profile.NUTTX: None},
+    profiles={Profile.OPENAMP: None, Profile.NUTTX: None, Profile.COMMON: None},
 )
 def devmem_is_avoided(subject: TableSubject) -> Iterator[Violation]:
     """A table for Linux has no devmem entry, as remote cores of this kind have no IOMMU."""
@@ -336,10 +383,106 @@ def devmem_is_avoided(subject: TableSubject) -> Iterator[Violation]:
             )
 
 
-@rule("table.no-vdev", stage=Stage.STATIC, source="RPTUN: one vdev entry per VirtIO device", each=tables)
+@rule(
+    "table.no-vdev",
+    stage=Stage.STATIC,
+    source="Linux remoteproc: a table without a vdev only makes an image loadable; RPTUN: one vdev entry per device",
+    each=tables,
+    severity=Severity.NOTE,
+    profiles={Profile.NUTTX: Severity.ERROR},
+)
 def there_is_a_vdev(subject: TableSubject) -> Iterator[Violation]:
-    """The table has a vdev entry."""
-    table = subject.table
+    """The table has a vdev entry; a run cannot bring anything up without one."""
+    table, run = subject.table, subject.state.run
     if table is not None and table.header.ver == 1 and not subject.errors and not table.vdevs:
-        found = f"{len(table.entries)} other entries"
-        yield Violation((_place(table, 0, "table"),), "a vdev entry", found, "without one there is nothing to bring up")
+        found = f"{len(table.entries)} other entries" if table.entries else "an empty table"
+        ended = run is not None and run.ended is not None
+        yield Violation(
+            at=(_place(table, 0, "table"),),
+            expected="a vdev entry",
+            actual=found,
+            advice="without one there is nothing to bring up",
+            severity=Severity.ERROR if ended else None,
+        )
+
+
+_LINUX_ALIGNMENT, _ALIGNMENT = 8, 4
+
+
+def _declared(state: State) -> Iterator[TableSubject]:
+    """The table as the image has it, with all bytes of its section; the one in memory where no image has it."""
+    return tables(State(state.profile, state.images, state.promise) if state.promise.scan else state)
+
+
+@rule(
+    "table.misaligned",
+    stage=Stage.STATIC,
+    source="zephyr PR 69187: a 64-bit Linux copies its table over the remote's by 8 bytes; rsc_table.h: u32 fields",
+    each=_declared,
+    severity=Severity.WARNING,
+)
+def table_is_aligned_for_its_readers(subject: TableSubject) -> Iterator[Violation]:
+    """The table begins at a multiple of 4, for Linux of 8, and each of its entries at a multiple of 4."""
+    table, location = subject.table, subject.state.promise.location
+    if table is None or table.header.ver != 1:
+        return
+    wanted = _LINUX_ALIGNMENT if subject.state.profile is Profile.LINUX else _ALIGNMENT
+    if table.address % wanted:
+        path = location.what if location else "table"
+        yield Violation(
+            at=(_place(table, 0, path),),
+            expected=f"a multiple of {wanted}",
+            actual=f"{table.address:#010x}",
+            advice=f"align it in the linker script, . = ALIGN({wanted}): a host that copies by words takes a fault",
+            subject="table",
+        )
+    elif odd := [each for each in table.entries if each.at.address % _ALIGNMENT]:
+        yield Violation(
+            at=tuple(each.at for each in odd),
+            expected=f"a multiple of {_ALIGNMENT}",
+            actual=", ".join(f"{each.at.address:#010x}" for each in odd),
+            advice="pad the entry before it: a reader that loads its words takes a fault where memory is a device's",
+        )
+
+
+_NAME = re.compile(rb"[\x20-\x7e]{2,31}\0+")
+
+
+def _is_entry(data: bytes) -> str | None:
+    """What bytes that no offset leads to would be as an entry; None unless all of their fields make sense."""
+    if len(data) >= Trace.size and data[:4] == b"\2\0\0\0":
+        trace = Trace.unpack_from(data)
+        return "trace" if trace.len and not trace.reserved and _NAME.fullmatch(trace.name) else None
+    if len(data) >= Carveout.size and data[:4] in (bytes(4), b"\1\0\0\0"):
+        block = Carveout.unpack_from(data)
+        kind = "devmem" if block.type else "carveout"
+        return kind if block.len and not block.reserved and _NAME.fullmatch(block.name) else None
+    if len(data) >= VdevHeader.size + Vring.size and data[:4] == b"\3\0\0\0":
+        head, ring = VdevHeader.unpack_from(data), Vring.unpack_from(data, VdevHeader.size)
+        sizes = ring.num and not ring.num & (ring.num - 1) and ring.align and not ring.align & (ring.align - 1)
+        return "vdev" if 0 < head.id < 64 and 0 < head.num_of_vrings <= 8 and sizes else None
+    return None
+
+
+@rule(
+    "table.orphan-entry",
+    stage=Stage.STATIC,
+    source="Linux rsc_table.h: readers follow offset[], num of them (NuttX on i.MX9 and i.MX8MP: the trace)",
+    each=_declared,
+    severity=Severity.WARNING,
+)
+def every_entry_is_in_offsets(subject: TableSubject) -> Iterator[Violation]:
+    """No bytes of the table make an entry that offset[] does not lead to."""
+    table = subject.table
+    for gap in table.gaps if table is not None and table.header.ver == 1 else ():
+        for at in range(-gap.offset % 4, len(gap.data), 4):
+            kind = _is_entry(gap.data[at:])
+            if kind is not None and table is not None:
+                yield Violation(
+                    at=(_place(table, gap.offset + at, f"{kind} without an offset"),),
+                    expected=f"{gap.offset + at} in offset[], which has {', '.join(map(str, table.offsets)) or 'none'}",
+                    actual=f"a {kind} that nobody reads, as num is {table.header.num}",
+                    advice="add its offset and count it in num, or take it out",
+                    subject="table",
+                )
+                break

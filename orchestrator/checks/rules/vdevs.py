@@ -42,7 +42,7 @@ def status_text(status: int) -> str:
     stage=Stage.STATIC,
     source="Linux remoteproc, RVDEV_NUM_VRINGS: two vrings per vdev at most",
     each=vdevs,
-    profiles={Profile.OPENAMP: None, Profile.NUTTX: None},
+    profiles={Profile.OPENAMP: None, Profile.NUTTX: None, Profile.COMMON: None},
 )
 def linux_takes_two_vrings(subject: VdevSubject) -> Iterator[Violation]:
     """A vdev for Linux has two vrings at most."""
@@ -79,7 +79,7 @@ def vrings_can_be_followed(subject: TableSubject) -> Iterator[Violation]:
     stage=Stage.STATIC,
     source="RPTUN, Carveout: one carveout per VirtIO device, paired by index",
     each=vdevs,
-    profiles={Profile.LINUX: None, Profile.OPENAMP: None},
+    profiles={Profile.LINUX: None, Profile.OPENAMP: None, Profile.COMMON: None},
 )
 def dynamic_vrings_have_a_carveout(subject: VdevSubject) -> Iterator[Violation]:
     """A vdev whose vrings RPTUN is to place has a carveout of the same index to cut them from."""

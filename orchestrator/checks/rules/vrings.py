@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.base.roles import MAIN
+from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
-from orchestrator.formats.resource_entry import ANY, Profile, VdevHeader
+from orchestrator.formats.resource_entry import ANY, Checksum, Profile, RprocMem, VdevHeader
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
 from orchestrator.memory import Place
 from orchestrator.observe.live import ring_layout
@@ -86,37 +86,72 @@ def align_keeps_the_used_ring_aligned(subject: RingSubject) -> Iterator[Violatio
         )
 
 
-def _fixed_ids(subject: TableSubject) -> list[RingSubject]:
-    every = [RingSubject(subject, vdev, ring) for vdev in subject.vdevs for ring in vdev.rings]
-    return [each for each in every if each.ring.entry.notifyid != ANY]
+def _rings_of(subject: TableSubject) -> list[RingSubject]:
+    return [RingSubject(subject, vdev, ring) for vdev in subject.vdevs for ring in vdev.rings]
+
+
+def _are_all_zero(subject: TableSubject) -> bool:
+    """Nobody numbered anything: the ids are left to a host that does, as Linux."""
+    ids = [vdev.entry.value.head.notifyid for vdev in subject.vdevs]
+    return not any([*ids, *(each.ring.entry.notifyid for each in _rings_of(subject))])
+
+
+def _is_of_old_openamp(subject: TableSubject) -> bool:
+    """An entry that only releases have which give out ids without a look at what is taken (before open-amp PR 403)."""
+    return any(isinstance(each.value, RprocMem | Checksum) for each in (subject.table.entries if subject.table else ()))
+
+
+def _ids_given(subject: TableSubject) -> list[tuple[RingSubject, int, str | None]]:
+    """Each vring's id as OpenAMP gives them out, in the table's order, and who has it already.
+
+    A vdev takes its id before its vrings; ANY is the lowest that is free then.
+    """
+    holders: dict[int, str] = {}  # by id; a vdev's own id is taken too, and vdev.notifyid-collision is about it
+
+    def lowest_free() -> int:
+        return next(i for i in range(len(holders) + 1) if i not in holders)
+
+    found = []
+    for vdev in subject.vdevs:
+        own = vdev.entry.value.head.notifyid
+        holders.setdefault(lowest_free() if own == ANY else own, f"{vdev.path}, ANY," if own == ANY else "")
+        for ring in vdev.rings:
+            is_any = ring.entry.notifyid == ANY
+            notifyid = lowest_free() if is_any else ring.entry.notifyid
+            found.append((RingSubject(subject, vdev, ring), notifyid, holders.get(notifyid) or None))
+            if not holders.get(notifyid):
+                holders[notifyid] = f"{ring.path}, ANY," if is_any else ring.path
+    return found
 
 
 @rule(
     "vring.notifyid-not-unique",
     stage=Stage.STATIC,
-    source="OpenAMP remoteproc: notify ids come from one bitmap (nuttx PR 6902; open-amp 386)",
+    source="OpenAMP remoteproc: notify ids come from one bitmap (nuttx PR 6902; open-amp 386); Linux numbers them anew",
     each=tables,
+    profiles={Profile.LINUX: Severity.NOTE},
 )
 def notify_ids_are_unique(subject: TableSubject) -> Iterator[Violation]:
-    """No two vrings of a table have the same notify id."""
-    seen: dict[int, RingSubject] = {}
-    for each in _fixed_ids(subject):
-        notifyid = each.ring.entry.notifyid
-        first = seen.setdefault(notifyid, each)
-        if first is not each:
+    """No two vrings of a table have the same notify id, those that are left to the host (ANY) counted too."""
+    unnumbered = _are_all_zero(subject) and (subject.state.profile is Profile.COMMON or _is_of_old_openamp(subject))
+    for each, notifyid, holder in _ids_given(subject):
+        if holder is not None:
+            has = "is given" if holder.endswith(",") else "has"
             yield Violation(
                 at=(each.ring.field("notifyid"),),
-                expected=f"an id of its own ({first.ring.path} has {notifyid})",
+                expected=f"an id of its own ({holder} {has} {notifyid})",
                 actual=str(notifyid),
                 advice="number the vrings of all vdevs, or leave the ids to the host (ANY)",
+                severity=Severity.NOTE if unnumbered else None,
             )
 
 
 @rule(
     "vring.notifyid-range",
     stage=Stage.STATIC,
-    source="OpenAMP remoteproc: the bitmap of notify ids has 32 bits (open-amp 386)",
+    source="OpenAMP remoteproc: the bitmap of notify ids has 32 bits (open-amp 386); Linux numbers them anew",
     each=rings,
+    profiles={Profile.LINUX: Severity.NOTE},
 )
 def notify_ids_fit_the_bitmap(subject: RingSubject) -> Iterator[Violation]:
     """A notify id is at most 31, or ANY for the host to choose."""
@@ -125,27 +160,48 @@ def notify_ids_fit_the_bitmap(subject: RingSubject) -> Iterator[Violation]:
         yield Violation((subject.ring.field("notifyid"),), "0..31 or ANY", str(notifyid), "OpenAMP refuses larger ids")
 
 
+_BITMAP = "remoteproc_allocate_id"  # OpenAMP's, in an image that has it parse its own table
+
+
 @rule(
     "vdev.notifyid-collision",
     stage=Stage.STATIC,
     source="OpenAMP remoteproc: vdev and vrings share one bitmap; Linux renumbers vrings from 0 up (open-amp 438)",
     each=vdevs,
-    severity=Severity.WARNING,
+    severity=Severity.NOTE,
     profiles={Profile.OPENAMP: Severity.ERROR, Profile.NUTTX: None},
 )
 def vdev_ids_differ_from_vring_ids(subject: VdevSubject) -> Iterator[Violation]:
-    """A vdev's notify id is none of a vring's."""
-    notifyid = subject.vdev.entry.value.head.notifyid
-    clash = [each for each in _fixed_ids(subject.table) if each.ring.entry.notifyid == notifyid]
-    if clash:
+    """A vdev's notify id is none of a vring's, as the table has them and for Linux as it will number them."""
+    notifyid, table = subject.vdev.entry.value.head.notifyid, subject.table
+    renumbered = subject.state.profile is Profile.LINUX and not table.is_live
+    clash = next(
+        (
+            each
+            for i, each in enumerate(_rings_of(table))
+            if notifyid != ANY and notifyid == (i if renumbered else each.ring.entry.notifyid)
+        ),
+        None,
+    )
+    if clash is not None:
         at = subject.vdev.entry.at
         yield Violation(
             at=(Place(at.view, at.address + VdevHeader.offset_of("notifyid"), f"{at.path}.notifyid"),),
-            expected=f"not {notifyid}, which {clash[0].ring.path} has",
+            expected=f"not {notifyid}, which {clash.ring.path} {'is given by Linux' if renumbered else 'has'}",
             actual=str(notifyid),
-            advice="give the vdev an id after those of all vrings",
-            severity=Severity.WARNING if _works(subject) else None,
+            advice="give the vdev an id after those of all vrings; 31 suits every host",
+            severity=_weight_of_a_collision(subject),
         )
+
+
+def _weight_of_a_collision(subject: VdevSubject) -> Severity | None:
+    """Nothing in a table says whether the remote has OpenAMP's bitmap; its image, or the run, may."""
+    if subject.state.profile is not Profile.OPENAMP:
+        remote = subject.state.images.get(REMOTE)
+        return Severity.WARNING if remote is not None and _BITMAP in remote.symbols else None
+    if _is_of_old_openamp(subject.table):
+        return Severity.NOTE
+    return Severity.WARNING if _works(subject) else None
 
 
 def _works(subject: VdevSubject) -> bool:
@@ -166,7 +222,7 @@ def _promised(state: State) -> Iterator[RingSubject]:
     source="Linux remoteproc, rproc_parse_vring (old): reserved must be zero; now pa, written by the host",
     each=_promised,
     severity=Severity.WARNING,
-    profiles={Profile.OPENAMP: None, Profile.NUTTX: None},
+    profiles={Profile.OPENAMP: None, Profile.NUTTX: None, Profile.COMMON: None},
 )
 def pa_is_left_to_the_host(subject: RingSubject) -> Iterator[Violation]:
     """In the image, a vring's pa (once: reserved) is zero."""

@@ -65,6 +65,7 @@ from orchestrator.formats.resource_entry import (
     VdevHeader,
     Vring,
 )
+from orchestrator.formats.resource_table import build_table
 
 Findings = tuple[Finding, ...]
 
@@ -106,6 +107,10 @@ def rings_of(*rings: Vring) -> list[Entry]:
 
 def carveout_of(**fields: int) -> list[Entry]:
     return [replace(e, **fields) if isinstance(e, Carveout) else e for e in default_entries()]
+
+
+def table_piece(entries: list[Entry]) -> Piece:
+    return Piece(FLASH + 0x10_1000, build_table(entries).encode(), DA, 4, ".resource_table")
 
 
 def trace_of(**fields: int) -> list[Entry]:
@@ -308,6 +313,12 @@ CASES: dict[str, Callable[[], Findings]] = {
     "table.too-many-entries": field("header.num", 5000),
     "table.offset-huge": field("offset[0]", 0x8000_0010),
     "table.offset-past-end": field("offset[0]", 0x4000),
+    "table.offset-into-header": field("offset[0]", 16),
+    "table.address-past-end": table(trace_of(da=0xFFFF_FF00, len=0x400)),
+    "table.misaligned": live(table_run=DA + 4, profile=Profile.LINUX),
+    "table.orphan-entry": table(
+        [*default_entries()[1:], default_entries()[0]], patch=lambda t: t.patched("header.num", 2)
+    ),
     "table.reserved": field("header.reserved[0]", 1, Profile.LINUX),
     "table.entry-reserved": field("trace[0].reserved", 1),
     "table.entries-overlap": live(patch=lambda t: t.patched("offset[0]", t.offsets[2] - 8)),
@@ -368,6 +379,16 @@ CASES: dict[str, Callable[[], Findings]] = {
     "vring.outside-carveout": live(ring_at=lambda i, pa: PA + CARVEOUT + CARVEOUT_SIZE - 64 if i else pa),
     "vring.untranslated": live(to_da=lambda pa: pa),
     "vring.part-misaligned": live(ring_at=lambda i, pa: pa + 8 * i),
+    "vring.memory-in-use": static(
+        remote=[
+            code(FLASH + 0x10_0000, DA + 0xA00),
+            table_piece(rings_of(Vring(DA + 0x4000, 16, 8, 0), Vring(DA + 0x800, 16, 8, 1))),
+        ]
+    ),
+    "carveout.memory-in-use": live(remote_code=code(FLASH + 0x10_0000, DA + CARVEOUT + CARVEOUT_SIZE)),
+    "buffer.memory-in-use": table(
+        carveout_of(name=b"pool"), Profile.OPENAMP, remote_code=code(FLASH + 0x10_0000, DA + CARVEOUT + 0x1000)
+    ),
     "vring.overlap": live(ring_at=lambda i, pa: pa - 0x10 if i else pa),
     "carveout.outside-memory": table(
         carveout_of(da=0x6000_0000),

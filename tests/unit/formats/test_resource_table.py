@@ -11,6 +11,7 @@ from orchestrator.formats.resource_entry import (
     Checksum,
     CommandCode,
     CommandWord,
+    Custom,
     Devmem,
     ImxVendor,
     RprocMem,
@@ -51,7 +52,12 @@ entries = st.one_of(
     st.builds(Trace, da=u32, len=u32, reserved=u32, name=names),
     vdevs,
     st.builds(RprocMem, da=u32, pa=u32, len=u32, reserved=u32),
-    st.builds(Checksum, algo=st.binary(min_size=16, max_size=16), chksum=st.binary(min_size=64, max_size=64)),
+    st.builds(
+        Checksum,
+        algo=st.sampled_from([b"sha256", b"md5"]).map(lambda name: name.ljust(16, b"\0")),
+        chksum=st.binary(min_size=64, max_size=64),
+    ),
+    st.builds(Custom, sub_type=st.integers(0, 0x40), data=st.binary(max_size=40)),
     st.builds(
         lambda kind, data: Vendor(kind, 8 + len(data), data),
         st.integers(FW_RSC_VENDOR_START, FW_RSC_VENDOR_END),

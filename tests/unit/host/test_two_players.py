@@ -119,7 +119,7 @@ def test_every_profile_stops_in_its_own_way(profile: Profile) -> None:
     assert (duo.host.state, duo.host.leaks) == (HostState.OFFLINE, ())
     table = scan_table(duo.views.memories["remote"], TABLE, 0x200).table
     assert table is not None
-    assert table.field("vdev[0].status").value == (0x40 if profile is Profile.OPENAMP else 0)
+    assert table.field("vdev[0].status").value == (0x40 if profile.host is Profile.OPENAMP else 0)
     asked = profile is Profile.NUTTX
     assert table.field("header.reserved[0]").value >> 16 == (CommandCode.ACK if asked else CommandCode.NONE)
 

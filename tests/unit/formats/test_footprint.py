@@ -1,0 +1,115 @@
+"""What a program takes of memory is told apart from what it shares, by the sections and symbols of a real ELF file."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import IMAGES, Tools
+
+from orchestrator.formats.elf import load_elf
+from orchestrator.formats.footprint import ASSUMED_STACK, Footprint
+from orchestrator.memory import Extent
+
+TOP = 0x1001_0000
+
+
+def footprint(tools: Tools, *names: str, top: str = "0x10010000") -> Footprint:
+    """Of the program, its linker script defining some names more."""
+    script = tools.folder / "program.ld"
+    text = (IMAGES / "program.ld").read_text(encoding="utf-8").replace("stack_top = 0x10010000", f"stack_top = {top}")
+    script.write_text(text.replace("/* names */", " ".join(f'"{n.split("=")[0]}" = {n.split("=")[1]};' for n in names)))
+    flags = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fdata-sections")
+    image = load_elf(tools.link("program.elf", script, tools.compile(IMAGES / "program.c", *flags)))
+    return Footprint(image, image.vector_table)
+
+
+@pytest.fixture(scope="module")
+def program(tools: Tools) -> Footprint:
+    return footprint(tools)
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "what"),
+    [
+        (0x0810_0000, 8, ".text"),
+        (0x1000_0000, 64, "settings in .data"),
+        (0x1000_1020, 64, "counters in .bss"),
+        (0x1000_1040, 8, ".bss"),  # between objects: nobody reserved it
+        (0x1000_10F8, 16, "pool in .bss"),  # begins in front of the object that would hold it
+        (0x1000_2300, 64, "ucHeap in .bss"),
+        (0x1000_40FC, 8, "slots in .exchange"),  # ends after the object
+        (0x1000_4000, 0x400, "slots in .exchange"),  # a ring over objects that it does not fill
+        (0x1000_6000, 8, "idle_stack in .os_stack"),
+        (TOP - 8, 8, "the stack"),
+        (TOP - ASSUMED_STACK - 4, 8, "the stack"),
+        (TOP - 4, 64, "the stack"),
+    ],
+)
+def test_what_the_program_needs_is_no_memory_for_a_ring(start: int, size: int, what: str, program: Footprint) -> None:
+    use = program.use_of(Extent(start, size))
+    assert use is not None
+    assert use.what == what
+    assert use.extent.overlaps(Extent(start, size))
+
+
+@pytest.mark.parametrize(
+    ("start", "size"),
+    [
+        (0x1000_1100, 0x1000),  # the object whole
+        (0x1000_1200, 64),  # inside of it
+        (0x1000_4000, 256),
+        (0x1000_4400, 0x400),  # no object in a section that was made on purpose
+        (0x1000_5000, 0x1000),  # no section
+        (TOP - ASSUMED_STACK - 64, 64),
+        (TOP, 64),
+    ],
+)
+def test_what_was_declared_for_it_and_what_nobody_has_is_a_rings(start: int, size: int, program: Footprint) -> None:
+    assert program.use_of(Extent(start, size)) is None
+
+
+def test_a_pool_may_hold_the_objects_of_a_section_made_on_purpose_and_no_others(program: Footprint) -> None:
+    assert program.use_of(Extent(0x1000_4000, 0x1000), is_pool=True) is None
+    cut = program.use_of(Extent(0x1000_4080, 0xF80), is_pool=True)
+    assert cut is not None
+    assert cut.what == "slots in .exchange"
+    other = program.use_of(Extent(0x1000_1000, 0x100), is_pool=True)
+    assert other is not None
+    assert other.what == "counters in .bss"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("__StackLimit=0x1000f800", 0x800),
+        ("__stack_start__=0x1000f000", 0x1000),
+        ("Image$$ARM_LIB_STACK$$ZI$$Base=0x1000e000", 0x2000),
+        ("_Min_Stack_Size=0x600", 0x600),
+        ("__STACK_SIZE=0x2000", 0x2000),
+        ("__StackLimit=0x20000000", ASSUMED_STACK),  # of another memory
+        ("_Min_Stack_Size=0", ASSUMED_STACK),
+        ("stack_of_somebody=0x1000f000", ASSUMED_STACK),
+    ],
+)
+def test_the_size_of_a_stack_is_told_by_the_names_of_common_linker_scripts(name: str, size: int, tools: Tools) -> None:
+    stack = footprint(tools, name).stack
+    assert stack is not None
+    assert stack.extent == Extent(TOP - size, size)
+
+
+def test_a_stack_that_is_an_object_or_a_section_is_as_large_as_that(tools: Tools) -> None:
+    stack = footprint(tools, "__StackLimit=0x10006100", top="0x10006200").stack
+    assert stack is not None
+    assert stack.extent == Extent(0x1000_6000, 512)
+
+
+@pytest.mark.parametrize(
+    "names", [("__HeapBase", "__HeapLimit"), ("_sheap", "_eheap"), ("__heap_start__", "__heap_end__")]
+)
+def test_a_heap_is_between_the_symbols_around_it(names: tuple[str, str], tools: Tools) -> None:
+    found = footprint(tools, f"{names[0]}=0x10008000", f"{names[1]}=0x10009000")
+    use = found.use_of(Extent(0x1000_8FF8, 16))
+    assert use is not None
+    assert (use.what, use.extent) == ("the heap", Extent(0x1000_8000, 0x1000))
+    assert found.use_of(Extent(0x1000_9000, 16)) is None
+    assert footprint(tools, f"{names[0]}=0x10008000").heap is None
+    assert footprint(tools, f"{names[0]}=0x10009000", f"{names[1]}=0x10008000").heap is None
