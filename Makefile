@@ -45,7 +45,7 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
 
-docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords
+docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords, bugs of the field
 	$(BIN)/python docs/generate.py
 
 # By way of the sdist: what it lacks, the wheel lacks, and CI sees it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +14,7 @@ from ring_pictures import PICTURES
 from robot.libdoc import libdoc
 
 from orchestrator.checks import render_catalogue
+from orchestrator.config import DEFAULT_PLATFORM
 
 DOCS = Path(__file__).resolve().parent
 
@@ -31,6 +34,22 @@ def keywords() -> str:
         return page.read_text(encoding="utf-8")
 
 
+def _pair(variant: str) -> tuple[Path, Path]:
+    """The images of a variant of the firmware, built."""
+    firmware = DOCS.parent / "firmware"
+    subprocess.run(["make", "-s", "-C", firmware, f"PYTHON={sys.executable}", variant], check=True)
+    images = firmware / "build" / DEFAULT_PLATFORM / variant
+    return images / "main.elf", images / "remote.elf"
+
+
+def field_bugs() -> str:
+    """Bugs of public projects, built, judged and run."""
+    sys.path.insert(0, str(DOCS.parent / "tests" / "integration"))
+    bugs = importlib.import_module("field_bugs")  # it stands with the tests that judge the same images
+    with tempfile.TemporaryDirectory() as folder:
+        return str(bugs.page(bugs.Workplace(Path(folder), _pair)))
+
+
 PAGES = {
     DOCS / "check-catalogue.md": catalogue,
     DOCS / "robot" / "keywords.md": keywords,
@@ -38,10 +57,14 @@ PAGES = {
 }
 
 
+# Written only: tests/integration/test_field_bugs.py checks it, where the firmware is built anyway.
+FROM_RUNS = {DOCS / "field-bugs.md": field_bugs}
+
+
 def main(arguments: list[str]) -> int:
     """Write or check every page."""
     stale = []
-    for path, make in PAGES.items():
+    for path, make in (PAGES if "--check" in arguments else PAGES | FROM_RUNS).items():
         text = make()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

@@ -42,7 +42,8 @@ def check_static(
     and the host Linux, which takes the table from nowhere else.
     """
     promise = find_promise(images, locator)
-    views = Views.of({role: _Nothing(role) for role in ROLES}, platform, maps) if platform else None
+    nothing = {role: _Nothing(platform.core(role).name) for role in ROLES} if platform else {}
+    views = Views.of(nothing, platform, maps) if platform else None
     state = State(
         profile=profile or choose_profile(promise.scan)[0],
         images=images,

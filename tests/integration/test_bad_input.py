@@ -131,7 +131,7 @@ def test_a_file_that_is_no_image_is_refused_by_name(rptwin, pair, broken, case):
 def test_a_broken_table_is_one_cause_in_the_file_and_on_the_board(rptwin, pair, broken, tmp_path, change, rule):
     path, report = broken(change), tmp_path / "out.json"
     result = rptwin("inspect", path, "--json", report)
-    assert result.exit_code == 1
+    assert result.exit_code == (0 if rule == "table.no-vdev" else 1)  # Linux loads an image without a vdev
     assert rule in [finding["rule"] for finding in json.loads(report.read_text())["findings"]]
     result = rptwin("run", "--quiet", pair("demo").main, path, "--json", report, "--timeout", "200 ms")
     assert result.exit_code == 1

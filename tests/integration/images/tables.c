@@ -37,6 +37,9 @@
 #ifndef NUM
 #define NUM (SHAPE == IMX8M ? 256 : 16)
 #endif
+#ifndef NUM1
+#define NUM1 NUM
+#endif
 #if SHAPE == ZEPHYR || SHAPE == ST_MP1 || SHAPE == IMX_DSP || SHAPE == K3 || SHAPE == PRU || SHAPE == ZYNQMP || SHAPE == SUNXI
 #define PLACED 0
 #else
@@ -61,6 +64,12 @@
 #endif
 #ifndef SECOND_ID1
 #define SECOND_ID1 3
+#endif
+#ifndef SECOND_VRINGS
+#define SECOND_VRINGS 2
+#endif
+#ifndef EXTRA_TYPE
+#define EXTRA_TYPE 128
 #endif
 #ifndef FEATURES
 #define FEATURES 1
@@ -87,8 +96,8 @@ struct vdev {
     struct vring vring[2];
 };
 
-#define VDEV(notifyid, da0, id0, da1, id1)                                                                             \
-    {3, 7, notifyid, FEATURES, 0, CONFIG_LEN, 0, 2, {0}, {{da0, ALIGN, NUM, id0, 0}, {da1, ALIGN, NUM, id1, 0}}}
+#define VDEV(notifyid, vrings, da0, id0, da1, id1)                                                                     \
+    {3, 7, notifyid, FEATURES, 0, CONFIG_LEN, 0, vrings, {0}, {{da0, ALIGN, NUM, id0, 0}, {da1, ALIGN, NUM1, id1, 0}}}
 #define TRACE(text) {2, (uint32_t)log_buffer, sizeof log_buffer, TRACE_RESERVED, text}
 #define CARVEOUT(da, len, text) {0, da, ANY, len, 0, 0, text}
 
@@ -143,7 +152,7 @@ __attribute__((section(".resource_table"), used)) struct table table = {
 #elif SHAPE == IMX8QM
     .offset = {AT(vdev[0]), AT(vdev[1])},
 #elif SHAPE == IMX_DSP
-    .offset = {AT(extra), AT(vdev[0])}, .extra = {128, EXTRA_LEN, 0x6E787073, 0, 1},
+    .offset = {AT(extra), AT(vdev[0])}, .extra = {EXTRA_TYPE, EXTRA_LEN, 0x6E787073, 0, 1},
 #elif SHAPE == TRACE_ONLY
     .offset = {AT(trace)}, .trace = TRACE("trace:dsp"),
 #elif SHAPE == K3
@@ -170,9 +179,9 @@ __attribute__((section(".resource_table"), used)) struct table table = {
     .offset = {AT(vdev[0])},
 #endif
 #if SHAPE == IMX8QM
-    .vdev = {VDEV(VDEV_ID, DA0, ID0, DA1, ID1), VDEV(2, 0x10045000, 2, 0x10046000, SECOND_ID1)},
+    .vdev = {VDEV(VDEV_ID, 2, DA0, ID0, DA1, ID1), VDEV(2, SECOND_VRINGS, 0x10045000, 2, 0x10046000, SECOND_ID1)},
 #elif SHAPE != EMPTY && SHAPE != EMPTY_SPARE && SHAPE != TRACE_ONLY
-    .vdev = {VDEV(VDEV_ID, DA0, ID0, DA1, ID1)},
+    .vdev = {VDEV(VDEV_ID, 2, DA0, ID0, DA1, ID1)},
 #endif
 };
 
