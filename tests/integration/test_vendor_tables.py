@@ -116,6 +116,13 @@ def test_openamp_as_host_refuses_ids_that_nobody_numbered(judge: Judge) -> None:
     assert rules == {"vdev.notifyid-collision": ERROR, "vring.notifyid-not-unique": ERROR}
 
 
+def test_linux_numbers_vrings_whatever_their_ids_are(judge: Judge) -> None:
+    found = judge("IMX8M", "VDEV_ID=31", "ID1=40", "ID0=40", profile=Profile.LINUX)
+    assert {(each.rule, each.severity) for each in found} == {
+        ("vring.notifyid-range", NOTE), ("vring.notifyid-not-unique", NOTE)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("ids", [("ID0=1", "ID1=1"), ("ID0=0", "ID1=0", "VDEV_ID=5")])
 def test_ids_that_somebody_numbered_and_that_are_one_are_an_error(ids: tuple[str, ...], judge: Judge) -> None:
     rules = [each.rule for each in judge("IMX8M", *ids) if each.severity is ERROR]

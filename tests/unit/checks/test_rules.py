@@ -65,7 +65,8 @@ from orchestrator.formats.resource_entry import (
     VdevHeader,
     Vring,
 )
-from orchestrator.formats.resource_table import build_table
+from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
+from orchestrator.memory import Extent
 
 Findings = tuple[Finding, ...]
 
@@ -622,6 +623,138 @@ def test_a_channel_that_is_rung_as_often_as_it_is_taken_is_cleared() -> None:
             bench.emit(REMOTE, NotificationTaken("hsem", (5,), 125))
 
     assert run(after=busy).findings == ()
+
+
+def find(findings: Findings, rule: str) -> list[Finding]:
+    return [each for each in findings if each.rule == rule]
+
+
+def remote_with(*pieces: Piece, profile: Profile | None = None) -> Findings:
+    """What inspecting a remote's image says."""
+    image = make_elf("remote.elf", [code(FLASH + 0x10_0000, REMOTE_RAM + 0x2_0000), *pieces])
+    return check_static({"remote": image}, PLATFORM, profile)
+
+
+def test_a_table_without_a_vdev_is_a_remark_on_an_image_and_an_error_of_a_run() -> None:
+    alone = [default_entries()[0]]
+    (on_image,) = find(remote_with(table_piece(alone)), "table.no-vdev")
+    (of_run,) = find(table(alone)(), "table.no-vdev")
+    (for_nuttx,) = find(remote_with(table_piece(alone), profile=Profile.NUTTX), "table.no-vdev")
+    assert (on_image.severity, of_run.severity, for_nuttx.severity) == (Severity.NOTE, Severity.ERROR, Severity.ERROR)
+    assert run(entries=alone).exit_code == 1
+
+
+@pytest.mark.parametrize(("words", "is_found"), [(1, True), (2, True), (16, True), (17, False)])
+def test_a_table_that_begins_further_on_is_named_with_its_place(words: int, is_found: bool) -> None:
+    whole = build_table(default_entries()).encode()
+    piece = Piece(FLASH + 0x10_1000, bytes(4 * words) + whole, DA, 4, ".resource_table")
+    (found,) = find(remote_with(piece), "table.version")
+    assert (f"a table begins at {DA + 4 * words:#010x}" in found.actual) is is_found
+    assert ("has to begin with the table" in found.advice) is is_found
+
+
+@pytest.mark.parametrize("distance", [8, 0])
+def test_a_table_made_further_on_than_named_is_named_with_its_place(distance: int) -> None:
+    place = parse_locator(f"remote:{DA + 0x20 - distance:#x}")
+    found = find(live(table_at_run_time=True, table_run=DA + 0x20, locator=place)(), "table.absent")
+    assert [f"{distance} bytes further on, at {DA + 0x20:#010x}" in each.advice for each in found] == (
+        [True] if distance else []
+    )
+
+
+def test_linux_has_numbered_the_vrings_of_a_table_in_memory() -> None:
+    """What stands there is what it gave them, whatever it would give again."""
+
+    def ids(table: Table) -> bytes:
+        data = table.patched("vdev[0].notifyid", 1)
+        for i in range(2):
+            data = scan_table_bytes(data).table.patched(f"vdev[0].vring[{i}].notifyid", 5 + i)  # type: ignore[union-attr]
+        return data
+
+    numbered = scan_table_bytes(ids(build_table(default_entries()))).table
+    assert numbered is not None
+    piece = Piece(FLASH + 0x10_1000, numbered.encode(), DA, 4, ".resource_table")
+    (found,) = find(remote_with(piece, profile=Profile.LINUX), "vdev.notifyid-collision")
+    assert "is given by Linux" in found.expected
+    assert find(run(patch=ids, profile=Profile.LINUX).findings, "vdev.notifyid-collision") == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "is_found"),
+    [
+        (Profile.NUTTX, b"pool", True),
+        (Profile.LINUX, b"vdev0buffer", True),
+        (Profile.LINUX, b"vdev0vring1", True),
+        (Profile.LINUX, b"System RAM", False),
+        (Profile.COMMON, b"pool", False),
+    ],
+)
+def test_a_carveout_of_linuxs_may_hold_the_remotes_program(profile: Profile, name: bytes, is_found: bool) -> None:
+    pieces = [
+        code(FLASH + 0x10_0000, DA + CARVEOUT + CARVEOUT_SIZE),
+        table_piece(carveout_of(name=name)),
+    ]
+    found = check_static({"remote": make_elf("remote.elf", pieces)}, PLATFORM, profile)
+    assert [each.subject for each in find(found, "carveout.memory-in-use")] == (["carveout[0]"] if is_found else [])
+
+
+@pytest.mark.parametrize(
+    ("profile", "is_found"), [(Profile.LINUX, False), (Profile.COMMON, False), (Profile.NUTTX, True)]
+)
+def test_a_carveout_of_linuxs_may_hold_the_trace_buffer(profile: Profile, is_found: bool) -> None:
+    log = Carveout(da=DA + TRACE, len=0x400, name=b"Log buffer")
+    found = find(table([*default_entries(), log], profile)(), "carveout.overlap")
+    assert [each.subject for each in found] == (["carveout[1]"] if is_found else [])
+
+
+@pytest.mark.parametrize("profile", [Profile.LINUX, Profile.COMMON])
+def test_a_carveout_that_cuts_the_trace_buffer_overlaps_it_for_everybody(profile: Profile) -> None:
+    log = Carveout(da=DA + TRACE + 0x200, len=0x400, name=b"Log buffer")
+    assert find(table([*default_entries(), log], profile)(), "carveout.overlap")
+
+
+@pytest.mark.parametrize(
+    ("role", "stack"), [("remote", DA + 0xA00), ("remote", PA + 0xA00), ("main", PA + 0xA00)], ids=str
+)
+def test_a_vring_over_a_stack_is_found_by_any_address_of_either_core(role: str, stack: int) -> None:
+    fixed = table_piece(rings_of(Vring(DA + 0x4000, 16, 8, 0), Vring(DA + 0x800, 16, 8, 1)))
+    images = {
+        "main": make_elf("main.elf", [code(FLASH, stack if role == "main" else MAIN_RAM + 0x2_0000)]),
+        "remote": make_elf(
+            "remote.elf",
+            [code(FLASH + 0x10_0000, stack if role == "remote" else REMOTE_RAM + 0x2_0000), fixed],
+        ),
+    }
+    (found,) = find(check_static(images, PLATFORM), "vring.memory-in-use")
+    assert (found.subject, found.core) == ("vdev[0].vring[1]", role)
+    extent = Extent(stack - 0x200, 230)
+    assert found.actual == f"{extent} shares memory with the stack of {role}.elf, which begins at {stack:#010x}"
+
+
+def test_vrings_over_one_stack_are_one_finding_about_the_nearest() -> None:
+    fixed = table_piece(rings_of(Vring(DA + 0x900, 16, 8, 0), Vring(DA + 0x800, 16, 8, 1)))
+    images = {"remote": make_elf("remote.elf", [code(FLASH + 0x10_0000, DA + 0xA00), fixed])}
+    (found,) = find(check_static(images, PLATFORM), "vring.memory-in-use")
+    assert found.subject == "vdev[0].vring[0]"
+    assert [each.path for each in found.at] == ["vdev[0].vring[0].da", "vdev[0].vring[1].da"]
+    assert [each.split()[0] for each in found.detail] == ["vdev[0].vring[1]"]
+
+
+@pytest.mark.parametrize(("size", "is_found"), [(0x400, False), (0x401, True)])
+def test_a_block_may_end_with_the_address_space(size: int, is_found: bool) -> None:
+    found = remote_with(table_piece(trace_of(da=0xFFFF_FC00, len=size)))
+    assert bool(find(found, "table.address-past-end")) is is_found
+
+
+def test_the_fault_of_a_core_whose_stack_is_a_vring_follows_from_that() -> None:
+    entries = rings_of(Vring(DA + 0x4000, 16, 8, 0), Vring(DA + 0x4800, 16, 8, 1))
+    found = run(
+        entries=entries,
+        remote_code=code(FLASH + 0x10_0000, DA + 0x4A00),
+        after=lambda bench: fault(bench, REMOTE),
+    ).findings
+    assert roots(found) == ["vring.memory-in-use"]
+    assert find(found, "core.fault")[0].because_of is not None
 
 
 @pytest.mark.parametrize("rule", sorted(CASES))
