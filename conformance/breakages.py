@@ -15,10 +15,11 @@ from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn import memory
 from orchestrator.engines.unicorn.cpu import core as core_module
-from orchestrator.engines.unicorn.cpu import exceptions, frames, nvic
+from orchestrator.engines.unicorn.cpu import exceptions, floating_point, frames, nvic
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.frames import Frames
+from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.systick import SysTick
@@ -97,13 +98,13 @@ def _highest_number(state: ExceptionState) -> int | None:
 
 
 def _stop_at_block_end(self: Core) -> None:
-    self._attention = True
-    self.native.limit = self.native.executed
-    self._replan()
+    self._p.attention = True
+    self._p.end_slice()
+    self.replan()
 
 
-def _skip_instruction(self: Core) -> None:
-    self.pc += 4
+def _skip_instruction(self: Instructions) -> None:
+    self._p.pc += 4
 
 
 def _without_limits(self: ExceptionUnit, *_args: Any, **_named: Any) -> None:
@@ -247,7 +248,7 @@ BREAKAGES = (
         "store_to_icsr_is_taken_before_the_next",
         Core,
         "reconsider",
-        lambda _o: lambda self: setattr(self, "_attention", True),
+        lambda _o: lambda self: setattr(self._p, "attention", True),
     ),
     Breakage("frames are never padded", "frame_on_an_unaligned_stack_is_padded", frames, "_STKALIGN", _constant(0)),
     Breakage(
@@ -278,7 +279,7 @@ BREAKAGES = (
         "the stacked PC is behind the fault",
         "fault_undefined_instruction",
         ExceptionUnit,
-        "_take",
+        "take",
         _argument(2, lambda address: address + 2),
     ),
     Breakage(
@@ -300,7 +301,7 @@ BREAKAGES = (
     Breakage(
         "MSR of an unaligned stack pointer is lost",
         "control_sp_low_bits_are_zero",
-        Core,
+        Instructions,
         "_write_stack_pointer",
         _constant(_skip_instruction),
     ),
@@ -312,7 +313,9 @@ BREAKAGES = (
         _constant(_stop_at_block_end),
     ),
     Breakage("what ran inside an IT block is not undone", "div_0_trp_in_an_it_block", Core, "_undo", _answers(None)),
-    Breakage("IT is lost at a fault", "it_fault_at_a_store", Core, "_take_back", _after(lambda self: self._set_it(0))),
+    Breakage(
+        "IT is lost at a fault", "it_fault_at_a_store", Core, "_take_back", _after(lambda self: self._p.set_it(0))
+    ),
     Breakage(
         "floating-point context is stacked at once",
         "fp_lazy_frame_is_not_written",
@@ -320,7 +323,7 @@ BREAKAGES = (
         "push",
         lambda original: lambda self, *args, lazy: original(self, *args, lazy=False),
     ),
-    Breakage("LSPACT is never shown", "fp_lazy_state_while_active", exceptions, "_LSPACT", _constant(0)),
+    Breakage("LSPACT is never shown", "fp_lazy_state_while_active", floating_point, "_LSPACT", _constant(0)),
     Breakage(
         "a lazy frame is never written", "fp_lazy_frame_is_written_by_the_first_use", Frames, "preserve", _answers(None)
     ),
@@ -378,7 +381,7 @@ BREAKAGES = (
         "no limit of the stack at entry",
         "psplim_stops_exception_entry",
         ExceptionUnit,
-        "_connect",
+        "connect",
         _after(_without_limits),
         "m33",
     ),
@@ -436,7 +439,7 @@ BREAKAGES = (
         "wfi_ended_by_a_doorbell",
         Core,
         "post",
-        lambda original: lambda self, *args: None if self.sleeping else original(self, *args),
+        lambda original: lambda self, *args: None if self._p.sleeping else original(self, *args),
         "two",
     ),
     Breakage(

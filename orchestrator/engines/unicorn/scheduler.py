@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 
 from orchestrator.engines.contract import Stop, StopReason
-from orchestrator.engines.unicorn.cpu.exceptions import NEVER
+from orchestrator.engines.unicorn.cpu.processor import NEVER
 from orchestrator.engines.unicorn.cpu.signals import Released
 from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.turn import Turn

@@ -122,7 +122,7 @@ def test_what_is_granted_is_what_the_pseudocode_grants(armv8, data):
     for wanted in (READ, WRITE, EXECUTE):
         refused = [(address + i) & 0xFFFF_FFFF for i, each in enumerate(bytes_of) if not each & wanted]
         first = refused[0] if refused else None
-        assert protection.first_refused(address, size, wanted, privileged=privileged) == first
+        assert protection.first_denied(address, size, wanted, privileged=privileged) == first
         if first is not None:
             assert protection.why(first, wanted, privileged=privileged)
 

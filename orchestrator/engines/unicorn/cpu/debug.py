@@ -7,57 +7,31 @@ decides how long. Nothing is undone or moved by that, so a run that was looked a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from unicorn import unicorn_const
 
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
-from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
-from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
+from orchestrator.engines.unicorn.cpu.processor import Processor
 from orchestrator.engines.unicorn.native.abi import WatchState, hooks
 from orchestrator.memory import Extent
 
-__all__ = ["CoreDebug", "Debugged"]
+__all__ = ["CoreDebug"]
 
 _WIDEST = 8  # bytes of one access
-
-
-class Debugged(Protocol):
-    """What the debugger's half needs of a core."""
-
-    name: str
-    cpu: Cpu
-    memory: CoreMemory
-    native: abi.CoreState
-    sleeping: bool
-    held: bool
-    locked_up: bool
-    pc: int
-
-    @property
-    def now(self) -> int: ...
-
-    @property
-    def time_ns(self) -> int: ...
-
-    def leave_loop_for_good(self) -> None:
-        """Execute every instruction from now on."""
-        ...
-
-    def forget_code(self) -> None:
-        """Translate and mark again before the next instruction."""
-        ...
 
 
 class CoreDebug:
     """Breakpoints, watchpoints and steps of one core."""
 
-    def __init__(self, core: Debugged, marks: CodeMarks, on_stop: Callable[[DebugStop], None]) -> None:
+    def __init__(
+        self, core: Processor, marks: CodeMarks, loops: LoopSkipper, on_stop: Callable[[DebugStop], None]
+    ) -> None:
         self._core = core
         self._marks = marks
+        self._loops = loops
         self._on_stop = on_stop
         self._hooks: list[object] = []
         self._step_from: tuple[int, int] | None = None
@@ -98,7 +72,7 @@ class CoreDebug:
                 around = (max(0, extent.start - _WIDEST + 1), extent.end - 1)
                 function = binding.function_pointer(hooks.core_on_watched)
                 self._hooks.append(core.cpu.hook(kinds, function, state, around))
-        core.forget_code()  # a block that was translated without hooks of memory calls none
+        core.forget_translations()  # a block that was translated without hooks of memory calls none
         self._look_closely()
 
     def _aliases(self, extent: Extent) -> list[Extent]:
@@ -124,7 +98,7 @@ class CoreDebug:
 
     def _look_closely(self) -> None:
         if self.is_active:
-            self._core.leave_loop_for_good()
+            self._loops.leave_for_good()
 
     def close(self) -> None:
         """Take back everything."""

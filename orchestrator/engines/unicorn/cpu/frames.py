@@ -47,13 +47,13 @@ _RETURNED = ("XPSR", "IPSR", "CONTROL", "SP", "R0", "R1", "R2", "R3", "R12", "LR
 
 
 class StackError(Exception):
-    """A frame does not lie in memory, or the MPU refuses it: ``address`` is where, ``exc_return`` what names it."""
+    """A frame does not lie in memory, or the MPU denies it: ``address`` is where, ``exc_return`` what names it."""
 
-    def __init__(self, address: int, exc_return: int, *, refused: bool = False, overflow: bool = False) -> None:
+    def __init__(self, address: int, exc_return: int, *, denied: bool = False, overflow: bool = False) -> None:
         super().__init__(hex(address))
         self.address = address
         self.exc_return = exc_return
-        self.refused = refused
+        self.denied = denied
         self.overflow = overflow  # below MSPLIM or PSPLIM
 
 
@@ -90,8 +90,8 @@ class Frames:
         self._cpu = cpu
         self._memory = memory
         self.limits: Callable[[], tuple[int, int]] = _no_limits  # MSPLIM and PSPLIM
-        # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it refuses, or None.
-        self.refuses: Callable[[int, int, int, bool], int | None] | None = None
+        # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it denies, or None.
+        self.denies: Callable[[int, int, int, bool], int | None] | None = None
         self._fp_bits = _FP_BITS if secure_fp else _FPCA
         self._caller = RegisterBatch(*_CALLER)
         self._fp = RegisterBatch(*(f"D{number}" for number in range(8)), "FPSCR")
@@ -122,13 +122,13 @@ class Frames:
 
     def enter_at_once(self, number: int, vector: int, return_address: int, stack_align: bool) -> bool:
         """Stack, fetch the vector and jump where nothing is out of the ordinary; False: nothing has been done."""
-        return self.refuses is None and bool(
+        return self.denies is None and bool(
             hooks.frames_enter(*self._pointers, number, vector, return_address, stack_align)
         )
 
     def leave_at_once(self, exc_return: int) -> bool:
         """Unstack and jump where nothing is out of the ordinary; False: nothing has been done."""
-        return self.refuses is None and bool(hooks.frames_leave(*self._pointers, exc_return))
+        return self.denies is None and bool(hooks.frames_leave(*self._pointers, exc_return))
 
     def push(self, return_address: int, stack_align: bool, *, lazy: bool) -> int:
         """Stack the caller's context and give the EXC_RETURN for LR; StackError leaves SP moved, as B1.5.6 does.
@@ -173,11 +173,11 @@ class Frames:
         return exc_return
 
     def _check(self, frame: int, size: int, right: int, *, privileged: bool, exc_return: int) -> None:
-        if self.refuses is None:
+        if self.denies is None:
             return
-        refused = self.refuses(frame, size, right, privileged)
-        if refused is not None:
-            raise StackError(refused, exc_return, refused=True)
+        denied = self.denies(frame, size, right, privileged)
+        if denied is not None:
+            raise StackError(denied, exc_return, denied=True)
 
     def enter(self, number: int, exc_return: int, thumb: bool) -> None:
         """Handler mode for this exception, LR set, IT cleared, no floating-point context."""

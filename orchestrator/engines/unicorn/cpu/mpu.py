@@ -127,7 +127,7 @@ class ProtectionMap:
             index += 1
         return both
 
-    def first_refused(self, address: int, size: int, wanted: int, *, privileged: bool) -> int | None:
+    def first_denied(self, address: int, size: int, wanted: int, *, privileged: bool) -> int | None:
         """The first byte of these at which not all of ``wanted`` is granted; None when there is none."""
         for byte in range(address, address + size):
             if self.granted_at(byte % _END, 1, privileged=privileged) & wanted != wanted:

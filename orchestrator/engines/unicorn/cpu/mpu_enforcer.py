@@ -1,23 +1,26 @@
 """The MPU of one core enforced: what its registers grant, as native code decides it for every access.
 
 Nothing here costs anything before a program enables its MPU for the first time. From then on native code fills the
-core's TLB from the map that :meth:`Guard.apply` hands over; privileged and unprivileged accesses have a TLB each, so
-that a change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
+core's TLB from the map that the enforcer hands over; privileged and unprivileged accesses have a TLB each, so that a
+change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
 """
 
 from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from orchestrator.engines.unicorn.binding import Cpu
+from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
+from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap
+from orchestrator.engines.unicorn.cpu.processor import Processor
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.engines.unicorn.native.abi import PAGES, CoreState
+from orchestrator.engines.unicorn.native.abi import PAGES
 
-__all__ = ["Guard"]
+__all__ = ["MpuEnforcer"]
 
 
 @lru_cache(maxsize=256)
@@ -26,22 +29,58 @@ def _arrays(protection: ProtectionMap) -> tuple[Any, Any]:
     return (ctypes.c_uint32 * count)(*protection.starts), (ctypes.c_uint8 * count)(*protection.granted)
 
 
-class Guard:
-    """What one core may access. ``slow_read`` and ``slow_write`` reach what native code cannot (binding.Cpu.guard)."""
+class MpuEnforcer:
+    """What one core may access; ``slow`` reads and writes what native code cannot reach (binding.Cpu.guard)."""
 
-    def __init__(self, cpu: Cpu, state: CoreState, mpu: Mpu, slow_read: Any, slow_write: Any) -> None:
-        self._cpu = cpu
-        self._state = state
+    slow: tuple[Callable[[int, int], int], Callable[[int, int, int], None]]
+    frames: Frames  # which ask whether they may be where they are
+
+    def __init__(self, processor: Processor, mpu: Mpu, marks: CodeMarks) -> None:
+        self._p = processor
+        self._cpu, self._state = processor.cpu, processor.native
         self._mpu = mpu
-        self._slow = slow_read, slow_write
+        self._marks = marks
         self._keep: tuple[Any, ...] = ()
         self._devices: mmap.mmap | None = None
         self.map = NO_PROTECTION
         self.in_use = False  # the MPU has been enabled: accesses are looked at
         self.stale = False
         self._negative_priority = False
+        self._depends_on_faultmask = False  # whether the MPU is in force
 
-    def install(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
+    def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
+        """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""
+        mpu = self._mpu
+        if not self.in_use:
+            self.stale = False
+            if not mpu.enabled:
+                return
+            self._install(self._p.memory, device_pages(), self._p.stub)
+            self.frames.denies = self._frame_denied
+        depends = mpu.enabled and not mpu.protects(negative_priority=True)
+        if depends != self._depends_on_faultmask:
+            self._depends_on_faultmask = depends
+            self._state.guard.watch_faultmask = depends
+            self._marks.forget()
+        self._apply(negative_priority=depends and self._p.has_negative_priority())
+
+    def map_now(self) -> ProtectionMap:
+        """What the MPU grants at the present execution priority."""
+        return self._mpu.map(negative_priority=self._p.has_negative_priority())
+
+    def grants_to_loop(self, address: int, size: int, right: int) -> bool:
+        """Whether an access that an idle loop makes is allowed, as it was made."""
+        privileged = not self._p.is_unprivileged_mode
+        return bool(self.map.granted_at(address, size, privileged=privileged) & right)
+
+    def _frame_denied(self, address: int, size: int, right: int, privileged: bool) -> int | None:
+        """The first byte of a frame that may not be accessed now."""
+        protection = self.map_now()
+        if protection.granted_at(address, size, privileged=privileged) & right:
+            return None
+        return protection.first_denied(address, size, right, privileged=privileged)
+
+    def _install(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
         """Say where memory and devices are, and begin."""
         guard = self._state.guard
         self._devices = mmap.mmap(-1, PAGES)
@@ -53,7 +92,7 @@ class Guard:
         guard.stub = stub
         self._hand_over(NO_PROTECTION)
         self._keep = (*self._keep, memory.windows)
-        self._cpu.guard(self._state, *self._slow)
+        self._cpu.guard(self._state, *self.slow)
         self.in_use = self.stale = True
 
     def _hand_over(self, protection: ProtectionMap) -> None:
@@ -65,7 +104,7 @@ class Guard:
         self._keep = (starts, granted, *self._keep[2:])
         self.map = protection
 
-    def apply(self, *, negative_priority: bool) -> None:
+    def _apply(self, *, negative_priority: bool) -> None:
         """Enforce what the registers say now."""
         if not self.stale and negative_priority == self._negative_priority:
             return

@@ -1,0 +1,169 @@
+"""A CPU of Unicorn and what the parts of its core work on together: registers, exceptions, how it stands.
+
+Calls nothing above it: a part that has one may read and write all of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+from orchestrator.engines.common import cortex_m
+from orchestrator.engines.common.backtrace import backtrace_of
+from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
+from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import CoreState, hooks
+from orchestrator.events import Backtrace
+from orchestrator.formats.elf import Image
+
+__all__ = ["GENERAL", "NEVER", "SPECIAL", "XPSR_T", "Processor", "with_it"]
+
+NEVER = 1 << 62  # an instruction count that does not come
+XPSR_T = cortex_m.XPSR_THUMB
+_IT_BITS = 0x0600_FC00  # xPSR
+GENERAL = tuple(f"R{number}" for number in range(13))
+_VISIBLE = (*GENERAL, "SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
+
+
+class SPECIAL:
+    """Unicorn's ids of single registers."""
+
+    xpsr, xpsr_write, msp, ipsr, faultmask, fpscr, control = binding.registers(
+        "XPSR", "XPSR_NZCVQG", "MSP", "IPSR", "FAULTMASK", "FPSCR", "CONTROL"
+    )
+
+
+def with_it(xpsr: int, state: int) -> int:
+    """xPSR with this ITSTATE (DDI0403E B1.4.2)."""
+    return xpsr & ~_IT_BITS | (state & 3) << 25 | state >> 2 << 10
+
+
+class Processor:
+    """One CPU; ``stub`` is the address of a CLREX that the guest cannot see, once :meth:`connect` was called."""
+
+    memory: CoreMemory
+    stub: int
+
+    def __init__(self, name: str, model: str, mips: int, interrupts: int, priority_mask: int) -> None:
+        self.name = name
+        self.mips = mips
+        self.images: list[Image] = []
+        self.cpu = Cpu(model)
+        self.native = CoreState()
+        self.native_pointer = binding.address_of(self.native)
+        self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
+        self.attention = False  # an exception may have to be taken before the next instruction
+        self.disturbed = True  # in this turn: a device access, an exception, a sleep
+        self.held = False
+        self.locked_up = False
+        self.waits_for_event = False  # asleep by WFE rather than WFI
+        self.event = False  # the event register
+        self.stale_code = False  # code has changed since it was translated
+        self.round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
+        self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
+        self._sleeping = False
+        self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
+        self._masks_pointer = ctypes.addressof(self._masks)
+        self._visible = RegisterBatch(*_VISIBLE)
+        self.run: Callable[[int, int], int] = hooks.core_run
+
+    def connect(self, memory: CoreMemory, stub: int) -> None:
+        """Memory as this core addresses it, once it is mapped."""
+        self.memory, self.stub = memory, stub
+
+    @property
+    def now(self) -> int:
+        """The instruction count since power-on, sleep and skipped loops counted as executed."""
+        return int(self.native.executed)
+
+    @property
+    def time_ns(self) -> int:
+        """Virtual time of the next instruction."""
+        return int(self.native.executed) * 1000 // self.mips
+
+    @property
+    def sleeping(self) -> bool:
+        """In WFI, WFE, or asleep since the last exception returned."""
+        return self._sleeping
+
+    @sleeping.setter
+    def sleeping(self, value: bool) -> None:
+        if value != self._sleeping:
+            self.before_sleep_changes()
+            self._sleeping = value
+
+    @property
+    def pc(self) -> int:
+        """Address of the next instruction."""
+        return int(self.native.pc)
+
+    @pc.setter
+    def pc(self, address: int) -> None:
+        self.native.pc = address
+
+    @property
+    def is_unprivileged_mode(self) -> bool:
+        """Thread mode with CONTROL.nPRIV set."""
+        return bool(self.cpu.read(SPECIAL.control) & 1) and not self.cpu.read(SPECIAL.ipsr)
+
+    @property
+    def is_unprivileged(self) -> bool:
+        """Whether the data access of the instruction that runs is: LDRT and STRT are whatever the mode."""
+        return bool(hooks.core_is_unprivileged(self.native_pointer))
+
+    def read_masks(self) -> list[int]:
+        """PRIMASK, BASEPRI, FAULTMASK and IPSR; to unprivileged code the first three read as zero."""
+        if hooks.core_read_masks(self.native_pointer, self._masks_pointer):
+            return self._masks[:4]
+        self.cpu.write(SPECIAL.ipsr, cortex_m.HARD_FAULT)
+        hooks.core_read_masks(self.native_pointer, self._masks_pointer)
+        self.cpu.write(SPECIAL.ipsr, 0)
+        return [*self._masks[:3], 0]
+
+    def has_negative_priority(self) -> bool:
+        """NMI, HardFault, or FAULTMASK set."""
+        if self.exceptions.active & (1 << cortex_m.NMI | 1 << cortex_m.HARD_FAULT):
+            return True
+        return bool(self.read_masks()[2])
+
+    def set_it(self, state: int) -> None:
+        """ITSTATE for the next instruction."""
+        number = self.cpu.read(SPECIAL.ipsr)
+        self.cpu.write(SPECIAL.xpsr_write, with_it(self.cpu.read(SPECIAL.xpsr), state))
+        if number:
+            self.cpu.write(SPECIAL.ipsr, number)
+
+    def run_stub(self, instructions: int) -> None:
+        """Execute what the guest cannot see: it takes no time, and nothing else happens."""
+        native = self.native
+        executed, limit, watch = native.executed, native.limit, native.watch_masks
+        native.page = self.stub >> abi.PAGE_BITS
+        native.bits = None
+        native.watch_masks = 0
+        pc, self.pc = self.pc, self.stub
+        self.run(self.native_pointer, executed + instructions)
+        self.pc = pc
+        native.executed, native.limit, native.watch_masks = executed, limit, watch
+        native.page = 0xFFFF_FFFF
+
+    def end_slice(self) -> None:
+        """Come back behind the instruction that is executed."""
+        self.native.limit = self.native.executed
+
+    def forget_translations(self) -> None:
+        """Translate again before the next instruction."""
+        self.stale_code = True
+        self.end_slice()
+
+    def registers(self) -> dict[str, int]:
+        """As the contract names them."""
+        values = dict(zip(_VISIBLE, self._visible.read(self.cpu.handle), strict=True))
+        values["PC"] = self.pc
+        return values
+
+    def backtrace(self) -> Backtrace:
+        """Who called whom."""
+        return backtrace_of(self.registers(), self.memory, self.images)
