@@ -6,10 +6,11 @@ Armv7-M Architecture Reference Manual (DDI0403E) B1.5.2 and B3.2. Numbers are th
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
-__all__ = ["BUS_FAULT", "CFSR_BITS", "DEBUG_MONITOR", "EXCEPTION_NAMES", "FIRST_INTERRUPT", "HARD_FAULT", "HFSR_BITS"]
-__all__ += ["MEM_MANAGE", "NMI", "PEND_SV", "RESET", "SECURE_FAULT", "SV_CALL", "SYS_TICK", "USAGE_FAULT"]
-__all__ += ["BFAR", "CFSR", "HFSR", "ICSR", "MMFAR"]
+__all__ = ["BUS_FAULT", "CACHES", "CFSR_BITS", "DEBUG_MONITOR", "EXCEPTION_NAMES", "FIRST_INTERRUPT", "HARD_FAULT"]
+__all__ += ["HFSR_BITS", "MEM_MANAGE", "NMI", "NO_CACHES", "PEND_SV", "RESET", "SECURE_FAULT", "SV_CALL", "SYS_TICK"]
+__all__ += ["BFAR", "CFSR", "HFSR", "ICSR", "MMFAR", "USAGE_FAULT", "Caches"]
 __all__ += ["EXC_RETURN_NO_FP", "EXC_RETURN_PROCESS", "EXC_RETURN_THREAD", "FIRST_EXC_RETURN", "FP_FRAME_BYTES"]
 __all__ += ["FRAME_BYTES", "XPSR_ALIGNED", "XPSR_THUMB", "exception_name", "frame_size"]
 
@@ -64,6 +65,22 @@ EXC_RETURN_PROCESS, EXC_RETURN_THREAD, EXC_RETURN_NO_FP = 1 << 2, 1 << 3, 1 << 4
 
 XPSR_ALIGNED, XPSR_THUMB = 1 << 9, 1 << 24  # of a stacked xPSR: a word lies above the frame; of any
 FRAME_BYTES, FP_FRAME_BYTES = 0x20, 0x68  # of an exception frame (B1.5.6), without and with floating-point registers
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What a core with caches says of them: CLIDR, CTR and CCSIDR (DDI0403E B4.8)."""
+
+    clidr: int
+    ctr: int
+    ccsidr: tuple[int, int]  # data, instruction: as CSSELR selects
+
+
+NO_CACHES = Caches(0, 0, (0, 0))
+CACHES = {  # by Renode's name of the CPU model
+    # DDI0489F, 3.3: 16 KB each, data 4-way, instruction 2-way, lines of 32 bytes
+    "cortex-m7": Caches(0x09000003, 0x8303C003, (0xF00FE019, 0xF01FE009)),
+}
 
 
 @functools.cache

@@ -1,16 +1,17 @@
 """Watched memory, turn by turn, from a log of stores.
 
-Renode runs several quanta before anybody can look, and tells of each store to a watched address before it happens. From
-that log the watched bytes are made again as they stood after each core's turn, so that an observer who reads at
-``Changed`` reads what the core had left, as with an engine that looks after every turn.
+Some engines let a core do much before anybody can look, and tell of each store to a watched address before it happens.
+From that log the watched bytes are made again as they stood where a core gave its turn away, so that an observer who
+reads at ``Changed`` reads what the core had left, as with an engine that looks there. A core gives its turn away when
+it interrupts another one, too: who is rung finds what was stored before, and nothing that comes after.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.events import Changed, Detail, Event
+from orchestrator.events import Changed, Detail, Event, NotificationSent
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
@@ -28,11 +29,22 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that a core did in a quantum: ``end_ns`` is the end of that quantum."""
+    """Something that a core did in a quantum: ``end_ns`` is the end of that quantum, ``at_ns`` the moment, if known."""
 
     end_ns: int
     core: str
     what: Store | Detail
+    at_ns: int | None = None
+
+    @property
+    def time_ns(self) -> int:
+        """The moment, else the end of the quantum."""
+        return self.end_ns if self.at_ns is None else self.at_ns
+
+    @property
+    def gives_way(self) -> bool:
+        """Another core is interrupted by it."""
+        return isinstance(self.what, NotificationSent) and self.what.rising and self.what.target != self.core
 
 
 @dataclass(slots=True)
@@ -42,6 +54,7 @@ class _Watched:
     region: str
     offset: int
     seen: bytearray
+    told: bool  # each store to it is told, so that ``seen`` is what stood there at the event that is told
 
     @property
     def end(self) -> int:
@@ -57,22 +70,29 @@ class Turns:
         self._watches: dict[str, _Watched] = {}
         self._replaying = False
 
-    def watch(self, name: str, core: str, extent: Extent) -> bool:
-        """False when the extent does not lie in one piece of memory."""
+    def watch(self, name: str, core: str, extent: Extent, *, told: bool = True) -> bool:
+        """False when the extent does not lie in one piece of memory; ``told``: the engine tells of each store to it."""
         place = self._place(core, extent.start)
         if place is None or self._place(core, extent.end - 1) != (place[0], place[1] + extent.size - 1):
             return False
-        self._watches[name] = _Watched(core, extent, *place, bytearray(self.read(core, extent)))
+        self._watches[name] = _Watched(core, extent, *place, bytearray(self.read(core, extent)), told)
         return True
 
     def unwatch(self, name: str) -> None:
         """Watch it no more."""
         self._watches.pop(name, None)
 
-    def host_wrote(self) -> None:
-        """What is there now is the host's doing."""
+    def host_wrote(self, core: str | None = None, extent: Extent | None = None) -> None:
+        """What is there now is the host's doing: in this extent of a core's view, or in all that is watched."""
+        place = None if core is None or extent is None else self._place(core, extent.start)
         for watch in self._watches.values():
-            watch.seen[:] = self._read(watch.core, watch.extent)
+            begin, end = watch.offset, watch.end
+            if place is not None and extent is not None:
+                begin, end = max(begin, place[1]), min(end, place[1] + extent.size)
+                if watch.region != place[0] or begin >= end:
+                    continue
+            live = self._read(watch.core, watch.extent)
+            watch.seen[begin - watch.offset : end - watch.offset] = live[begin - watch.offset : end - watch.offset]
 
     def read(self, core: str, extent: Extent) -> bytes:
         """Memory as it stood at the event that is being told; live memory when none is."""
@@ -84,13 +104,18 @@ class Turns:
         region, offset = place
         for watch in self._watches.values():
             begin, end = max(watch.offset, offset), min(watch.end, offset + extent.size)
-            if watch.region == region and begin < end:
+            if watch.told and watch.region == region and begin < end:
                 data[begin - offset : end - offset] = watch.seen[begin - watch.offset : end - watch.offset]
         return bytes(data)
 
-    def tell(self, happenings: list[Happening], now_ns: int) -> Iterator[Event]:
+    def tell(self, happenings: Sequence[Happening], now_ns: int) -> Iterator[Event]:
         """The events of a step, in order; what its stores do not explain changed at its end, by nobody known."""
-        self._replaying = True
+        yield from self.told(happenings)
+        yield from self.unexplained(now_ns)
+
+    def told(self, happenings: Sequence[Happening]) -> Iterator[Event]:
+        """The events of whole turns, in order, and what each turn changed at its end, or where it gave way."""
+        before, self._replaying = self._replaying, True
         try:
             index = 0
             while index < len(happenings):
@@ -100,16 +125,19 @@ class Turns:
                     each = happenings[index]
                     if each.end_ns != first.end_ns:
                         break
+                    index += 1
                     if isinstance(each.what, Store):
                         changed |= dict.fromkeys(self._apply(each.core, each.what))
-                    else:
-                        yield Event(each.end_ns, each.core, each.what)
-                    index += 1
+                        continue
+                    yield Event(each.time_ns, each.core, each.what)
+                    if each.gives_way:
+                        for name in changed:
+                            yield Event(each.time_ns, first.core, Changed(name))
+                        changed = {}
                 for name in changed:
                     yield Event(first.end_ns, first.core, Changed(name))
         finally:
-            self._replaying = False
-        yield from self._unexplained(now_ns)
+            self._replaying = before
 
     def _apply(self, core: str, store: Store) -> Iterator[str]:
         place = self._place(core, store.address)
@@ -126,7 +154,8 @@ class Turns:
                 watch.seen[span] = new
                 yield name
 
-    def _unexplained(self, now_ns: int) -> Iterator[Event]:
+    def unexplained(self, now_ns: int) -> Iterator[Event]:
+        """What changed and no store explains."""
         names = []
         for name, watch in self._watches.items():
             live = self._read(watch.core, watch.extent)

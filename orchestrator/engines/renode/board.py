@@ -1,38 +1,41 @@
 """The engine contract on Renode, in the child process.
 
-Renode runs a step of several quanta at a time. What its hooks report is kept in order and told after the step, with the
-quantum in which it happened; a step is one quantum while something happens, and doubles while nothing does.
+Renode runs its cores one after the other, a quantum each. What its hooks report of a core is kept until another core
+gets the turn or the quantum ends, and told then, with the board standing still: who hears it sees memory as the core
+has left it. While nobody does anything that is watched, nothing is called.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import sys
+import functools
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.conditions import Conditions
-from orchestrator.engines.common.cortex_m import CFSR_BITS, EXCEPTION_NAMES, HFSR_BITS, exception_name
-from orchestrator.engines.common.loading import refuse_outside
+from orchestrator.engines.common.cores import core_named
+from orchestrator.engines.common.cortex_m import CFSR_BITS, exception_name
+from orchestrator.engines.common.faults import FaultStatus, describe_fault, read_fault_status
+from orchestrator.engines.common.loading import loaded_images, refuse_outside
+from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.common.store_replay import Happening, Store, Turns, View
 from orchestrator.engines.contract import (
     Capability,
     Condition,
     EngineOptions,
+    MemoryEquals,
     Stop,
     StopReason,
 )
 from orchestrator.engines.renode.assemblies import as_known
-from orchestrator.engines.renode.log import Abort, Access, Entry, parse_line
+from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.errors import CapabilityError, EngineError, UsageError
+from orchestrator.engines.renode.thumb import access_of
+from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -44,9 +47,7 @@ from orchestrator.events import (
     Listener,
     Lockup,
     Note,
-    NotificationIgnored,
     NotificationSent,
-    NotificationTaken,
     StateChanged,
     UnmodelledAccess,
     Waiting,
@@ -54,27 +55,29 @@ from orchestrator.events import (
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.export import export
-from orchestrator.platform.model import Core, Mailbox, MailboxLine, Platform
+from orchestrator.platform.model import Core, Peripheral, Platform
 
 __all__ = ["RenodeBoard"]
 
-_LONGEST_STEP = 50  # quanta: 1 ms
-_MOST_HOOKS = 4096  # Renode walks all of them for each new one
+_LOOK_NS = 1_000_000  # between two looks for what no hook tells
+_MOST_PART = 7  # bytes of a store that may lie before the first watched one
+_UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
 _LOCKUP_PC = 0xEFFF_FFFE
-_ICSR, _CFSR, _HFSR, _MMFAR, _BFAR = 0xE000_ED04, 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
-_HARD_FAULT, _USAGE_FAULT, _FIRST_INTERRUPT = 3, 6, 16
+_BRANCH_TO_ITSELF, _WFI, _WFE = 0xE7FE, 0xBF30, 0xBF20
+_VECTPENDING = 12
+_FAULTS = range(cortex_m.HARD_FAULT, cortex_m.SECURE_FAULT + 1)
 _NAMES = {"CPSR": "XPSR", "xPSR": "XPSR", "R13": "SP", "R14": "LR", "R15": "PC"}
 _WANTED = (
     *(f"R{number}" for number in range(13)),
     *("SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL"),
 )
-_ABORT_LOOK_S = 1.0
-_EXIT_ABORTED = 3
-_WINDOW = re.compile(r"tag_([0-9a-f]{8})", re.ASCII)
+_OUTSIDE = "Trying to execute code outside RAM or ROM"  # tlib, exec.c
+_OWN_SOURCES = ("sysbus", "machine-0", "board")
+_CLIDR, _CTR, _CCSIDR, _CSSELR = 0xD78, 0xD7C, 0xD80, 0xD84  # from the NVIC's base (DDI0403E B4.8)
+_CACHE_MAINTENANCE = range(0xF50, 0xFA0)  # from the NVIC's base: ICIALLU to BPIALL, and CACR (DDI0403E B3.2.2)
 # Where Renode departs from the hardware, and which rule looks for it.
 _NOT_CHECKED = (
     "stores to flash, which succeed here (core.guest-error)",
-    "a division by zero that CCR.DIV_0_TRP should trap (core.fault)",
     "what a core that polls waits for",
 )
 
@@ -93,12 +96,14 @@ class _Console:
         self._feed(self.name, data)
 
 
-class _MailboxWatch:
-    """One line of a mailbox, as last seen."""
+class _Turn:
+    """What a core has done since it got the turn, in one quantum."""
 
-    def __init__(self, mailbox: Mailbox, line: MailboxLine, base: int) -> None:
-        self.name, self.line, self.base = mailbox.peripheral, line, base
-        self.pending = self.signalled = 0
+    def __init__(self, core: str, end_ns: int) -> None:
+        self.core, self.end_ns = core, end_ns
+        self.happenings: list[Happening] = []
+        self.wrote: tuple[str, int] | None = None  # to which mailbox, and when: what that did was not looked at yet
+        self.late_ns = 0  # how much later than its own clock says: it was interrupted at the sender's moment
 
 
 class RenodeBoard:
@@ -127,139 +132,303 @@ class RenodeBoard:
         self._ran: set[str] = set()
         self._asleep: set[str] = set()
         self._locked_up: set[str] = set()
-        self._happenings: list[Happening] = []
-        self._hooked: set[tuple[int, int]] = set()
-        self._host_writes = False
+        self._given_up = ""  # the core with which Renode has ended
+        self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
+        self._turn: _Turn | None = None
+        self._rung_ns: dict[str, int] = {}  # in this quantum, by core
+        self._awaited: set[str] = set()  # cores whose next turn is told
+        self._end_awaited = False  # of the quantum
+        self._look_awaited = False
+        self._is_host = False  # whose doing it is what happens now
+        self._known_accesses: set[tuple[str, int, int, bool]] = set()
+        self._aborts: dict[str, Abort] = {}  # by core
+        self._met: Callable[[], bool] | None = None
         self._stop_asked = False
-        self._step = 1
+        self._stop_reason: StopReason | None = None
         self.turns = Turns(platform, self._read_live)
         self._consoles = {name: _Console(name, self._bus.feed) for name in _uarts(platform)}
         self._conditions = Conditions(
             platform, self._consoles, lambda core, extent: lambda: self._read_live(core, extent)
         )
-        self._mailboxes = list(_mailbox_lines(platform))
-        self._touched: tuple[str, int] | None = None  # who wrote to a mailbox last, and in which quantum
-        self._lines: list[str] = []
-        self._log_lock = threading.Lock()
-        self._advancing = False
-        self._steps = 0
-        self._closed = threading.Event()
+        self._mailboxes = MailboxMonitor(platform, self._mailbox_word)
         with as_known():
             self._connect()
-        threading.Thread(target=self._watch_for_abort, daemon=True).start()
 
     def _connect(self) -> None:
-        for name, console in self._consoles.items():
-            self._bus.on_output(name, console.received.append)
+        for name in self._consoles:
+            self._bus.on_output(name, lambda byte, name=name: self._said(name, byte))  # type: ignore[misc]
         for core in self.platform.cores:
             self._bus.on_exception(core.name, lambda core=core: self._exception(core))  # type: ignore[misc]
             self._bus.on_sleep(core.name, lambda asleep, core=core: self._sleep(core.name, asleep))  # type: ignore[misc]
-        for base in _mailbox_addresses(self.platform):
-            for offset in range(0, self._window(base), 4):
-                self._bus.on_store(base + offset, 4, self._mailbox_store)
+            if core.model in cortex_m.CACHES:
+                self._identify_caches(core.nvic, cortex_m.CACHES[core.model])
+        for peripheral in _mailbox_peripherals(self.platform):
+            size = peripheral.size or _UNKNOWN_SIZE
+            self._bus.on_store(peripheral.name, 0, size, functools.partial(self._mailbox_store, peripheral.name))
         self._bus.on_reset(self._machine_reset)
+        self._bus.on_abort(self._abort)
+        self._bus.on_log(self._logged)
 
-    def _window(self, base: int) -> int:
-        for peripheral in self.platform.peripherals:
-            if any(at.address == base for at in peripheral.registrations):
-                return peripheral.size or 0x400
-        return 0
+    def _identify_caches(self, nvic: str, caches: cortex_m.Caches) -> None:
+        """Renode's NVIC reads 0 there, so that firmware which maintains its caches line by line does nearly nothing."""
+        selected = 0
 
-    # --- what hooks report, on whatever thread runs the core
+        def select(_core: str, _offset: int, _size: int, value: int) -> None:
+            nonlocal selected
+            selected = value & 1
 
-    def _now_end(self) -> int:
-        """End of the quantum that is running."""
-        return (self._bus.time_ns // self._quantum_ns + 1) * self._quantum_ns
+        words = {_CLIDR: lambda: caches.clidr, _CTR: lambda: caches.ctr, _CCSIDR: lambda: caches.ccsidr[selected]}
+        self._bus.on_store(nvic, _CSSELR, 4, select)
+        self._bus.answer(nvic, _CLIDR, _CSSELR - _CLIDR, lambda offset: words[offset]() if offset in words else None)
 
-    def _happens(self, core: str, what: Store | Detail) -> None:
-        self._happenings.append(Happening(self._now_end(), core, what))
+    # --- turns: on whatever thread runs the core
+
+    def _acts(self, core: str) -> _Turn:
+        """The turn of this core; what another one did before is told first."""
+        turn = self._turn
+        if turn is not None and turn.core == core:
+            self._settle_mailboxes()
+            return turn
+        self._end_turn()
+        quantum = self._quantum_ns
+        self._turn = turn = _Turn(core, (self._bus.time_ns // quantum + 1) * quantum)
+        self._await_end()
+        for other in self._images:
+            if other != core and not self._held[other]:
+                self._await_turn(other)
+        return turn
+
+    def _await_end(self) -> None:
+        if not self._end_awaited:
+            self._end_awaited = True
+            self._bus.at_quantum_end(self._quantum_ends)
+
+    def _await_turn(self, core: str) -> None:
+        if core not in self._awaited:
+            self._awaited.add(core)
+            self._bus.at_turn(core, lambda: self._gets_turn(core))
+
+    def _gets_turn(self, core: str) -> None:
+        self._awaited.discard(core)
+        if self._turn is not None and self._turn.core != core:
+            self._end_turn()
+        if self._held[core] and not self._bus.is_halted(core):
+            self._held[core] = False
+            self._ran.add(core)
+            self._happens(core, StateChanged(CoreState.RUNNING, "released by firmware"))
+
+    def _end_turn(self) -> None:
+        self._settle_mailboxes()
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            with self._as_host():
+                for event in self.turns.told(turn.happenings):
+                    self._say(event)
+
+    def _quantum_ends(self) -> None:
+        self._end_awaited = False
+        self._end_turn()
+        self._rung_ns.clear()
+        self._look()
+        if self._stop_reason is None:
+            self._stop_reason = self._why_over()
+            if self._stop_reason is not None:
+                self._bus.end()
+
+    def _why_over(self) -> StopReason | None:
+        if self._stop_asked:
+            return StopReason.REQUESTED
+        if self._met is not None and self._met():
+            return StopReason.CONDITION
+        if all(self._held[name] or name in self._locked_up for name in self._images):
+            return StopReason.DEAD
+        return None
+
+    def _await_look(self) -> None:
+        """Lockups and what firmware does with the other core have no hook; nor has all that writes to memory."""
+        if not self._look_awaited:
+            self._look_awaited = True
+            self._bus.at_quantum_end(self._look_again, self._bus.time_ns + _LOOK_NS)
+
+    def _look_again(self) -> None:
+        self._look_awaited = False
+        self._quantum_ends()
+        self._await_look()
+
+    # --- what hooks report
+
+    def _happens(self, core: str, what: Detail, at_ns: int | None = None) -> None:
+        turn = self._acts(core)
+        turn.happenings.append(Happening(turn.end_ns, core, what, at_ns))
+
+    def _moment(self, core: str) -> int:
+        """When this is for the board: a core that was rung in another one's turn goes on from there."""
+        turn = self._acts(core)
+        return min(self._bus.moment_ns(core) + turn.late_ns, turn.end_ns)
+
+    def _said(self, console: str, byte: int) -> None:
+        self._consoles[console].received.append(byte)
+        if self._met is not None:
+            self._await_end()
 
     def _store(self, core: str, address: int, size: int, value: int) -> None:
-        if core and not self._host_writes:
-            self._happens(core, Store(address, size, value))
+        turn = self._acts(core)
+        turn.happenings.append(Happening(turn.end_ns, core, Store(address, size, value)))
 
-    def _mailbox_store(self, core: str, _address: int, _size: int, _value: int) -> None:
+    def _mailbox_store(self, mailbox: str, core: str, _offset: int, _size: int, _value: int) -> None:
         """Called before the store; so what the one before has done is seen now."""
-        self._settle_mailboxes()
         if core:
-            self._touched = (core, self._now_end())
+            turn = self._acts(core)
+            turn.wrote = mailbox, self._moment(core)
 
     def _settle_mailboxes(self) -> None:
-        if self._touched is None:
+        """What the last store to a mailbox has done."""
+        turn = self._turn
+        if turn is None or turn.wrote is None:
             return
-        (writer, end_ns), self._touched = self._touched, None
-        for each in self._mailboxes:
-            line, before = each.line, each.pending
-            pending, signalled = self._shown(each)
-            rising = not before
-            for channel in bits_of(pending & ~before):
-                sent = NotificationSent(each.name, line.core, channel, line.interrupt, rising)
-                self._happenings.append(Happening(end_ns, writer, sent))
-                rising = False
-            if line.core != writer:
-                for channel in bits_of(signalled & ~pending & ~each.signalled):
-                    ignored = NotificationIgnored(each.name, line.core, channel)
-                    self._happenings.append(Happening(end_ns, writer, ignored))
-            each.pending, each.signalled = pending, signalled
+        (mailbox, at_ns), turn.wrote = turn.wrote, None
+        for what in self._mailboxes.stored(mailbox, turn.core):
+            turn.happenings.append(Happening(turn.end_ns, turn.core, what, at_ns))
+            if isinstance(what, NotificationSent):
+                self._rung_ns[what.target] = at_ns
 
-    def _shown(self, each: _MailboxWatch) -> tuple[int, int]:
-        """Pending and signalled, as the line's core sees them."""
-        return each.line.look(lambda offset: self._word(each.line.core, each.base + offset))
+    def _mailbox_word(self, core: str, mailbox: str, offset: int) -> int:
+        return self._bus.word(core, _base(self.platform, mailbox, core) + offset)
 
     def _exception(self, core: Core) -> None:
-        self._settle_mailboxes()
-        icsr = self._word(core.name, _ICSR)
-        number = icsr & 0x1FF or icsr >> 12 & 0x1FF  # VECTACTIVE, else VECTPENDING (DDI0403E B3.2.4)
-        self._happens(core.name, ExceptionTaken(number, exception_name(number), self._bus.pc(core.name)))
-        if _HARD_FAULT <= number <= _USAGE_FAULT:
-            self._happens(core.name, self._fault(core.name, number, self.registers(core.name)))
-        for each in self._mailboxes:
-            if each.line.core == core.name and number == each.line.interrupt + _FIRST_INTERRUPT:
-                pending = self._word(core.name, each.base + each.line.pending)
-                self._happens(core.name, NotificationTaken(each.name, tuple(bits_of(pending)), each.line.interrupt))
+        turn = self._acts(core.name)
+        number = self._word(core.name, cortex_m.ICSR) >> _VECTPENDING & 0x1FF  # active only later (DDI0403E B3.2.4)
+        if not number:
+            return  # the interrupt has gone away in the meantime
+        taken = list(self._mailboxes.taken(core.name, number - cortex_m.FIRST_INTERRUPT))
+        if taken:
+            turn.late_ns = max(turn.late_ns, self._rung_ns.pop(core.name, 0) - self._bus.moment_ns(core.name))
+        now = self._moment(core.name)
+        self._happens(core.name, ExceptionTaken(number, exception_name(number), self._bus.pc(core.name)), now)
+        if number in _FAULTS:
+            self._happens(core.name, self._fault(core.name, number), now)
+        for each in taken:
+            self._happens(core.name, each, now)
 
-    def _fault(self, core: str, number: int, registers: Mapping[str, int]) -> Fault:
-        cfsr, hfsr = self._word(core, _CFSR), self._word(core, _HFSR)
-        status = [name for name, bit in CFSR_BITS.items() if cfsr >> bit & 1]
-        status += [name for name, bit in HFSR_BITS.items() if hfsr >> bit & 1]
-        address = None
-        if "MMARVALID" in status:
-            address = self._word(core, _MMFAR)
-        elif "BFARVALID" in status:
-            address = self._word(core, _BFAR)
-        what = ", ".join(status) or EXCEPTION_NAMES[number]
-        if address is not None:
-            what += f" at {address:#010x}"
-        pc = registers["PC"]
-        escalated = "FORCED" in status
-        backtrace = self.backtrace(core)
-        symbol = symbol_of(self._images[core], pc)
-        return Fault(EXCEPTION_NAMES[number], tuple(status), address, pc, symbol, what, escalated, registers, backtrace)
+    def _fault(self, core: str, number: int) -> Fault:
+        """A fault that is escalated to HardFault has the name of what it was."""
+        status = read_fault_status(lambda address: self._word(core, address))
+        escalated = status.is_escalated
+        own = tuple(name for name in status.names if name in CFSR_BITS)
+        if escalated and own:
+            status = FaultStatus(own, status.address)
+            number = _fault_of(own[0]) if number == cortex_m.HARD_FAULT else number
+        registers = self.registers(core)
+        what = self._in_words(core, registers["PC"], status) or exception_name(number)
+        memory, images = self.memory(core), self._images[core]
+        return describe_fault(number, status, what, registers, memory, images, escalated=escalated)
+
+    def _in_words(self, core: str, pc: int, status: FaultStatus) -> str:
+        if "PRECISERR" in status.names and status.address is not None:
+            access = access_of(self._code(core, pc, 4))
+            if access is not None:
+                return f"{access.verb} {access.size} bytes at {status.address:#010x}, where this chip has nothing"
+        if "UNDEFINSTR" in status.names:
+            return f"executes the undefined instruction {int.from_bytes(self._code(core, pc, 2), 'little'):#06x}"
+        return str(status)
+
+    def _code(self, core: str, address: int, size: int) -> bytes:
+        """Instructions; b"" where there is no memory."""
+        try:
+            self.platform.parts(core, address, size)
+        except TranslationError:
+            return b""
+        return self._bus.read(core, address, size)
 
     def _sleep(self, core: str, asleep: bool) -> None:
-        if asleep == (core in self._asleep):
-            return
         if asleep:
             self._asleep.add(core)
-            self._happens(core, StateChanged(CoreState.SLEEPING, "WFI"))
         else:
             self._asleep.discard(core)
 
+    def _spins_at(self, core: str) -> int | None:
+        """The branch to itself in which a core is: Renode takes it for WFI (tlib, arch/arm/translate.c, 0xe7fe)."""
+        if core not in self._asleep:
+            return None
+        pc = self._bus.pc(core) & ~1
+        before, at = (int.from_bytes(self._code(core, each, 2), "little") for each in (pc - 2, pc))
+        if before == _BRANCH_TO_ITSELF:
+            return pc - 2
+        return pc if at == _BRANCH_TO_ITSELF and before not in (_WFI, _WFE) else None
+
     def _machine_reset(self) -> None:
         """Firmware asked for a reset: what was set by hand is gone, in Renode and on the chip."""
+        self._end_turn()
         for core in self.platform.cores:
             self._bus.set_vector_table(core.name, self._vector_tables[core.name])
             if core.held:
                 self._bus.set_halted(core.name, True)
+                self._await_turn(core.name)
             self._held[core.name] = core.held
         self._asleep.clear()
         self._locked_up.clear()
-        self._happens(
-            self.platform.cores[0].name, StateChanged(CoreState.RUNNING, f"{SYSTEM_RESET} requested by firmware")
-        )
+        why = f"{SYSTEM_RESET} requested by firmware"
+        self._say(Event(self.time_ns, self.platform.cores[0].name, StateChanged(CoreState.RUNNING, why)))
+
+    def _abort(self, core: str) -> None:
+        """Renode has given a core up, and goes on with no other: the run ends, and there is none after it."""
+        self._end_turn()
+        self._given_up = core
+        said = self._aborts.get(core)
+        pc = self._bus.pc(core) if said is None else said.pc
+        if said is None or not said.why.startswith(_OUTSIDE):
+            raise EngineError(f"Renode has given up {core}", where=f"PC {pc:#010x}", found=said and said.why)
+        registers, backtrace = self.registers(core), self.backtrace(core)
+        what = f"executes at {pc:#010x}, where there is no memory"
+        symbol = symbol_of(self._images[core], pc)
+        fault = Fault("BusFault", ("IBUSERR",), None, pc, symbol, what, False, registers, backtrace)
+        self._say(Event(self.time_ns, core, fault))
+        self._stop_reason = StopReason.DEAD
+
+    def _logged(self, line: LogLine) -> None:
+        """Called before the core that is behind a line goes on."""
+        entry = parse(line)
+        if entry is None or self._is_host:
+            return
+        if isinstance(entry, Abort):
+            self._aborts[entry.core] = entry
+        elif isinstance(entry, Access):
+            self._unmodelled(entry)
+        elif entry.source not in _OWN_SOURCES and not (entry.source in self._images and not line.core):
+            note = Note(f"{entry.source}: {entry.text}")
+            if line.core:
+                self._happens(line.core, note, self._moment(line.core))
+            else:
+                self._say(Event(self.time_ns, "", note))
+
+    def _unmodelled(self, entry: Access) -> None:
+        """Said once for each instruction and address."""
+        core = entry.core if entry.core in self._images else _core_of(self.platform, entry.peripheral)
+        if core == "":
+            return  # the host's
+        offset, model = entry.offset or 0, self._core(core)
+        if entry.peripheral == model.nvic and offset in _CACHE_MAINTENANCE and model.model in cortex_m.CACHES:
+            return  # there is nothing to maintain
+        address = entry.address if entry.address is not None else _base(self.platform, entry.peripheral, core) + offset
+        key = (core, entry.pc, address, entry.writes)
+        if key in self._known_accesses:
+            return
+        self._known_accesses.add(key)
+        symbol = symbol_of(self._images[core], entry.pc) if entry.pc else None
+        value = self._stored(core, entry) if entry.writes else None
+        access = UnmodelledAccess(entry.pc, symbol, address, entry.size, value, entry.peripheral, entry.what)
+        self._happens(core, access, self._moment(core))
 
     def _word(self, core: str, address: int) -> int:
         return self._bus.word(core, address)
+
+    def _stored(self, core: str, entry: Access) -> int:
+        """What an instruction stores: a script's line does not say it, and a tag's says what it reads instead."""
+        access = access_of(self._code(core, entry.pc, 4))
+        if access is None or access.register is None:
+            return entry.value or 0
+        name = _WANTED[access.register]
+        return self.registers(core)[name] & (1 << 8 * entry.size) - 1
 
     # --- events
 
@@ -275,41 +444,17 @@ class RenodeBoard:
         for listener in self._listeners:
             listener(event)
 
-    def _tell(self) -> bool:
-        """Everything that the step brought; whether that was anything."""
-        self._settle_mailboxes()
-        happenings, self._happenings = self._happenings, []
-        told = False
-        for event in self.turns.tell(happenings, self.time_ns):
-            told = True
-            self._say(event)
-        lines = self._take_log()
-        del self._lines[: len(lines)]
-        for line in lines:
-            entry = parse_line(line)
-            if entry is not None:
-                told = True
-                self._say_entry(entry)
+    def _look(self) -> None:
+        """At what comes without a hook."""
+        self._note_holds()
         self._look_for_lockups()
-        return told
 
-    def _say_entry(self, entry: Entry) -> None:
-        now = self.time_ns
-        if isinstance(entry, Abort):
-            raise EngineError(f"Renode has given up {entry.core}", where=f"PC {entry.pc:#010x}", found=entry.why)
-        if not isinstance(entry, Access):
-            if entry.source not in ("sysbus", "machine-0", "board"):
-                self._say(Event(now, "", Note(f"{entry.source}: {entry.text}")))
-            return
-        core = entry.core if entry.core in self._images else _core_of(self.platform, entry.peripheral)
-        base = (
-            entry.address if entry.address is not None else _base(self.platform, entry.peripheral) + (entry.offset or 0)
-        )
-        pc = entry.pc or 0
-        symbol = symbol_of(self._images[core], pc) if core else None
-        access = UnmodelledAccess(pc, symbol, base, entry.size, entry.value, entry.peripheral, entry.what)
-        for _ in range(entry.count):
-            self._say(Event(now, core, access))
+    def _note_holds(self) -> None:
+        for name, held in self._held.items():
+            if not held and self._bus.is_halted(name):
+                self._held[name] = True
+                self._await_turn(name)
+                self._say(Event(self.time_ns, name, StateChanged(CoreState.HELD, "held by firmware")))
 
     def _look_for_lockups(self) -> None:
         for name in self._images:
@@ -329,7 +474,7 @@ class RenodeBoard:
         path = Path(self._scratch.name) / f"{core}-{len(self._images[core])}.elf"
         path.write_bytes(image.data)
         self._bus.load(core, path)
-        self._images[core].insert(0, image)
+        self._images[core] = loaded_images(image, self._images[core])
         self._vector_tables[core] = vector_table
         self._bus.set_vector_table(core, vector_table)
         self.turns.host_wrote()
@@ -371,68 +516,30 @@ class RenodeBoard:
         return self._bus.time_ns
 
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
-        """Ends at the first end of a step at which the condition is met: a quantum, unless all was quiet before."""
-        met = self._conditions.met(until)
+        """Ends with the quantum in which the condition is met."""
+        if self._given_up:
+            return Stop(StopReason.DEAD, self.time_ns)
+        self._met = self._conditions.met(until)
+        if isinstance(until, MemoryEquals):
+            self._hook(until.core, Extent(until.address, until.size))
         quantum = self._quantum_ns
-        end = -(-(self.time_ns + timeout_ns) // quantum)
-        self._stop_asked = False
-        while (now := self.time_ns // quantum) < end:
-            # What Renode does with a core that its firmware lets go shows in its state only.
-            before = {name: self._bus.is_halted(name) for name in self._images}
-            outputs = self._output_size()
-            self._advance(min(self._step, end - now) * quantum)
-            self._note_releases(before)
-            told = self._tell()
-            quiet = not told and self._output_size() == outputs
-            self._step = min(self._step * 2, _LONGEST_STEP) if quiet else 1
-            if self._stop_asked:
-                return Stop(StopReason.REQUESTED, self.time_ns)
-            if met is not None and met():
-                return Stop(StopReason.CONDITION, self.time_ns)
-            if all(self._held[name] or name in self._locked_up for name in self._images):
-                return Stop(StopReason.DEAD, self.time_ns)
-        return Stop(StopReason.TIMEOUT, self.time_ns)
-
-    def _advance(self, duration_ns: int) -> None:
+        duration = -(-(self.time_ns + timeout_ns) // quantum) * quantum - self.time_ns
+        self._stop_asked, self._stop_reason = False, None
         self._ran |= {name for name, held in self._held.items() if not held}
-        self._steps += 1
-        self._advancing = True
-        try:
-            self._bus.run(duration_ns)
-        finally:
-            self._advancing = False
-
-    def _watch_for_abort(self) -> None:
-        """A step in which Renode aborts a core never ends: this process does, with the line that says so."""
-        before = -1
-        while not self._closed.wait(_ABORT_LOOK_S):
-            if self._advancing and self._steps == before:
-                for line in self._take_log():
-                    if isinstance(parse_line(line), Abort):
-                        _leave(line)
-            before = self._steps
-
-    def _take_log(self) -> list[str]:
-        """Lines that nobody has told yet; they stay until ``_tell`` takes them away."""
-        with self._log_lock:
-            self._lines += self._bus.log_lines()
-            return list(self._lines)
-
-    def _note_releases(self, before: Mapping[str, bool]) -> None:
-        for name, was_halted in before.items():
-            halted = self._bus.is_halted(name)
-            if was_halted and not halted and self._held[name]:
-                self._held[name] = False
-                self._happens(name, StateChanged(CoreState.RUNNING, "released by firmware"))
-            elif halted and not was_halted and not self._held[name]:
-                self._held[name] = True
-                self._happens(name, StateChanged(CoreState.HELD, "held by firmware"))
-
-    def _output_size(self) -> int:
-        return sum(len(console.received) for console in self._consoles.values())
+        for name, held in self._held.items():
+            if held:
+                self._await_turn(name)
+        self._await_end()
+        self._await_look()
+        self._bus.run(duration)
+        self._quantum_ends()
+        for event in self.turns.unexplained(self.time_ns):
+            self._say(event)
+        return Stop(self._stop_reason or StopReason.TIMEOUT, self.time_ns)
 
     def stop(self) -> None:
         self._stop_asked = True
+        self._bus.end()
 
     # --- the contract: looking
 
@@ -441,10 +548,7 @@ class RenodeBoard:
         return self._consoles
 
     def _core(self, name: str) -> Core:
-        for core in self.platform.cores:
-            if core.name == name:
-                return core
-        raise UsageError("no such core", expected=" | ".join(each.name for each in self.platform.cores), found=name)
+        return core_named(self.platform, name)
 
     def state(self, core: str) -> CoreState:
         self._core(core)
@@ -452,7 +556,7 @@ class RenodeBoard:
             return CoreState.HELD
         if core in self._locked_up:
             return CoreState.LOCKED_UP
-        return CoreState.SLEEPING if core in self._asleep else CoreState.RUNNING
+        return CoreState.SLEEPING if core in self._asleep and self._spins_at(core) is None else CoreState.RUNNING
 
     def memory(self, core: str) -> Memory:
         self._core(core)
@@ -465,25 +569,30 @@ class RenodeBoard:
         """Store for the host: no watch is to see it."""
         with self._as_host():
             self._bus.write(core, address, data)
+        self.turns.host_wrote(core, Extent(address, len(data)))
 
     def execute(self, command: str) -> str:
         """A command of the monitor; what it stores is the host's doing. One that lets time pass is not noticed."""
         with self._as_host():
-            return self._bus.command(command)
+            printed = self._bus.command(command)
+        self.turns.host_wrote()
+        return printed
 
     @contextlib.contextmanager
     def _as_host(self) -> Iterator[None]:
-        self._host_writes = True
+        before, self._is_host = self._is_host, True
         try:
             yield
         finally:
-            self._host_writes = False
-        self.turns.host_wrote()
+            self._is_host = before
 
     def registers(self, core: str) -> Mapping[str, int]:
         """Those that Renode has not are 0."""
         self._core(core)
         found = {_NAMES.get(name, name): value for name, value in self._bus.registers(core).items()}
+        spins_at = self._spins_at(core)
+        if spins_at is not None:
+            found["PC"] = spins_at
         return {name: found.get(name, 0) for name in _WANTED}
 
     def backtrace(self, core: str) -> Backtrace:
@@ -496,27 +605,37 @@ class RenodeBoard:
 
     def instructions(self, core: str) -> int:
         self._core(core)
-        return self._bus.instructions(core)
+        return self._bus.cycles(core)
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
         self._core(core)
-        if not self.turns.watch(name, core, extent):
+        found = self.platform.region_at(core, extent.start)
+        if found is None or found[1] + extent.size > found[0].size:
             raise EngineError("what is to be watched does not lie in one piece of memory", where=core, found=extent)
-        wanted = set(self._hooks_of(core, extent)) - self._hooked
-        # Past that, changes are seen at the end of a step, and nobody can say whose they were.
-        if len(self._hooked) + len(wanted) > _MOST_HOOKS:
-            return
-        for address, size in sorted(wanted):
-            self._bus.on_store(address, size, self._store)
-        self._hooked |= wanted
+        told = self._hook(core, extent)
+        self.turns.watch(name, core, extent, told=told)
 
-    def _hooks_of(self, core: str, extent: Extent) -> Iterator[tuple[int, int]]:
-        """Every address, through every alias, with every size that a store to it may have."""
-        starts = {address for _, address in self.platform.aliases(core, extent.start)}
-        for start in starts:
-            for size in (1, 2, 4):
-                first = start - start % size
-                yield from ((address, size) for address in range(first, start + extent.size, size))
+    def _hook(self, core: str, extent: Extent) -> bool:
+        """Hear of each store to these bytes, by whatever core and alias; False where that is more than Renode can."""
+        aliases = [(each, Extent(at, extent.size)) for each, at in self.platform.aliases(core, extent.start)]
+        if not self._bus.through_bus(aliases):
+            return False
+        found = self.platform.region_at(core, extent.start)
+        assert found is not None
+        region, offset = found
+        wanted = Extent.between(max(0, offset - _MOST_PART), offset + extent.size)
+        before = self._hooked.get(region.name, wanted)
+        whole = Extent.between(min(before.start, wanted.start), max(before.end, wanted.end))
+        if self._hooked.get(region.name) != whole:
+            self._hooked[region.name] = whole
+            bases = {each.name: at[0].start for each in self.platform.cores if (at := region.extents(each.name))}
+
+            def stored(by: str, at: int, size: int, value: int) -> None:
+                if by in bases and not self._is_host:
+                    self._store(by, bases[by] + at, size, value)
+
+            self._bus.on_store(region.name, whole.start, whole.size, stored)
+        return True
 
     def unwatch(self, name: str) -> None:
         self.turns.unwatch(name)
@@ -528,52 +647,38 @@ class RenodeBoard:
         raise CapabilityError("no snapshot", where="engine renode", advice="the unicorn engine has it")
 
     def close(self) -> None:
-        self._closed.set()
         self._listeners.clear()
         self._scratch.cleanup()
 
 
 def _begin(platform: Platform, options: EngineOptions, scratch: Path) -> Bus:
     files = export(platform, quantum_ns=options.quantum_ns)
-    cores = [core.name for core in platform.cores]
-    return RenodeSession(
-        files, f"{platform.name}.repl", cores, scratch, quantum_ns=options.quantum_ns, seed=options.seed
-    )
-
-
-def _leave(line: str) -> NoReturn:
-    print(f"renode: {line}", file=sys.stderr, flush=True)
-    os._exit(_EXIT_ABORTED)
+    cores, nvics = [core.name for core in platform.cores], [core.nvic for core in platform.cores]
+    repl = f"{platform.name}.repl"
+    return RenodeSession(files, repl, cores, nvics, scratch, quantum_ns=options.quantum_ns, seed=options.seed)
 
 
 def _uarts(platform: Platform) -> list[str]:
     return [each.name for each in platform.peripherals if each.type.startswith("UART.")]
 
 
-def _mailbox_lines(platform: Platform) -> Iterator[_MailboxWatch]:
-    for mailbox in platform.mailboxes:
-        peripheral: Any = next(each for each in platform.peripherals if each.name == mailbox.peripheral)
-        for line in mailbox.lines:
-            base = next((at.address for at in peripheral.registrations if at.seen_by(line.core)), None)
-            if base is not None:
-                yield _MailboxWatch(mailbox, line, base)
-
-
-def _mailbox_addresses(platform: Platform) -> set[int]:
-    """Every place at which a core may write to a mailbox."""
+def _mailbox_peripherals(platform: Platform) -> Iterator[Peripheral]:
     names = {mailbox.peripheral for mailbox in platform.mailboxes}
-    return {at.address for each in platform.peripherals if each.name in names for at in each.registrations}
+    return (each for each in platform.peripherals if each.name in names)
 
 
-def _base(platform: Platform, name: str) -> int:
-    """Where a peripheral begins; a tagged window is one in the exported description, under its name or address."""
+def _fault_of(status: str) -> int:
+    """The exception that a bit of CFSR belongs to."""
+    bit = CFSR_BITS[status]
+    return cortex_m.MEM_MANAGE if bit < 8 else cortex_m.BUS_FAULT if bit < 16 else cortex_m.USAGE_FAULT
+
+
+def _base(platform: Platform, name: str, core: str) -> int:
+    """Where a core finds a peripheral."""
     for peripheral in platform.peripherals:
-        if peripheral.name == name and peripheral.registrations:
-            return peripheral.registrations[0].address
-    window = _WINDOW.fullmatch(name)
-    if window is not None:
-        return int(window[1], 16)
-    return next((extent.start for tag, extent, _ in platform.tags if tag == name), 0)
+        if peripheral.name == name:
+            return next((at.address for at in peripheral.registrations if at.seen_by(core)), 0)
+    return 0
 
 
 def _core_of(platform: Platform, nvic: str) -> str:

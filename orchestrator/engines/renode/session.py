@@ -1,31 +1,65 @@
 """Renode itself, by pyrenode3: the only module besides ``assemblies`` that imports it, and only when a session begins.
 
-Every call was run on Renode 1.16.1 with pyrenode3 at commit dde4a47, but for those marked "source": they were read in
-Renode's own source of that time. One session per process: runtime, emulation and monitor are singletons.
+Every call was run on Renode 1.16.1 with pyrenode3 at commit dde4a47; names in parentheses are Renode's source of that
+time. One session per process: runtime, emulation and monitor are singletons.
+
+While Renode runs, its threads call in here: a core's own for what the core does, its clock's for the ends of quanta.
+Execution is serial, so one of them at a time. An exception must not pass through Renode, which it would end: it is
+kept, the run ends, and :meth:`RenodeSession.run` raises it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.engines.renode.assemblies import load_renode
+from orchestrator.engines.renode.log import LogLine
 from orchestrator.errors import EngineError, PlatformError
+from orchestrator.memory import Extent
 
 __all__ = ["Bus", "RenodeSession"]
 
 _PLACE = re.compile(r"(?P<file>[^\s'\":]+\.repl):(?P<line>\d+):(?P<column>\d+)")
-_WIDTHS = {1: "Byte", 2: "Word", 4: "DoubleWord"}
+_EXCP_IRQ = 5  # tlib's class of an exception that is taken (arch/arm/cpu.h)
+_QUEUE = "InvokeInCpuThreadSafely"
+_PAGE = 1024  # bytes that tlib reaches through the bus or not (TARGET_PAGE_BITS of arm-m)
+_MOST_PAGES = 1024  # that one core may have (tlib, MAX_IO_ACCESS_REGIONS_COUNT): one more and it aborts
 
 
 class Bus(Protocol):
-    """What the engine needs of Renode; times in ns, cores by name."""
+    """What the engine needs of Renode; times in ns, cores by name.
+
+    What is given to be called is called with the board standing still, whatever thread it comes on.
+    """
 
     @property
-    def time_ns(self) -> int: ...
+    def time_ns(self) -> int:
+        """Where all cores have come to: the end of the last quantum."""
+        ...
+
+    def moment_ns(self, core: str) -> int:
+        """Where this core is in its quantum; only when it is the one that calls."""
+        ...
+
+    def run(self, duration_ns: int) -> None:
+        """Until that much time has passed, or ``end`` is called."""
+        ...
+
+    def end(self) -> None:
+        """From any thread: the run ends with the quantum that is running."""
+        ...
+
+    def at_quantum_end(self, act: Callable[[], None], time_ns: int = 0) -> None:
+        """Once, at the end of the quantum that is running, or at the first one that is not before this time."""
+        ...
+
+    def at_turn(self, core: str, act: Callable[[], None]) -> None:
+        """Once, when this core is about to execute its next instruction after it got the turn."""
+        ...
 
     def command(self, text: str) -> str: ...
 
@@ -39,8 +73,6 @@ class Bus(Protocol):
 
     def reset(self, core: str, nvic: str) -> None: ...
 
-    def run(self, duration_ns: int) -> None: ...
-
     def read(self, core: str, address: int, size: int) -> bytes: ...
 
     def word(self, core: str, address: int) -> int: ...
@@ -51,13 +83,17 @@ class Bus(Protocol):
 
     def registers(self, core: str) -> Mapping[str, int]: ...
 
-    def instructions(self, core: str) -> int: ...
+    def cycles(self, core: str) -> int: ...
 
     def on_output(self, uart: str, receive: Callable[[int], None]) -> None: ...
 
     def feed(self, uart: str, data: bytes) -> None: ...
 
-    def on_store(self, address: int, size: int, seen: Callable[[str, int, int, int], None]) -> None: ...
+    def on_store(self, peripheral: str, first: int, size: int, seen: Callable[[str, int, int, int], None]) -> None: ...
+
+    def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None: ...
+
+    def through_bus(self, extents: Sequence[tuple[str, Extent]]) -> bool: ...
 
     def on_exception(self, core: str, taken: Callable[[], None]) -> None: ...
 
@@ -65,7 +101,9 @@ class Bus(Protocol):
 
     def on_reset(self, happened: Callable[[], None]) -> None: ...
 
-    def log_lines(self) -> Sequence[str]: ...
+    def on_abort(self, happened: Callable[[str], None]) -> None: ...
+
+    def on_log(self, said: Callable[[LogLine], None]) -> None: ...
 
 
 class RenodeSession:
@@ -79,6 +117,7 @@ class RenodeSession:
         files: Mapping[str, str],
         repl: str,
         cores: Sequence[str],
+        nvics: Sequence[str],
         scratch: Path,
         *,
         quantum_ns: int,
@@ -87,23 +126,32 @@ class RenodeSession:
         load_renode()
         # Names of .NET exist from here on.
         from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415
-        from Antmicro.Renode.Time import TimeInterval  # noqa: PLC0415
+        from Antmicro.Renode.Time import TimeInterval, TimeStamp  # noqa: PLC0415
         from pyrenode3.conversion import interface_to_class  # noqa: PLC0415
         from pyrenode3.wrappers import Emulation, Monitor  # noqa: PLC0415
+        from System import Action  # noqa: PLC0415
+        from System.Threading import Thread  # noqa: PLC0415
 
+        if Thread.CurrentThread.Name is None:
+            Thread.CurrentThread.Name = "rptwin"  # models draw random numbers by it (PseudorandomNumberGenerator)
         self._class: Callable[[Any], Any] = interface_to_class
         self._interval: Callable[[int], Any] = TimeInterval.FromMicroseconds
+        self._stamp: Callable[[Any, Any], Any] = TimeStamp
+        self._timed: Callable[[Any], Any] = Action[TimeStamp]
         self._monitor: Any = Monitor()
         self._machine: Any = Emulation().add_mach("board")
         self._emulation: Any = EmulationManager.Instance.CurrentEmulation
+        self._master: Any = self._emulation.MasterTimeSource
         self._kept: list[object] = []  # delegates that Renode calls: they must not be collected
-        self._log = scratch / "renode.log"
-        self._log_read = 0
+        self._ended = threading.Event()
+        self._ended.set()
+        self._failure: BaseException | None = None
+        self._is_dead = False
         self.command('mach set "board"')
-        self.command(f"logFile @{self._log} true")  # true: each line is flushed
         self.command("emulation SetGlobalSerialExecution True")  # without it two runs differ
+        self.command("emulation SetGlobalAdvanceImmediately True")  # no sleep where virtual time is ahead
         self.command(f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"')
-        self.command(f"emulation SetSeed {seed & 0x7FFF_FFFF}")  # source: Emulation.SetSeed(int)
+        self.command(f"emulation SetSeed {seed & 0x7FFF_FFFF}")
         for name, text in files.items():
             (scratch / name).write_text(text, encoding="utf-8")
         try:
@@ -114,6 +162,14 @@ class RenodeSession:
         # An access to nothing is a BusFault, as on the chip.
         self.command("sysbus UnhandledAccessBehaviour ThrowException")
         self._cores = {core: self._peripheral(core) for core in cores}
+        for nvic in nvics:
+            self._peripheral(nvic).FilterCcrDiv0Write = False  # firmware may have a division by zero trapped
+        self._slots = {int(self._bus.GetCPUSlot(cpu)): name for name, cpu in self._cores.items()}
+        self._pages: dict[str, set[int]] = {core: set() for core in cores}
+        self._aborted: list[Callable[[str], None]] = []
+        self._queues = {name: self._queue_of(cpu) for name, cpu in self._cores.items()}
+        for name, cpu in self._cores.items():
+            self._follow(name, cpu)
 
     def command(self, text: str) -> str:
         """A command of the monitor; errors come as text there."""
@@ -125,11 +181,56 @@ class RenodeSession:
     def _peripheral(self, name: str) -> Any:
         return self._class(self._machine.internal[f"sysbus.{name}"])
 
-    def _name_of(self, cpu: Any) -> str:
-        if cpu is None:
-            return ""
-        same = self._class(cpu)
-        return next((name for name, core in self._cores.items() if core.Equals(same)), "")
+    def _safely(self, act: Callable[..., None]) -> Callable[..., None]:
+        """What Renode calls: an error ends the run instead of Renode, and nothing is called after it."""
+
+        def call(*arguments: Any) -> None:
+            if self._failure is None:
+                try:
+                    act(*arguments)
+                except BaseException as error:  # a listener's too, whatever it is
+                    self._failure = error
+                    self.end()
+
+        return call
+
+    def _follow(self, core: str, cpu: Any) -> None:
+        """A core that leaves its reset has forgotten which pages go through the bus; one that aborts never ends."""
+        from Antmicro.Renode.Peripherals.CPU import ICPU, EmulationCPUState  # noqa: PLC0415
+        from System import Action  # noqa: PLC0415
+
+        def changed(_cpu: Any, before: Any, now: Any) -> None:
+            if before == EmulationCPUState.InReset:
+                for page in self._pages[core]:
+                    cpu.SetPageAccessViaIo(page)
+            if now == EmulationCPUState.Aborted:
+                self._is_dead = True
+                try:
+                    for happened in self._aborted:
+                        happened(core)
+                finally:
+                    self._ended.set()
+
+        handler = Action[ICPU, EmulationCPUState, EmulationCPUState](self._safely(changed))
+        self._kept.append(handler)
+        cpu.StateChanged += handler
+
+    def _queue_of(self, cpu: Any) -> Callable[[Any], None]:
+        """Renode's own queue of what a core's thread does before it goes on (TranslationCPU.ExecuteInstructions)."""
+        from System import Array, Object  # noqa: PLC0415
+        from System.Reflection import BindingFlags  # noqa: PLC0415
+
+        kind, method = cpu.GetType(), None
+        while kind is not None and method is None:
+            method = kind.GetMethod(_QUEUE, BindingFlags.NonPublic | BindingFlags.Instance)
+            kind = kind.BaseType
+        if method is None:
+            raise EngineError(
+                f"the cores of this Renode have no {_QUEUE}",
+                where="engine renode",
+                advice="their turns cannot be told apart: use a Renode with which rptwin was tried",
+            )
+        return lambda action: method.Invoke(cpu, Array[Object]([action]))
 
     # firmware
 
@@ -138,7 +239,10 @@ class RenodeSession:
         self.command(f"sysbus LoadELF @{elf} cpu=sysbus.{core}")
 
     def set_vector_table(self, core: str, address: int) -> None:
-        """PC and SP are read from it when the core begins."""
+        """Where PC and SP come from when the core leaves its reset (CortexM.TryInitVTOR), and at once."""
+        from System import UInt32  # noqa: PLC0415
+
+        self._cores[core].InitVectorTableOffset = UInt32(address)
         self._cores[core].VectorTableOffset = address
 
     def is_halted(self, core: str) -> bool:
@@ -157,11 +261,48 @@ class RenodeSession:
 
     @property
     def time_ns(self) -> int:
-        return round(float(self._emulation.MasterTimeSource.ElapsedVirtualTime.TotalMicroseconds) * 1000)
+        return int(self._master.ElapsedVirtualTime.Ticks)  # TimeInterval.TicksPerNanosecond is 1
+
+    def moment_ns(self, core: str) -> int:
+        cpu = self._cores[core]
+        cpu.SyncTime()
+        return int(cpu.TimeHandle.TotalElapsedTime.Ticks)
 
     def run(self, duration_ns: int) -> None:
-        """Whole microseconds. Never returns after a CPU abort."""
-        self._emulation.RunFor(self._interval(duration_ns // 1000))
+        """Renode's own clock runs in a thread; what RunFor does otherwise, it cannot be stopped (MasterTimeSource)."""
+        self._ended.clear()
+        self.at_quantum_end(self.end, self.time_ns + duration_ns)
+        self._emulation.ExternalsManager.Start()
+        self._machine.internal.Start()
+        self._master.Start()
+        self._ended.wait()
+        if not self._is_dead:  # then the clock waits for ever for the core that was given up
+            self._emulation.PauseAll()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def end(self) -> None:
+        if self._ended.is_set():
+            return
+        if self._master.IsOnSyncPhaseThread:  # at the end of a quantum: what is asked for now comes with the next one
+            self._stop()
+        else:
+            self.at_quantum_end(self._stop)
+
+    def _stop(self) -> None:
+        self._master.Stop()  # from the clock's own thread: no further quantum is begun
+        self._ended.set()
+
+    def at_quantum_end(self, act: Callable[[], None], time_ns: int = 0) -> None:
+        when = self._stamp(self._interval(-(-time_ns // 1000)), self._master.Domain)
+        safely = self._safely(act)
+        self._master.ExecuteInSyncedState(self._timed(lambda _now: safely()), when)
+
+    def at_turn(self, core: str, act: Callable[[], None]) -> None:
+        from System import Action  # noqa: PLC0415
+
+        self._queues[core](Action(self._safely(act)))
 
     # looking
 
@@ -185,14 +326,14 @@ class RenodeSession:
         cpu = self._cores[core]
         return {str(r.Aliases[0]): int(cpu.GetRegister(r.Index).RawValue) for r in cpu.GetRegisters() if r.Aliases}
 
-    def instructions(self, core: str) -> int:
-        """Sleep counts as executed."""
-        return int(self._cores[core].ExecutedInstructions)
+    def cycles(self, core: str) -> int:
+        """Instructions that were executed or slept through since power-on."""
+        return int(self._cores[core].ElapsedCycles)
 
     def on_output(self, uart: str, receive: Callable[[int], None]) -> None:
         from System import Action, Byte  # noqa: PLC0415
 
-        handler = Action[Byte](lambda byte: receive(int(byte)))
+        handler = Action[Byte](self._safely(lambda byte: receive(int(byte))))
         self._kept.append(handler)
         self._peripheral(uart).CharReceived += handler
 
@@ -200,52 +341,122 @@ class RenodeSession:
         for byte in data:
             self._peripheral(uart).WriteChar(byte)
 
-    def on_store(self, address: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
-        """Called before the store, with core ("": the host), address, size and value; exact address and size only."""
-        from Antmicro.Renode.Peripherals.Bus import (  # noqa: PLC0415
-            Access,
-            BusHookDelegate,
-            SysbusAccessWidth,
-        )
+    def on_store(self, peripheral: str, first: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
+        """Called before a store to these bytes, with core ("": the host), offset, size and value; the last call counts.
 
-        hook = BusHookDelegate(lambda cpu, at, _width, value: seen(self._name_of(cpu), int(at), size, int(value)))
+        On the core's own thread and once for each store, which goes on as if nobody had looked. Memory is stored to
+        past the bus but for the pages of ``through_bus``.
+        """
+        from Antmicro.Renode.Core import Range  # noqa: PLC0415
+        from System import Byte, Func, Int64, UInt16, UInt32, UInt64  # noqa: PLC0415
+
+        tell = self._safely(lambda offset, width, value: seen(self._current(), int(offset), width, int(value)))
+        target = self._peripheral(peripheral)
+        for kind, width in ((Byte, 1), (UInt16, 2), (UInt32, 4), (UInt64, 8)):
+
+            def stored(value: Any, offset: Any, width: int = width) -> Any:
+                tell(offset, width, value)
+                return value
+
+            hook = Func[kind, Int64, kind](stored)
+            self._kept.append(hook)
+            self._bus.SetHookBeforePeripheralWrite[kind](target, hook, Range(first, size))
+
+    def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None:
+        """What words of a device read, by offset, in place of what its model says; None: as it says."""
+        from Antmicro.Renode.Core import Range  # noqa: PLC0415
+        from System import Func, Int64, UInt32  # noqa: PLC0415
+
+        def read(said: Any, offset: Any) -> Any:
+            other = value(int(offset))
+            return said if other is None else UInt32(other)
+
+        hook = Func[UInt32, Int64, UInt32](read)
         self._kept.append(hook)
-        self._bus.AddWatchpointHook(address, getattr(SysbusAccessWidth, _WIDTHS[size]), Access.Write, hook)
+        self._bus.SetHookAfterPeripheralRead[UInt32](self._peripheral(peripheral), hook, Range(first, size))
+
+    def _current(self) -> str:
+        found, cpu = self._bus.TryGetCurrentCPU()
+        return self._slots.get(int(self._bus.GetCPUSlot(cpu)), "") if found else ""
+
+    def through_bus(self, extents: Sequence[tuple[str, Extent]]) -> bool:
+        """Let each core reach what it sees there through the bus; False where that is more than tlib can keep."""
+        wanted: dict[str, set[int]] = {}
+        for core, extent in extents:
+            pages = range(extent.start - extent.start % _PAGE, extent.end, _PAGE)
+            wanted.setdefault(core, set()).update(set(pages) - self._pages[core])
+        if any(len(self._pages[core]) + len(new) > _MOST_PAGES for core, new in wanted.items()):
+            return False
+        for core, new in wanted.items():
+            for page in sorted(new):
+                self._cores[core].SetPageAccessViaIo(page)
+            self._pages[core] |= new
+        return True
 
     def on_exception(self, core: str, taken: Callable[[], None]) -> None:
-        """Called when a core takes an exception; which one stands in its ICSR."""
+        """Called when a core is about to take what its NVIC has pending (VECTPENDING).
+
+        An exception of the core's own is told of once more before, when it is raised: with its own class.
+        """
         from System import Action, UInt64  # noqa: PLC0415
 
-        hook = Action[UInt64](lambda _kind: taken())
+        def begins(kind: Any) -> None:
+            if int(kind) == _EXCP_IRQ:
+                taken()
+
+        hook = Action[UInt64](self._safely(begins))
         self._kept.append(hook)
         self._cores[core].AddHookAtInterruptBegin(hook)
 
     def on_sleep(self, core: str, changed: Callable[[bool], None]) -> None:
-        """Called with True when a core falls asleep in WFI (source: TranslationCPU.AddHookAtWfiStateChange)."""
+        """Called with True when a core falls asleep in WFI, and in a branch to itself."""
         from System import Action, Boolean  # noqa: PLC0415
 
-        hook = Action[Boolean](lambda asleep: changed(bool(asleep)))
+        hook = Action[Boolean](self._safely(lambda asleep: changed(bool(asleep))))
         self._kept.append(hook)
         self._cores[core].AddHookAtWfiStateChange(hook)
 
     def on_reset(self, happened: Callable[[], None]) -> None:
-        """Called when firmware has reset the machine (source: Machine.MachineReset)."""
+        """Called when firmware has reset the machine."""
         from Antmicro.Renode.Core import IMachine  # noqa: PLC0415
         from System import Action  # noqa: PLC0415
 
-        handler = Action[IMachine](lambda _machine: happened())
+        handler = Action[IMachine](self._safely(lambda _machine: happened()))
         self._kept.append(handler)
         self._machine.internal.MachineReset += handler
 
-    def log_lines(self) -> Sequence[str]:
-        """Whole lines since the last call."""
-        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as file:
-            file.seek(self._log_read)
-            whole, _, _ = file.read().rpartition(b"\n")
-            if whole:
-                self._log_read += len(whole) + 1
-                return whole.decode(errors="replace").splitlines()
-        return []
+    def on_abort(self, happened: Callable[[str], None]) -> None:
+        """Called when Renode has given a core up, which never comes back; its log says why."""
+        self._aborted.append(happened)
+
+    def on_log(self, said: Callable[[LogLine], None]) -> None:
+        """Called with each warning and error, on the thread of the core that is behind it, before it goes on."""
+        from Antmicro.Renode.Logging import ILoggerBackend, Logger, LogLevel  # noqa: PLC0415
+        from System import IDisposable, Int32  # noqa: PLC0415
+        from System.Collections.Generic import Dictionary  # noqa: PLC0415
+
+        def logged(source: Any, text: Any) -> None:
+            core = self._current()
+            said(LogLine(str(source or ""), str(text), core, self.pc(core) if core else 0))
+
+        tell = self._safely(logged)
+
+        def log(_self: Any, entry: Any, _timestamps: Any) -> None:
+            if entry.Type.NumericLevel >= LogLevel.Warning.NumericLevel:
+                tell(entry.ObjectName, entry.Message)
+
+        methods = {
+            "Log": log,
+            "GetLogLevel": lambda _self: LogLevel.Warning,
+            "GetCustomLogLevels": lambda _self: Dictionary[Int32, LogLevel](),
+            "get_IsControllable": lambda _self: False,
+            "SetLogLevel": lambda _self, *_arguments: None,
+            **dict.fromkeys(("Reset", "Flush", "Dispose"), lambda _self: None),
+        }
+        listener = type("Listener", (ILoggerBackend, IDisposable), {"__namespace__": "Rptwin", **methods})()
+        self._emulation.CurrentLogger.SynchronousLogging = True
+        self._kept.append(listener)
+        Logger.AddBackend(listener, "rptwin", True)
 
 
 def _refused(error: Exception, repl: str) -> EngineError | PlatformError:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines import create_engine
-from orchestrator.engines.contract import Capability, ConsoleText, EngineOptions, MemoryEquals, StopReason
+from orchestrator.engines.contract import Capability, ConsoleText, EngineOptions, MemoryEquals, Stop, StopReason
 from orchestrator.engines.renode.board import RenodeBoard
+from orchestrator.engines.renode.log import LogLine
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     Changed,
@@ -36,7 +37,10 @@ ICSR = 0xE000_ED04
 
 
 class FakeRenode:
-    """Memory by region, device words by address, and a script: what happens in which quantum."""
+    """Memory by region, device words by address, and a script: what happens in which quantum, in the cores' order.
+
+    A core that acts in a quantum for the first time gets the turn, and what waits for that is called.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -46,44 +50,99 @@ class FakeRenode:
         self.halted = {core.name: core.held for core in platform.cores}
         self.pcs = {core.name: 0x0800_0100 for core in platform.cores}
         self.script: dict[int, list[Callable[[], None]]] = {}
-        self.hooks: dict[tuple[int, int], list[Callable[[str, int, int, int], None]]] = {}
+        self.hooks: dict[str, tuple[Extent, Callable[[str, int, int, int], None]]] = {}
+        self.pages: dict[str, set[int]] = {core.name: set() for core in platform.cores}
+        self.most_pages = 1024
         self.outputs: dict[str, Callable[[int], None]] = {}
         self.exceptions: dict[str, Callable[[], None]] = {}
         self.sleeps: dict[str, Callable[[bool], None]] = {}
+        self.answers: dict[str, Callable[[int], int | None]] = {}
         self.fed = b""
-        self.lines: list[str] = []
-        self.steps: list[int] = []
+        self.quanta = self.looks = 0
         self.calls: list[tuple[object, ...]] = []
+        self.turn = ""  # who has it
+        self.spent_ns = 0  # of it
+        self.ends: list[tuple[int, Callable[[], None]]] = []
+        self.turns: dict[str, list[Callable[[], None]]] = {core.name: [] for core in platform.cores}
+        self.ending = True
+        self.dead = False
 
     # what firmware does
 
     def at(self, quantum: int, *acts: Callable[[], None]) -> None:
         self.script.setdefault(quantum, []).extend(acts)
 
+    def gets_turn(self, core: str) -> None:
+        if core and core != self.turn and not self.ending:
+            self.turn, self.spent_ns = core, 0
+            acts, self.turns[core] = self.turns[core], []
+            for act in acts:
+                act()
+
+    def executes(self, core: str, duration_ns: int) -> None:
+        self.gets_turn(core)
+        self.spent_ns += duration_ns
+
     def store(self, core: str, address: int, value: int, size: int = 4) -> None:
-        for hook in self.hooks.get((address, size), []):
-            hook(core, address, size, value)
+        self.gets_turn(core)
         place = self.platform.region_at(core, address)
-        if place is not None:
-            self.memory[place[0].name][place[1] : place[1] + size] = value.to_bytes(size, "little")
+        assert place is not None
+        region, offset = place
+        watched, hook = self.hooks.get(region.name, (Extent(0, 0), None))
+        if hook is not None and offset in watched and address & ~0x3FF in self.pages[core]:
+            hook(core, offset, size, value)
+        self.memory[region.name][offset : offset + size] = value.to_bytes(size, "little")
 
     def device(self, core: str, address: int, value: int, effects: Mapping[tuple[str, int], int]) -> None:
-        for hook in self.hooks.get((address, 4), []):
-            hook(core, address, 4, value)
+        self.gets_turn(core)
+        self.hooks["hsem"][1](core, address - HSEM, 4, value)
         self.words |= effects
 
     def exception(self, core: str, number: int) -> None:
-        self.words[core, ICSR] = number
+        self.gets_turn(core)
+        self.words[core, ICSR] = number << 12
         self.exceptions[core]()
+
+    def says(self, core: str, line: LogLine) -> None:
+        self.gets_turn(core)
+        self.log(line)
+
+    def gives_up(self, core: str, why: str) -> None:
+        self.gets_turn(core)
+        self.log(LogLine(core, f"CPU abort [PC=0x70000000]: {why}", core, 0x7000_0000))
+        self.dead = True
+        self.aborts(core)
 
     # what the board asks
 
+    def moment_ns(self, core: str) -> int:
+        assert core == self.turn, "Renode knows it on the core's own thread only"
+        return self.time_ns + self.spent_ns
+
     def run(self, duration_ns: int) -> None:
-        self.steps.append(duration_ns // QUANTUM)
-        for _ in range(duration_ns // QUANTUM):
+        end, self.ending = self.time_ns + duration_ns, False
+        while self.time_ns < end and not self.ending and not self.dead:
             for act in self.script.pop(self.time_ns // QUANTUM, []):
                 act()
+            if self.dead:
+                return
             self.time_ns += QUANTUM
+            self.quanta += 1
+            self.turn = ""
+            due = [act for time_ns, act in self.ends if time_ns <= self.time_ns]
+            self.ends = [each for each in self.ends if each[0] > self.time_ns]
+            for act in due:
+                act()
+        self.ending = True
+
+    def end(self) -> None:
+        self.ending = True
+
+    def at_quantum_end(self, act: Callable[[], None], time_ns: int = 0) -> None:
+        self.ends.append((time_ns, act))
+
+    def at_turn(self, core: str, act: Callable[[], None]) -> None:
+        self.turns[core].append(act)
 
     def read(self, core: str, address: int, size: int) -> bytes:
         place = self.platform.region_at(core, address)
@@ -94,6 +153,7 @@ class FakeRenode:
         return self.words.get((core, address), 0)
 
     def write(self, core: str, address: int, data: bytes) -> None:
+        assert not self.turn or self.turn == core or self.ending
         for offset, byte in enumerate(data):
             self.store(core, address + offset, byte, 1)
 
@@ -104,6 +164,7 @@ class FakeRenode:
         self.calls.append(("vectors", core, address))
 
     def is_halted(self, core: str) -> bool:
+        self.looks += core == MAIN
         return self.halted[core]
 
     def set_halted(self, core: str, halted: bool) -> None:
@@ -119,7 +180,7 @@ class FakeRenode:
     def registers(self, core: str) -> Mapping[str, int]:
         return {"R0": 7, "SP": 0x2000_0000, "LR": 0, "PC": self.pcs[core], "CPSR": 0x0100_0000}
 
-    def instructions(self, core: str) -> int:
+    def cycles(self, core: str) -> int:
         return self.time_ns // 10
 
     def on_output(self, uart: str, receive: Callable[[int], None]) -> None:
@@ -133,8 +194,19 @@ class FakeRenode:
         self.store(MAIN, SRAM, 7)
         return "0x00000007"
 
-    def on_store(self, address: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
-        self.hooks.setdefault((address, size), []).append(seen)
+    def on_store(self, peripheral: str, first: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
+        self.hooks[peripheral] = Extent(first, size), seen
+
+    def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None:
+        self.answers[peripheral] = value
+
+    def through_bus(self, extents: Sequence[tuple[str, Extent]]) -> bool:
+        pages = [(core, page) for core, each in extents for page in range(each.start & ~0x3FF, each.end, 0x400)]
+        if len(pages) > self.most_pages:
+            return False
+        for core, page in pages:
+            self.pages[core].add(page)
+        return True
 
     def on_exception(self, core: str, taken: Callable[[], None]) -> None:
         self.exceptions[core] = taken
@@ -145,9 +217,11 @@ class FakeRenode:
     def on_reset(self, happened: Callable[[], None]) -> None:
         self.machine_reset = happened
 
-    def log_lines(self) -> Sequence[str]:
-        lines, self.lines = self.lines, []
-        return lines
+    def on_abort(self, happened: Callable[[str], None]) -> None:
+        self.aborts = happened
+
+    def on_log(self, said: Callable[[LogLine], None]) -> None:
+        self.log = said
 
 
 class Rig:
@@ -185,7 +259,7 @@ def test_a_store_through_any_alias_with_any_width_is_a_change_by_the_core_that_d
     assert rig.events == [Event(4 * QUANTUM, core, Changed("here"))]
 
 
-def test_what_happened_in_one_long_step_is_told_turn_by_turn_with_memory_as_it_was(rig: Rig) -> None:
+def test_what_happened_is_told_turn_by_turn_with_memory_as_each_turn_left_it(rig: Rig) -> None:
     rig.board.watch("here", MAIN, Extent(SRAM, 16))
     seen: list[tuple[int, str, int]] = []
 
@@ -194,14 +268,44 @@ def test_what_happened_in_one_long_step_is_told_turn_by_turn_with_memory_as_it_w
         seen.append((event.time_ns // QUANTUM, event.core, value))
 
     rig.board.subscribe(look)
-    rig.board.run(2_000_000)
-    assert rig.renode.steps[-1] > 10
-    first = rig.board.time_ns // QUANTUM + 20
-    rig.renode.at(first, lambda: rig.renode.store(MAIN, SRAM + 4, 1))
-    rig.renode.at(first, lambda: rig.renode.store(REMOTE, ALIAS + 4, 2))
-    rig.renode.at(first + 1, lambda: rig.renode.store(MAIN, SRAM + 4, 3), lambda: rig.renode.store(MAIN, SRAM + 4, 4))
+    rig.renode.at(20, lambda: rig.renode.store(MAIN, SRAM + 4, 1))
+    rig.renode.at(20, lambda: rig.renode.store(REMOTE, ALIAS + 4, 2))
+    rig.renode.at(21, lambda: rig.renode.store(MAIN, SRAM + 4, 3), lambda: rig.renode.store(MAIN, SRAM + 4, 4))
     rig.board.run(1_000_000)
-    assert seen == [(first + 1, MAIN, 1), (first + 1, REMOTE, 2), (first + 2, MAIN, 4)]
+    assert seen == [(21, MAIN, 1), (21, REMOTE, 2), (22, MAIN, 4)]
+
+
+def test_memory_that_nobody_watches_is_read_at_its_event(rig: Rig) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM, 16))
+    seen: list[bytes] = []
+    rig.board.subscribe(lambda _: seen.append(rig.board.memory(MAIN).read(SRAM + 0x1000, 1)))
+    buffer, index = SRAM + 0x1000, SRAM
+    rig.renode.at(1, lambda: rig.renode.store(MAIN, buffer, 0x11, 1), lambda: rig.renode.store(MAIN, index, 1))
+    rig.renode.at(2, lambda: rig.renode.store(REMOTE, buffer, 0x22, 1))
+    rig.renode.at(3, lambda: rig.renode.store(MAIN, buffer, 0x33, 1), lambda: rig.renode.store(MAIN, index, 2))
+    rig.board.run(1_000_000)
+    assert seen == [b"\x11", b"\x33"]
+
+
+def test_what_is_watched_from_an_event_on_misses_no_store_of_the_next_turn(rig: Rig) -> None:
+    """A ring that is found in the table: the other core may fill it in the very quantum in which it got its address."""
+    rig.board.watch("table", MAIN, Extent(SRAM, 16))
+
+    def find(event: Event) -> None:
+        if event.detail == Changed("table"):
+            rig.board.watch("ring", MAIN, Extent(SRAM + 0x1000, 16))
+
+    rig.board.subscribe(find)
+    rig.renode.at(1, lambda: rig.renode.store(MAIN, SRAM, 1), lambda: rig.renode.store(REMOTE, ALIAS + 0x1000, 2))
+    rig.board.run(100_000)
+    assert [(event.core, event.detail) for event in rig.events] == [(MAIN, Changed("table")), (REMOTE, Changed("ring"))]
+
+
+def test_a_store_of_eight_bytes_that_begins_before_what_is_watched_is_seen(rig: Rig) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM + 0x104, 4))
+    rig.renode.at(1, lambda: rig.renode.store(MAIN, SRAM + 0x100, 5 << 32, 8))
+    rig.board.run(100_000)
+    assert rig.events == [Event(2 * QUANTUM, MAIN, Changed("here"))]
 
 
 def test_a_command_of_the_monitor_is_the_hosts_doing_and_no_change_by_a_core(rig: Rig) -> None:
@@ -239,13 +343,20 @@ def test_what_the_host_stores_is_seen_by_no_watch(rig: Rig) -> None:
     assert rig.board.memory(MAIN).read(SRAM, 4) == b"host"
 
 
-def test_a_large_extent_is_watched_without_a_hook_for_each_byte(rig: Rig) -> None:
-    hooks = len(rig.renode.hooks)
+def test_what_has_more_pages_than_renode_can_tell_of_is_compared_and_read_live(rig: Rig) -> None:
+    rig.renode.most_pages = 8
     rig.board.watch("carveout", MAIN, Extent(SRAM, 0x8000))
-    assert len(rig.renode.hooks) == hooks
-    rig.renode.at(1, lambda: rig.renode.store(MAIN, SRAM + 0x100, 1))
+    seen: list[bytes] = []
+    rig.board.watch("here", MAIN, Extent(SRAM, 4))
+    rig.board.subscribe(lambda _: seen.append(rig.board.memory(MAIN).read(SRAM + 0x100, 1)))
+    rig.renode.at(1, lambda: rig.renode.store(MAIN, SRAM + 0x100, 1), lambda: rig.renode.store(MAIN, SRAM, 1))
     rig.board.run(100_000)
-    assert rig.events == [Event(3 * QUANTUM, "", Changed("carveout"))]
+    assert [(event.core, event.detail) for event in rig.events] == [
+        (MAIN, Changed("carveout")),  # by its first page, of which every store is told
+        (MAIN, Changed("here")),
+        ("", Changed("carveout")),
+    ]
+    assert seen == [b"\x01"] * 3
 
 
 def test_a_watch_that_ended_is_silent(rig: Rig) -> None:
@@ -270,7 +381,44 @@ def test_a_mailbox_that_becomes_pending_is_a_notification_by_its_writer_and_is_t
         (REMOTE, ExceptionTaken(142, "IRQ 126", 0x0800_0100)),
         (REMOTE, NotificationTaken("hsem", (1,), 126)),
     ]
-    assert {event.time_ns for event in rig.events} == {2 * QUANTUM}
+
+
+def test_a_core_that_was_rung_in_a_quantum_goes_on_from_the_moment_of_its_sender(rig: Rig) -> None:
+    rung = {(REMOTE, HSEM + 0x11C): 2, (REMOTE, HSEM + 0x118): 2}
+    back = {(MAIN, HSEM + 0x10C): 1, (MAIN, HSEM + 0x108): 1}
+    rig.renode.at(
+        1,
+        lambda: rig.renode.executes(MAIN, 5_000),
+        lambda: rig.renode.device(MAIN, HSEM + 4, 0, rung),
+        lambda: rig.renode.executes(REMOTE, 1_000),
+        lambda: rig.renode.exception(REMOTE, 142),
+        lambda: rig.renode.executes(REMOTE, 3_000),
+        lambda: rig.renode.device(REMOTE, HSEM, 0, back),
+    )
+    rig.board.run(200_000)
+    sent, returned = rig.of(NotificationSent)
+    (taken,) = rig.of(NotificationTaken)
+    assert (sent.time_ns, taken.time_ns, returned.time_ns) == (25_000, 25_000, 28_000)
+
+
+def test_what_a_core_stored_before_it_rang_is_told_at_its_ring_and_the_rest_at_the_end_of_its_turn(rig: Rig) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM, 16))
+    seen: list[int] = []
+    rig.board.subscribe(lambda _: seen.append(rig.board.memory(MAIN).read(SRAM, 1)[0]))
+    rig.renode.at(
+        1,
+        lambda: rig.renode.store(MAIN, SRAM, 1),
+        lambda: rig.renode.executes(MAIN, 5_000),
+        lambda: rig.renode.device(MAIN, HSEM + 4, 0, {(REMOTE, HSEM + 0x11C): 2, (REMOTE, HSEM + 0x118): 2}),
+        lambda: rig.renode.store(MAIN, SRAM, 2),
+    )
+    rig.board.run(200_000)
+    assert [(event.time_ns, event.kind) for event in rig.events] == [
+        (25_000, "notification-sent"),
+        (25_000, "changed"),
+        (40_000, "changed"),
+    ]
+    assert seen == [1, 1, 2]
 
 
 def test_a_channel_that_is_not_enabled_is_ignored_and_a_second_one_does_not_rise(rig: Rig) -> None:
@@ -289,12 +437,31 @@ def test_a_channel_that_is_not_enabled_is_ignored_and_a_second_one_does_not_rise
 
 def test_a_fault_is_decoded(rig: Rig) -> None:
     rig.renode.words |= {(MAIN, 0xE000_ED28): 0x8200, (MAIN, 0xE000_ED38): 0x7000_0000}
+    rig.renode.memory["flash"][0x100:0x102] = (0x681B).to_bytes(2, "little")  # ldr r3, [r3]
     rig.renode.at(1, lambda: rig.renode.exception(MAIN, 5))
     rig.board.run(100_000)
     (event,) = rig.of(Fault)
     assert event.detail.name == "BusFault"
     assert event.detail.status == ("PRECISERR", "BFARVALID")
     assert event.detail.address == 0x7000_0000
+    assert event.detail.what == "reads 4 bytes at 0x70000000, where this chip has nothing"
+    assert not event.detail.escalated
+
+
+def test_a_fault_that_is_escalated_has_the_name_of_what_it_was(rig: Rig) -> None:
+    rig.renode.words |= {(MAIN, 0xE000_ED28): 0x0001_0000, (MAIN, 0xE000_ED2C): 0x4000_0000}
+    rig.renode.memory["flash"][0x100:0x102] = (0xDEFF).to_bytes(2, "little")
+    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 3))
+    rig.board.run(100_000)
+    (event,) = rig.of(Fault)
+    assert (event.detail.name, event.detail.status, event.detail.escalated) == ("UsageFault", ("UNDEFINSTR",), True)
+    assert event.detail.what == "executes the undefined instruction 0xdeff"
+
+
+def test_an_interrupt_that_has_gone_away_before_it_is_taken_is_none(rig: Rig) -> None:
+    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 0))
+    rig.board.run(100_000)
+    assert rig.events == []
 
 
 def test_a_lockup_is_told_once_and_two_of_them_end_the_run(rig: Rig) -> None:
@@ -304,42 +471,100 @@ def test_a_lockup_is_told_once_and_two_of_them_end_the_run(rig: Rig) -> None:
     assert rig.board.state(MAIN) is CoreState.LOCKED_UP
 
 
-def test_a_core_that_falls_asleep_says_so(rig: Rig) -> None:
-    rig.renode.at(1, lambda: rig.renode.sleeps[REMOTE](True))
+def test_a_core_that_fell_asleep_sleeps(rig: Rig) -> None:
+    rig.renode.memory["flash"][0xFE:0x100] = (0xBF30).to_bytes(2, "little")  # wfi
+    rig.renode.at(1, lambda: rig.renode.sleeps[MAIN](True))
     rig.board.run(100_000)
-    assert rig.events == [Event(2 * QUANTUM, REMOTE, StateChanged(CoreState.SLEEPING, "WFI"))]
-    assert rig.board.state(REMOTE) is CoreState.SLEEPING
+    assert rig.board.state(MAIN) is CoreState.SLEEPING
+    rig.renode.at(6, lambda: rig.renode.sleeps[MAIN](False))
+    rig.board.run(100_000)
+    assert rig.board.state(MAIN) is CoreState.RUNNING
+
+
+@pytest.mark.parametrize("pc", [0x0800_0100, 0x0800_0102])
+def test_a_core_in_a_branch_to_itself_runs_and_is_there(rig: Rig, pc: int) -> None:
+    rig.renode.memory["flash"][0x100:0x102] = (0xE7FE).to_bytes(2, "little")
+    rig.renode.pcs[MAIN] = pc
+    rig.renode.at(1, lambda: rig.renode.sleeps[MAIN](True))
+    rig.board.run(100_000)
+    assert rig.board.state(MAIN) is CoreState.RUNNING
+    assert rig.board.registers(MAIN)["PC"] == 0x0800_0100
 
 
 # The log
 
 
-def test_an_access_in_the_log_is_an_unmodelled_one_with_core_and_pc(rig: Rig) -> None:
-    rig.renode.lines = [
-        "[WARNING] sysbus: [cpu_cm4: 0x8100152] (tag: 'FMC') WriteWord to non existing peripheral at "
-        "0x52004000, value 0x1.",
-        "[WARNING] nvic_cm7: Unhandled write to offset 0xF5C (DCIMVAC), value 0x30040ED0.",
-        "[WARNING] rcc: unmodelled read at 0x3FC",
-        "[WARNING] rcc: odd",
-        "[WARNING] LPTIM2: unmodelled write at 0x2C",
-        "[WARNING] tag_40000400: unmodelled read at 0x24",
+def test_an_access_in_the_log_is_an_unmodelled_one_by_the_core_that_is_behind_it(rig: Rig) -> None:
+    lines = [
+        LogLine("sysbus", "[cpu_cm4: 0x8100152] (tag: 'FMC') WriteWord to overriding tag at 0x52004000, value 0x1."),
+        LogLine("nvic_cm7", "Unhandled read from offset 0xE10.", MAIN, 0x0800_0200),
+        LogLine("rcc", "unmodelled write at 0x3FC", MAIN, 0x0800_0204),
     ]
-    rig.board.run(20_000)
-    first, second, third, fourth, *windows = [(event.core, event.detail) for event in rig.events]
+    rig.renode.at(
+        1, lambda: rig.renode.says(REMOTE, lines[0]), *(lambda e=e: rig.renode.says(MAIN, e) for e in lines[1:])
+    )
+    rig.board.run(100_000)
+    first, second, third = [(event.core, event.detail) for event in rig.events]
     assert first[0] == REMOTE
-    assert (first[1].pc, first[1].address, first[1].value) == (0x0810_0152, 0x5200_4000, 1)
+    assert (first[1].pc, first[1].address, first[1].value, first[1].peripheral) == (0x0810_0152, 0x5200_4000, 1, "FMC")
     assert second[0] == MAIN
-    assert second[1].address == 0xE000_EF5C
-    assert isinstance(third[1], UnmodelledAccess)
-    assert third[1].address == 0x5802_47FC
-    assert fourth[1] == Note("rcc: odd")
-    assert [detail.address for _, detail in windows] == [0x5800_242C, 0x4000_0424]
+    assert (second[1].pc, second[1].address, second[1].value) == (0x0800_0200, 0xE000_EE10, None)
+    assert third[0] == MAIN
+    assert (third[1].pc, third[1].address, third[1].value) == (0x0800_0204, 0x5802_47FC, 0)
 
 
-def test_an_abort_that_comes_back_is_an_error_that_names_the_core(rig: Rig) -> None:
-    rig.renode.lines = ["[ERROR] cpu_cm7: CPU abort [PC=0x70000000]: Trying to execute code outside RAM or ROM."]
-    with pytest.raises(EngineError, match="PC 0x70000000: Renode has given up cpu_cm7: found Trying to execute"):
-        rig.board.run(20_000)
+def test_an_access_is_said_once_for_each_instruction(rig: Rig) -> None:
+    line = LogLine("rcc", "unmodelled read at 0x3FC", MAIN, 0x0800_0200)
+    rig.renode.at(1, *[lambda: rig.renode.says(MAIN, line)] * 3)
+    rig.board.run(100_000)
+    assert len(rig.of(UnmodelledAccess)) == 1
+
+
+def test_a_core_with_caches_says_how_large_they_are(rig: Rig) -> None:
+    assert list(rig.renode.answers) == ["nvic_cm7"]
+    read, select = rig.renode.answers["nvic_cm7"], rig.renode.hooks["nvic_cm7"][1]
+    assert (read(0xD78), read(0xD7C), read(0xD80)) == (0x0900_0003, 0x8303_C003, 0xF00F_E019)
+    select(MAIN, 0xD84, 4, 1)
+    assert read(0xD80) == 0xF01F_E009
+
+
+def test_cache_maintenance_is_no_access_to_nothing_on_a_core_with_caches(rig: Rig) -> None:
+    text = "Unhandled write to offset 0xF5C (DCacheInvalidateByMVAToPoCAddress), value 0x30040ED0."
+    for core in (MAIN, REMOTE):
+        line = LogLine(f"nvic_{core.removeprefix('cpu_')}", text, core, 0x0800_0200)
+        rig.renode.at(1, lambda core=core, line=line: rig.renode.says(core, line))
+    rig.board.run(100_000)
+    assert [event.core for event in rig.of(UnmodelledAccess)] == [REMOTE]
+
+
+def test_another_warning_is_a_note_of_its_core(rig: Rig) -> None:
+    rig.renode.at(1, lambda: rig.renode.says(MAIN, LogLine("rcc", "odd", MAIN, 0x0800_0200)))
+    rig.board.run(100_000)
+    assert [(event.core, event.detail) for event in rig.events] == [(MAIN, Note("rcc: odd"))]
+
+
+def test_what_the_hosts_looking_logs_is_no_cores_doing(rig: Rig) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM, 4))
+    rig.board.subscribe(lambda _: rig.renode.log(LogLine("rcc", "unmodelled read at 0x3FC", MAIN, 0x0800_0200)))
+    rig.renode.at(1, lambda: rig.renode.store(MAIN, SRAM, 1))
+    rig.board.run(100_000)
+    assert [event.detail for event in rig.events] == [Changed("here")]
+
+
+def test_a_core_that_runs_into_nothing_is_a_fault_and_the_end_of_the_run(rig: Rig) -> None:
+    rig.renode.pcs[MAIN] = 0x7000_0000
+    rig.renode.at(1, lambda: rig.renode.gives_up(MAIN, "Trying to execute code outside RAM or ROM at 0x70000000."))
+    assert rig.board.run(1_000_000).reason is StopReason.DEAD
+    (event,) = rig.of(Fault)
+    assert (event.core, event.detail.name, event.detail.status) == (MAIN, "BusFault", ("IBUSERR",))
+    assert event.detail.what == "executes at 0x70000000, where there is no memory"
+    assert rig.board.run(1_000_000).reason is StopReason.DEAD
+
+
+def test_a_core_that_renode_gives_up_for_another_reason_is_an_error_that_says_it(rig: Rig) -> None:
+    rig.renode.at(1, lambda: rig.renode.gives_up(MAIN, "Unhandled exception 0x7."))
+    with pytest.raises(EngineError, match="PC 0x70000000: Renode has given up cpu_cm7: found Unhandled exception"):
+        rig.board.run(100_000)
 
 
 def test_what_renode_cannot_see_is_said_as_not_checked(platform: Platform) -> None:
@@ -354,14 +579,15 @@ def test_what_renode_cannot_see_is_said_as_not_checked(platform: Platform) -> No
 # Runs
 
 
-def test_a_step_grows_while_nothing_happens_and_is_one_quantum_again_when_something_does(rig: Rig) -> None:
-    rig.board.watch("here", MAIN, Extent(SRAM, 4))
-    rig.renode.at(40, lambda: rig.renode.store(MAIN, SRAM, 1))
+def test_a_run_in_which_nothing_happens_is_looked_at_each_millisecond(rig: Rig) -> None:
     rig.board.run(4_000_000)
-    assert rig.renode.steps[:6] == [1, 2, 4, 8, 16, 32]
-    assert rig.renode.steps[6:9] == [1, 2, 4]
-    assert max(rig.renode.steps) <= 50
-    assert sum(rig.renode.steps) == 200
+    assert rig.renode.quanta == 200
+    assert rig.renode.looks == 6  # the first quantum's, four, and the last
+
+
+def test_a_run_ends_with_the_quantum_in_which_it_is_stopped(rig: Rig) -> None:
+    rig.renode.at(7, rig.board.stop)
+    assert rig.board.run(4_000_000) == Stop(StopReason.REQUESTED, 8 * QUANTUM)
 
 
 def test_a_run_ends_at_its_conditions(rig: Rig) -> None:
@@ -407,9 +633,16 @@ def test_what_firmware_does_with_the_other_core_is_told(rig: Rig) -> None:
     rig.board.hold(REMOTE)
     rig.events.clear()
     rig.renode.at(1, lambda: rig.renode.halted.update({REMOTE: False}))
+    rig.renode.at(2, lambda: rig.renode.executes(REMOTE, 1_000))
     rig.board.run(100_000)
     assert [(event.core, event.detail) for event in rig.events] == [
         (REMOTE, StateChanged(CoreState.RUNNING, "released by firmware"))
+    ]
+    rig.events.clear()
+    rig.renode.at(7, lambda: rig.renode.halted.update({REMOTE: True}))
+    rig.board.run(1_000_000)
+    assert [(event.core, event.detail) for event in rig.events] == [
+        (REMOTE, StateChanged(CoreState.HELD, "held by firmware"))
     ]
 
 

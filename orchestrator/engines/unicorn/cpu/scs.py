@@ -12,14 +12,17 @@ from typing import Protocol
 
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
+    CACHES,
     DEBUG_MONITOR,
     FIRST_INTERRUPT,
     MEM_MANAGE,
     NMI,
+    NO_CACHES,
     PEND_SV,
     SV_CALL,
     SYS_TICK,
     USAGE_FAULT,
+    Caches,
 )
 from orchestrator.engines.unicorn.cpu.mpu import Mpu
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
@@ -46,12 +49,14 @@ class Features:
     cpuid: int
     mvfr: tuple[int, int, int]
     isar: tuple[int, int, int, int, int]
-    clidr: int = 0
-    ctr: int = 0
-    ccsidr: tuple[int, int] = (0, 0)  # data, instruction
     mpu_regions: int = 8
     armv8: bool = False
-    has_cache: bool = False
+    caches: Caches = NO_CACHES
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether there are caches to maintain."""
+        return self.caches != NO_CACHES
 
 
 _FEATURES = {
@@ -61,15 +66,12 @@ _FEATURES = {
     "cortex-m4f": Features(
         0x410FC241, (0x10110021, 0x11000011, 0), (0x01141110, 0x02111000, 0x21112231, 0x01111110, 0x01310102)
     ),
-    "cortex-m7": Features(  # DDI0489F, 3.3; 16 KB caches, data 4-way, instruction 2-way, lines of 32 bytes
+    "cortex-m7": Features(  # DDI0489F, 3.3
         0x411FC271,
         (0x10110221, 0x12000011, 0x00000040),
         (0x01101110, 0x02112000, 0x20232231, 0x01111131, 0x01310132),
-        clidr=0x09000003,
-        ctr=0x8303C003,
-        ccsidr=(0xF00FE019, 0xF01FE009),
         mpu_regions=16,
-        has_cache=True,
+        caches=CACHES["cortex-m7"],
     ),
     "cortex-m33": Features(
         0x410FD213,
@@ -267,9 +269,9 @@ class SystemControlSpace:
             0xD54: (self._constant(0), self._ignored),
             0xD58: (self._constant(0x0100_0000), self._ignored),
             0xD5C: (self._constant(0), self._ignored),
-            0xD78: (self._constant(features.clidr), self._ignored),
-            0xD7C: (self._constant(features.ctr), self._ignored),
-            0xD80: (lambda: features.ccsidr[self._csselr & 1], self._ignored),
+            0xD78: (self._constant(features.caches.clidr), self._ignored),
+            0xD7C: (self._constant(features.caches.ctr), self._ignored),
+            0xD80: (lambda: features.caches.ccsidr[self._csselr & 1], self._ignored),
             0xD84: (lambda: self._csselr, self._set("_csselr", 0xF)),
             0xD88: (lambda: self.cpacr, self._write_cpacr),
             0xDF0: self._storage(0xDF0),  # DHCSR, DCRDR, DEMCR: no debugger is attached
