@@ -81,10 +81,17 @@ def test_every_host_gets_a_library_named_as_it_names_them(hook: ModuleType, tmp_
 def test_windows_accepts_the_source(hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled and not linked: a link makes the compiler build all of MinGW's runtime, which takes minutes."""
     run = hook._run
-    linking = ("-shared", "-s")
-    monkeypatch.setattr(
-        hook, "_run", lambda command, folder: run([*(each for each in command if each not in linking), "-c"], folder)
-    )
+
+    def compile_each(command: list[str], folder: Path, text: str) -> None:
+        sources = [each for each in command if each.endswith(".c")]
+        others = [each for each in command if each not in ("-shared", "-s", *sources)]
+        assert len(sources) > 1
+        for source in sources:  # an object file holds one of them; the check of the header comes with none
+            stdin = others.index("-x")
+            run([*others[:stdin], *others[stdin + 3 :], "-c", source], folder)
+        run([*others, "-c"], folder, text)
+
+    monkeypatch.setattr(hook, "_run", compile_each)
     root = tree(tmp_path / "a")
     library = root / hook.compile_native(root, hook.HOSTS["Windows", "AMD64"])
     assert library.name == "libhook.dll"
@@ -99,8 +106,8 @@ def test_a_host_without_a_native_part_is_named(hook: ModuleType, monkeypatch: py
 
 def test_source_that_does_not_compile_shows_what_the_compiler_says(hook: ModuleType, tmp_path: Path) -> None:
     root = tree(tmp_path / "a")
-    (root / NATIVE).write_text("int broken(void) { return }\n")
-    with pytest.raises(hook.BuildError, match=r"native\.c:1:\d+: error:"):
+    (root / NATIVE / "broken.c").write_text("int broken(void) { return }\n")
+    with pytest.raises(hook.BuildError, match=r"broken\.c:1:\d+: error:"):
         hook.compile_native(root, hook.this_host())
 
 
