@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
+    "RECORD",
     "SYSTEM_RESET",
+    "Access",
+    "Accessed",
     "Backtrace",
     "Changed",
     "CoreState",
@@ -193,6 +198,74 @@ class Changed:
     watch: str
 
 
+class Access(NamedTuple):
+    """What one core did to observed bytes: one access, or ``times`` of them that say no more than one.
+
+    Addresses are in the core's own view. Several are one where a core reads the same value from the same place again
+    by the same instruction and has written nothing observed since, and, in an extent that is observed with ``merge``,
+    where ranges touch and no single access has been told in between.
+    """
+
+    time_ns: int  # of the first one: that of its instruction, as other events of it are stamped
+    last_ns: int
+    pc: int  # of the first one; of an exception's frame: where the exception came in, or returned
+    address: int
+    size: int  # bytes, of all of them together
+    times: int
+    writes: bool
+    frame: bool  # stacked or unstacked by an exception
+    value: int | None  # little-endian; None: not one value
+    before: int | None  # of a write with a value: what stood there
+
+
+# An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
+RECORD = struct.Struct("<4Q6I")
+_WRITES, _FRAME, _VALUE = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Accessed:
+    """What a core did to observed bytes in its turn, in order (stamped with the end of the turn).
+
+    Packed as ``RECORD``; it comes before each ``Changed`` of the same turn.
+    """
+
+    records: bytes
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """Unpacked anew by each call."""
+        return tuple(map(_unpacked, RECORD.iter_unpack(self.records)))
+
+    @classmethod
+    def of(cls, accesses: Iterable[Access]) -> Accessed:
+        return cls(b"".join(map(_packed, accesses)))
+
+
+def _unpacked(fields: tuple[int, ...]) -> Access:
+    first, last, value, before, pc, address, size, count, flags, _ = fields
+    writes = flags & _WRITES != 0
+    known = flags & _VALUE
+    return Access(
+        first,
+        last,
+        pc,
+        address,
+        size,
+        count,
+        writes,
+        flags & _FRAME != 0,
+        value if known else None,
+        before if known and writes else None,
+    )
+
+
+def _packed(access: Access) -> bytes:
+    flags = access.writes * _WRITES | access.frame * _FRAME | (access.value is not None) * _VALUE
+    numbers = access.pc, access.address, access.size, access.times, flags, 0
+    return RECORD.pack(access.time_ns, access.last_ns, access.value or 0, access.before or 0, *numbers)
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something the reader of a report should know of the model ("MPU enabled: not enforced")."""
@@ -211,6 +284,7 @@ Detail = (
     | UnmodelledAccess
     | GuestError
     | StateChanged
+    | Accessed
     | Changed
     | Note
 )
@@ -231,7 +305,11 @@ class Event:
 
     def to_json(self) -> dict[str, object]:
         """Plain values, in a stable order."""
-        return {"time_ns": self.time_ns, "core": self.core, "kind": self.kind, **dataclasses.asdict(self.detail)}
+        if isinstance(self.detail, Accessed):
+            what: dict[str, object] = {"accesses": [each._asdict() for each in self.detail.accesses]}
+        else:
+            what = dataclasses.asdict(self.detail)
+        return {"time_ns": self.time_ns, "core": self.core, "kind": self.kind, **what}
 
 
 _KINDS: dict[type, str] = {
@@ -245,6 +323,7 @@ _KINDS: dict[type, str] = {
     UnmodelledAccess: "unmodelled-access",
     GuestError: "guest-error",
     StateChanged: "state",
+    Accessed: "accessed",
     Changed: "changed",
     Note: "note",
 }

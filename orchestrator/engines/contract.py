@@ -30,6 +30,7 @@ __all__ = [
     "EngineOptions",
     "MemoryEquals",
     "Monitored",
+    "Observing",
     "PlayedCore",
     "Player",
     "Playing",
@@ -49,6 +50,7 @@ class Capability(enum.StrEnum):
 
     SNAPSHOT = "snapshot"
     WATCH = "watch"
+    ACCESSES = "accesses"  # :class:`Observing`
     FAULTS = "faults"
     MONITOR = "monitor"  # Renode's own commands
     PLAY = "play"  # a core played in Python
@@ -228,6 +230,26 @@ class Monitored(Protocol):
     def execute(self, command: str) -> str:
         """What the command prints; EngineError when the monitor refuses it."""
         ...
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """An engine that may tell who reads and writes what; without ``Capability.ACCESSES`` each call is a
+    CapabilityError.
+
+    Observing changes nothing: the run goes on as it would have.
+    """
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        """Emit ``Accessed`` after each turn of a core that accessed a byte of this extent, whatever the alias.
+
+        The same name again replaces the extent. ``merge``: accesses that touch one another become one record, for
+        what is copied as a whole. Given back are the cores whose accesses are told; of the others, and of devices,
+        ``watch`` tells what they change. EngineError where the extent does not lie in one piece of memory.
+        """
+        ...
+
+    def unobserve(self, name: str) -> None: ...
 
 
 class Player(Protocol):

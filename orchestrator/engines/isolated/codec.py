@@ -1,10 +1,13 @@
-"""Typed values as plain JSON values and back, by their annotations: dataclasses, enums, tuples, mappings, unions.
+"""Typed values as plain JSON values and back, by their annotations: dataclasses, enums, tuples, mappings, bytes.
 
 A dataclass carries its name, so that a union of dataclasses is told apart and a frame of the wrong kind is refused.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -34,6 +37,8 @@ def to_plain(value: object) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {each.name: to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
         return {_NAME: type(value).__name__, **fields}
@@ -74,6 +79,10 @@ def _scalar(expected: Any, plain: Any, where: str) -> Any:
     elif issubclass(expected, Path):
         if isinstance(plain, str):
             return Path(plain)
+    elif expected is bytes:
+        if isinstance(plain, str):
+            with contextlib.suppress(binascii.Error, ValueError):
+                return base64.b64decode(plain, validate=True)
     elif expected is float and type(plain) is int:
         return float(plain)
     elif type(plain) is expected:  # not isinstance: True is no number

@@ -55,6 +55,8 @@ _LOOKING = (
     protocol.AskInstructions,
     protocol.Watch,
     protocol.Unwatch,
+    protocol.Observe,
+    protocol.Unobserve,
     protocol.Subscribe,
     protocol.TakeSnapshot,
     protocol.Release,
@@ -410,6 +412,15 @@ class RemoteEngine:
 
     def unwatch(self, name: str) -> None:
         self.ask(protocol.Unwatch(name))
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        self._need(Capability.ACCESSES)
+        cores: frozenset[str] = self.ask(protocol.Observe(name, core, extent, merge))[0]
+        return cores
+
+    def unobserve(self, name: str) -> None:
+        self._need(Capability.ACCESSES)
+        self.ask(protocol.Unobserve(name))
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)  # first: an engine may have something to say at once

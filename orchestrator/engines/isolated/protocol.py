@@ -49,6 +49,7 @@ __all__ = [
     "Hold",
     "Load",
     "Message",
+    "Observe",
     "Open",
     "Opened",
     "Output",
@@ -70,6 +71,7 @@ __all__ = [
     "Turn",
     "TurnTaken",
     "Type",
+    "Unobserve",
     "Unwatch",
     "Wake",
     "Watch",
@@ -203,6 +205,23 @@ class Watch:
 @dataclass(frozen=True, slots=True)
 class Unwatch:
     """Watch it no more."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Tell who accesses an extent."""
+
+    name: str
+    core: str
+    extent: Extent
+    merge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unobserve:
+    """Tell it no more."""
 
     name: str
 
@@ -408,6 +427,8 @@ Message = (
     | AskInstructions
     | Watch
     | Unwatch
+    | Observe
+    | Unobserve
     | Subscribe
     | Type
     | TakeSnapshot
@@ -443,6 +464,7 @@ REPLIES: dict[type, Any] = {
     AskBacktrace: Backtrace,
     AskWaiting: Waiting | None,
     AskInstructions: int,
+    Observe: frozenset[str],
     TakeSnapshot: int,
     Execute: str,
     ReadRegister: int,

@@ -25,6 +25,7 @@ from orchestrator.engines.contract import (
     Engine,
     EngineOptions,
     Monitored,
+    Observing,
     PlayedCore,
     Playing,
     Snapshot,
@@ -98,6 +99,8 @@ class Server:
             protocol.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
             protocol.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
             protocol.Unwatch: lambda ask, _: self._board.unwatch(ask.name),
+            protocol.Observe: self._observe,
+            protocol.Unobserve: lambda ask, _: self._observing.unobserve(ask.name),
             protocol.Subscribe: lambda ask, _: self._board.subscribe(self._emit),
             protocol.Type: lambda ask, blob: self._board.consoles[ask.uart].write(blob),
             protocol.TakeSnapshot: self._snapshot,
@@ -232,6 +235,16 @@ class Server:
         if taken.ends_run:
             self._board.stop()
         return taken.at_ns
+
+    @property
+    def _observing(self) -> Observing:
+        board = self._board
+        if not isinstance(board, Observing):
+            raise CapabilityError("no accesses", where=f"engine {board.name}")
+        return board
+
+    def _observe(self, ask: protocol.Observe, _blob: bytes) -> tuple[object, bytes]:
+        return self._observing.observe(ask.name, ask.core, ask.extent, merge=ask.merge), b""
 
     def _snapshot(self, ask: protocol.TakeSnapshot, _blob: bytes) -> tuple[object, bytes]:
         self._snapshots[ask.number] = snapshot = self._board.snapshot()

@@ -17,8 +17,8 @@ from unicorn.unicorn_py3.unicorn import uclib
 from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, CoreState, hooks
 from orchestrator.errors import EngineError
 
-__all__ = ["ADDRESS_SPACE", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe", "function_pointer"]
-__all__ += ["registers", "written_registers"]
+__all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe"]
+__all__ += ["function_pointer", "registers", "written_registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
 CPU_MODELS = {
@@ -32,6 +32,8 @@ _unicorn: Any = unicorn  # it has no types
 
 _CTL_WRITE = unicorn_const.UC_CTL_IO_WRITE << 30  # a control without arguments that does something
 ADDRESS_SPACE = 1 << 32
+# What is added to an address whose page does not decide what may access it (Cpu.guard), or is observed.
+ALIASES = (0, ADDRESS_SPACE, 2 * ADDRESS_SPACE, 3 * ADDRESS_SPACE)
 
 
 def describe(error: int) -> str:
@@ -265,7 +267,7 @@ class Cpu:
         self._keep.append(callbacks)
         guard.slow_read = function_pointer(callbacks[0])
         guard.slow_write = function_pointer(callbacks[1])
-        for alias in (ADDRESS_SPACE, 2 * ADDRESS_SPACE):
+        for alias in ALIASES[1:]:
             self._checked(
                 uclib.uc_mmio_map(
                     self.handle,
@@ -278,6 +280,7 @@ class Cpu:
                 ),
                 "cannot map the alias of guarded memory",
             )
+        for alias in ALIASES[1:3]:
             self._checked(
                 uclib.uc_mem_protect(self.handle, ctypes.c_uint64(alias), ctypes.c_uint64(ADDRESS_SPACE), 0),
                 "cannot protect the alias of guarded memory",

@@ -16,6 +16,7 @@ from orchestrator.engines.contract import (
     Stop,
     Watchpoint,
 )
+from orchestrator.engines.unicorn.cpu.access_log import Observed
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
 from orchestrator.engines.unicorn.cpu.signals import Released
@@ -37,7 +38,7 @@ __all__ = ["UnicornEngine"]
 
 
 class UnicornEngine:
-    """One board; implements :class:`orchestrator.engines.contract.Engine`, ``Playing`` and ``Debuggable``."""
+    """One board; implements of :mod:`orchestrator.engines.contract` all but ``Monitored``."""
 
     name = "unicorn"
     capabilities = frozenset(Capability) - {Capability.MONITOR}
@@ -48,6 +49,7 @@ class UnicornEngine:
         self.platform = platform
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
+        self._observed: dict[str, Observed] = {}
         self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops)
         self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
@@ -161,6 +163,23 @@ class UnicornEngine:
 
     def unwatch(self, name: str) -> None:
         self._watches.remove(name)
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        mapping = self.core(core).memory.mapping_at(extent.start)
+        if mapping is None or extent not in mapping.extent:
+            raise EngineError("what is to be observed does not lie in one piece of memory", where=core, found=extent)
+        start = extent.start - mapping.extent.start
+        self._observed[name] = Observed(mapping.store, start, start + extent.size, merge)
+        self._observe()
+        return frozenset(self.wiring.by_name.keys() - self.wiring.hosted.keys())
+
+    def unobserve(self, name: str) -> None:
+        if self._observed.pop(name, None) is not None:
+            self._observe()
+
+    def _observe(self) -> None:
+        for core in self.wiring.cores:
+            core.observe(self._observed.values())
 
     def subscribe(self, listener: Listener) -> None:
         self.wiring.listeners.append(listener)

@@ -9,13 +9,14 @@ import random
 from collections.abc import Callable
 
 from orchestrator.engines.contract import Stop, StopReason
+from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.processor import NEVER
 from orchestrator.engines.unicorn.cpu.signals import Released
 from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import Changed
+from orchestrator.events import Accessed, Changed
 
 __all__ = ["Scheduler"]
 
@@ -107,6 +108,8 @@ class Scheduler:
             core.run_to(end)
             hosted = self._hosted.get(core.name) if self._hosted else None
             acted = core.ran if hosted is None else self._let_play(hosted)
+            if acted and core.access_log.any():
+                self._tell_accesses(core)
             if acted and self._watches:
                 for name in self._watches.changed():
                     self._wiring.emit(core, Changed(name))
@@ -114,6 +117,11 @@ class Scheduler:
                 for behind, other in enumerate(self._cores[index + 1 :], index + 1):
                     if other.name not in self._hosted:
                         self._advance(behind, min(other.count_at(core.time_ns), turn.time_ns * other.mips // 1000))
+
+    def _tell_accesses(self, core: Core) -> None:
+        records = core.access_log.take()
+        if records:
+            self._wiring.emit(core, Accessed(records))
 
     def _let_play(self, hosted: HostedCore) -> bool:
         """A hosted core's turn, if it is due; whether it was."""

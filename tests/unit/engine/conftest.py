@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.engines.contract import EngineOptions, Stop
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.events import Detail, Event
+from orchestrator.events import Access, Accessed, Detail, Event
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.platform import Platform, load_platform
 
@@ -131,6 +131,11 @@ class Rig:
 
     def details(self, kind: type[Detail]) -> list[Detail]:
         return [event.detail for event in self.events if isinstance(event.detail, kind)]
+
+    def accesses(self, core: str = MAIN) -> list[Access]:
+        """What was told of this core, in order."""
+        turns = [event.detail for event in self.events if event.core == core and isinstance(event.detail, Accessed)]
+        return [access for turn in turns for access in turn.accesses]
 
     def stands_idle(self, core: str) -> bool:
         """Whether the engine has proved that this core stands in an idle loop."""

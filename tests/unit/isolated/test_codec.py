@@ -16,6 +16,7 @@ from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
 from orchestrator.engines.isolated.protocol import HEADER, Channel, ClosedError, Frame, SilentError
 from orchestrator.events import (
+    Accessed,
     CoreState,
     Event,
     Fault,
@@ -41,6 +42,7 @@ details = st.one_of(
     st.builds(NotificationTaken, names, st.lists(words, max_size=4).map(tuple), words),
     st.builds(StateChanged, st.sampled_from(CoreState), names),
     st.builds(UnmodelledAccess, words, st.none() | names, words, words, maybe, names, names),
+    st.builds(Accessed, st.binary(max_size=80)),
     st.builds(GuestError, words, st.none() | names, words, names),
     st.builds(
         Fault,

@@ -30,10 +30,10 @@ def load(name: str) -> ModuleType:
 
 
 support = load("conftest")
-contract = load("test_engine_contract")
-for _name, _test in vars(contract).items():
-    if _name.startswith("test_") and _name not in INSIDE:
-        globals()[_name] = _test
+for _module in ("test_engine_contract", "test_accesses"):
+    for _name, _test in vars(load(_module)).items():
+        if _name.startswith("test_") and _name not in INSIDE:
+            globals()[_name] = _test
 
 platform = support.platform
 assembler = support.assembler

@@ -8,7 +8,7 @@ it, so nothing ever has to be undone or run twice.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -23,6 +23,7 @@ from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import Bus, Slot
 from orchestrator.engines.unicorn.cpu import semihosting
+from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
 from orchestrator.engines.unicorn.cpu.accesses import DENIED_REGISTERS, SCS_BASE, Accesses
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
@@ -196,6 +197,10 @@ class Core:
     @property
     def exceptions(self) -> ExceptionState:
         return self._p.exceptions
+
+    @property
+    def access_log(self) -> AccessLog:
+        return self._p.access_log
 
     @property
     def loop(self) -> IdleLoop | None:
@@ -519,6 +524,8 @@ class Core:
         """Run to an instruction count at most; whatever ended it is dealt with."""
         if self._p.stale_code:
             self._flush()
+        if self._p.access_log.stale:
+            self._observe()
         if self._enforcer.in_use or self._enforcer.stale:
             self._enforcer.before_execution(self.bus.pages)
         reason = self._p.run(self._p.native_pointer, limit)
@@ -641,6 +648,18 @@ class Core:
     def protection_changed(self) -> None:
         self._enforcer.stale = True
         self._p.end_slice()
+
+    # --- observed accesses
+
+    def observe(self, observed: Iterable[Observed]) -> None:
+        """Record accesses to these from the next instruction on."""
+        self._p.access_log.observe(observed, self.memory)
+        self._p.end_slice()
+
+    def _observe(self) -> None:
+        self._p.access_log.stale = False
+        self._enforcer.fill_tlb(self.memory, self.bus.pages(), self._p.stub)
+        self._p.cpu.forget_pages()
 
     def _flush(self) -> None:
         self._p.stale_code = False
@@ -790,6 +809,7 @@ class Core:
 
     def close(self) -> None:
         self._loops.close()
+        self._p.access_log.close()
         self._p.cpu.close()
 
 

@@ -69,9 +69,10 @@ class CoreDebug:
                 kinds |= unicorn_const.UC_HOOK_MEM_WRITE
             for extent in self._aliases(watchpoint.extent):
                 state = WatchState(binding.address_of(core.native), extent.start, extent.end - 1)
-                around = (max(0, extent.start - _WIDEST + 1), extent.end - 1)
                 function = binding.function_pointer(hooks.core_on_watched)
-                self._hooks.append(core.cpu.hook(kinds, function, state, around))
+                for alias in binding.ALIASES:
+                    around = (alias + max(0, extent.start - _WIDEST + 1), alias + extent.end - 1)
+                    self._hooks.append(core.cpu.hook(kinds, function, state, around))
         core.forget_translations()  # a block that was translated without hooks of memory calls none
         self._look_closely()
 

@@ -88,6 +88,7 @@ class Frames:
 
     def __init__(self, cpu: Cpu, native: CoreState, memory: CoreMemory, *, secure_fp: bool) -> None:
         self._cpu = cpu
+        self._core = native
         self._memory = memory
         self.limits: Callable[[], tuple[int, int]] = _no_limits  # MSPLIM and PSPLIM
         # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it denies, or None.
@@ -170,7 +171,12 @@ class Frames:
             self._memory.write(frame, words)
         except TranslationError:
             raise StackError(frame, exc_return) from None
+        self._note(frame, len(words), return_address, writes=True)
         return exc_return
+
+    def _note(self, frame: int, size: int, pc: int, *, writes: bool) -> None:
+        """What the core itself stored or loaded, for who observes it."""
+        hooks.core_note_frame(self._pointers[0], frame, size, pc, writes)
 
     def _check(self, frame: int, size: int, right: int, *, privileged: bool, exc_return: int) -> None:
         if self.denies is None:
@@ -198,6 +204,7 @@ class Frames:
             self._memory.write(address, words)
         except TranslationError:
             raise StackError(address, 0) from None
+        self._note(address, len(words), self._core.pc, writes=True)
 
     @property
     def has_floating_point(self) -> bool:
@@ -236,6 +243,7 @@ class Frames:
         number = xpsr & 0x1FF
         if thread != (number == 0):
             raise ReturnMismatchError(number)
+        self._note(frame, _BASIC if untouched else size, self._core.address, writes=False)
         if with_fp and not untouched:
             *doubles, fpscr, _reserved = struct.unpack_from("<8Q2I", words, _BASIC)
             self._fp.write(handle, (*doubles, fpscr))

@@ -1,8 +1,8 @@
 """The MPU of one core enforced: what its registers grant, as native code decides it for every access.
 
-Nothing here costs anything before a program enables its MPU for the first time. From then on native code fills the
-core's TLB from the map that the enforcer hands over; privileged and unprivileged accesses have a TLB each, so that a
-change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
+Nothing here costs anything before a program enables its MPU for the first time, or what it accesses is observed
+(access_log.py). From then on native code fills the core's TLB from the map that the enforcer hands over; privileged and
+unprivileged accesses have a TLB each, so that a change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class MpuEnforcer:
             self.stale = False
             if not mpu.enabled:
                 return
-            self._install(self._p.memory, device_pages(), self._p.stub)
+            self.fill_tlb(self._p.memory, device_pages(), self._p.stub)
+            self.in_use = self.stale = True
             self.frames.denies = self._frame_denied
         depends = mpu.enabled and not mpu.protects(negative_priority=True)
         if depends != self._depends_on_faultmask:
@@ -80,9 +81,11 @@ class MpuEnforcer:
             return None
         return protection.first_denied(address, size, right, privileged=privileged)
 
-    def _install(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
-        """Say where memory and devices are, and begin."""
+    def fill_tlb(self, memory: CoreMemory, device_pages: list[int], stub: int) -> None:
+        """Let native code fill the TLB from now on: as without an MPU, until its map is handed over."""
         guard = self._state.guard
+        if guard.on:
+            return
         self._devices = mmap.mmap(-1, PAGES)
         for page in device_pages:
             self._devices[page] = 1
@@ -93,7 +96,6 @@ class MpuEnforcer:
         self._hand_over(NO_PROTECTION)
         self._keep = (*self._keep, memory.windows)
         self._cpu.guard(self._state, *self.slow)
-        self.in_use = self.stale = True
 
     def _hand_over(self, protection: ProtectionMap) -> None:
         starts, granted = _arrays(protection)

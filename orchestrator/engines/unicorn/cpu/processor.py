@@ -12,6 +12,7 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
+from orchestrator.engines.unicorn.cpu.access_log import AccessLog
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
@@ -54,6 +55,7 @@ class Processor:
         self.cpu = Cpu(model)
         self.native = CoreState()
         self.native_pointer = binding.address_of(self.native)
+        self.access_log = AccessLog(self.native, name, mips)
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.attention = False  # an exception may have to be taken before the next instruction
         self.disturbed = True  # in this turn: a device access, an exception, a sleep

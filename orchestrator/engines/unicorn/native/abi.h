@@ -69,6 +69,34 @@ struct guard {
     slow_write_fn slow_write;
 };
 
+/* Bytes that are observed, by address in one core's view; disjoint and in order. */
+struct span {
+    uint32_t start, end;
+    uint32_t merge; /* neighbouring accesses become one record */
+};
+
+enum { ACCESS_WRITES = 1, ACCESS_FRAME = 2, ACCESS_VALUE = 4 }; /* `value` is all that was read or written */
+
+/* As events.RECORD has it. Times are slots until accesses_take() makes them nanoseconds. */
+struct record {
+    uint64_t first, last;   /* when the first and the last of `count` accesses happened */
+    uint64_t value, before; /* of a write: what stood there */
+    uint32_t pc, address, size, count;
+    uint32_t flags, reserved;
+};
+
+struct accesses {
+    const struct span *spans;
+    uint32_t span_count;
+    uint32_t off;           /* what runs now ran before: an idle loop that is caught up with */
+    uint32_t count, capacity;
+    uint32_t open, open_merged; /* from these on records may still grow: single words, merged ranges */
+    uint32_t lost;          /* no memory for a record */
+    uint32_t any;           /* since the last accesses_take() there may be a record */
+    struct record *records;
+    struct record part;     /* the last access, if its count is not 0: more of it may come */
+};
+
 struct core {
     uint64_t executed;   /* instructions since power-on, sleep counted as executed */
     uint64_t limit;      /* stop before the instruction that would exceed this */
@@ -120,6 +148,7 @@ struct core {
     int *saved_ids;
     void **saved_pointers;
     reg_read_batch_fn reg_read_batch;
+    struct accesses *accesses; /* null: nothing is observed */
     struct guard guard;
 };
 

@@ -28,10 +28,12 @@ __all__ = [
     "TRAP_DIVISION",
     "TRAP_STACK_POINTER",
     "TRAP_UNALIGNED",
+    "AccessesState",
     "CoreState",
     "FramesState",
     "PageBits",
     "ProbeState",
+    "Span",
     "WatchState",
     "Window",
     "hooks",
@@ -68,6 +70,18 @@ class CoreState(ctypes.Structure):
     """``struct core``."""
 
     _fields_ = _HEADER.fields("core")
+
+
+class Span(ctypes.Structure):
+    """``struct span``."""
+
+    _fields_ = _HEADER.fields("span")
+
+
+class AccessesState(ctypes.Structure):
+    """``struct accesses``."""
+
+    _fields_ = _HEADER.fields("accesses")
 
 
 class FramesState(ctypes.Structure):
@@ -120,6 +134,12 @@ hooks.core_mark.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 hooks.core_mark.restype = ctypes.c_uint32
 hooks.frames_enter.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_int)
 hooks.frames_leave.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_note_frame.argtypes = (ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_int)
+hooks.core_note_frame.restype = None
+hooks.accesses_take.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.accesses_take.restype = ctypes.c_uint32
+hooks.accesses_free.argtypes = (ctypes.c_void_p,)
+hooks.accesses_free.restype = None
 hooks.core_read_masks.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
 hooks.core_is_unprivileged.restype = ctypes.c_uint32

@@ -60,6 +60,7 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     words[6] = return_address;
     words[7] = (xpsr & ~f->aligned) | (padding ? f->aligned : 0);
     memcpy(stack, words, FRAME_BYTES);
+    core_note_frame(c, frame, FRAME_BYTES, return_address, 1);
 
     uint32_t link = EXC_RETURN | NO_FP | (r[IPSR] ? 0 : TO_THREAD | (control & SPSEL ? f->to_process : 0));
     uint32_t main_stack = control & ~(uint32_t)SPSEL;
@@ -87,6 +88,7 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     if (!stack)
         return 0;
     memcpy(words, stack, FRAME_BYTES);
+    core_note_frame(c, frame, FRAME_BYTES, c->address, 0);
     xpsr = words[7];
     number = xpsr & 0x1FF;
     if (!(xpsr & THUMB) || words[6] >= 0xFFFFFF00u || !(exc_return & TO_THREAD) != (number != 0))

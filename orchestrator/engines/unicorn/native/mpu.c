@@ -81,7 +81,7 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
     const struct guard *g = &c->guard;
     uint32_t page = (uint32_t)address64 & ~(uint32_t)PAGE_MASK;
     uint32_t wanted = type == MEM_READ ? READ : type == MEM_WRITE ? WRITE : EXECUTE;
-    uint32_t all, any, next_any, next, unprivileged;
+    uint32_t all, any, next_any, next, unprivileged, uniform;
 
     if (c->denied)
         return 0;
@@ -106,7 +106,8 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
         c->exception = PREFETCH_ABORT;
         return 0;
     }
-    if (all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0) {
+    uniform = all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0;
+    if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK))) {
         entry->perms = all;
         return 1;
     }
@@ -114,8 +115,8 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
         entry->perms = EXECUTE;
         return 1;
     }
-    entry->paddr = page | (1ull + unprivileged) << ALIAS_SHIFT;
-    entry->perms = READ | WRITE;
+    entry->paddr = page | (uniform ? OBSERVED_ALIAS : (1ull + unprivileged) << ALIAS_SHIFT);
+    entry->perms = uniform ? all & (READ | WRITE) : READ | WRITE;
     return 1;
 }
 
@@ -143,34 +144,40 @@ _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint
         deny(c, uc, type, address, size);
         return 0;
     }
-    if (window_at(g->windows, g->window_count, address) || (g->devices && g->devices[address >> PAGE_SHIFT]))
+    if (window_at(g->windows, g->window_count, address) || (g->devices && g->devices[address >> PAGE_SHIFT])) {
+        core_leave_it(c);
         return 1;
+    }
     deny(c, uc, reads ? MEM_READ_UNMAPPED : MEM_WRITE_UNMAPPED, address, size);
     return 0;
 }
 
-/* The aliases answer as the memory or device itself; they are called when guard_decides() agreed. */
+/* The aliases answer as the memory or device itself; the first two are called when guard_decides() agreed. */
 uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
 {
-    const struct core *c = user;
+    struct core *c = user;
     const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     uint64_t value = 0;
     (void)uc;
     if (!w)
         return c->guard.slow_read((uint32_t)address, size);
-    memcpy(&value, w->bytes + (address - w->start), size);
+    memcpy(&value, w->bytes + ((uint32_t)address - w->start), size);
+    if (c->accesses)
+        note_access(c, w, 1, (uint32_t)address, size, value);
     return value;
 }
 
 void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, void *user)
 {
-    const struct core *c = user;
+    struct core *c = user;
     const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     (void)uc;
-    if (!w || !w->code || w->code[(address - w->start) >> PAGE_SHIFT])
+    if (w && c->accesses)
+        note_access(c, w, 0, (uint32_t)address, size, value);
+    if (!w || !w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT])
         c->guard.slow_write((uint32_t)address, size, value);
     else
-        memcpy(w->bytes + (address - w->start), &value, size);
+        memcpy(w->bytes + ((uint32_t)address - w->start), &value, size);
 }
 
 /* Whether the MPU grants execution of a page to some and not to all of it, or not to the same mode everywhere. */

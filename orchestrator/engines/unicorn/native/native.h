@@ -6,6 +6,7 @@
 
 #define IT_BITS 0x0600FC00u /* of xPSR and CPSR */
 enum { NPRIV = 1, SPSEL = 2 }; /* CONTROL */
+enum { SP = 13, PC = 15 };
 enum { PREFETCH_ABORT = 3 };
 enum {
     MEM_READ = 16,
@@ -19,8 +20,10 @@ enum {
 }; /* uc_mem_type */
 
 /* An access that the TLB cannot decide goes to an alias of its address: to the first for privileged code, to the
- * second for unprivileged. Nothing may be accessed there without guard_decides(). */
+ * second for unprivileged. Nothing may be accessed there without guard_decides(). The third is for pages that hold
+ * observed bytes and grant the same everywhere. */
 #define ALIAS_SHIFT 32
+#define OBSERVED_ALIAS (3ull << ALIAS_SHIFT)
 
 static inline int is_wide(uint32_t half)
 {
@@ -38,6 +41,9 @@ static inline const struct window *window_at(const struct window *windows, uint3
 /* run.c */
 void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
 void core_leave_it(struct core *c);
+int is_single_access(uint32_t first);
+uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size);
+uint32_t register_of(const struct core *c, uint32_t number);
 
 /* it.c */
 uint32_t it_advance(uint32_t state);
@@ -48,6 +54,11 @@ void skip_rest(struct core *c);
 void put_flags_back(struct core *c);
 int skip_ends(struct core *c, uint32_t address);
 void set_it(const struct core *c, uint32_t it);
+
+/* accesses.c */
+int accesses_has(const struct accesses *a, uint32_t first, uint32_t last);
+void note_access(struct core *c, const struct window *w, int reads, uint32_t address, uint32_t size, uint64_t value);
+void core_note_frame(struct core *c, uint32_t frame, uint32_t size, uint32_t pc, int writes);
 
 /* mpu.c */
 int is_unprivileged_access(uint32_t first, uint32_t second);

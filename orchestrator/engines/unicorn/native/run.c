@@ -98,7 +98,6 @@ static void stop(struct core *c, void *uc, uint32_t reason)
 }
 
 enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, STACK_LIMIT };
-enum { SP = 13, PC = 15 };
 
 static int is_float(uint32_t first, uint32_t second)
 {
@@ -123,7 +122,7 @@ static int aligned_base(uint32_t first, uint32_t second)
     return -1;
 }
 
-static int is_single_access(uint32_t first)
+int is_single_access(uint32_t first)
 {
     return (first & 0xF000) == 0x5000 || (first & 0xF000) == 0x6000 || (first & 0xF000) == 0x8000 || (first & 0xFE00) == 0xF800;
 }
@@ -179,31 +178,33 @@ uint32_t core_mark(const struct core *c, struct bits *bits)
     return any;
 }
 
-static uint32_t register_of(const struct core *c, uint32_t number)
+uint32_t register_of(const struct core *c, uint32_t number)
 {
     uint32_t value = 0;
     c->reg_read(c->uc, c->register_ids[number], &value);
     return number == PC ? (c->address + 4) & ~3u : value;
 }
 
-/* Whether a single load or store is not aligned to its size. */
-static int is_unaligned(const struct core *c, uint32_t first, uint32_t second)
+/* Where a single load or store accesses how many bytes; 0 of them: it is none. */
+uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size)
 {
-    uint32_t base, offset = 0, size;
+    uint32_t base, offset = 0;
     switch (first & 0xF000) {
     case 0x5000:
-        size = first >> 9 & 3;
-        size = size == 0 ? 4 : size == 1 || (first >> 9 & 7) == 7 ? 2 : 1;
-        return (register_of(c, first >> 3 & 7) + register_of(c, first >> 6 & 7)) & (size - 1);
+        *size = first >> 9 & 3;
+        *size = *size == 0 ? 4 : *size == 1 || (first >> 9 & 7) == 7 ? 2 : 1;
+        return register_of(c, first >> 3 & 7) + register_of(c, first >> 6 & 7);
     case 0x6000:
-        return register_of(c, first >> 3 & 7) & 3;
+        *size = 4;
+        return register_of(c, first >> 3 & 7) + (first >> 6 & 31) * 4;
     case 0x8000:
-        return register_of(c, first >> 3 & 7) & 1;
+        *size = 2;
+        return register_of(c, first >> 3 & 7) + (first >> 6 & 31) * 2;
     }
-    size = 1u << (first >> 5 & 3);
-    if (size != 4 && (first & 0x10) && second >> 12 == PC)
-        return 0; /* a preload hint */
+    *size = 1u << (first >> 5 & 3);
     base = register_of(c, first & 0xF);
+    if (*size != 4 && (first & 0x10) && second >> 12 == PC)
+        *size = 0; /* a preload hint */
     if (first & 0x80 || (first & 0xF) == PC)
         offset = first & 0x80 ? second & 0xFFF : 0u - (second & 0xFFF);
     else if (second & 0x0800) { /* P and U in bits 10 and 9 */
@@ -212,8 +213,15 @@ static int is_unaligned(const struct core *c, uint32_t first, uint32_t second)
     } else if ((second & 0x0FC0) == 0)
         offset = register_of(c, second & 0xF) << (second >> 4 & 3);
     else
-        return 0;
-    return (base + offset) & (size - 1);
+        *size = 0;
+    return base + offset;
+}
+
+/* Whether a single load or store is not aligned to its size. */
+static int is_unaligned(const struct core *c, uint32_t first, uint32_t second)
+{
+    uint32_t size, address = address_of(c, first, second, &size);
+    return size && address & (size - 1);
 }
 
 /* What traps before the instruction has any effect; 0: nothing. */
@@ -386,10 +394,11 @@ void core_on_watched(void *uc, int type, uint64_t address, int size, int64_t val
 {
     struct watch *w = user;
     struct core *c = w->core;
+    uint64_t first = (uint32_t)address; /* perhaps of an alias */
     (void)uc;
     (void)value;
     core_leave_it(c);
-    if (address > w->last || address + (uint64_t)size <= w->first)
+    if (first > w->last || first + (uint64_t)size <= w->first)
         return;
     if (c->watched < 0) {
         c->watched = type;
