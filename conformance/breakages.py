@@ -13,17 +13,18 @@ from conformance.on_unicorn import run_on_unicorn
 from conformance.transcript import Program
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
-from orchestrator.engines.unicorn import memory
 from orchestrator.engines.unicorn.cpu import core as core_module
 from orchestrator.engines.unicorn.cpu import exceptions, floating_point, frames, nvic
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.engines.unicorn.cpu.execution import Execution
 from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.systick import SysTick
 from orchestrator.engines.unicorn.memory import BoardMemory
+from orchestrator.engines.unicorn.memory import store as store_module
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.wiring import Wiring
 
@@ -312,9 +313,11 @@ BREAKAGES = (
         "reconsider",
         _constant(_stop_at_block_end),
     ),
-    Breakage("what ran inside an IT block is not undone", "div_0_trp_in_an_it_block", Core, "_undo", _answers(None)),
     Breakage(
-        "IT is lost at a fault", "it_fault_at_a_store", Core, "_take_back", _after(lambda self: self._p.set_it(0))
+        "what ran inside an IT block is not undone", "div_0_trp_in_an_it_block", Execution, "_undo", _answers(None)
+    ),
+    Breakage(
+        "IT is lost at a fault", "it_fault_at_a_store", Execution, "_take_back", _after(lambda self: self._p.set_it(0))
     ),
     Breakage(
         "floating-point context is stacked at once",
@@ -461,7 +464,7 @@ BREAKAGES = (
     Breakage(
         "a memory has one address in the host",
         "code_written_by_the_other_core",
-        memory,
+        store_module,
         "_same_memory",
         lambda original: lambda size, count: original(size, 1) * count,
         "two",

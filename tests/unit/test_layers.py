@@ -7,6 +7,7 @@ import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,13 @@ def test_an_engine_imports_no_other_engine(source: Path) -> None:
         if module.startswith("orchestrator.engines.") and module.split(".")[2] not in (own, *ENGINE_PARTS[own])
     ]
     assert strangers == []
+
+
+def test_no_modules_of_the_engines_import_each_other_in_a_circle() -> None:
+    modules = {f"orchestrator.{name(each)}".removesuffix(".py").replace("/", "."): each for each in SOURCES}
+    engines = {module: each for module, each in modules.items() if module.startswith("orchestrator.engines.")}
+    wanted = {module: {used for _, used in imports(each)} & set(engines) for module, each in engines.items()}
+    TopologicalSorter(wanted).prepare()  # CycleError names the modules of a circle
 
 
 def loaded_by(statement: str) -> set[str]:

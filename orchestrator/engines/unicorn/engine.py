@@ -156,7 +156,7 @@ class UnicornEngine:
         return lambda: span
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
-        span = self.core(core).memory.span(extent.start, extent.size)
+        span = self.core(core).memory.stored.span(extent.start, extent.size)
         if span is None:
             raise EngineError("what is to be watched does not lie in one piece of memory", where=core, found=extent)
         self._watches.add(name, span)

@@ -17,7 +17,7 @@ from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChang
 from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.hosted import HostedCore
-from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
+from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
 from orchestrator.memory import Extent
@@ -227,9 +227,9 @@ class Wiring:
 
     # --- memory, as devices see it
 
-    def view(self, core: str) -> CoreMemory:
-        """Memory as a core addresses it; what a device stores there is the doing of the core whose turn it is."""
-        return self.by_name[core].memory
+    def view(self, core: str) -> MemoryView:
+        """What is stored, by a core's addresses; what a device stores there, the core does whose turn it is."""
+        return self.by_name[core].memory.stored
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""

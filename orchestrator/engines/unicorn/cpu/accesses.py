@@ -16,7 +16,7 @@ from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.native.abi import hooks
 from orchestrator.events import Detail, GuestError, Note, UnmodelledAccess
 
-__all__ = ["DENIED_REGISTERS", "AccessPort", "Accesses"]
+__all__ = ["DENIED_REGISTERS", "SCS_BASE", "AccessPort", "Accesses", "ScsDevice"]
 
 SCS_BASE = 0xE000_E000
 STIR = 0xE000_EF00
@@ -171,3 +171,27 @@ class Accesses:
         self.unmodelled_addresses.add((address, reads))
         symbol = symbol_of(self._p.images, pc)
         self._port.emit(UnmodelledAccess(pc, symbol, address, size, value, peripheral, what))
+
+
+class ScsDevice:
+    """The System Control Space as a device on its core's bus."""
+
+    is_steady = False  # SysTick counts
+
+    def __init__(self, scs: SystemControlSpace) -> None:
+        self._scs = scs
+
+    def read(self, offset: int, size: int, core: str | None) -> int:
+        return self._scs.peek(offset, size) if core is None else self._scs.read(offset, size)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        self._scs.write(offset, size, value)
+
+    def reset(self) -> None:
+        """The core resets it."""
+
+    def snapshot(self) -> object:
+        return None
+
+    def restore(self, state: object) -> None:
+        """The core restores it."""

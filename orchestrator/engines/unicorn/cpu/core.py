@@ -7,43 +7,40 @@ it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-
-from unicorn import unicorn_const
-from unicorn.unicorn_py3.unicorn import uclib
+from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
-from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import Bus, Slot
 from orchestrator.engines.unicorn.cpu import semihosting
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
-from orchestrator.engines.unicorn.cpu.accesses import DENIED_REGISTERS, SCS_BASE, Accesses
+from orchestrator.engines.unicorn.cpu.accesses import SCS_BASE, Accesses, ScsDevice
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
-from orchestrator.engines.unicorn.cpu.debug import CoreDebug
+from orchestrator.engines.unicorn.cpu.debug import CoreDebug, debug_registers, write_register
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.engines.unicorn.cpu.execution import Execution
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
 from orchestrator.engines.unicorn.cpu.frames import is_exc_return
 from orchestrator.engines.unicorn.cpu.idle_loops import IdleLoop
+from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
-from orchestrator.engines.unicorn.cpu.processor import GENERAL, NEVER, SPECIAL, XPSR_T, Processor, with_it
+from orchestrator.engines.unicorn.cpu.processor import GENERAL, NEVER, SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import hooks
-from orchestrator.errors import EngineError, RptwinError
+from orchestrator.errors import RptwinError
 from orchestrator.events import Backtrace, Detail, Poll, StateChanged, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
@@ -61,15 +58,6 @@ _STUB_INSTRUCTIONS = 3
 
 _SLEEPDEEP, _SEVONPEND = 4, 16  # SCR
 _UNALIGN_TRP, _DIV_0_TRP = 8, 16  # CCR
-_PRIVILEGED = ("PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
-
-
-class _Due(NamedTuple):
-    """A signal on its way; in the order of counts, and of those that are equal, as they were sent."""
-
-    at: int  # instruction count
-    order: int
-    signal: Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +70,7 @@ class CoreSnapshot:
     limits: tuple[int, int]
     exceptions: ExceptionState
     scs: Mapping[str, object]
-    inbox: tuple[_Due, ...]
-    order: int
+    inbox: tuple[tuple[Due, ...], int]
     pc: int
     held: bool
     locked_up: bool
@@ -160,17 +147,21 @@ class Core:
         self._instructions = Instructions(
             processor, self._unit, self._floating_point, self._enforcer, self._marks, self
         )
-        self._extra = RegisterBatch(*(f"D{number}" for number in range(16)), "FPSCR")
         self._clear_registers = RegisterBatch(
             *GENERAL, "LR", "IPSR", "CONTROL", "IPSR", "CONTROL", "PRIMASK", "BASEPRI", "FAULTMASK", "PSP", "APSR_NZCV"
         )
-        self._at_denial = RegisterBatch(*DENIED_REGISTERS)
-        self._at_denial.keep_in(processor.native)
-        self._install_hooks()
-        self._inbox: list[_Due] = []
-        self._order = 0
+        self._execution = Execution(
+            processor,
+            self._unit,
+            self._enforcer,
+            self._loops,
+            self._accesses,
+            self._instructions,
+            self._marks,
+            self,
+        )
+        self._inbox = Inbox()
         self._next = NEVER
-        self._reset_asked = False
         self._sevonpend_seen = 0
         self.ran = False  # in this turn: at least one instruction
         self._paused = False
@@ -228,38 +219,11 @@ class Core:
     def disturbed(self, disturbed: bool) -> None:
         self._p.disturbed = disturbed
 
-    def _install_hooks(self) -> None:
-        native = self._p.native
-        native.exception = native.access = native.watched = -1
-        native.passed = NEVER
-        native.page = 0xFFFF_FFFF
-        native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
-        native.register_ids[:] = binding.registers(*GENERAL, "SP", "LR", "PC")
-        (native.cpsr_id,) = binding.registers("CPSR")
-        native.flags_id, native.xpsr_id, native.xpsr_write_id = binding.registers("APSR_NZCV", "XPSR", "XPSR_NZCVQG")
-        native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
-        native.reg_read = binding.function_pointer(uclib.uc_reg_read)
-        native.reg_write = binding.function_pointer(uclib.uc_reg_write)
-        native.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
-        native.guard.control_id, native.guard.ipsr_id = binding.registers("CONTROL", "IPSR")
-        native.guard.mem_read = binding.function_pointer(uclib.uc_mem_read)
-        kinds = {
-            unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
-            unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
-            unicorn_const.UC_HOOK_MEM_UNMAPPED
-            | unicorn_const.UC_HOOK_MEM_READ_PROT
-            | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
-        }
-        for kind, function in kinds.items():
-            self._p.cpu.hook(kind, binding.function_pointer(function), native)
-        native.emu_start = binding.function_pointer(uclib.uc_emu_start)
-        native.uc = self._p.cpu.handle
-
     def attach(self, board: BoardMemory, slots: list[Slot]) -> None:
         """Connect memory and devices."""
         self._instructions.board = board
         memory = board.map_core(self.name, self._p.cpu, self._p.forget_translations)
-        scs = Slot("scs", Extent(SCS_BASE, 0x1000), _ScsDevice(self.scs))
+        scs = Slot("scs", Extent(SCS_BASE, 0x1000), ScsDevice(self.scs))
         self.bus = self._accesses.bus = Bus(self.name, [*slots, scs], self._accesses)
         self.bus.map_into(self._p.cpu)
         self._p.cpu.on_protected_write(self._accesses.store_to_protected_page)
@@ -293,6 +257,12 @@ class Core:
 
     def back_in_loop(self, *, another_round: bool) -> None:
         self._loops.back_in_loop(another_round=another_round)
+
+    def execute(self, limit: int) -> None:
+        self._execution.execute(limit)
+
+    def reset_chip(self) -> None:
+        self._host.system_reset(self)
 
     def is_at_breakpoint(self) -> bool:
         return self.debug is not None and self.debug.is_at_breakpoint()
@@ -335,15 +305,14 @@ class Core:
         return self._next
 
     def replan(self) -> None:
-        head = self._inbox[0].at if self._inbox else NEVER
+        head = self._inbox.first
         self._next = min(head, self._systick_count()) if not (self._p.held or self._p.locked_up) else head
 
     # --- what comes from outside
 
     def post(self, count: int, signal: Signal) -> None:
         """Something reaches this core at an instruction count."""
-        heapq.heappush(self._inbox, _Due(count, self._order, signal))
-        self._order += 1
+        self._inbox.add(count, signal)
         self.replan()
 
     def post_alarm(self, count: int, alarm: Alarm) -> None:
@@ -360,14 +329,13 @@ class Core:
     def release_lines(self) -> None:
         """The devices are reset: every interrupt input is low, and no change is on its way."""
         self._p.exceptions.lines = 0
-        self._inbox = [each for each in self._inbox if not isinstance(each.signal, LineChanged)]
-        heapq.heapify(self._inbox)
+        self._inbox.keep(lambda signal: not isinstance(signal, LineChanged))
         self.replan()
 
     def _happen(self) -> None:
         now = self.now
-        while self._inbox and self._inbox[0].at <= now:
-            count, _order, signal = heapq.heappop(self._inbox)
+        while (due := self._inbox.take(now)) is not None:
+            signal = due.signal
             if isinstance(signal, LineChanged):
                 self._p.exceptions.set_line(signal.interrupt, signal.level)
                 self._p.attention = True
@@ -376,7 +344,7 @@ class Core:
             elif isinstance(signal, Released):
                 self.release("released")
             else:
-                self._host.alarm(self, signal.device, count)
+                self._host.alarm(self, signal.device, due.at)
         expiry = self.scs.systick.expiry
         if expiry is not None and self.systick_now() >= expiry and self.scs.systick.advance(self.systick_now()):
             self._p.exceptions.pend(cortex_m.SYS_TICK)
@@ -418,8 +386,7 @@ class Core:
         self._reset_private()
         self._p.held = self.model.held
         # What devices drive onto the interrupt inputs still arrives, and they are still woken.
-        self._inbox = [each for each in self._inbox if isinstance(each.signal, LineChanged | Alarm)]
-        heapq.heapify(self._inbox)
+        self._inbox.keep(lambda signal: isinstance(signal, LineChanged | Alarm))
         self.replan()
 
     def _reset_private(self) -> None:
@@ -427,7 +394,7 @@ class Core:
         self.scs.reset()
         self._p.locked_up = self._p.sleeping = self._p.event = self._p.waits_for_event = False
         self._loops.drop()
-        self._reset_asked = False
+        self._execution.reset_asked = False
         self._marks.forget()
         self._p.native.watch_masks = 0
         self._enforcer.stale = self._enforcer.in_use
@@ -492,9 +459,9 @@ class Core:
                 loops.leave()
             if now >= self._next:
                 self._happen()
-                if self._reset_asked:
-                    self._reset_asked = False
-                    self._host.system_reset(self)
+                if self._execution.reset_asked:
+                    self._execution.reset_asked = False
+                    self.reset_chip()
             if self._p.held or self._p.locked_up:
                 native.executed = min(end, self._next)
                 continue
@@ -511,7 +478,7 @@ class Core:
                 if self.debug.is_stepping:
                     limit = now + 1
             self.ran = True
-            self.execute(limit)
+            self._execution.execute(limit)
             if self._p.round_end < NEVER and native.executed >= self._p.round_end:
                 self._p.round_end = NEVER
                 loops.back_in_loop(another_round=False)
@@ -519,81 +486,6 @@ class Core:
             self.debug.at_turn_end()
         if self.ran and loops.loop is None and native.executed >= end:
             loops.look()
-
-    def execute(self, limit: int) -> None:
-        """Run to an instruction count at most; whatever ended it is dealt with."""
-        if self._p.stale_code:
-            self._flush()
-        if self._p.access_log.stale:
-            self._observe()
-        if self._enforcer.in_use or self._enforcer.stale:
-            self._enforcer.before_execution(self.bus.pages)
-        reason = self._p.run(self._p.native_pointer, limit)
-        if self._p.native.undo:
-            self._undo()
-        if reason == abi.EXIT_OTHER or self._accesses.is_due or self._reset_asked:
-            self._after_stop()
-        elif reason == abi.EXIT_NEW_PAGE:
-            self._instructions.reach_page()
-        elif reason == abi.EXIT_SPECIAL:
-            self._instructions.special()
-        elif reason == abi.EXIT_UNMASKED:
-            self._p.attention = True
-        elif reason == abi.EXIT_DENIED:
-            self._p.disturbed = True
-            self._unit.fetch_fault(self._p.pc)
-        elif reason == abi.EXIT_TRAP:
-            self._instructions.trap()
-
-    def _after_stop(self) -> None:
-        """Everything but the end of a slice."""
-        native = self._p.native
-        error = native.error
-        self._p.disturbed = True
-        self._accesses.is_due = False
-        exception, access = native.exception, native.access
-        native.exception = native.access = -1
-        accesses = self._accesses
-        if accesses.failure is not None:
-            failure, accesses.failure = accesses.failure, None
-            raise failure
-        if accesses.bus_error_seen is not None:
-            accesses.raise_bus_error()
-            return
-        fetches = access in (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
-        if native.denied and not fetches:
-            self._take_back()
-        if self._reset_asked:
-            self._reset_asked = False
-            self._host.system_reset(self)
-            return
-        if exception >= 0:
-            self._unit.guest_exception(exception)
-        elif access >= 0:
-            self._unit.invalid_access(access, native.access_address, native.access_size)
-        elif error == unicorn_const.UC_ERR_INSN_INVALID:
-            self._unit.undefined()
-        elif error:
-            raise EngineError(
-                "the emulator stopped",
-                where=f"{self.name} at {self._p.pc:#010x}",
-                found=binding.describe(error),
-            )
-        elif not native.stopping:
-            self._p.sleeping = True  # WFI inside an IT block, where the hook cannot stop
-            self._p.attention = True
-
-    def _undo(self) -> None:
-        """Inside an IT block Unicorn does not stop before an instruction: the one that asked for it has run."""
-        xpsr, *others = self._at_denial.kept()
-        self._at_denial.write(self._p.cpu.handle, [with_it(xpsr, self._p.native.it), *others])
-
-    def _take_back(self) -> None:
-        """After a store that was denied Unicorn goes on with the instruction, and with an IT block: undo that."""
-        xpsr, *others = self._at_denial.kept()
-        self._at_denial.write(self._p.cpu.handle, [with_it(xpsr, self._p.native.it), *others])
-        self._p.native.executed = self._p.native.denied_executed
-        self._p.pc = self._p.native.denied_address
 
     # --- exceptions
 
@@ -656,21 +548,15 @@ class Core:
         self._p.access_log.observe(observed, self.memory)
         self._p.end_slice()
 
-    def _observe(self) -> None:
-        self._p.access_log.stale = False
+    def tell_tlb(self) -> None:
+        """What is observed has changed: the TLB is filled anew."""
         self._enforcer.fill_tlb(self.memory, self.bus.pages(), self._p.stub)
         self._p.cpu.forget_pages()
-
-    def _flush(self) -> None:
-        self._p.stale_code = False
-        self._loops.flush()
-        self._p.cpu.flush()
-        self._marks.forget()
 
     # --- the System Control Space's port
 
     def reset_requested(self) -> None:
-        self._reset_asked = True
+        self._execution.reset_asked = True
         self._p.end_slice()
 
     def is_probing(self) -> bool:
@@ -698,23 +584,13 @@ class Core:
         self.debug = None if on_stop is None else CoreDebug(self._p, self._marks, self._loops, on_stop)
 
     def debug_registers(self) -> dict[str, int]:
-        """As the contract names them."""
-        return self.registers() | dict(zip(self._extra.names, self._extra.read(self._p.cpu.handle), strict=True))
+        self.settle()
+        return debug_registers(self._p)
 
     def write_register(self, name: str, value: int) -> None:
-        """A debugger changes a register; of xPSR, what MSR can change."""
+        """A debugger changes a register."""
         self.leave_loop()
-        if name == "PC":
-            self._p.pc = value & ~1
-        elif name == "XPSR":
-            self._p.cpu.write(SPECIAL.xpsr_write, value)
-        else:
-            (register,) = binding.registers(name)
-            self._p.cpu.write(register, value)
-            if name in _PRIVILEGED and not self.active_exception():
-                self._p.cpu.write(SPECIAL.ipsr, cortex_m.HARD_FAULT)  # for Unicorn, unprivileged code would be writing
-                self._p.cpu.write(register, value)
-                self._p.cpu.write(SPECIAL.ipsr, 0)
+        write_register(self._p, name, value)
         self.reconsider()
 
     # --- looking
@@ -768,8 +644,7 @@ class Core:
             limits=tuple(self._p.native.limits),
             exceptions=self._p.exceptions.save(),
             scs=self.scs.save(),
-            inbox=tuple(self._inbox),
-            order=self._order,
+            inbox=self._inbox.save(),
             pc=self._p.pc,
             held=self._p.held,
             locked_up=self._p.locked_up,
@@ -789,7 +664,7 @@ class Core:
         self._p.native.limits[:] = saved.limits
         self._p.exceptions.restore(saved.exceptions)
         self.scs.restore(saved.scs)
-        self._inbox, self._order = list(saved.inbox), saved.order
+        self._inbox.restore(saved.inbox)
         self._p.pc = saved.pc
         self._p.held, self._p.locked_up, self._p.sleeping = saved.held, saved.locked_up, saved.sleeping
         self._p.waits_for_event, self._p.event = saved.waits_for_event, saved.event
@@ -811,27 +686,3 @@ class Core:
         self._loops.close()
         self._p.access_log.close()
         self._p.cpu.close()
-
-
-class _ScsDevice:
-    """The System Control Space as a device on its core's bus."""
-
-    is_steady = False  # SysTick counts
-
-    def __init__(self, scs: SystemControlSpace) -> None:
-        self._scs = scs
-
-    def read(self, offset: int, size: int, core: str | None) -> int:
-        return self._scs.peek(offset, size) if core is None else self._scs.read(offset, size)
-
-    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
-        self._scs.write(offset, size, value)
-
-    def reset(self) -> None:
-        """The core resets it."""
-
-    def snapshot(self) -> object:
-        return None
-
-    def restore(self, state: object) -> None:
-        """The core restores it."""

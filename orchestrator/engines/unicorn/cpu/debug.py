@@ -10,16 +10,20 @@ from collections.abc import Callable
 
 from unicorn import unicorn_const
 
+from orchestrator.engines.common.cortex_m import HARD_FAULT
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
-from orchestrator.engines.unicorn.cpu.processor import Processor
+from orchestrator.engines.unicorn.cpu.processor import SPECIAL, Processor
 from orchestrator.engines.unicorn.native.abi import WatchState, hooks
 from orchestrator.memory import Extent
 
-__all__ = ["CoreDebug"]
+__all__ = ["CoreDebug", "debug_registers", "write_register"]
 
+_PRIVILEGED = ("PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
+_EXTRA = (*(f"D{number}" for number in range(16)), "FPSCR")
 _WIDEST = 8  # bytes of one access
 
 
@@ -146,3 +150,23 @@ class CoreDebug:
         if trapped and here == self._reported:
             core.pc += 2  # past the BKPT, or it would be met for ever
         return True
+
+
+def debug_registers(core: Processor) -> dict[str, int]:
+    """As ``Debuggable.debug_registers`` names them."""
+    return core.registers() | dict(zip(_EXTRA, RegisterBatch(*_EXTRA).read(core.cpu.handle), strict=True))
+
+
+def write_register(core: Processor, name: str, value: int) -> None:
+    """A debugger changes a register; of xPSR, what MSR can change."""
+    if name == "PC":
+        core.pc = value & ~1
+    elif name == "XPSR":
+        core.cpu.write(SPECIAL.xpsr_write, value)
+    else:
+        (register,) = binding.registers(name)
+        core.cpu.write(register, value)
+        if name in _PRIVILEGED and not core.cpu.read(SPECIAL.ipsr):
+            core.cpu.write(SPECIAL.ipsr, HARD_FAULT)  # for Unicorn, unprivileged code would be writing
+            core.cpu.write(register, value)
+            core.cpu.write(SPECIAL.ipsr, 0)

@@ -133,5 +133,5 @@ class Instructions:
                 return
             self.board.executes(mapping, address)
             start = (page << abi.PAGE_BITS) - mapping.extent.start
-            behind = int.from_bytes(mapping.store.view[start + abi.PAGE_SIZE : start + abi.PAGE_SIZE + 2], "little")
+            behind = int.from_bytes(mapping.seen[start + abi.PAGE_SIZE : start + abi.PAGE_SIZE + 2], "little")
             self._marks.mark(page, mapping.pointer + start, behind, live=mapping.store.region.writable)

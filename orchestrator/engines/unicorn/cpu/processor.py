@@ -8,6 +8,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
+from unicorn import unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.unicorn import binding
@@ -71,6 +74,34 @@ class Processor:
         self._masks_pointer = ctypes.addressof(self._masks)
         self._visible = RegisterBatch(*_VISIBLE)
         self.run: Callable[[int, int], int] = hooks.core_run
+        self._install_hooks()
+
+    def _install_hooks(self) -> None:
+        native = self.native
+        native.exception = native.access = native.watched = -1
+        native.passed = NEVER
+        native.page = 0xFFFF_FFFF
+        native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
+        native.register_ids[:] = binding.registers(*GENERAL, "SP", "LR", "PC")
+        (native.cpsr_id,) = binding.registers("CPSR")
+        native.flags_id, native.xpsr_id, native.xpsr_write_id = binding.registers("APSR_NZCV", "XPSR", "XPSR_NZCVQG")
+        native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
+        native.reg_read = binding.function_pointer(uclib.uc_reg_read)
+        native.reg_write = binding.function_pointer(uclib.uc_reg_write)
+        native.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
+        native.guard.control_id, native.guard.ipsr_id = binding.registers("CONTROL", "IPSR")
+        native.guard.mem_read = binding.function_pointer(uclib.uc_mem_read)
+        kinds = {
+            unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
+            unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
+            unicorn_const.UC_HOOK_MEM_UNMAPPED
+            | unicorn_const.UC_HOOK_MEM_READ_PROT
+            | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
+        }
+        for kind, function in kinds.items():
+            self.cpu.hook(kind, binding.function_pointer(function), native)
+        native.emu_start = binding.function_pointer(uclib.uc_emu_start)
+        native.uc = self.cpu.handle
 
     def connect(self, memory: CoreMemory, stub: int) -> None:
         """Memory as this core addresses it, once it is mapped."""

@@ -27,7 +27,7 @@ from orchestrator.engines.unicorn.devices.stm32.iwdg import Stm32Iwdg
 from orchestrator.engines.unicorn.devices.stm32.timer import Stm32Timer
 from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
-from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.memory import MemoryView
 from orchestrator.errors import EngineError
 from orchestrator.platform.model import Connections, Interrupt, Peripheral, Platform
 
@@ -69,7 +69,7 @@ class Board(Protocol):
 
     def cycles(self, core: str, frequency_hz: int) -> int: ...
 
-    def view(self, core: str) -> CoreMemory:
+    def view(self, core: str) -> MemoryView:
         """Memory as a core addresses it, for a device that stores on its behalf."""
         ...
 
@@ -183,7 +183,7 @@ class SharedMemory:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def _view(self, address: int, size: int, *, writes: bool) -> CoreMemory | None:
+    def _view(self, address: int, size: int, *, writes: bool) -> MemoryView | None:
         cores = self._board.platform.cores
         for core in cores:
             mapping = self._board.view(core.name).mapping_at(address)

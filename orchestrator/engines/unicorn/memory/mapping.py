@@ -1,4 +1,4 @@
-"""Memory of a board: one host memory per region, mapped at every address of every core.
+"""What each core sees of the stored bytes, at which addresses, and who has executed what.
 
 A block that a core has translated stays as it was when its bytes change by any other way than that core's own store
 through the same address. So a page that a core executes is write-protected in every other mapping of it; the store
@@ -12,46 +12,42 @@ from __future__ import annotations
 
 import bisect
 import ctypes
-import mmap
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.engines.unicorn.binding import Cpu
+from orchestrator.engines.unicorn.memory.store import Store, new_store
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, Window
 from orchestrator.errors import EngineError, TranslationError
 from orchestrator.memory import Extent
-from orchestrator.platform.model import Platform, Region
+from orchestrator.platform.model import Platform
 
-__all__ = ["BoardMemory", "CoreMemory", "Mapping"]
+__all__ = ["BoardMemory", "CoreMemory", "Mapping", "MemoryView"]
 
 PAGE = 1 << PAGE_BITS
-_FILL_CHUNK = 1 << 16
-
-
-@dataclass(eq=False, slots=True)
-class Store:
-    """The bytes of one region, as often in the host's memory as a core has addresses for it."""
-
-    region: Region
-    windows: tuple[mmap.mmap, ...]
-    view: memoryview
-    code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``executed`` holds, for native code to look at
-    executed: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
-    mappings: list[Mapping] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
 class Mapping:
-    """A region at one address of one core."""
+    """A region at one address of one core; ``seen`` is what the core finds there: today, what is stored."""
 
     core: str
     extent: Extent
     store: Store
     cpu: Cpu
-    pointer: int  # of its first byte in the host's memory
+    seen: memoryview
+    pointer: int  # of the first byte of what it sees
     forget: Callable[[], None]  # drops the core's translations at its next stop
+
+
+@dataclass(eq=False, slots=True)
+class _Executed:
+    """Which pages of a region some core has translated."""
+
+    store: Store
+    code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``by_page`` holds, for native code to look at
+    by_page: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
+    mappings: list[Mapping] = field(default_factory=list)
 
 
 class BoardMemory:
@@ -59,108 +55,92 @@ class BoardMemory:
 
     def __init__(self, platform: Platform) -> None:
         cores = [core.name for core in platform.cores]
-        self._stores = {
-            region.name: _new_store(region, max(1, *(len(region.extents(core)) for core in cores)))
-            for region in platform.regions
-        }
-
-    def stores(self) -> Iterator[Store]:
-        yield from self._stores.values()
+        self._regions: dict[str, _Executed] = {}
+        for region in platform.regions:
+            store = new_store(region, max(1, *(len(region.extents(core)) for core in cores)))
+            self._regions[region.name] = _Executed(store, (ctypes.c_uint8 * (region.size // PAGE + 1))())
 
     def map_core(self, core: str, cpu: Cpu, forget: Callable[[], None]) -> CoreMemory:
         """Map every region that this core sees and give its view."""
         mappings = []
-        for store in self._stores.values():
+        for executed in self._regions.values():
+            store = executed.store
             for number, extent in enumerate(store.region.extents(core)):
                 if extent.start % PAGE or extent.size % PAGE:
                     raise EngineError(
                         "memory must lie on pages of 1 KB", where=f"{store.region.name} ({core})", found=extent
                     )
-                pointer = ctypes.addressof(ctypes.c_char.from_buffer(store.windows[number]))
+                window = store.windows[number]
+                seen = memoryview(window)[: store.region.size]
+                pointer = ctypes.addressof(ctypes.c_char.from_buffer(window))
                 cpu.map_memory(extent.start, extent.size, pointer, writable=store.region.writable)
-                mapping = Mapping(core, extent, store, cpu, pointer, forget)
-                store.mappings.append(mapping)
+                mapping = Mapping(core, extent, store, cpu, seen, pointer, forget)
+                executed.mappings.append(mapping)
                 mappings.append(mapping)
         return CoreMemory(core, mappings, self)
 
     def executes(self, mapping: Mapping, address: int) -> None:
         """A core is about to execute code of this page: watch every other way to change it."""
         page = (address - mapping.extent.start) >> PAGE_BITS
-        known = mapping.store.executed.setdefault(page, set())
+        executed = self._regions[mapping.store.region.name]
+        known = executed.by_page.setdefault(page, set())
         if mapping in known:
             return
         known.add(mapping)
-        mapping.store.code[page] = 1
+        executed.code[page] = 1
         if mapping.store.region.writable:
-            self._protect(mapping.store, page)
+            self._protect(executed, page)
 
-    def _protect(self, store: Store, page: int) -> None:
-        executors = store.executed[page]
-        for mapping in store.mappings:
+    def _protect(self, executed: _Executed, page: int) -> None:
+        executors = executed.by_page[page]
+        for mapping in executed.mappings:
             # Its own store through the same address is seen by Unicorn itself, unless another one executes it too.
             if executors != {mapping}:
                 mapping.cpu.protect(mapping.extent.start + page * PAGE, PAGE, writable=False)
 
     def changes(self, store: Store, offset: int, size: int) -> None:
         """Bytes of a region change: whoever executed them must translate them again."""
+        executed = self._regions[store.region.name]
+        if not executed.by_page:
+            return
         for page in range(offset >> PAGE_BITS, (offset + size - 1 >> PAGE_BITS) + 1):
-            executors = store.executed.pop(page, None)
+            executors = executed.by_page.pop(page, None)
             if executors is None:
                 continue
-            store.code[page] = 0
+            executed.code[page] = 0
             if store.region.writable:
-                for mapping in store.mappings:
+                for mapping in executed.mappings:
                     mapping.cpu.protect(mapping.extent.start + page * PAGE, PAGE, writable=True)
             for mapping in executors:
                 mapping.forget()
 
     def all_changed(self) -> None:
         """Any byte may have changed (power-on, restore)."""
-        for store in self._stores.values():
-            self.changes(store, 0, store.region.size)
+        for executed in self._regions.values():
+            self.changes(executed.store, 0, executed.store.region.size)
 
     def save(self) -> dict[str, bytes]:
-        return {name: bytes(store.view) for name, store in self._stores.items()}
+        return {name: bytes(executed.store.view) for name, executed in self._regions.items()}
 
     def restore(self, saved: dict[str, bytes]) -> None:
         for name, data in saved.items():
-            self._stores[name].view[:] = data
+            self._regions[name].store.view[:] = data
         self.all_changed()
 
     def close(self) -> None:
-        for store in self._stores.values():
-            store.view.release()
-            store.mappings.clear()
-            store.executed.clear()
-        self._stores.clear()
+        for executed in self._regions.values():
+            executed.store.view.release()
+            executed.mappings.clear()
+            executed.by_page.clear()
+        self._regions.clear()
+
+    def code_marks(self, store: Store) -> ctypes.Array[ctypes.c_uint8]:
+        """A byte for each page of a region that some core has translated."""
+        return self._regions[store.region.name].code
 
 
-def _new_store(region: Region, count: int) -> Store:
-    # Unicorn maps whole host pages' worth of buffer without looking at their end.
-    size = max(region.size, mmap.PAGESIZE)
-    windows = (mmap.mmap(-1, size),) if count == 1 else _same_memory(size, count)
-    view = memoryview(windows[0])[: region.size]
-    if region.fill:
-        chunk = bytes([region.fill]) * _FILL_CHUNK
-        for start in range(0, region.size, _FILL_CHUNK):
-            part = view[start : start + _FILL_CHUNK]
-            part[:] = chunk[: len(part)]
-    return Store(region, windows, view, (ctypes.c_uint8 * (region.size // PAGE + 1))())
-
-
-def _same_memory(size: int, count: int) -> tuple[mmap.mmap, ...]:
-    """The same bytes at several addresses of the host."""
-    with (
-        os.fdopen(os.memfd_create("rptwin"), "r+b")
-        if hasattr(os, "memfd_create")  # Linux alone has files without a place on disk
-        else tempfile.TemporaryFile()
-    ) as file:
-        file.truncate(size)
-        return tuple(mmap.mmap(file.fileno(), size) for _ in range(count))
-
-
-class CoreMemory:
-    """Plain memory as one core addresses it (implements :class:`orchestrator.memory.Memory`)."""
+class MemoryView:
+    """Plain memory by the addresses of one core: the stored bytes (implements :class:`orchestrator.memory.Memory`)."""
 
     def __init__(self, core: str, mappings: list[Mapping], board: BoardMemory) -> None:
         self.view = core
@@ -168,11 +148,10 @@ class CoreMemory:
         self._starts = [mapping.extent.start for mapping in self._mappings]
         self._ends = [mapping.extent.end for mapping in self._mappings]
         self._board = board
-        self.windows = (Window * len(mappings))()  # the same, for native code
-        for window, mapping in zip(self.windows, self._mappings, strict=True):
-            window.start, window.end = mapping.extent.start, mapping.extent.end
-            window.bytes = mapping.pointer
-            window.code = ctypes.addressof(mapping.store.code) if mapping.store.region.writable else None
+
+    @staticmethod
+    def _bytes_of(mapping: Mapping) -> memoryview:
+        return mapping.store.view
 
     def mappings(self) -> tuple[Mapping, ...]:
         """Every mapping, by address."""
@@ -193,7 +172,7 @@ class CoreMemory:
         offset = address - mapping.extent.start
         if offset + size > mapping.extent.size:
             return None
-        return mapping.store.view[offset : offset + size]
+        return self._bytes_of(mapping)[offset : offset + size]
 
     def read(self, address: int, size: int) -> bytes:
         span = self.span(address, size)
@@ -202,7 +181,7 @@ class CoreMemory:
         parts = []
         while size:
             mapping, offset, length = self._part(address, size)
-            parts.append(bytes(mapping.store.view[offset : offset + length]))
+            parts.append(bytes(self._bytes_of(mapping)[offset : offset + length]))
             address += length
             size -= length
         return b"".join(parts)
@@ -212,19 +191,18 @@ class CoreMemory:
         mapping = self.mapping_at(address)
         if mapping is not None and address + len(data) <= mapping.extent.start + mapping.extent.size:
             offset = address - mapping.extent.start
-            mapping.store.view[offset : offset + len(data)] = data
-            if mapping.store.executed:
-                self._board.changes(mapping.store, offset, len(data))
+            self._bytes_of(mapping)[offset : offset + len(data)] = data
+            self._board.changes(mapping.store, offset, len(data))
             return
         parts = []
         done = 0
         while done < len(data):
             mapping, offset, length = self._part(address + done, len(data) - done)
-            parts.append((mapping.store, offset, data[done : done + length]))
+            parts.append((mapping, offset, data[done : done + length]))
             done += length
-        for store, offset, part in parts:
-            store.view[offset : offset + len(part)] = part
-            self._board.changes(store, offset, len(part))
+        for mapping, offset, part in parts:
+            self._bytes_of(mapping)[offset : offset + len(part)] = part
+            self._board.changes(mapping.store, offset, len(part))
 
     def _part(self, address: int, size: int) -> tuple[Mapping, int, int]:
         mapping = self.mapping_at(address)
@@ -232,3 +210,20 @@ class CoreMemory:
             raise TranslationError("no memory", where=f"{self.view} at {address:#010x}")
         offset = address - mapping.extent.start
         return mapping, offset, min(size, mapping.extent.size - offset)
+
+
+class CoreMemory(MemoryView):
+    """Plain memory as one core sees it; ``stored`` is what lies behind that."""
+
+    def __init__(self, core: str, mappings: list[Mapping], board: BoardMemory) -> None:
+        super().__init__(core, mappings, board)
+        self.stored = MemoryView(core, mappings, board)
+        self.windows = (Window * len(mappings))()  # the same, for native code
+        for window, mapping in zip(self.windows, self._mappings, strict=True):
+            window.start, window.end = mapping.extent.start, mapping.extent.end
+            window.bytes = mapping.pointer
+            window.code = ctypes.addressof(board.code_marks(mapping.store)) if mapping.store.region.writable else None
+
+    @staticmethod
+    def _bytes_of(mapping: Mapping) -> memoryview:
+        return mapping.seen
