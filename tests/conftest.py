@@ -53,6 +53,35 @@ def firmware() -> Callable[..., Pair]:
     return build
 
 
+@pytest.fixture(scope="session")
+def patched(firmware: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
+    """``patched(name, variant, platform)``: a variant of a copy of ``firmware/`` with ``faults/NAME.patch`` in it.
+
+    What the patch leaves alone is not compiled again.
+    """
+
+    @functools.cache
+    def build(name: str, variant: str = "demo", platform: str = DEFAULT_PLATFORM) -> Pair:
+        built = firmware(variant, platform)
+        top = tmp_path_factory.mktemp(name.replace(".", "-"))
+        copy = top / "firmware"
+        shutil.copytree(ROOT / "firmware", copy, ignore=shutil.ignore_patterns("build"))
+        shutil.copytree(built.main.parents[1], copy / "build" / platform)
+        patch = ROOT / "tests" / "integration" / "faults" / f"{name}.patch"
+        for command in (
+            ["git", "apply", "-p1", str(patch)],
+            ["make", "-s", "-C", str(copy), f"PYTHON={sys.executable}", f"BOARD={platform}", variant],
+        ):
+            # Outside any repository, or git would look for the files in this one.
+            environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(top.parent)}
+            done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+        images = copy / "build" / platform / variant
+        return Pair(images / "main.elf", images / "remote.elf")
+
+    return build
+
+
 def in_ci() -> bool:
     return os.environ.get("CI") == "true"
 
