@@ -328,6 +328,7 @@ class Observer:
                 # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)
+            traffic.settle(vdev.path)
             if log is not None:
                 self._note_messages(log, vdev.path)
         self._vote(by, published)

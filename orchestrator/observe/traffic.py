@@ -6,7 +6,8 @@ Everything here is plain data, so that a board's snapshot can copy it: memory is
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from orchestrator.base.roles import MAIN, REMOTE, Side, Sides
 from orchestrator.errors import FormatError, RingError, RptwinError
@@ -16,10 +17,11 @@ from orchestrator.formats.rpmsg import (
     Endpoint,
     EndpointChange,
     EndpointTracker,
+    Message,
     NameServiceFlag,
     decode_message,
 )
-from orchestrator.formats.virtqueue import ChainElement, SplitRing
+from orchestrator.formats.virtqueue import ChainElement, SplitRing, UsedElement
 from orchestrator.memory import Place, place_of
 from orchestrator.observe.offsets import IoRegion, is_shared
 from orchestrator.observe.views import Span, Views
@@ -36,6 +38,7 @@ __all__ = [
     "RingFault",
     "RingTraffic",
     "Traffic",
+    "UnexpectedDirection",
 ]
 
 HISTORY = 32  # of each kind, the first and the last so many are kept
@@ -72,6 +75,7 @@ class Buffer:
     span: Span  # the largest length that was ever given with this address
     ring: str
     writable: bool  # for the device to fill
+    room: int = 0  # bytes that its chain offers the device to fill, in all its buffers
     owner: Side = Side.DRIVER
     posted: int = 0
     used: int = 0
@@ -101,6 +105,12 @@ class Chain:
     elements: tuple[ChainElement, ...]
     posted_ns: int
     is_empty: bool  # offered for the device to fill
+    message: MessageRecord | None = None  # that the driver sends in it
+
+    @property
+    def room(self) -> int:
+        """Bytes that the device may write."""
+        return sum(each.descriptor.len for each in self.elements if each.descriptor.is_writable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,14 @@ class RingFault:
         """What an error says of a ring."""
         at = place_of(error, ring)
         return cls(ring, error.rule, at, str(error.expected or ""), str(error.found), error.what, by)
+
+
+@dataclass(frozen=True, slots=True)
+class UnexpectedDirection:
+    """A buffer of a chain that is marked for the other direction than the queue has."""
+
+    is_empty: bool  # of a chain that is for the device to fill
+    element: ChainElement
 
 
 @dataclass(slots=True)
@@ -145,6 +163,12 @@ class RingTraffic:
     refilled_ns: int | None = None  # first offer after it had run dry
     suppress_available: bool = False  # used.flags: the device wants no notification
     suppress_used: bool = False  # avail.flags: the driver wants none
+    most_outstanding: int = 0  # chains with the device at one time
+    full_ns: int | None = None  # when it last had so many
+    returned: dict[int, Actor] = field(default_factory=dict)  # by head: used, and not offered again since
+    elements: dict[int, UsedElement] = field(default_factory=dict)  # by slot of the used ring: the last that was used
+    unexpected: UnexpectedDirection | None = None  # the first
+    directed: Counter[bool] = field(default_factory=Counter)  # chains, by whether the device may write to them
     faults: dict[str, RingFault] = field(default_factory=dict)
 
     @property
@@ -193,6 +217,31 @@ class MessageRecord:
 
 
 @dataclass(slots=True)
+class AddressUse:
+    """What went to and from one RPMsg address of a side; the name service's own messages apart."""
+
+    received: int = 0
+    sent: int = 0
+    unanswered: int = 0  # received since it last sent something
+    unanswered_alike: int = 0  # of these, as long as one that it had answered
+    most_unanswered: int = 0  # before it sent something, ever
+    last_received: int = 0  # bytes of payload
+    answered: set[int] = field(default_factory=set)  # bytes of payload, the first few lengths
+    last_sent_ns: int | None = None
+    announced_from: int | None = None  # source address of its last announcement
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """An address announced again, and how many messages for who had it before were still with the side then."""
+
+    announced: MessageRecord
+    address: int
+    destroyed_ns: int
+    waiting: int
+
+
+@dataclass(slots=True)
 class MessageLog:
     """Messages of one vdev, by the side that sent them: all counted, the first and the last kept."""
 
@@ -206,6 +255,11 @@ class MessageLog:
     malformed: list[tuple[FormatError, str, Actor]] = field(default_factory=list)  # error, ring
     unknown: dict[tuple[Side, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
     left_ns: dict[Side, int] = field(default_factory=dict)  # when a side destroyed its last announced endpoint
+    uses: dict[tuple[Side, int], AddressUse] = field(default_factory=dict)
+    reused: list[Reused] = field(default_factory=list)  # while messages waited
+    shared_names: dict[tuple[Side, int], tuple[str, str]] = field(default_factory=dict)  # two names at one address
+    _destroyed: dict[tuple[Side, int], tuple[int, int]] = field(default_factory=dict)  # when, and messages left to it
+    _claimed: list[Reused] = field(default_factory=list)  # in the look at the rings that goes on
     _sources: set[tuple[Side, int]] = field(default_factory=set)
 
     def sent_by(self, role: str) -> int:
@@ -230,6 +284,78 @@ class MessageLog:
         if record.text and len(self.announced) < HISTORY:
             self.announced.append(record)
 
+    def use(self, side: Side, address: int) -> AddressUse:
+        """What went to and from an address; not kept where there are too many."""
+        if len(self.uses) >= _MAX_PEERS and (side, address) not in self.uses:
+            return AddressUse()
+        return self.uses.setdefault((side, address), AddressUse())
+
+    def note_use(self, record: MessageRecord) -> None:
+        """Count a message at both of its addresses."""
+        if record.text:
+            return
+        source, target = self.use(record.side, record.src), self.use(record.side.other, record.dst)
+        source.sent += 1
+        source.most_unanswered = max(source.most_unanswered, source.unanswered)
+        if source.unanswered and len(source.answered) < HISTORY:
+            source.answered.add(source.last_received)
+        source.unanswered = source.unanswered_alike = 0
+        source.last_sent_ns = record.time_ns
+        target.received += 1
+        target.unanswered += 1
+        target.unanswered_alike += record.length in target.answered
+        target.last_received = record.length
+
+    def restart(self) -> None:
+        """The rings were set up anew: nobody has announced anything, and nothing waits for an answer."""
+        self.endpoints = EndpointTracker((Side.DRIVER, Side.DEVICE))
+        for kept in (self.uses, self.left_ns, self._destroyed):
+            kept.clear()
+
+    def note_announcement(
+        self, record: MessageRecord, change: EndpointChange, waiting: Sequence[MessageRecord]
+    ) -> None:
+        """An address that comes or goes; ``waiting`` are the messages to the device that it had not returned before
+        its turn.
+        """
+        side = record.side
+        if change.kind is NameServiceFlag.DESTROY and change.before is not None and side is Side.DEVICE:
+            address = change.before.address
+            self._destroyed[side, address] = record.time_ns, self._left_to(address, waiting)
+        if change.kind is not NameServiceFlag.CREATE or change.after is None:
+            return
+        name, address = change.after.name, change.after.address
+        others = [each for each in self.endpoints.endpoints if (each.side, each.address) == (side, address)]
+        if len(others) > 1 and len(self.shared_names) < HISTORY:
+            self.shared_names.setdefault((side, address), (others[0].name, name))
+        destroyed = self._destroyed.pop((side, address), None)
+        if destroyed is not None:
+            self.uses.pop((side, address), None)
+            self._claimed.append(Reused(record, address, *destroyed))
+        self.use(side, address).announced_from = record.src
+
+    def _left_to(self, address: int, waiting: Sequence[MessageRecord]) -> int:
+        """How many messages the device leaves to an address that it destroys in the midst of a turn. An endpoint that
+        had answered all that it returned has taken as many as it answered; of another nobody can tell.
+        """
+        use = self.use(Side.DEVICE, address)
+        returned = use.received - sum(each.dst == address for each in waiting)
+        return max(0, use.received - use.sent) if 0 < returned <= use.sent else 0
+
+    @property
+    def has_claims(self) -> bool:
+        """An address was announced again since the rings were last looked at."""
+        return bool(self._claimed)
+
+    def settle(self, waiting: Sequence[MessageRecord]) -> None:
+        """After a look at all rings: what waits even now was there when the device announced an address again."""
+        for claim in self._claimed:
+            late = sum(each.dst == claim.address and each.time_ns <= claim.destroyed_ns for each in waiting)
+            late = max(late, claim.waiting)
+            if late and len(self.reused) < HISTORY:
+                self.reused.append(replace(claim, waiting=late))
+        self._claimed.clear()
+
     def note_endpoints(self, time_ns: int, sender: Side, change: EndpointChange | None) -> None:
         """A side that has destroyed all its endpoints has left, until it announces another."""
         if change is not None and any(each.side == sender for each in self.endpoints.endpoints):
@@ -238,7 +364,8 @@ class MessageLog:
             self.left_ns[sender] = time_ns
 
     def note_addresses(self, record: MessageRecord) -> None:
-        """Learn the sender's address; remember one that is sent to and that nobody announced or sent from."""
+        """Learn the sender's address; remember one that is sent to and that nobody announced or sends from."""
+        self.unknown.pop((record.side, record.src), None)
         if len(self._sources) < _MAX_PEERS:
             self._sources.add((record.side, record.src))
         peer = record.side.other
@@ -283,6 +410,18 @@ class _Look:
             return ring == "vring[0]"
         return any(each.descriptor.is_writable for each in elements)
 
+    def message(self, message: Message, sender: Side, text: str) -> MessageRecord:
+        """What a side sent in this turn."""
+        header, payload = message.header, bytes(message.payload)
+        role = self.sides.role_of(sender)
+        return MessageRecord(
+            self.by.time_ns, self.ring.name, sender, role, header.src, header.dst, len(payload), text, payload
+        )
+
+    def is_left_over(self, slot: int, element: UsedElement) -> bool:
+        """An element of the used ring says what it said a round ago: the index moved past it, and nobody wrote it."""
+        return self.traffic.elements.get(slot) == element
+
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
         self.traffic.faults.setdefault(error.rule, RingFault.of(error, self.ring.name, self.by))
@@ -324,6 +463,21 @@ class Traffic:
         for buffer in self.buffers.values():
             if buffer.ring == path:
                 buffer.owner = Side.DRIVER
+        vdev, _, ring = path.partition(".")
+        if ring == "vring[0]" and vdev in self.messages:
+            self.messages[vdev].restart()
+
+    def settle(self, vdev: str) -> None:
+        """Every ring of a vdev has been looked at after a turn."""
+        log = self.messages.get(vdev)
+        if log is not None and log.has_claims:
+            log.settle(self._messages_in(vdev))
+
+    def _messages_in(self, vdev: str) -> list[MessageRecord]:
+        """The messages to the device of a vdev that it has not returned."""
+        rings = (ring for path, ring in self.rings.items() if path.startswith(f"{vdev}."))
+        chains = (chain for ring in rings for chain in ring.outstanding.values())
+        return [chain.message for chain in chains if chain.message is not None]
 
     def adopt(self, ring: SplitRing) -> None:
         """Start from a ring whose past nobody saw: what is under way counts, what was before is only a number."""
@@ -412,11 +566,18 @@ class Traffic:
             return
         chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
         traffic.outstanding[head] = chain
+        if len(traffic.outstanding) >= traffic.most_outstanding:
+            traffic.most_outstanding, traffic.full_ns = len(traffic.outstanding), by.time_ns
+        traffic.returned.pop(head, None)
         traffic.posted_empty += chain.is_empty
+        traffic.directed[any(each.descriptor.is_writable for each in elements)] += 1
+        if traffic.unexpected is None:
+            wrong = (each for each in elements if each.descriptor.is_writable is not chain.is_empty)
+            traffic.unexpected = next((UnexpectedDirection(chain.is_empty, each) for each in wrong), None)
         for element in chain.elements:
             self._hand_to_device(look, chain, element)
         if not chain.is_empty:
-            self._read_message(look, chain, Side.DRIVER)
+            traffic.outstanding[head] = replace(chain, message=self._read_message(look, chain, Side.DRIVER))
 
     def _learn_origin(self, look: _Look, chain: Chain) -> None:
         """A message in a buffer that a core does not reach under its address: it may be an offset."""
@@ -453,7 +614,7 @@ class Traffic:
         elif length > buffer.span.size:
             self._locate(look, buffer, length)
         look.traffic.reclaimed += bool(buffer.used and buffer.owner is Side.DRIVER)
-        buffer.ring, buffer.writable = path, is_space
+        buffer.ring, buffer.writable, buffer.room = path, is_space, chain.room
         self._check_overlap(buffer)
         buffer.owner = Side.DEVICE
         buffer.posted += 1
@@ -474,7 +635,7 @@ class Traffic:
         since, traffic.used_idx = traffic.used_idx, idx
         look.check_writer(Side.DEVICE, ring.layout.used_idx_at, "used.idx")
         count = (idx - since) & 0xFFFF
-        if count > len(traffic.outstanding):
+        if count > len(traffic.outstanding) and not self._are_repeated(look, since, count):
             if not traffic.faults:
                 look.fault(
                     RingError(
@@ -493,17 +654,50 @@ class Traffic:
             traffic.ran_dry_ns = look.by.time_ns
         return count
 
+    def _are_repeated(self, look: _Look, since: int, count: int) -> bool:
+        """Whether an index is too far ahead because chains that the device has were returned twice."""
+        ring = look.ring
+        try:
+            elements = {slot % ring.layout.num: ring.used_ring(slot) for slot in range(since, since + count)}
+        except RingError:
+            return False
+        heads = Counter(each.id for each in elements.values())
+        return (
+            len(elements) == count
+            and set(heads) <= set(look.traffic.outstanding)
+            and max(heads.values()) == 2
+            and not any(look.is_left_over(slot, element) for slot, element in elements.items())
+        )
+
     def _use(self, look: _Look, slot: int) -> None:
         traffic, ring, by = look.traffic, look.ring, look.by
-        traffic.used += 1
-        traffic.first_used = traffic.first_used or by
-        traffic.last_used = by
-        traffic.used_unseen += 1
-        if traffic.oldest_unseen_ns is None:
-            traffic.oldest_unseen_ns = by.time_ns
         try:
             element = ring.used_ring(slot)
-            if element.id not in traffic.outstanding:
+            before = traffic.returned.get(element.id)
+            is_head = element.id in traffic.outstanding
+            if not is_head and look.is_left_over(slot, element):
+                raise RingError(
+                    f"used.idx moved past used.ring[{slot}], which says what it said a round ago",
+                    rule="ring.used-ahead",
+                    where=ring.place(ring.layout.used_idx_at, "used.idx"),
+                    expected=f"no further than used.ring[{slot}] until that is written",
+                    found=traffic.used_idx,
+                )
+            if not is_head and before is not None:
+                raise RingError(
+                    f"head {element.id} was returned twice, the first time after {before.time_ns / 1e6:.3f} ms",
+                    rule="ring.used-twice",
+                    where=ring.place(ring.layout.used_ring_at(slot), f"used.ring[{slot}].id"),
+                    expected="a head that the device has",
+                    found=element.id,
+                )
+            traffic.used += 1
+            traffic.first_used = traffic.first_used or by
+            traffic.last_used = by
+            traffic.used_unseen += 1
+            if traffic.oldest_unseen_ns is None:
+                traffic.oldest_unseen_ns = by.time_ns
+            if not is_head:
                 raise RingError(
                     f"id {element.id} is not a head",
                     rule="ring.used-not-a-head",
@@ -515,6 +709,9 @@ class Traffic:
             look.fault(error)
             return
         chain = traffic.outstanding.pop(element.id)
+        traffic.returned[element.id] = by
+        traffic.elements[slot] = element
+        self._check_length(look, chain, slot, element.len)
         for each in chain.elements:
             buffer = self.buffers.get(each.descriptor.addr)
             if buffer is not None:
@@ -524,41 +721,65 @@ class Traffic:
         if chain.is_empty:
             self._read_message(look, chain, Side.DEVICE)
 
-    def _read_message(self, look: _Look, chain: Chain, sender: Side) -> None:
-        """The message at the start of a chain's first buffer, if the rings carry RPMsg and a core can read it."""
-        if look.log is not None and chain.elements:
-            self._learn_origin(look, chain)
-            first = chain.elements[0].descriptor
-            buffer = self.buffers.get(first.addr)
+    @staticmethod
+    def _check_length(look: _Look, chain: Chain, slot: int, length: int) -> None:
+        """Where nothing of a chain is the device's to write, implementations report the length that they read."""
+        room = chain.room or sum(each.descriptor.len for each in chain.elements)
+        if length > room:
+            look.fault(
+                RingError(
+                    f"{length} bytes reported in a chain of {room}",
+                    rule="ring.used-length",
+                    where=look.ring.place(look.ring.layout.used_ring_at(slot) + 4, f"used.ring[{slot}].len"),
+                    expected=f"at most {room}",
+                    found=length,
+                )
+            )
+
+    def _read_message(self, look: _Look, chain: Chain, sender: Side) -> MessageRecord | None:
+        """The message in a chain's buffers, if the rings carry RPMsg and a core can read it."""
+        if look.log is None or not chain.elements:
+            return None
+        self._learn_origin(look, chain)
+        data = self._gather(look, chain)
+        if data is None:
+            return None  # buffer.unreachable-by-device says so
+        where = f"{look.ring.name}: buffer at {chain.elements[0].descriptor.addr:#010x}"
+        try:
+            message = decode_message(data, where=where)
+            notice = message.name_service()
+            text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
+            change = look.log.endpoints.observe(sender, message)
+        except FormatError as error:
+            if len(look.log.malformed) < _MAX_FAULTS:
+                look.log.malformed.append((error, look.ring.name, look.by))
+            return None
+        record = look.message(message, sender, text)
+        look.log.note_endpoints(record.time_ns, sender, change)
+        look.log.add(record)
+        look.log.note_addresses(record)
+        look.log.note_use(record)
+        if change is not None:
+            look.log.note_announcement(record, change, self._messages_in(look.vdev))
+        return record
+
+    def _gather(self, look: _Look, chain: Chain) -> bytes | None:
+        """What stands in a chain's buffers, one after the other, as far as a message can go; None: out of reach."""
+        data = b""
+        for element in chain.elements:
+            address = element.descriptor.addr
+            size = min(element.descriptor.len, _MAX_MESSAGE - len(data))
+            if not size:
+                continue
+            buffer = self.buffers.get(address)
             origin = buffer.origin or 0 if buffer is not None else 0
-            _log_message(look, look.log, chain.elements[0], origin, sender)
-
-
-def _log_message(look: _Look, log: MessageLog, element: ChainElement, origin: int, sender: Side) -> None:
-    views, by, descriptor = look.views, look.by, element.descriptor
-    size = min(descriptor.len, _MAX_MESSAGE)
-    span = views.span_at_da("buffer", origin + descriptor.addr, max(1, size))
-    reader = MAIN if span.pa is not None else REMOTE
-    extent = span.seen_by(reader)
-    if extent is None:
-        return  # buffer.unreachable-by-device says so
-    try:
-        data = views.memories[reader].read(extent.start, size)
-        message = decode_message(data, where=f"{look.ring.name}: buffer at {descriptor.addr:#010x}")
-        notice = message.name_service()
-        text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
-        log.note_endpoints(by.time_ns, sender, log.endpoints.observe(sender, message))
-    except FormatError as error:
-        if len(log.malformed) < _MAX_FAULTS:
-            log.malformed.append((error, look.ring.name, by))
-        return
-    except RptwinError:
-        return
-    header = message.header
-    payload = bytes(message.payload)
-    role = look.sides.role_of(sender)
-    record = MessageRecord(
-        by.time_ns, look.ring.name, sender, role, header.src, header.dst, len(payload), text, payload
-    )
-    log.add(record)
-    log.note_addresses(record)
+            span = look.views.span_at_da("buffer", origin + address, size)
+            reader = MAIN if span.pa is not None else REMOTE
+            extent = span.seen_by(reader)
+            if extent is None:
+                return None
+            try:
+                data += look.views.memories[reader].read(extent.start, size)
+            except RptwinError:
+                return None
+        return data

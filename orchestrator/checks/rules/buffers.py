@@ -8,11 +8,12 @@ from orchestrator.base.roles import REMOTE, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.memory import Extent, Place
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
 
-__all__ = ["DEVICE_ADDRESS_ADVICE", "DEVICE_ADDRESS_SOURCE"]
+__all__ = ["DEVICE_ADDRESS_ADVICE", "DEVICE_ADDRESS_SOURCE", "are_offsets"]
 
 DEVICE_ADDRESS_SOURCE = (
     "virtio 1.3, 2.7.5: addr is the address by which the device reaches the buffer (zephyr 84168; open-amp 418)"
@@ -27,7 +28,7 @@ def _buffers(subject: RingSubject) -> list[Buffer]:
     return [each for _, each in sorted(run.traffic.buffers.items()) if each.ring == subject.ring.path]
 
 
-def _are_offsets(state: State, vdev: str) -> bool:
+def are_offsets(state: State, vdev: str) -> bool:
     """All of a vdev's buffers are named by offsets from one address, and the device has found them."""
     run = state.run
     if run is None or vdev not in run.traffic.origins:
@@ -55,7 +56,7 @@ def _others(count: int) -> tuple[str, ...]:
 )
 def device_reaches_buffers(subject: RingSubject) -> Iterator[Violation]:
     """The device's core has memory for every buffer that a descriptor names."""
-    agreed = _are_offsets(subject.state, subject.vdev.path)
+    agreed = are_offsets(subject.state, subject.vdev.path)
     driver, device = (subject.vdev.role_of(side) for side in Side)
     bad = [
         each
@@ -90,7 +91,7 @@ def buffers_are_named_by_addresses(subject: VdevSubject) -> Iterator[Violation]:
     """Descriptors hold addresses, not offsets into a libmetal io region that both sides know."""
     run = subject.state.run
     path = subject.vdev.path
-    if run is None or not _are_offsets(subject.state, path):
+    if run is None or not are_offsets(subject.state, path):
         return
     count = sum(1 for each in run.traffic.buffers.values() if each.ring.startswith(f"{path}."))
     yield Violation(
@@ -275,6 +276,47 @@ def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
 
 
 @rule(
+    "buffer.not-offered-again",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.13: a driver that has looked at a buffer makes it available again, or the ring runs dry"
+    " (zephyr PR 68764)",
+    each=rings_at_rest,
+    severity=Severity.WARNING,
+)
+def buffers_are_offered_again(subject: RingSubject) -> Iterator[Violation]:
+    """At rest the driver has made the buffers available again that it received, apart from one that it may hold."""
+    traffic = subject.traffic
+    acted_ns = _last_offer_ns(subject)
+    if not subject.vdev.is_rpmsg or not traffic.is_pool or acted_ns is None or traffic.full_ns is None:
+        return
+    left = len(traffic.outstanding)
+    unseen = sum(1 for by in traffic.returned.values() if by.time_ns >= acted_ns)
+    kept = traffic.most_outstanding - left - unseen
+    if kept < 2:
+        return
+    driver = subject.vdev.role_of(Side.DRIVER)
+    yield Violation(
+        at=(subject.ring.at,),
+        expected="each buffer that came back offered again",
+        actual=f"{kept} of {traffic.most_outstanding} buffers came back to {the(driver)} and were not: the device last"
+        f" had all of them after {traffic.full_ns / 1e6:.3f} ms, and has {left} left"
+        + ("" if left else ": the ring has run dry"),
+        advice="does every path through the receiver give the buffer back? Those that are held on purpose must return",
+        subject=subject.ring.path,
+        core=driver,
+        severity=None if left else Severity.ERROR,
+    )
+
+
+def _last_offer_ns(subject: RingSubject) -> int | None:
+    """When the driver last offered something on any ring of the vdev: it had looked at what came back before."""
+    run = subject.state.run
+    rings = run.traffic.rings if run else {}
+    offers = [rings[ring.path].last_posted for ring in subject.vdev.rings if ring.path in rings]
+    return max((offer.time_ns for offer in offers if offer is not None), default=None)
+
+
+@rule(
     "message.malformed",
     stage=Stage.TRAFFIC,
     source="Linux rpmsg_internal.h, struct rpmsg_hdr; rpmsg_ns.h, struct rpmsg_ns_msg",
@@ -302,15 +344,16 @@ def messages_make_sense(subject: VdevSubject) -> Iterator[Violation]:
 @rule(
     "message.unknown-destination",
     stage=Stage.TRAFFIC,
-    source="RPMsg: dynamic addresses, from 1024 on, become known by the name service or by a message from them",
+    source="RPMsg: dynamic addresses, from 1024 on, become known by the name service or by messages from them",
     each=live_vdevs,
     severity=Severity.WARNING,
 )
 def destinations_are_known(subject: VdevSubject) -> Iterator[Violation]:
-    """A message to a dynamic address goes to one that was announced, or that had sent before."""
+    """Where there is a name service, a message to a dynamic address goes to one that was announced or ever sends."""
     run = subject.state.run
     log = run.traffic.messages.get(subject.vdev.path) if run else None
-    unknown = log.unknown.items() if log else ()
+    is_named = subject.vdev.entry.value.head.gfeatures & Feature.NS
+    unknown = log.unknown.items() if log and is_named else ()
     for role, address, record in sorted((subject.vdev.role_of(side), at, first) for (side, at), first in unknown):
         yield Violation(
             at=(subject.vdev.entry.at,),

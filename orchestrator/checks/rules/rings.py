@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE
+from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE, are_offsets
 from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
 from orchestrator.errors import RingError, RptwinError
-from orchestrator.formats.virtqueue import RingLayout, SplitRing
-from orchestrator.memory import place_of
+from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing
+from orchestrator.memory import Place, place_of
 from orchestrator.observe.live import ring_layout
 
 __all__ = ["RING_RULES", "ring_finding"]
@@ -36,6 +36,11 @@ RING_RULES = {
         "Each used element names the head of a chain that the device has.",
         "virtio 1.3, 2.7.8: id is the index of the start of the used descriptor chain (open-amp 249)",
         "the device returned a chain twice, or an index of its own",
+    ),
+    "ring.used-twice": (
+        "The device returns each chain once.",
+        "virtio 1.3, 2.7.8: the used ring returns buffers that the driver made available (open-amp 524)",
+        "two paths return the buffer: the endpoint's callback and the loop around it?",
     ),
     "ring.desc-loop": (
         "A chain of descriptors has an end.",
@@ -258,6 +263,42 @@ def _driver_acted_after(subject: RingSubject, since_ns: int) -> bool:
     rings = run.traffic.rings if run else {}
     offers = [rings[r.path].last_posted for r in subject.vdev.rings if r.path in rings]
     return any(offer is not None and offer.time_ns > since_ns for offer in offers)
+
+
+@rule(
+    "ring.direction",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.5: WRITE marks what the device writes; RPMsg: vring 0 towards the driver, 1 from it"
+    " (open-amp 75, 148)",
+    each=live_rings,
+)
+def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Iterator[Violation]:
+    """RPMsg's driver offers writable buffers on its first vring, and readable ones on its second."""
+    run, ring, wrong = subject.state.run, subject.ring, subject.traffic.unexpected
+    if run is None or wrong is None or not subject.vdev.is_rpmsg or not subject.vdev.is_driver_ok:
+        return
+    if are_offsets(subject.state, subject.vdev.path):
+        return  # both sides are OpenAMP of before 2020, which marks what it sends as writable and looks at no flag
+    first, second = (run.traffic.ring(each.path) for each in subject.vdev.rings[:2])
+    exchanged = bool(second.directed[True]) and not second.directed[False] and not first.directed[True]
+    if exchanged and ring.path == first.path:
+        return  # said of the other one
+    driver, device = (the(subject.vdev.role_of(side)) for side in (Side.DRIVER, Side.DEVICE))
+    way = f"{device} to {driver}" if wrong.is_empty else f"{driver} to {device}"
+    at, flags = wrong.element.at, wrong.element.descriptor.flags
+    count = subject.traffic.directed[not wrong.is_empty]
+    often = f" in {count} of {subject.traffic.posted} chains" if count else " in a chain of both directions"
+    yield Violation(
+        at=(Place(at.view, at.address + Descriptor.offset_of("flags"), f"{at.path}.flags"),),
+        expected=f"{'2 (WRITE: the device fills it)' if wrong.is_empty else '0 (the device reads it)'}, from {way}",
+        actual=f"{flags:#x}{' (WRITE)' if flags & DescriptorFlag.WRITE else ''}{often}"
+        + (f", and no writable buffer on {first.path}: the two vrings are exchanged" if exchanged else ""),
+        advice="vring 0 is the driver's receive queue, vring 1 its transmit queue"
+        if exchanged
+        else "WRITE is for the buffers that the device fills, on vring 0, and for no other",
+        subject=ring.path,
+        core=subject.vdev.role_of(Side.DRIVER),
+    )
 
 
 @rule(

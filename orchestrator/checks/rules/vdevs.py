@@ -226,12 +226,12 @@ def buffers_have_the_configured_size(subject: VdevSubject) -> Iterator[Violation
         return
     for ring in vdev.rings:
         for buffer in run.traffic.buffers.values():
-            if buffer.ring == ring.path and buffer.writable and buffer.span.size != wanted:
+            if buffer.ring == ring.path and buffer.writable and buffer.room != wanted:
                 yield Violation(
                     at=(Place(vdev.entry.at.view, vdev.entry.at.address + vdev.entry.value.config_offset + 4,
                               f"{vdev.path}.config"),),
                     expected=f"buffers of {wanted} bytes",
-                    actual=f"{buffer.span.size} bytes at {buffer.address:#010x}",
+                    actual=f"{buffer.room} bytes at {buffer.address:#010x}",
                     advice="use the same buffer size on both sides",
                     subject=ring.path,
                 )  # fmt: skip

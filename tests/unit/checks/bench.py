@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from orchestrator.checks.finding import Finding
@@ -37,12 +38,14 @@ from orchestrator.platform.model import Core, Platform, Region, Registration
 default_driver = "main"  # role that drives the vdevs of a script that does not say; a fixture changes it
 TURN_NS = 20_000
 MAIN, REMOTE = "cpu_main", "cpu_remote"
-PA, DA, SIZE = 0x3004_0000, 0x1004_0000, 0x8000
+PA, DA, SIZE = 0x3004_0000, 0x1004_0000, 0x2_0000
 FLASH = 0x0800_0000
 MAIN_RAM, REMOTE_RAM = 0x2000_0000, 0x1800_0000
 TRACE, CARVEOUT = 0x400, 0x1000
 CARVEOUT_SIZE = 0x3000
 BUFFER = 512
+INDIRECT = PA + 0x1_C000  # where a driver keeps the tables of its indirect descriptors
+NEXT, WRITE, IS_INDIRECT = 1, 2, 4
 
 PLATFORM = Platform(
     name="bench",
@@ -248,6 +251,10 @@ class Script:
     buffer_da: Callable[[int], int] | None = None
     from_descriptor: Callable[[int], int] = lambda address: address  # what the device takes a buffer's address for
     transmit_flags: int = 0
+    receive_flags: int = WRITE
+    cuts: tuple[int, ...] = ()  # where a message is cut into buffers of their own, in bytes from its start
+    is_indirect: bool = False
+    buffers: int | None = None  # on each queue; None: as many as it has room for
     buffer_at: Callable[[int, int], int] | None = None  # index, main's choice -> main's choice
     driver: str = field(default_factory=lambda: default_driver)  # role
     driver_channel: int | None = None  # None: the one that the device listens to
@@ -256,8 +263,10 @@ class Script:
     remote_rings: bool = True
     device_takes: bool = True
     device_returns: bool = True
-    announcement: bytes = ANNOUNCEMENT
+    announcement: bytes = ANNOUNCEMENT  # empty: none
+    answers: int = 1 << 30  # messages that are answered; those after them are taken and returned
     ping_to: int = 1024
+    ping: bytes = b"ping"
     pings: int = 3
     after: Callable[[Bench], None] | None = None
     before_rings: Callable[[Bench], None] | None = None
@@ -278,6 +287,7 @@ class Queues:
     buffers: list[int] = field(default_factory=list)  # main's addresses of the transmit buffers
     sent: int = 0
     returned: int = 0
+    answered: int = 0
 
 
 class Bench:
@@ -445,14 +455,14 @@ class Bench:
         if script.gives_up or not script.sets_driver_ok:
             return
         if self.pending[self.device]:
-            self.turn(self.device, lambda: self._announce(devices))
+            self.turn(self.device, lambda: self.announce(devices, script.announcement))
         for _ in range(script.pings):
             if self.pending[self.driver]:
-                self.turn(self.driver, lambda: self._driver_poll(sides))
+                self.turn(self.driver, lambda: self.driver_poll(sides))
             if self.pending[self.device]:
-                self.turn(self.device, lambda: self._device_poll(devices))
+                self.turn(self.device, lambda: self.device_poll(devices))
         if self.pending[self.driver]:
-            self.turn(self.driver, lambda: self._driver_poll(sides, ping=False))
+            self.turn(self.driver, lambda: self.driver_poll(sides, ping=False))
         self.sides, self.devices = sides, devices
 
     def _place_vdev(self, index: int, vdev: Vdev, table: Table, side: Queues) -> None:
@@ -475,7 +485,8 @@ class Bench:
             ring.base = self.seen_by(self.driver, ring.base)
             side.rings.append(ring)
         at = (at + 15) & ~15
-        side.buffers = [at + BUFFER * i for i in range(2 * vdev.vrings[0].num)] if vdev.vrings else []
+        count = self._chains(vdev.vrings[0].num) if vdev.vrings else 0
+        side.buffers = [at + BUFFER * i for i in range(2 * count)]
         if script.buffer_at:
             side.buffers = [script.buffer_at(i, pa) for i, pa in enumerate(side.buffers)]
 
@@ -488,17 +499,46 @@ class Bench:
             return
         for ring in side.rings:
             ring.clear()
-        to_da = script.buffer_da or script.to_da
         if side.rings:
-            num = side.rings[0].num
-            for i, pa in enumerate(side.buffers[:num]):
-                side.rings[0].desc(i, to_da(pa), BUFFER, 2)
-                side.rings[0].offer(i)
-            side.buffers = side.buffers[num:]
+            count = len(side.buffers) // 2
+            for i, pa in enumerate(side.buffers[:count]):
+                head = self._describe(side, 0, i, pa, BUFFER)
+                side.rings[0].offer(head)
+            side.buffers = side.buffers[count:]
             if len(side.rings) > 1:
                 side.rings[1].half(side.rings[1].avail, 1)
         if script.sets_driver_ok:
             self.poke(f"{name}.status", 7)
+
+    def _chains(self, num: int) -> int:
+        """Buffers that the driver has on a queue of so many entries."""
+        room = num if self.script.is_indirect else num // (len(self.script.cuts) + 1)
+        return room if self.script.buffers is None else min(room, self.script.buffers)
+
+    def pieces_of(self, pa: int, length: int) -> list[tuple[int, int]]:
+        """Address and size of the buffers in which a message of this length stands: cut, the last piece first."""
+        cuts = [0, *(cut for cut in self.script.cuts if cut < length), length]
+        return [(pa + length - end, end - start) for start, end in pairwise(cuts)]
+
+    def _describe(self, side: Queues, queue: int, index: int, pa: int, length: int) -> int:
+        """Write the descriptors of one message or of the room for one; its head."""
+        script, ring = self.script, side.rings[queue]
+        to_da = script.buffer_da or script.to_da
+        flags = script.transmit_flags if queue else script.receive_flags
+        pieces = [(to_da(at), size) for at, size in self.pieces_of(pa, length)]
+        first = 0 if script.is_indirect else index * (len(script.cuts) + 1)
+        words = [
+            (at, size, flags | (NEXT if i < len(pieces) - 1 else 0), first + i + 1)
+            for i, (at, size) in enumerate(pieces)
+        ]
+        if not script.is_indirect:
+            for i, each in enumerate(words):
+                ring.desc(first + i, *each)
+            return first
+        table = INDIRECT + 0x1000 * queue + 64 * index
+        self.write(self.driver, table, b"".join(struct.pack("<QIHH", *each) for each in words))
+        ring.desc(index, to_da(table), 16 * len(words), IS_INDIRECT)
+        return index
 
     def _device(self, index: int) -> Queues:
         side = Queues([])
@@ -517,42 +557,69 @@ class Bench:
         found = self.script.from_descriptor(address)
         return self.seen_by(MAIN, found) if self.device == MAIN else found
 
+    def _pieces_at(self, ring: Ring, head: int) -> list[tuple[int, int]]:
+        """Address and size of the buffers of a chain, as the device finds them."""
+        found: list[tuple[int, int]] = []
+        table, index = ring.base, head
+        while True:
+            address, length, flags, next_ = struct.unpack("<QIHH", ring.memory.read(table + 16 * index, 16))
+            if flags & IS_INDIRECT:
+                table, index = self._buffer_of(address), 0
+                continue
+            found.append((self._buffer_of(address), length))
+            if not flags & NEXT:
+                return found
+            index = next_
+
     def device_send(self, device: Queues, data: bytes) -> None:
         ring = device.rings[0]
         head = ring.offered()
         if head is None:
             return
-        address = struct.unpack("<Q", ring.memory.read(ring.base + 16 * head, 8))[0]
+        left = data
         try:
-            ring.memory.write(self._buffer_of(address), data)
+            for address, size in self._pieces_at(ring, head):
+                ring.memory.write(address, left[:size])
+                left = left[size:]
         except TranslationError:
             return
         ring.give_back(head, len(data))
 
-    def _announce(self, devices: list[Queues]) -> None:
+    def announce(self, devices: list[Queues], announcement: bytes) -> None:
         for device in devices:
             if device.rings:
                 device.rings[0].half(device.rings[0].used, 1)
-                self.device_send(device, self.script.announcement)
-        self.ring(self.device)
+                if announcement:
+                    self.device_send(device, announcement)
+        if announcement:
+            self.ring(self.device)
 
-    def _device_poll(self, devices: list[Queues]) -> None:
+    def device_poll(self, devices: list[Queues]) -> None:
         for device in devices:
             ring = device.rings[1]
             while (head := ring.offered()) is not None:
-                address, length = struct.unpack("<QI", ring.memory.read(ring.base + 16 * head, 12))
                 try:
-                    data = ring.memory.read(self._buffer_of(address), length)
+                    data = b"".join(ring.memory.read(*piece) for piece in self._pieces_at(ring, head))
                 except TranslationError:
                     return
                 src, dst = struct.unpack_from("<II", data)
-                self.device_send(device, message(dst, src, data[16:]))
+                if device.answered < self.script.answers:
+                    self.device_send(device, message(dst, src, data[16:]))
+                    device.answered += 1
                 if self.script.device_returns:
                     ring.give_back(head)
         self.ring(self.device)
 
-    def _driver_poll(self, sides: list[Queues], *, ping: bool = True) -> None:
-        to_da = self.script.buffer_da or self.script.to_da
+    def driver_send(self, side: Queues, data: bytes) -> None:
+        index = side.sent % len(side.buffers)
+        pa, left = side.buffers[index], data
+        for address, size in self.pieces_of(pa, len(data)):
+            self.write(self.driver, address, left[:size])
+            left = left[size:]
+        side.rings[1].offer(self._describe(side, 1, index, pa, len(data)))
+        side.sent += 1
+
+    def driver_poll(self, sides: list[Queues], *, ping: bool = True) -> None:
         acted = False
         for side in sides:
             while (head := side.rings[0].given_back()) is not None:
@@ -561,12 +628,7 @@ class Bench:
             while len(side.rings) > 1 and side.rings[1].given_back() is not None:
                 side.returned += 1
             if ping and acted and len(side.rings) > 1 and side.sent - side.returned < len(side.buffers):
-                pa, head = side.buffers[side.sent % len(side.buffers)], side.sent % side.rings[1].num
-                data = message(1030, self.script.ping_to, b"ping")
-                self.write(self.driver, pa, data)
-                side.rings[1].desc(head, to_da(pa), len(data), self.script.transmit_flags)
-                side.rings[1].offer(head)
-                side.sent += 1
+                self.driver_send(side, message(1030, self.script.ping_to, self.script.ping))
         if acted and ping:
             self.ring(self.driver)
 

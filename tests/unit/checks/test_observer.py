@@ -310,7 +310,7 @@ def test_a_used_element_tells_less_than_the_header_of_its_message() -> None:
             bench.ring(REMOTE)
 
         bench.turn(REMOTE, act)
-        bench.turn(MAIN, lambda: bench._driver_poll(bench.sides, ping=False))
+        bench.turn(MAIN, lambda: bench.driver_poll(bench.sides, ping=False))
 
     verdict = run(after=whole)
     assert verdict.run.traffic.messages["vdev[0]"].last[-1].length == 4

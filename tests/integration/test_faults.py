@@ -1,0 +1,75 @@
+"""Faults that people reported in public, as patches of our firmware: each is named, and its healthy twin is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.board import Board
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is said of a patched pair; ``twin`` is a patch of its own where the unpatched pair is no twin."""
+
+    rule: str
+    subject: str
+    words: tuple[str, ...]  # each stands in the finding's place, what was expected, or what was found
+    timeout: str = "300 ms"
+    variant: str = "demo"
+    platform: str = "stm32h745"
+    twin: str | None = None
+    exit_code: int = 1  # 0: a warning
+
+
+FAULTS = {
+    "returned-twice": Fault("ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "0.280 ms")),
+    "crossed-vrings": Fault(
+        "ring.direction", "vdev[0].vring[1]", ("main to the remote", "two vrings are exchanged"), timeout="20 ms"
+    ),
+    "transmit-writable": Fault(
+        "ring.direction", "vdev[0].vring[1]", ("vring[1].desc[0].flags", "0 (the device reads it)", "0x2 (WRITE)")
+    ),
+    "never-announced": Fault("endpoint.never-announced", "vdev[0]", ("NS accepted", "DRIVER_OK since 0.180 ms")),
+    "announced-other-address": Fault(
+        "endpoint.other-address", "vdev[0].endpoint[1025]", ("10 messages to 1025", "none answered", "from 1024")
+    ),
+    "used-length-wrong": Fault("ring.used-length", "vdev[0].vring[0]", ("used.ring[0].len", "at most 512", "5000")),
+    "receive-buffers-leak": Fault(
+        "buffer.not-offered-again", "vdev[0].vring[0]", ("2 of 8 buffers came back to main",), exit_code=0
+    ),
+    "address-again": Fault(
+        "endpoint.address-again",
+        "vdev[0].endpoint[1024]",
+        ("create rptwin-sink at 1024",),
+        twin="address-again.twin",
+        exit_code=0,
+    ),
+}
+
+
+def judged(images, fault):
+    with Board(fault.platform, main=images.main, remote=images.remote) as board:
+        board.run(timeout=fault.timeout)
+        return board.verdict()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_with_its_place_and_its_cause(patched, name):
+    fault = FAULTS[name]
+    verdict = judged(patched(name, fault.variant, fault.platform), fault)
+    causes = [cause.finding for cause in verdict.causes]
+    assert [(each.rule, each.subject) for each in causes] == [(fault.rule, fault.subject)]
+    text = " ".join((*map(str, causes[0].at), causes[0].expected, causes[0].actual, *causes[0].detail))
+    for words in fault.words:
+        assert words in text
+    assert verdict.exit_code == fault.exit_code
+    assert causes[0].advice
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.twin])
+def test_the_healthy_twin_of_a_fault_is_silent(patched, name):
+    fault = FAULTS[name]
+    verdict = judged(patched(fault.twin, fault.variant, fault.platform), fault)
+    assert (verdict.exit_code, verdict.findings) == (0, ())
