@@ -64,6 +64,7 @@ FOLLOWS: tuple[Follows, ...] = (
             Scope.ADDRESS),
     Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
     Follows("core.*", _IN_USE, Scope.CORE),
+    Follows("vring.memory-in-use", ("vring.overlap",), Scope.RING),
     Follows("vring.memory-in-use", ("carveout.memory-in-use", "vring.untranslated", *_FIELD), Scope.VDEV),
     Follows("buffer.memory-in-use", ("carveout.memory-in-use", "vring.memory-in-use"), Scope.VDEV),
     Follows("vring.outside-*", ("table.address-past-end",), Scope.RING),

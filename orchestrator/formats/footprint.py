@@ -65,7 +65,6 @@ _OF_THE_PROGRAM = re.compile(
 )
 _OWN_OBJECT = re.compile(r"heap|stack", re.IGNORECASE)
 _SHARED_OBJECT = re.compile(r"vring|virtio|virtqueue|rpmsg|rptun|openamp|share|shm|ipc", re.IGNORECASE)
-_TABLE = ".resource_table"  # whoever lies over this is told so by other means
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ class Footprint:
             yield from (Use("a segment", each) for each in extents if each.overlaps(block))
         for section in self._sections:
             extent = Extent(section.address, section.size)
-            if section.name == _TABLE or not extent.overlaps(block):
+            if not extent.overlaps(block):
                 continue
             if section.flags & SHF_EXECINSTR:
                 yield Use(section.name, extent)

@@ -286,16 +286,13 @@ class _Reader:
                 found=error,
             ) from error
 
-    def custom(self, offset: int, end: int | None) -> Custom | None:
-        """An entry of type 5 as TI's: what would be the name of an algorithm is none, and the size fits; else None."""
-        room = (self.limit if end is None else end) - offset
-        if room < CustomHead.size:
+    def custom(self, offset: int, path: str) -> Custom | None:
+        """An entry of type 5 as TI's; None where it begins with the name of an algorithm, as OpenAMP's checksum."""
+        packed = self.read(offset, CustomHead.size, path)
+        if packed[4:5].isalpha():
             return None
-        packed = self.read(offset, CustomHead.size, "type 5")
         head = CustomHead.unpack_from(packed)
-        if packed[4:5].isalpha() or CustomHead.size + head.rsc_size > room:
-            return None
-        return Custom(head.sub_type, self.read(offset + CustomHead.size, head.rsc_size, "type 5"))
+        return Custom(head.sub_type, self.read(offset + CustomHead.size, head.rsc_size, path))
 
     def entry(self, offset: int, path: str, type_: int, end: int | None) -> Entry:
         """The entry at an offset; one of a type without a layout goes up to ``end``, or is its type word alone."""
@@ -365,7 +362,7 @@ def _read_entry(
         )
     type_ = TypeWord.unpack_from(reader.read(offset, TypeWord.size, path)).type
     following = min((other for other in offsets if offset < other <= reader.limit), default=end)
-    custom = reader.custom(offset, following) if type_ == FW_RSC_FW_CHKSUM else None
+    custom = reader.custom(offset, path) if type_ == FW_RSC_FW_CHKSUM else None
     name = "custom" if custom else _name_of(type_)
     place = reader.place(offset, f"{name}[{counts[name]}]")
     counts[name] += 1

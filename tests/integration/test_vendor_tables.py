@@ -96,6 +96,19 @@ def test_a_vendors_table_with_one_thing_broken_has_that_error(shape: str, judge:
     assert {each.rule for each in found if each.severity is ERROR and each.because_of is None} == {SHAPES[shape].rule}
 
 
+def test_a_custom_entry_is_linuxs_wherever_the_vrings_are(images: Images, judge: Judge) -> None:
+    placed = "DA0=0x10041000", "DA1=0x10044000"
+    profile, why = choose_profile(find_promise({"remote": images("PRU", *placed)}).scan)
+    assert (profile, why) == (Profile.LINUX, "a custom entry, as TI's Linux has")
+    assert [each for each in judge("PRU", *placed) if each.severity is ERROR] == []
+
+
+@pytest.mark.parametrize("da", ["0x1003FF80", "0x10040020"])
+def test_a_vring_over_the_table_itself_is_found(da: str, judge: Judge) -> None:
+    (found,) = (each for each in judge("ST_H7", f"DA1={da}") if each.rule == "vring.memory-in-use")
+    assert "table in .resource_table of st_h7" in found.actual
+
+
 def test_linux_gives_out_the_id_that_the_vdev_has(judge: Judge) -> None:
     """Its vrings are 1 and 2 in the file, and 0 and 1 once Linux has loaded it (open-amp 438)."""
     (found,) = judge("K3", "OPENAMP", profile=Profile.LINUX)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from conftest import IMAGES, Tools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.formats.elf import load_elf
+import pytest
+
+from orchestrator.formats.elf import load_elf, parse_elf
 from orchestrator.formats.footprint import ASSUMED_STACK, Footprint
 from orchestrator.memory import Extent
 
+if TYPE_CHECKING:
+    from conftest import Tools
+
+IMAGES = Path(__file__).parent / "images"
 TOP = 0x1001_0000
 
 
@@ -56,6 +62,7 @@ def test_what_the_program_needs_is_no_memory_for_a_ring(start: int, size: int, w
     [
         (0x1000_1100, 0x1000),  # the object whole
         (0x1000_1200, 64),  # inside of it
+        (0x1000_3000, 256),  # objects named as pieces of it
         (0x1000_4000, 256),
         (0x1000_4400, 0x400),  # no object in a section that was made on purpose
         (0x1000_5000, 0x1000),  # no section
@@ -96,10 +103,31 @@ def test_the_size_of_a_stack_is_told_by_the_names_of_common_linker_scripts(name:
     assert stack.extent == Extent(TOP - size, size)
 
 
-def test_a_stack_that_is_an_object_or_a_section_is_as_large_as_that(tools: Tools) -> None:
-    stack = footprint(tools, "__StackLimit=0x10006100", top="0x10006200").stack
+def test_of_two_limits_the_nearer_is_the_stacks(tools: Tools) -> None:
+    stack = footprint(tools, "__StackLimit=0x1000f800", "_stack_bottom=0x10008000").stack
     assert stack is not None
-    assert stack.extent == Extent(0x1000_6000, 512)
+    assert stack.extent == Extent(TOP - 0x800, 0x800)
+
+
+@pytest.mark.parametrize(("top", "extent"), [
+    ("0x10006200", Extent(0x1000_6000, 512)),  # an object
+    ("0x10007300", Extent(0x1000_7000, 0x300)),  # a section without one
+])  # fmt: skip
+def test_a_stack_with_memory_of_its_own_is_as_large_as_that(top: str, extent: Extent, tools: Tools) -> None:
+    stack = footprint(tools, f"__StackLimit={int(top, 16) - 0x40:#x}", top=top).stack
+    assert stack is not None
+    assert stack.extent == extent
+
+
+def test_of_an_image_without_sections_every_segment_is_the_programs(program: Footprint) -> None:
+    data = bytearray(program.image.data)
+    data[48:52] = bytes(4)  # e_shnum, e_shstrndx
+    stripped = Footprint(parse_elf(bytes(data), path=Path("stripped.elf"), name="stripped.elf"), program.vector_table)
+    for start in (0x1000_0000, 0x1000_1040, 0x1000_4400):
+        use = stripped.use_of(Extent(start, 8))
+        assert use is not None
+        assert use.what == "a segment"
+    assert stripped.use_of(Extent(0x1000_A000, 8)) is None
 
 
 @pytest.mark.parametrize(
