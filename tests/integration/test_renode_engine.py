@@ -195,8 +195,7 @@ def test_each_exception_is_told_once_with_its_number_when_it_is_taken(both):
     names = [event.detail.name for event in renode.of(ExceptionTaken)]
     assert names == ["SVCall", "PendSV", "IRQ 0", "SysTick", "SysTick", "SysTick"]
     assert names == [event.detail.name for event in unicorn.of(ExceptionTaken)]
-    # Of what the core itself brings about; the others come between two instructions that depend on the model.
-    assert renode.told(ExceptionTaken)[:2] == unicorn.told(ExceptionTaken)[:2]
+    assert renode.told(ExceptionTaken)[0] == unicorn.told(ExceptionTaken)[0]  # the others come at the end of a block
 
 
 FAULTS = {
@@ -222,7 +221,7 @@ def test_a_fault_has_the_same_name_cause_place_and_words(both, name, enabled):
     assert fault.core == expected.core
     left_out = {"registers": {}, "backtrace": ()}
     assert replace(fault.detail, **left_out) == replace(expected.detail, **left_out)
-    assert fault.detail.escalated is not enabled
+    assert fault.detail.escalated is (not enabled or name == "a fault in a handler")
     assert [event.detail.number for event in renode.of(ExceptionTaken)] == [
         event.detail.number for event in unicorn.of(ExceptionTaken)
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -73,6 +74,7 @@ _WANTED = (
 )
 _OUTSIDE = "Trying to execute code outside RAM or ROM"  # tlib, exec.c
 _OWN_SOURCES = ("sysbus", "machine-0", "board")
+_WINDOW = re.compile(r"tag_([0-9a-f]{8})", re.ASCII)
 _CLIDR, _CTR, _CCSIDR, _CSSELR = 0xD78, 0xD7C, 0xD80, 0xD84  # from the NVIC's base (DDI0403E B4.8)
 _CACHE_MAINTENANCE = range(0xF50, 0xFA0)  # from the NVIC's base: ICIALLU to BPIALL, and CACR (DDI0403E B3.2.2)
 # Where Renode departs from the hardware, and which rule looks for it.
@@ -346,15 +348,11 @@ class RenodeBoard:
         else:
             self._asleep.discard(core)
 
-    def _spins_at(self, core: str) -> int | None:
-        """The branch to itself in which a core is: Renode takes it for WFI (tlib, arch/arm/translate.c, 0xe7fe)."""
-        if core not in self._asleep:
-            return None
+    def _spins(self, core: str) -> bool:
+        """In a branch to itself, which Renode takes for WFI (tlib, arch/arm/translate.c, 0xe7fe)."""
         pc = self._bus.pc(core) & ~1
         before, at = (int.from_bytes(self._code(core, each, 2), "little") for each in (pc - 2, pc))
-        if before == _BRANCH_TO_ITSELF:
-            return pc - 2
-        return pc if at == _BRANCH_TO_ITSELF and before not in (_WFI, _WFE) else None
+        return at == _BRANCH_TO_ITSELF and before not in (_WFI, _WFE)
 
     def _machine_reset(self) -> None:
         """Firmware asked for a reset: what was set by hand is gone, in Renode and on the chip."""
@@ -556,7 +554,7 @@ class RenodeBoard:
             return CoreState.HELD
         if core in self._locked_up:
             return CoreState.LOCKED_UP
-        return CoreState.SLEEPING if core in self._asleep and self._spins_at(core) is None else CoreState.RUNNING
+        return CoreState.SLEEPING if core in self._asleep and not self._spins(core) else CoreState.RUNNING
 
     def memory(self, core: str) -> Memory:
         self._core(core)
@@ -590,9 +588,6 @@ class RenodeBoard:
         """Those that Renode has not are 0."""
         self._core(core)
         found = {_NAMES.get(name, name): value for name, value in self._bus.registers(core).items()}
-        spins_at = self._spins_at(core)
-        if spins_at is not None:
-            found["PC"] = spins_at
         return {name: found.get(name, 0) for name in _WANTED}
 
     def backtrace(self, core: str) -> Backtrace:
@@ -674,11 +669,14 @@ def _fault_of(status: str) -> int:
 
 
 def _base(platform: Platform, name: str, core: str) -> int:
-    """Where a core finds a peripheral."""
+    """Where a core finds a peripheral, or a tagged window: a peripheral of its name, or named by where it begins."""
     for peripheral in platform.peripherals:
         if peripheral.name == name:
             return next((at.address for at in peripheral.registrations if at.seen_by(core)), 0)
-    return 0
+    window = _WINDOW.fullmatch(name)
+    if window is not None:
+        return int(window[1], 16)
+    return next((extent.start for tag, extent, _ in platform.tags if tag == name), 0)
 
 
 def _core_of(platform: Platform, nvic: str) -> str:
