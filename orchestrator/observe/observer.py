@@ -6,7 +6,7 @@ It drives nothing but its watches, reads memory only, and uses as much memory fo
 from __future__ import annotations
 
 import copy
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -103,7 +103,7 @@ class Observer:
         self._raw: bytes | None = None
         self._live = read_live(self.views, self.promise, release=self.options.release)
         self._io: dict[str, IoRegion] = {}  # by vdev
-        self._recent: deque[tuple[int, str, Channel]] = deque(maxlen=256)
+        self._published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
         self._watch_table()
 
     # what others ask
@@ -147,13 +147,12 @@ class Observer:
 
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
-        return copy.deepcopy(self.run), self._raw, deque(self._recent, self._recent.maxlen)
+        return copy.deepcopy((self.run, self._raw, self._published))
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        run, self._raw, recent = snapshot
-        self.run, self._recent = copy.deepcopy(run), deque(recent, maxlen=256)
+        self.run, self._raw, self._published = copy.deepcopy(snapshot)
         self._read_table()
         self._watch_live()
 
@@ -246,7 +245,8 @@ class Observer:
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns
         sender = role if role and role != target else other_role(target)
-        self._recent.append((time_ns, sender, channel))
+        self._look(Actor(time_ns, sender))  # what it published before it rang
+        self._vote(sender, channel)
         if sender in self.run.cores:
             self.run.cores[sender].sent += 1
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
@@ -311,7 +311,6 @@ class Observer:
 
     def _sync_rings(self, by: Actor) -> None:
         traffic = self.run.traffic
-        published: list[tuple[str, str]] = []
         for vdev in self._live.vdevs:
             log = traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
             for ring in vdev.rings:
@@ -320,10 +319,10 @@ class Observer:
                     continue
                 posted, used = traffic.sync(queue, self.views, by, vdev.sides, log, self._io.get(vdev.path))
                 if posted:
-                    published.append((ring.path, vdev.role_of(Side.DEVICE)))
+                    self._publish(by.role, vdev.role_of(Side.DEVICE), ring.path)
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
                 if used:
-                    published.append((ring.path, vdev.role_of(Side.DRIVER)))
+                    self._publish(by.role, vdev.role_of(Side.DRIVER), ring.path)
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
                 # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
@@ -331,7 +330,6 @@ class Observer:
             traffic.settle(vdev.path)
             if log is not None:
                 self._note_messages(log, vdev.path)
-        self._vote(by, published)
 
     def _note_messages(self, log: MessageLog, path: str) -> None:
         for side in log.sent:
@@ -343,20 +341,16 @@ class Observer:
         for record in log.announced:
             self.run.reach(record.time_ns, record.sender, f"{path} name service: {record.text}")
 
-    def _vote(self, by: Actor, published: list[tuple[str, str]]) -> None:
-        """A turn that published on one ring and rang one channel tells which channel serves that ring."""
-        since = by.time_ns - self.options.quantum_ns
-        for target in ROLES:
-            rings = [ring for ring, to in published if to == target]
-            rung = {
-                channel.number
-                for time, sender, channel in self._recent
-                if time >= since and sender == by.role and channel.target == target
-            }
-            for ring in rings:
-                votes = self.run.ledger.votes.setdefault((ring, target), Counter())
-                if len(rings) == 1 and len(rung) == 1:
-                    votes[next(iter(rung))] += 1
+    def _publish(self, role: str, target: str, ring: str) -> None:
+        """A core has something on a ring for another one, of which it has not told it yet."""
+        self._published.setdefault((role, target), set()).add(ring)
+        self.run.ledger.votes.setdefault((ring, target), Counter())
+
+    def _vote(self, sender: str, channel: Channel) -> None:
+        """A core that published on one ring only since it last rang another one tells which channel serves it."""
+        rings = self._published.pop((sender, channel.target), set())
+        if len(rings) == 1:
+            self.run.ledger.votes[next(iter(rings)), channel.target][channel.number] += 1
 
     # watches
 
