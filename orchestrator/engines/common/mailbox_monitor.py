@@ -63,6 +63,10 @@ class MailboxMonitor:
             pending = self._word(core, each.mailbox, each.line.pending)
             yield NotificationTaken(each.mailbox, tuple(bits_of(pending)), interrupt)
 
+    def ringing(self, core: str) -> list[int]:
+        """By which interrupts mailboxes rang a core at the last look, in order."""
+        return sorted({each.line.interrupt for each in self._lines if each.line.core == core and each.pending})
+
     def interrupts(self, core: str) -> list[int]:
         """By which interrupts mailboxes reach a core, in order."""
         return sorted({each.line.interrupt for each in self._lines if each.line.core == core})

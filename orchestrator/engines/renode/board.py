@@ -23,20 +23,23 @@ from orchestrator.engines.common.cortex_m import CFSR_BITS, exception_name
 from orchestrator.engines.common.faults import FaultStatus, describe_fault, read_fault_status
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
+from orchestrator.engines.common.scratch import write
 from orchestrator.engines.common.store_replay import Happening, Store, Turns, View
 from orchestrator.engines.contract import (
     Capability,
     Condition,
     EngineOptions,
     MemoryEquals,
+    Player,
     Stop,
     StopReason,
 )
 from orchestrator.engines.renode.assemblies import as_known
 from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
+from orchestrator.engines.renode.played import Played
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.engines.renode.thumb import access_of
-from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
+from orchestrator.errors import CapabilityError, EngineError, RptwinError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -55,7 +58,7 @@ from orchestrator.events import (
 )
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
-from orchestrator.platform.export import export
+from orchestrator.platform.export import export, named
 from orchestrator.platform.model import Core, Peripheral, Platform
 
 __all__ = ["RenodeBoard"]
@@ -112,21 +115,22 @@ class RenodeBoard:
     """Implements :class:`orchestrator.engines.contract.Engine`; ``begin`` makes the session, a fake one in tests."""
 
     name = "renode"
-    capabilities = frozenset({Capability.WATCH, Capability.FAULTS, Capability.MONITOR})
+    capabilities = frozenset({Capability.WATCH, Capability.FAULTS, Capability.MONITOR, Capability.PLAY})
 
     def __init__(
         self,
         platform: Platform,
         options: EngineOptions,
-        begin: Callable[[Platform, EngineOptions, Path], Bus] | None = None,
+        begin: Callable[[Platform, EngineOptions, Path, Callable[[RptwinError], None]], Bus] | None = None,
     ) -> None:
         if options.quantum_ns <= 0 or options.quantum_ns % 1000:
             raise UsageError("a quantum of Renode is whole microseconds", where="quantum", found=options.quantum_ns)
         self.platform = platform
         self._quantum_ns = options.quantum_ns
         self._scratch = tempfile.TemporaryDirectory(prefix="rptwin-")
+        self._tell_lost: Callable[[RptwinError], NoReturn] | None = None
         with as_known():
-            self._bus = (begin or _begin)(platform, options, Path(self._scratch.name))
+            self._bus = (begin or _begin)(platform, options, Path(self._scratch.name), self._lost)
         self._listeners: list[Listener] = []
         self._images: dict[str, list[Image]] = {core.name: [] for core in platform.cores}
         self._vector_tables = {core.name: core.boot_address for core in platform.cores}
@@ -153,8 +157,22 @@ class RenodeBoard:
             platform, self._consoles, lambda core, extent: lambda: self._read_live(core, extent)
         )
         self._mailboxes = MailboxMonitor(platform, self._mailbox_word)
+        self._played: dict[str, Played] = {}
+        self._player_awaited_ns: int | None = None
+        self._running = False
         with as_known():
             self._connect()
+
+    def when_lost(self, tell: Callable[[RptwinError], NoReturn]) -> None:
+        """Call this, on whatever thread, when Renode is about to end the process."""
+        self._tell_lost = tell
+
+    def _lost(self, error: RptwinError) -> None:
+        """What its core has done until then is told first."""
+        if self._tell_lost is not None:
+            with contextlib.suppress(RptwinError):
+                self._end_turn()
+            self._tell_lost(error)
 
     def _connect(self) -> None:
         for name in self._consoles:
@@ -214,7 +232,9 @@ class RenodeBoard:
         self._awaited.discard(core)
         if self._turn is not None and self._turn.core != core:
             self._end_turn()
-        if self._held[core] and not self._bus.is_halted(core):
+        if core in self._played:
+            self._release_played(self._played[core])
+        elif self._held[core] and not self._bus.is_halted(core):
             self._held[core] = False
             self._ran.add(core)
             self._happens(core, StateChanged(CoreState.RUNNING, "released by firmware"))
@@ -231,6 +251,8 @@ class RenodeBoard:
         self._end_awaited = False
         self._end_turn()
         self._rung_ns.clear()
+        for played in self._played.values():
+            self._let_play(played)
         self._look()
         if self._stop_reason is None:
             self._stop_reason = self._why_over()
@@ -242,9 +264,41 @@ class RenodeBoard:
             return StopReason.REQUESTED
         if self._met is not None and self._met():
             return StopReason.CONDITION
-        if all(self._held[name] or name in self._locked_up for name in self._images):
+        able = [name for name in self._images if not self._held[name] and name not in self._locked_up]
+        if not able and not any(played.has_plans() for played in self._played.values()):
             return StopReason.DEAD
         return None
+
+    def _let_play(self, played: Played) -> None:
+        """At the end of a quantum; what it did is told, and its next turn awaited."""
+        if played.let_act(self.time_ns):
+            self._await_end()  # of the next one: it may have rung itself, or want to go on
+        happenings, played.happenings = played.happenings, []
+        with self._as_host():
+            for event in self.turns.told(happenings):
+                self._say(event)
+        if played.asked:
+            self._await_end()
+        at_ns = None if played.held else played.at_ns
+        if at_ns is not None and (self._player_awaited_ns is None or at_ns < self._player_awaited_ns):
+            self._player_awaited_ns = at_ns
+            self._bus.at_quantum_end(self._player_wants_its_turn, at_ns)
+
+    def _player_wants_its_turn(self) -> None:
+        self._player_awaited_ns = None
+        self._quantum_ends()
+
+    def _release_played(self, played: Played) -> None:
+        """Firmware lets a core go whose place a player has: the core itself stays where it is."""
+        self._bus.set_halted(played.core.name, True)
+        self._await_turn(played.core.name)
+        self._start_played(played, "released by firmware")
+
+    def _start_played(self, played: Played, why: str) -> None:
+        if played.held:
+            played.held, played.asked = False, True
+            self._await_end()
+            self._say(Event(self.time_ns, played.core.name, StateChanged(CoreState.RUNNING, why)))
 
     def _await_look(self) -> None:
         """Lockups and what firmware does with the other core have no hook; nor has all that writes to memory."""
@@ -363,6 +417,11 @@ class RenodeBoard:
                 self._bus.set_halted(core.name, True)
                 self._await_turn(core.name)
             self._held[core.name] = core.held
+        for name, played in self._played.items():
+            self._bus.set_halted(name, True)
+            self._held[name] = True
+            self._await_turn(name)
+            played.reset()
         self._asleep.clear()
         self._locked_up.clear()
         why = f"{SYSTEM_RESET} requested by firmware"
@@ -469,9 +528,15 @@ class RenodeBoard:
     def load(self, core: str, image: Image, vector_table: int) -> None:
         self._core(core)
         refuse_outside(self.platform, core, image)
-        path = Path(self._scratch.name) / f"{core}-{len(self._images[core])}.elf"
-        path.write_bytes(image.data)
-        self._bus.load(core, path)
+        if self._running:  # in a player's turn, where Renode loads no ELF file (SystemBus.LoadELF)
+            with self._as_host():
+                for segment in image.segments:
+                    if segment.data:
+                        self._bus.write(core, segment.load_address, segment.data)
+        else:
+            path = Path(self._scratch.name) / f"{core}-{len(self._images[core])}.elf"
+            write(path, image.data)
+            self._bus.load(core, path)
         self._images[core] = loaded_images(image, self._images[core])
         self._vector_tables[core] = vector_table
         self._bus.set_vector_table(core, vector_table)
@@ -479,7 +544,9 @@ class RenodeBoard:
 
     def start(self, core: str) -> None:
         self._core(core)
-        if not self._held[core]:
+        if core in self._played:
+            self._start_played(self._played[core], "started")
+        if core in self._played or not self._held[core]:
             return
         self._held[core] = False
         if core in self._ran:
@@ -489,6 +556,8 @@ class RenodeBoard:
 
     def hold(self, core: str) -> None:
         self._core(core)
+        if core in self._played:
+            self._played[core].held = True
         if self._held[core]:
             return
         self._held[core] = True
@@ -497,6 +566,8 @@ class RenodeBoard:
 
     def reset(self, core: str) -> None:
         self._from_reset(core)
+        if core in self._played:
+            self._played[core].reset()
         self._bus.set_halted(core, self._held[core])
         self._say(Event(self.time_ns, core, StateChanged(self.state(core), "reset")))
 
@@ -529,7 +600,11 @@ class RenodeBoard:
                 self._await_turn(name)
         self._await_end()
         self._await_look()
-        self._bus.run(duration)
+        self._running = True
+        try:
+            self._bus.run(duration)
+        finally:
+            self._running = False
         self._quantum_ends()
         for event in self.turns.unexplained(self.time_ns):
             self._say(event)
@@ -550,6 +625,8 @@ class RenodeBoard:
 
     def state(self, core: str) -> CoreState:
         self._core(core)
+        if core in self._played:
+            return CoreState.HELD if self._played[core].held else CoreState.SLEEPING
         if self._held[core]:
             return CoreState.HELD
         if core in self._locked_up:
@@ -591,7 +668,7 @@ class RenodeBoard:
         return {name: found.get(name, 0) for name in _WANTED}
 
     def backtrace(self, core: str) -> Backtrace:
-        return backtrace_of(self.registers(core), self.memory(core), self._images[core])
+        return () if core in self._played else backtrace_of(self.registers(core), self.memory(core), self._images[core])
 
     def waiting(self, core: str) -> Waiting | None:
         """Nothing here can tell."""
@@ -600,7 +677,7 @@ class RenodeBoard:
 
     def instructions(self, core: str) -> int:
         self._core(core)
-        return self._bus.cycles(core)
+        return 0 if core in self._played else self._bus.cycles(core)
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
         self._core(core)
@@ -635,6 +712,16 @@ class RenodeBoard:
     def unwatch(self, name: str) -> None:
         self.turns.unwatch(name)
 
+    def play(self, core: str, player: Player) -> Played:
+        model = self._core(core)
+        if self.time_ns:
+            raise UsageError("a core is played from power-on", where=core)
+        played = Played(model, player, self._bus, self.turns, self.platform, self._mailboxes, self._as_host)
+        self._played[core] = played
+        self._held[core] = True
+        self._bus.set_halted(core, True)
+        return played
+
     def snapshot(self) -> NoReturn:
         raise CapabilityError("no snapshot", where="engine renode", advice="the unicorn engine has it")
 
@@ -646,11 +733,19 @@ class RenodeBoard:
         self._scratch.cleanup()
 
 
-def _begin(platform: Platform, options: EngineOptions, scratch: Path) -> Bus:
-    files = export(platform, quantum_ns=options.quantum_ns)
-    cores, nvics = [core.name for core in platform.cores], [core.nvic for core in platform.cores]
-    repl = f"{platform.name}.repl"
-    return RenodeSession(files, repl, cores, nvics, scratch, quantum_ns=options.quantum_ns, seed=options.seed)
+def _begin(platform: Platform, options: EngineOptions, scratch: Path, lost: Callable[[RptwinError], None]) -> Bus:
+    files = export(platform, quantum_ns=options.quantum_ns, scripts=named)
+    return RenodeSession(
+        files,
+        f"{platform.name}.repl",
+        [core.name for core in platform.cores],
+        [core.nvic for core in platform.cores],
+        scratch,
+        quantum_ns=options.quantum_ns,
+        seed=options.seed,
+        home=platform.path.resolve().parent,
+        lost=lost,
+    )
 
 
 def _uarts(platform: Platform) -> list[str]:

@@ -10,20 +10,20 @@ kept, the run ends, and :meth:`RenodeSession.run` raises it.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.engines.common.scratch import write
 from orchestrator.engines.renode.assemblies import load_renode
+from orchestrator.engines.renode.failures import Failures, refused
 from orchestrator.engines.renode.log import LogLine
-from orchestrator.errors import EngineError, PlatformError
+from orchestrator.errors import EngineError, RptwinError
 from orchestrator.memory import Extent
 
 __all__ = ["Bus", "RenodeSession"]
 
-_PLACE = re.compile(r"(?P<file>[^\s'\":]+\.repl):(?P<line>\d+):(?P<column>\d+)")
 _EXCP_IRQ = 5  # tlib's class of an exception that is taken (arch/arm/cpu.h)
 _QUEUE = "InvokeInCpuThreadSafely"
 _PAGE = 1024  # bytes that tlib reaches through the bus or not (TARGET_PAGE_BITS of arm-m)
@@ -79,6 +79,8 @@ class Bus(Protocol):
 
     def write(self, core: str, address: int, data: bytes) -> None: ...
 
+    def store_word(self, core: str, address: int, value: int) -> None: ...
+
     def pc(self, core: str) -> int: ...
 
     def registers(self, core: str) -> Mapping[str, int]: ...
@@ -109,7 +111,8 @@ class Bus(Protocol):
 class RenodeSession:
     """A machine in this process; ``files`` is the platform as exported, ``repl`` the name of its description.
 
-    Raises EngineError for what Renode refuses, PlatformError with file, line and column for a description.
+    Raises EngineError for what Renode refuses, PlatformError with file, line and column for a description. ``home`` is
+    the folder of the platform, ``lost`` is called when .NET is about to end the process.
     """
 
     def __init__(
@@ -122,8 +125,11 @@ class RenodeSession:
         *,
         quantum_ns: int,
         seed: int,
+        home: Path,
+        lost: Callable[[RptwinError], None],
     ) -> None:
         load_renode()
+        self._failures = Failures(home, lost)
         # Names of .NET exist from here on.
         from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415
         from Antmicro.Renode.Time import TimeInterval, TimeStamp  # noqa: PLC0415
@@ -153,11 +159,11 @@ class RenodeSession:
         self.command(f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"')
         self.command(f"emulation SetSeed {seed & 0x7FFF_FFFF}")
         for name, text in files.items():
-            (scratch / name).write_text(text, encoding="utf-8")
+            write(scratch / name, text.encode())
         try:
             self._machine.load_repl(str(scratch / repl))
         except Exception as error:
-            raise _refused(error, repl) from None
+            raise refused(error, repl, home) from None
         self._bus: Any = self._machine.internal.SystemBus
         # An access to nothing is a BusFault, as on the chip.
         self.command("sysbus UnhandledAccessBehaviour ThrowException")
@@ -188,11 +194,18 @@ class RenodeSession:
             if self._failure is None:
                 try:
                     act(*arguments)
+                except Exception as error:  # of a script, which the board has asked something
+                    self._failure = self._in_words(error)
+                    self.end()
                 except BaseException as error:  # a listener's too, whatever it is
                     self._failure = error
                     self.end()
 
         return call
+
+    def _in_words(self, error: Exception) -> Exception:
+        """Exceptions of .NET have a type there."""
+        return self._failures.in_words(error) if hasattr(error, "GetType") else error
 
     def _follow(self, core: str, cpu: Any) -> None:
         """A core that leaves its reset has forgotten which pages go through the bus; one that aborts never ends."""
@@ -311,12 +324,22 @@ class RenodeSession:
 
     def word(self, core: str, address: int) -> int:
         """One access of 32 bits, as a register wants it; a block would be read byte by byte."""
-        return int(self._bus.ReadDoubleWord(address, self._cores[core]))
+        try:
+            return int(self._bus.ReadDoubleWord(address, self._cores[core]))
+        except Exception as error:
+            raise self._in_words(error) from None
 
     def write(self, core: str, address: int, data: bytes) -> None:
         from System import Array, Byte  # noqa: PLC0415
 
         self._bus.WriteBytes(Array[Byte](data), address, False, self._cores[core])
+
+    def store_word(self, core: str, address: int, value: int) -> None:
+        """One access of 32 bits, by this core."""
+        try:
+            self._bus.WriteDoubleWord(address, value, self._cores[core])
+        except Exception as error:
+            raise self._in_words(error) from None
 
     def pc(self, core: str) -> int:
         """Much cheaper than all registers."""
@@ -457,14 +480,3 @@ class RenodeSession:
         self._emulation.CurrentLogger.SynchronousLogging = True
         self._kept.append(listener)
         Logger.AddBackend(listener, "rptwin", True)
-
-
-def _refused(error: Exception, repl: str) -> EngineError | PlatformError:
-    """Renode's own place in the description is kept."""
-    text = str(error).strip().splitlines()
-    what = text[0] if text else type(error).__name__
-    place = _PLACE.search(str(error))
-    if place is None:
-        return EngineError("Renode refuses the platform", where=f"engine renode: {repl}", found=what)
-    line, column = int(place["line"]), int(place["column"])
-    return PlatformError(f"Renode refuses it ({what})", file=Path(place["file"]).name, line=line, column=column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from orchestrator.events import (
     StateChanged,
     UnmodelledAccess,
 )
+from orchestrator.formats.elf import load_elf
 from orchestrator.memory import Extent
 from orchestrator.platform import Platform, load_platform
 
@@ -66,6 +68,7 @@ class FakeRenode:
         self.turns: dict[str, list[Callable[[], None]]] = {core.name: [] for core in platform.cores}
         self.ending = True
         self.dead = False
+        self.effects: dict[tuple[str, int], int] = {}  # of a word that a player stores
 
     # what firmware does
 
@@ -156,6 +159,11 @@ class FakeRenode:
         assert not self.turn or self.turn == core or self.ending
         for offset, byte in enumerate(data):
             self.store(core, address + offset, byte, 1)
+
+    def store_word(self, core: str, address: int, value: int) -> None:
+        self.calls.append(("word", core, address, value))
+        self.hooks["hsem"][1](core, address - HSEM, 4, value)
+        self.words |= self.effects
 
     def load(self, core: str, elf: Path) -> None:
         self.calls.append(("load", core, elf.read_bytes()[:4]))
@@ -704,3 +712,119 @@ def test_the_platform_comes_up_on_a_real_renode(platform: Platform) -> None:
     assert engine.memory(MAIN).read(0x3800_0000, 4) == bytes(4)
     assert engine.run(100_000).time_ns == 100_000
     engine.close()
+
+
+# A core that a player plays
+
+
+class Scribe:
+    """Acts in its first turn, as it is told, and notes when it has which."""
+
+    def __init__(self, act: Callable[[Any], int | None]) -> None:
+        self.act = act
+        self.turns: list[int] = []
+        self.resets = 0
+
+    def turn(self, time_ns: int) -> int | None:
+        self.turns.append(time_ns // QUANTUM)
+        return self.act(self.core) if len(self.turns) == 1 else None
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+def play(rig: Rig, core: str, act: Callable[[Any], int | None]) -> Scribe:
+    scribe = Scribe(act)
+    scribe.core = rig.board.play(core, scribe)
+    return scribe
+
+
+def test_a_played_core_stays_halted_and_its_player_acts_at_the_ends_of_quanta(rig: Rig) -> None:
+    scribe = play(rig, MAIN, lambda _: 5 * QUANTUM)
+    rig.board.run(20 * QUANTUM)
+    assert scribe.turns == [1, 5]
+    assert rig.renode.halted[MAIN]
+    assert rig.board.state(MAIN) is CoreState.SLEEPING
+    assert (rig.board.backtrace(MAIN), rig.board.instructions(MAIN)) == ((), 0)
+
+
+def test_what_a_player_stores_and_rings_is_its_core_s_doing(rig: Rig) -> None:
+    def act(core: Any) -> None:
+        core.memory.write(SRAM + 4, b"\1\2")
+        core.write(HSEM + 4, 7)
+        assert core.memory.read(SRAM + 4, 2) == b"\1\2"
+
+    rig.renode.effects = {(REMOTE, HSEM + 0x11C): 2, (REMOTE, HSEM + 0x118): 2}
+    rig.board.watch("here", MAIN, Extent(SRAM, 16))
+    play(rig, MAIN, act)
+    rig.board.run(2 * QUANTUM)
+    assert ("word", MAIN, HSEM + 4, 7) in rig.renode.calls
+    assert rig.events == [
+        Event(QUANTUM, MAIN, NotificationSent("hsem", REMOTE, 1, 126, True)),
+        Event(QUANTUM, MAIN, Changed("here")),
+    ]
+
+
+def test_a_player_that_is_rung_has_a_turn_at_the_end_of_that_quantum(rig: Rig) -> None:
+    scribe = play(rig, MAIN, lambda _: None)
+    rig.renode.at(4, lambda: rig.renode.device(REMOTE, HSEM, 0, {(MAIN, HSEM + 0x10C): 1, (MAIN, HSEM + 0x108): 1}))
+    rig.board.run(5 * QUANTUM)
+    assert scribe.turns == [1, 5]
+    assert rig.of(NotificationTaken) == [Event(5 * QUANTUM, MAIN, NotificationTaken("hsem", (0,), 125))]
+
+
+def test_a_player_asks_for_a_turn_and_looks_as_another_core_does(rig: Rig) -> None:
+    rig.renode.words[REMOTE, HSEM + 0x110] = 9
+    scribe = play(rig, MAIN, lambda core: None)
+    rig.board.run(3 * QUANTUM)
+    scribe.core.wake()
+    rig.board.run(3 * QUANTUM)
+    assert scribe.turns == [1, 4]
+    assert scribe.core.peek(REMOTE, HSEM + 0x110) == 9
+    with pytest.raises(EngineError, match="cpu_cm7 at 0x10000000: no device here"):
+        scribe.core.read(0x1000_0000)
+
+
+def test_a_player_stands_still_while_its_core_is_held_and_firmware_lets_it_go(rig: Rig) -> None:
+    scribe = play(rig, REMOTE, lambda _: None)
+    rig.board.hold(REMOTE)
+    rig.board.run(3 * QUANTUM)
+    assert (scribe.turns, rig.board.state(REMOTE)) == ([], CoreState.HELD)
+
+    def release() -> None:
+        rig.renode.halted[REMOTE] = False
+        rig.renode.gets_turn(REMOTE)
+
+    rig.renode.at(5, release)
+    rig.board.run(5 * QUANTUM)
+    assert scribe.turns == [6]
+    assert rig.renode.halted[REMOTE]  # the core itself executes nothing
+    assert [e.detail.why for e in rig.of(StateChanged) if e.core == REMOTE] == ["released by firmware"]
+
+
+def test_a_player_loads_and_starts_the_other_core_in_its_turn(rig: Rig, firmware: Callable[[str], Any]) -> None:
+    image = load_elf(firmware("demo").remote)
+
+    def act(_: Any) -> None:
+        rig.board.hold(REMOTE)
+        rig.board.load(REMOTE, image, image.segments[0].load_address)
+        rig.board.start(REMOTE)
+
+    play(rig, MAIN, act)
+    rig.board.run(QUANTUM)
+    (segment, *_) = image.segments
+    assert rig.board.memory(REMOTE).read(segment.load_address, len(segment.data)) == segment.data
+    assert not [call for call in rig.renode.calls if call[0] == "load"]  # Renode refuses ELF files while it runs
+    assert not rig.renode.halted[REMOTE]
+
+
+def test_a_player_hears_of_resets(rig: Rig) -> None:
+    scribe = play(rig, MAIN, lambda _: None)
+    rig.board.run(2 * QUANTUM)
+    rig.board.reset(MAIN)
+    assert scribe.resets == 1
+    rig.renode.machine_reset()
+    assert scribe.resets == 2
+    assert rig.renode.halted[MAIN]
+    with pytest.raises(UsageError, match="played from power-on"):
+        rig.board.play(REMOTE, scribe)
