@@ -32,6 +32,7 @@ __all__ = [
     "Lockup",
     "Note",
     "NotificationIgnored",
+    "NotificationListened",
     "NotificationSent",
     "NotificationTaken",
     "Poll",
@@ -102,6 +103,17 @@ class NotificationIgnored:
     mailbox: str
     target: str
     channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationListened:
+    """A core has enabled channels of its mailbox that it had not enabled before; ``waiting``: those of them that stand
+    signalled at that moment.
+    """
+
+    mailbox: str
+    channels: tuple[int, ...]
+    waiting: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +288,7 @@ class Note:
 Detail = (
     NotificationSent
     | NotificationIgnored
+    | NotificationListened
     | NotificationTaken
     | ExceptionTaken
     | ExceptionReturn
@@ -315,6 +328,7 @@ class Event:
 _KINDS: dict[type, str] = {
     NotificationSent: "notification-sent",
     NotificationIgnored: "notification-ignored",
+    NotificationListened: "notification-listened",
     NotificationTaken: "notification-taken",
     ExceptionTaken: "exception-taken",
     ExceptionReturn: "exception-return",

@@ -51,6 +51,8 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
+_EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (DDI0403E B1.4.2)
+
 Until = str | Condition | Callable[["Board"], bool]
 """What ends a run: text for :func:`parse_until`, a condition of the engine, or a function asked every 10 ms."""
 
@@ -314,13 +316,14 @@ class Board:
     def _finish(self, reason: EndReason) -> None:
         names = [core.name for core in self.platform.cores]
         self.end = End(reason, self.engine.time_ns)
-        states, backtraces, waiting = {}, {}, {}
+        states, backtraces, waiting, exceptions = {}, {}, {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
             backtraces = {name: self.engine.backtrace(name) for name in names}
             waiting = {name: self.engine.waiting(name) for name in names}
+            exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting)
+            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions)
 
     @property
     def time_ns(self) -> int:

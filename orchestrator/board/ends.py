@@ -24,13 +24,14 @@ class EndReason(enum.StrEnum):
     DEAD = "dead"
     RESETTING = "resetting"
     INTERRUPTING = "interrupting"
+    LIVELOCK = "livelock"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
     @property
     def is_dead_end(self) -> bool:
         """Whether nothing that could be waited for will come any more."""
-        return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING)
+        return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING, EndReason.LIVELOCK)
 
     @property
     def is_cut(self) -> bool:
@@ -46,6 +47,7 @@ END_TEXTS = {
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTING: "a core takes one notification again and again",
+    EndReason.LIVELOCK: "the cores hand each other blank buffers again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",
 }

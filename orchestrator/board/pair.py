@@ -9,7 +9,7 @@ from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.engines.common.wall_time import WallTime
-from orchestrator.engines.contract import Capability, Engine, Playing
+from orchestrator.engines.contract import Capability, Engine, Observing, Playing
 from orchestrator.errors import CapabilityError
 from orchestrator.events import Event, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
@@ -41,7 +41,15 @@ class BoardPair:
         self.images = images
         self.vector_tables = vector_tables
         memories = {core.name: engine.memory(core.name) for core in platform.cores}
-        self.observer = Observer(platform, images, memories, options, watcher=engine, name=name)
+        self.observer = Observer(
+            platform,
+            images,
+            memories,
+            options,
+            watcher=engine,
+            name=name,
+            accesses=engine if isinstance(engine, Observing) and Capability.ACCESSES in engine.capabilities else None,
+        )
         self.host: Host | None = None
         self.python_remote: PythonRemote | None = None
 
@@ -56,6 +64,8 @@ class BoardPair:
         run = self.observer.run
         if any(core.resets > _MOST_RESETS for core in run.cores.values()):
             return EndReason.RESETTING
+        if any(log.is_blank_for_ever for log in run.traffic.messages.values()):
+            return EndReason.LIVELOCK
         return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None
 
     def verdict(self) -> Verdict:

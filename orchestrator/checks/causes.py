@@ -38,7 +38,8 @@ class Follows:
 
 _IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
 _DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent")
-_STOPPED = (*_DEAD, "core.polling", "core.stuck", "notification.not-cleared")
+_STOPPED = (*_DEAD, "core.polling", "core.stuck", "core.spins", "core.never-returned", "core.lock-held",
+            "notification.not-cleared")  # fmt: skip
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
     "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",
@@ -102,6 +103,7 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("vdev.failed", _TABLE, Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", _TABLE, Scope.ANYWHERE),
+    Follows("vdev.driver-ok-not-reached", ("vdev.status-writer",), Scope.VDEV),
     Follows("vdev.driver-ok-not-reached", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved", "vdev.failed"), Scope.VDEV),
     Follows("vdev.driver-ok-not-reached", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved"), Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", ("vdev.failed", "vdev.driver-ok-not-reached"), Scope.ANYWHERE),
@@ -142,8 +144,15 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("endpoint.silent", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "buffer.*", "message.malformed"), Scope.VDEV),
     Follows("endpoint.*", ("notification.*", "endpoint.ns-not-negotiated"), Scope.VDEV),
     Follows("endpoint.*", _STOPPED, Scope.ANYWHERE),
-    Follows("endpoint.never-announced", ("*",), Scope.VDEV),
+    Follows("endpoint.never-announced", ("vring.*", "vdev.*", "carveout.*", "ring.*", "buffer.*", "message.*"),
+            Scope.VDEV),
     Follows("endpoint.never-announced", ("core.*", "table.*", "elf.*"), Scope.ANYWHERE),
+    Follows("ring.wrong-writer", ("ring.index-back",), Scope.RING),
+    Follows("buffer.*", ("vring.elsewhere", "vdev.notifyid-misplaced", "vdev.status-writer"), Scope.VDEV),
+    Follows("buffer.not-*", ("buffer.written-while-offered", "buffer.used-after-return"), Scope.VDEV),
+    Follows("message.*", ("buffer.written-while-offered", "buffer.used-after-return", "ring.index-back"), Scope.VDEV),
+    Follows("endpoint.*", ("vring.elsewhere", "ring.*", "vdev.status-writer"), Scope.VDEV),
+    Follows("notification.*", ("vring.elsewhere", "vdev.notifyid-misplaced", "vdev.status-writer"), Scope.VDEV),
     # who tells whom
     Follows("notification.*", _STOPPED, Scope.ANYWHERE),
     Follows("notification.*", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.RING),

@@ -15,6 +15,7 @@ from orchestrator.base.roles import MAIN, ROLES, Side, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
+    Accessed,
     Backtrace,
     Changed,
     CoreState,
@@ -25,6 +26,7 @@ from orchestrator.events import (
     Lockup,
     Note,
     NotificationIgnored,
+    NotificationListened,
     NotificationSent,
     NotificationTaken,
     StateChanged,
@@ -44,18 +46,21 @@ from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Extent, Memory
 from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run
-from orchestrator.observe.traffic import Actor, MessageLog, RingFault
+from orchestrator.observe.traffic import Actor, MessageLog, RingFault, RingTraffic
 from orchestrator.observe.views import Views
-from orchestrator.observe.watches import WatchedKind, Watcher, Watches
+from orchestrator.observe.watches import AccessWatcher, WatchedKind, Watcher, Watches
 from orchestrator.platform.model import Platform
 
 __all__ = ["ObserveOptions", "Observer"]
 
 _TABLE = "table"
 _FIRST_LOOK = 512  # bytes watched for a table whose size nobody knows yet
+_MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
+_LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks only then was woken by something else
 _STATUS_MILESTONES = (
     (VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"),
     (VIRTIO_CONFIG_S_DRIVER, "DRIVER"),
@@ -75,6 +80,21 @@ class ObserveOptions:
     quantum_ns: int = DEFAULT_QUANTUM_NS
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """Since when something waits on a ring whose receiver wants to be told of it; None: nothing does."""
+
+    offered_ns: int | None  # messages, for the device
+    returned_ns: int | None  # for the driver
+
+    @classmethod
+    def of(cls, ring: RingTraffic) -> _Published:
+        """As it was at the last look."""
+        tells = not ring.is_pool and not ring.suppress_available
+        offered = min((chain.posted_ns for chain in ring.outstanding.values()), default=None) if tells else None
+        return cls(offered, ring.oldest_unseen_ns if ring.is_pool and not ring.suppress_used else None)
+
+
 class Observer:
     """One run of one pair of cores. ``memories`` are by core name, ``images`` by role, the roles those of ``platform``.
 
@@ -90,6 +110,7 @@ class Observer:
         options: ObserveOptions | None = None,
         watcher: Watcher | None = None,
         name: str = "",
+        accesses: AccessWatcher | None = None,
     ) -> None:
         self.platform = platform
         self.images = images
@@ -99,11 +120,13 @@ class Observer:
         self.promise: Promise = find_promise(images, self.options.locator)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
         self._roles = {name: role for role, name in names.items()}
-        self._watches = Watches(watcher, f"{name}: " if name else "")
+        self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
         self._raw: bytes | None = None
         self._live = read_live(self.views, self.promise, release=self.options.release)
         self._io: dict[str, IoRegion] = {}  # by vdev
         self._published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
+        self._places: Places | None = None
+        self._tells_accesses = accesses is not None
         self._watch_table()
 
     # what others ask
@@ -163,13 +186,17 @@ class Observer:
         states: Mapping[str, CoreState] | None = None,
         backtraces: Mapping[str, Backtrace] | None = None,
         waiting: Mapping[str, Waiting | None] | None = None,
+        exceptions: Mapping[str, int] | None = None,
     ) -> None:
-        """The run has ended, at least for now: look once more, and note where each core (by name) is."""
+        """The run has ended, at least for now: look once more, and note where each core (by name) is: its state, its
+        backtrace, what it polls, and the number of the exception whose handler it is in.
+        """
         self.run.time_ns, self.run.ended = time_ns, ended
         for core in self.run.cores.values():
             core.state = (states or {}).get(core.name, core.state)
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
             core.waiting = (waiting or {}).get(core.name)
+            core.exception = (exceptions or {}).get(core.name, 0)
         self._look(Actor(time_ns, ""))
 
     # what the engine says
@@ -183,6 +210,13 @@ class Observer:
         self.run.time_ns = max(self.run.time_ns, event.time_ns)
         if watched is not None:
             self._on_changed(event.time_ns, role, watched.kind)
+        elif isinstance(detail, Accessed):
+            if role in self.run.cores:
+                self._on_accessed(role, detail)
+        elif isinstance(detail, NotificationListened):
+            for number in detail.channels if role else ():
+                channel = Channel(role, detail.mailbox, number)
+                self.run.ledger.listens(channel, event.time_ns, waiting=number in detail.waiting)
         elif isinstance(detail, NotificationSent | NotificationIgnored):
             self._on_notification(event.time_ns, role, detail)
         elif role and role not in self.run.cores:
@@ -203,15 +237,17 @@ class Observer:
 
     def _on_core(self, time_ns: int, core: CoreRun, detail: object) -> None:
         if isinstance(detail, ExceptionTaken):
-            core.exceptions += 1
+            core.see_exception(time_ns, detail.number, detail.return_address)
         elif isinstance(detail, StateChanged):
             core.state, core.why = detail.state, detail.why
+            core.acted_ns = time_ns
             if detail.why.startswith(SYSTEM_RESET):
                 core.resets += 1
                 if detail.backtrace or core.last_reset is None:
                     core.last_reset = (time_ns, detail)
             if detail.state is CoreState.SLEEPING:
                 core.slept = True
+                core.slept_ns = time_ns
             elif detail.state is CoreState.RUNNING and core.released_ns is None:
                 core.released_ns = time_ns
                 self.run.reach(time_ns, core.role, "released", detail.why)
@@ -244,19 +280,44 @@ class Observer:
             return
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns
+        ledger.recent.append((time_ns, target))
         sender = role if role and role != target else other_role(target)
         self._look(Actor(time_ns, sender))  # what it published before it rang
         self._vote(sender, channel)
         if sender in self.run.cores:
             self.run.cores[sender].sent += 1
+            self.run.cores[sender].acted_ns = time_ns
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
 
     def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns
         if role in self.run.cores:
             self.run.cores[role].shared_writes += 1
+            self.run.cores[role].acted_ns = time_ns
         if kind is not WatchedKind.CARVEOUT:
             self._look(Actor(time_ns, role))
+
+    def _on_accessed(self, role: str, detail: Accessed) -> None:
+        """What a core did in its turn, before what it changed is looked at."""
+        self.run.history.see(role, detail.accesses, self._placed(), self.run.traffic)
+
+    def _placed(self) -> Places:
+        """What lies where by now."""
+        buffers = self.run.traffic.buffers
+        if self._places is None or self._places.live is not self._live or self._places.count != len(buffers):
+            self._places = Places(self._live, self.views, buffers)
+        return self._places
+
+    def _observe_buffers(self) -> None:
+        """Have the buffers observed that rings have named since the last time."""
+        if self._places is not None and self._places.count == len(self.run.traffic.buffers):
+            return
+        places = self._placed()
+        for role in ROLES:
+            for number, extent in enumerate(places.extents(role)):
+                if number < _MOST_EXTENTS:
+                    name = f"buffers {role} {number}"
+                    self._watches.set(WatchedKind.BUFFERS, name, self.views.name(role), extent)
 
     # looking at memory
 
@@ -264,6 +325,8 @@ class Observer:
         if self._table_has_changed():
             self._read_table(by)
         self._sync_rings(by)
+        if self._tells_accesses:
+            self._observe_buffers()
         if self.run.up_ns is None and self.is_up():
             self.run.up_ns = by.time_ns
 
@@ -317,7 +380,12 @@ class Observer:
                 queue = ring.open(self.views)
                 if queue is None:
                     continue
+                before = _Published.of(traffic.ring(ring.path))
                 posted, used = traffic.sync(queue, self.views, by, vdev.sides, log, self._io.get(vdev.path))
+                if posted and before.returned_ns is not None:
+                    self._note_late(ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
+                if used and before.offered_ns is not None:
+                    self._note_late(ring.path, Side.DEVICE, vdev.role_of(Side.DEVICE), before.offered_ns, by)
                 if posted:
                     self._publish(by.role, vdev.role_of(Side.DEVICE), ring.path)
                     self.run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
@@ -330,6 +398,13 @@ class Observer:
             traffic.settle(vdev.path)
             if log is not None:
                 self._note_messages(log, vdev.path)
+
+    def _note_late(self, path: str, side: Side, role: str, published_ns: int, by: Actor) -> None:
+        """A side has found what was published long before, and nothing had told it in time."""
+        begin, end = published_ns - self.options.quantum_ns, published_ns + _LATE_NS
+        told = self.run.ledger.told_between(role, begin, end)
+        if by.role == role and by.time_ns > end and told is False:
+            self.run.traffic.ring(path).see_late(side, published_ns, by.time_ns)
 
     def _note_messages(self, log: MessageLog, path: str) -> None:
         for side in log.sent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from orchestrator.events import (
     UnmodelledAccess,
     Waiting,
 )
+from orchestrator.observe.history import History
 from orchestrator.observe.traffic import HISTORY, Traffic
 
 __all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
@@ -79,7 +80,23 @@ class Ledger:
     last_sent_ns: dict[Channel, int] = field(default_factory=dict)
     last_taken_ns: dict[str, int] = field(default_factory=dict)  # by target
     last_ignored_ns: dict[Channel, int] = field(default_factory=dict)
+    recent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=256))  # sent when, and to whom
+    listened_ns: dict[Channel, int] = field(default_factory=dict)  # when its target enabled it first
+    lost: dict[Channel, tuple[int, int]] = field(default_factory=dict)  # signalled when, enabled without a trace when
     votes: dict[tuple[str, str], Counter[int | None]] = field(default_factory=dict)  # by ring and target
+
+    def told_between(self, target: str, begin_ns: int, end_ns: int) -> bool | None:
+        """Whether a notification went to a core in this time; None: that is too long ago to know."""
+        if any(to == target and begin_ns <= time_ns <= end_ns for time_ns, to in self.recent):
+            return True
+        return None if self.recent and self.recent[0][0] > end_ns else False
+
+    def listens(self, channel: Channel, time_ns: int, *, waiting: bool) -> None:
+        """A core has enabled a channel; ``waiting``: what was signalled before interrupts it now."""
+        self.listened_ns.setdefault(channel, time_ns)
+        before = self.last_ignored_ns.get(channel)
+        if before is not None and not waiting:
+            self.lost.setdefault(channel, (before, time_ns))
 
     def sent_to(self, target: str) -> int:
         """How many reached a core, over all channels."""
@@ -167,6 +184,20 @@ class CoreRun:
     error_count: int = 0
     backtrace: Backtrace = ()
     waiting: Waiting | None = None
+    exception: int = 0  # number of the exception whose handler it is in at the end; 0: none
+    taken_ns: dict[int, int] = field(default_factory=dict)  # by exception number: when it was taken last
+    interrupted_ns: dict[int, int] = field(default_factory=dict)  # by address: when an exception first came in there
+    slept_ns: int | None = None  # when it last fell asleep
+    acted_ns: int | None = (
+        None  # when it last did something that can be seen: woke, stored, notified, took an exception
+    )
+
+    def see_exception(self, time_ns: int, number: int, return_address: int) -> None:
+        """An exception came in."""
+        self.exceptions += 1
+        self.taken_ns[number] = self.acted_ns = time_ns
+        if len(self.interrupted_ns) < _MAX_KEPT:
+            self.interrupted_ns.setdefault(return_address & ~1, time_ns)
 
     @property
     def is_silent(self) -> bool:
@@ -205,6 +236,7 @@ class Run:
     milestones: list[Milestone] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     ledger: Ledger = field(default_factory=Ledger)
+    history: History = field(default_factory=History)
     unmodelled: Tally = field(default_factory=Tally)
     notes: Tally = field(default_factory=Tally)
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose

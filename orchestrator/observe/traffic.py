@@ -46,6 +46,7 @@ MAX_BUFFERS = 4096  # addresses that descriptors ever named; a firmware that tak
 _MAX_FAULTS = 16
 _MAX_MESSAGE = 0x10000  # bytes of a buffer that are read to find a message; ``len`` of its header has 16 bits
 _MAX_PEERS = 4096
+_FOR_EVER = 2_000  # blank messages in a row: no queue has so many buffers, so somebody sends them again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,14 @@ class RingTraffic:
     elements: dict[int, UsedElement] = field(default_factory=dict)  # by slot of the used ring: the last that was used
     unexpected: UnexpectedDirection | None = None  # the first
     directed: Counter[bool] = field(default_factory=Counter)  # chains, by whether the device may write to them
+    late: Counter[Side] = field(default_factory=Counter)  # what a side found long after, and nobody had told it
+    first_late: dict[Side, tuple[int, int]] = field(default_factory=dict)  # the first of them: published, found
     faults: dict[str, RingFault] = field(default_factory=dict)
+
+    def see_late(self, side: Side, published_ns: int, found_ns: int) -> None:
+        """Something was found late by this side."""
+        self.late[side] += 1
+        self.first_late.setdefault(side, (published_ns, found_ns))
 
     @property
     def is_pool(self) -> bool:
@@ -260,7 +268,13 @@ class MessageLog:
     shared_names: dict[tuple[Side, int], tuple[str, str]] = field(default_factory=dict)  # two names at one address
     _destroyed: dict[tuple[Side, int], tuple[int, int]] = field(default_factory=dict)  # when, and messages left to it
     _claimed: list[Reused] = field(default_factory=list)  # in the look at the rings that goes on
+    blank_in_row: int = 0  # messages without source, destination and payload, up to the last one
     _sources: set[tuple[Side, int]] = field(default_factory=set)
+
+    @property
+    def is_blank_for_ever(self) -> bool:
+        """Buffers go to and fro in which nobody ever wrote a message."""
+        return self.blank_in_row >= _FOR_EVER
 
     def sent_by(self, role: str) -> int:
         """How many messages a core sent."""
@@ -278,6 +292,7 @@ class MessageLog:
         """Count a message and keep it as long as there is room."""
         self.sent[record.side] += 1
         self.payload[record.side] += record.length
+        self.blank_in_row = 0 if record.src or record.dst or record.length else self.blank_in_row + 1
         if len(self.first) < HISTORY:
             self.first.append(record)
         self.last.append(record)

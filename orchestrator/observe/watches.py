@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.memory import Extent
 
-__all__ = ["Watched", "WatchedKind", "Watcher", "Watches"]
+__all__ = ["AccessWatcher", "Watched", "WatchedKind", "Watcher", "Watches"]
 
 
 class Watcher(Protocol):
@@ -19,12 +19,22 @@ class Watcher(Protocol):
         ...
 
 
+@runtime_checkable
+class AccessWatcher(Protocol):
+    """An engine that can tell each access as well."""
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        """Emit ``Accessed`` after each turn of a core that accessed a byte; ``merge``: what is copied as a whole."""
+        ...
+
+
 class WatchedKind(enum.Enum):
     """What a watched extent is."""
 
     TABLE = enum.auto()
     RING = enum.auto()
     CARVEOUT = enum.auto()  # only that something happens there: buffers are read when a ring moves
+    BUFFERS = enum.auto()  # only who accesses them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,9 @@ class Watched:
 class Watches:
     """Watches of one observer by name; ``owner`` sets them apart from those of others on the same engine."""
 
-    def __init__(self, watcher: Watcher | None, owner: str = "") -> None:
+    def __init__(self, watcher: Watcher | None, owner: str = "", accesses: AccessWatcher | None = None) -> None:
         self._watcher = watcher
+        self._accesses = accesses
         self._owner = owner
         self._by_name: dict[str, Watched] = {}
 
@@ -49,10 +60,13 @@ class Watches:
             return
         name = self._owner + path
         wanted = Watched(kind, extent)
-        if self._by_name.get(name) != wanted:
-            self._by_name[name] = wanted
-            if self._watcher is not None:
-                self._watcher.watch(name, core, extent)
+        if self._by_name.get(name) == wanted:
+            return
+        self._by_name[name] = wanted
+        if self._watcher is not None and kind is not WatchedKind.BUFFERS:
+            self._watcher.watch(name, core, extent)
+        if self._accesses is not None and kind is not WatchedKind.CARVEOUT:
+            self._accesses.observe(name, core, extent, merge=kind is WatchedKind.BUFFERS)
 
     def find(self, name: str) -> Watched | None:
         """What a change is about; None: nothing that this observer watches."""

@@ -24,6 +24,52 @@ class Fault:
 
 
 FAULTS = {
+    "suppressed-receive": Fault(
+        "notification.suppressed", "vdev[0].vring[1]", ("used.flags", "8 messages", "NO_NOTIFY", "cpu_cm4 is sleeping")
+    ),
+    "assert-in-receive": Fault("core.spins", "remote", ("devices_poll", "busy since 0.2", "8 messages made available")),
+    "default-handler": Fault(
+        "core.never-returned", "remote", ("interrupt of hsem (126+16)", "taken after 0.189 ms", "default_handler")
+    ),
+    "rings-in-stack": Fault(
+        "vring.memory-in-use",
+        "vdev[0].vring[1]",
+        ("stack of remote.elf",),
+        variant="static",
+        twin="rings-in-stack.twin",
+    ),
+    "own-vring-address": Fault("vring.elsewhere", "vdev[0].vring[1]", ("0x10041172", "it reads 0x10041192, +32 bytes")),
+    "remote-writes-status": Fault(
+        "vdev.status-writer", "vdev[0]", ("vdev[0].status", "the remote (cpu_cm4, devices_poll", "7 before, 1 now")
+    ),
+    "rings-cleared-late": Fault(
+        "ring.index-back", "vdev[0].vring[0]", ("used.idx", "written by main (cpu_cm7", "1 before, 0 now")
+    ),
+    "write-after-send": Fault(
+        "buffer.written-while-offered", "vdev[0].vring[1]", ("head 0", "written by main (cpu_cm7", "made available")
+    ),
+    "device-writes-descriptor": Fault(
+        "ring.wrong-writer", "vdev[0].vring[1]", ("desc[3].len", "by main only", "written by remote")
+    ),
+    "interrupts-lost": Fault(
+        "notification.left-out", "vdev[0].vring[0]", ("a notification to main", "2 times none", "own time-out")
+    ),
+    "reads-after-return": Fault(
+        "buffer.used-after-return", "vdev[0].vring[1]", ("read by the remote (cpu_cm4, rpmsg_deliver", "returned after")
+    ),
+    "lock-in-interrupt": Fault("core.never-returned", "remote", ("interrupt of hsem", "mailbox_interrupt")),
+    "status-read-takes-lock": Fault("core.lock-held", "main", ("mailbox_signal", "hsem 0", "which cpu_cm4 holds")),
+    "listens-late": Fault(
+        "notification.before-listening",
+        "vdev[0].vring[0]",
+        ("hsem channel 0", "signalled after 0.189 ms", "enabled after"),
+    ),
+    "notifyid-in-wrong-place": Fault(
+        "vdev.notifyid-misplaced",
+        "vdev[0]",
+        ("vring[0].notifyid", "vring[1].notifyid", "0 before, is 3 now", "written by main"),
+        twin="notifyid-in-wrong-place.twin",
+    ),
     "returned-twice": Fault("ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "0.280 ms")),
     "crossed-vrings": Fault(
         "ring.direction", "vdev[0].vring[1]", ("main to the remote", "two vrings are exchanged"), timeout="20 ms"

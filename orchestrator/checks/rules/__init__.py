@@ -2,6 +2,7 @@
 
 from orchestrator.checks.rule import registered
 from orchestrator.checks.rules import (
+    activity,
     boot,
     buffers,
     endpoints,
@@ -12,10 +13,12 @@ from orchestrator.checks.rules import (
     table,
     vdevs,
     vrings,
+    writers,
 )
 
 __all__ = [
     "RULES",
+    "activity",
     "boot",
     "buffers",
     "endpoints",
@@ -26,6 +29,7 @@ __all__ = [
     "table",
     "vdevs",
     "vrings",
+    "writers",
 ]
 
 RULES = registered()

@@ -12,13 +12,14 @@ from orchestrator.events import Backtrace, CoreState, Poll
 from orchestrator.memory import Extent, Place
 from orchestrator.platform.model import Platform
 
-__all__: list[str] = []
+__all__ = ["frames_of", "spins_unheard"]
 
 
 _FOR_EVER = 3  # resets in one run; one or two are part of some start-ups
 
 
-def _frames(backtrace: Backtrace) -> tuple[str, ...]:
+def frames_of(backtrace: Backtrace) -> tuple[str, ...]:
+    """A line for each level of a backtrace."""
     return tuple(
         f"{frame.pc:#010x} {frame.symbol or '?'}{' (guess)' if frame.guess else ''}" for frame in backtrace[:8]
     )
@@ -65,7 +66,7 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
             + (", escalated to HardFault" if fault.escalated else ""),
             subject=core.role,
             core=core.role,
-            detail=_frames(fault.backtrace),
+            detail=frames_of(fault.backtrace),
             touches=() if fault.address is None else (Extent(fault.address, 1),),
         )
 
@@ -84,7 +85,7 @@ def cores_do_not_reset_the_chip_for_ever(subject: CoreSubject) -> Iterator[Viola
             advice="what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog",
             subject=core.role,
             core=core.role,
-            detail=_frames(reset.backtrace),
+            detail=frames_of(reset.backtrace),
         )
 
 
@@ -101,7 +102,7 @@ def cores_do_not_lock_up(subject: CoreSubject) -> Iterator[Violation]:
             advice="a fault inside a fault handler, or no usable vector: only a reset helps",
             subject=core.role,
             core=core.role,
-            detail=_frames(lockup.backtrace),
+            detail=frames_of(lockup.backtrace),
         )
 
 
@@ -124,7 +125,7 @@ def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
             advice="it waits in a loop early in its start-up, or never gets there",
             subject=core.role,
             core=core.role,
-            detail=(*core.waits_for, *_frames(core.backtrace)),
+            detail=(*core.waits_for, *frames_of(core.backtrace)),
         )
 
 
@@ -142,7 +143,7 @@ def _register(platform: Platform, core: str, poll: Poll) -> str:
     return f"{poll.peripheral}+{poll.address - base:#05x}"
 
 
-def _spins_unheard(state: State) -> bool:
+def spins_unheard(state: State) -> bool:
     """The remote is busy to the end and has never told main anything: a finding of its own."""
     run, live = state.run, state.live
     if run is None or run.ended is None or run.up_ns is not None or live is None:
@@ -167,7 +168,7 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
     one reads who has done something before.
     """
     core, platform = subject.core, subject.state.platform
-    if platform is None or core.waiting is None or (core.role == REMOTE and _spins_unheard(subject.state)):
+    if platform is None or core.waiting is None or (core.role == REMOTE and spins_unheard(subject.state)):
         return
     others = {mailbox.peripheral for mailbox in platform.mailboxes}
     if not core.is_silent:  # a shell that waits for a key; who has done nothing yet waits to be let print
@@ -183,7 +184,7 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
         advice="a clock or a peripheral that is not there, not enabled, or not modelled: see the unmodelled registers",
         subject=core.role,
         core=core.role,
-        detail=(*core.waits_for, *_frames(core.backtrace)),
+        detail=(*core.waits_for, *frames_of(core.backtrace)),
     )
 
 
@@ -191,7 +192,7 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
 def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
     """The remote does not spin for ever before it has told main anything."""
     run = state.run
-    if run is not None and _spins_unheard(state):
+    if run is not None and spins_unheard(state):
         core = run.cores[REMOTE]
         pc = core.backtrace[0].pc if core.backtrace else 0
         main = run.cores[MAIN]
@@ -203,7 +204,7 @@ def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
             advice="see what this loop waits for: a lock that nobody frees, a flag that nobody sets",
             subject=REMOTE,
             core=REMOTE,
-            detail=(*core.waits_for, *_frames(core.backtrace), *whereabouts),
+            detail=(*core.waits_for, *frames_of(core.backtrace), *whereabouts),
         )
 
 

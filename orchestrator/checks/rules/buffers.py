@@ -342,6 +342,31 @@ def messages_make_sense(subject: VdevSubject) -> Iterator[Violation]:
 
 
 @rule(
+    "message.blank",
+    stage=Stage.TRAFFIC,
+    source="Linux rpmsg_internal.h, struct rpmsg_hdr: a message has a source and a destination",
+    each=live_vdevs,
+)
+def messages_are_written(subject: VdevSubject) -> Iterator[Violation]:
+    """The cores do not hand each other buffers for ever in which nobody wrote a message."""
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    if log is None or not log.is_blank_for_ever:
+        return
+    last = log.last[-1]
+    yield Violation(
+        at=(subject.vdev.entry.at,),
+        expected="messages with a source, a destination or a payload",
+        actual=f"{log.blank_in_row} in a row from {the(last.sender)} have none: each core answers the other's"
+        " notification with the next",
+        advice="the buffers that go to and fro are not those that messages are written to: see who offers what on which"
+        " vring",
+        subject=last.ring,
+        core=last.sender,
+    )
+
+
+@rule(
     "message.unknown-destination",
     stage=Stage.TRAFFIC,
     source="RPMsg: dynamic addresses, from 1024 on, become known by the name service or by messages from them",

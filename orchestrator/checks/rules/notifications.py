@@ -5,65 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.base.roles import ROLES, Side, other_role
+from orchestrator.base.roles import ROLES, Side, other_role, the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.state import RingSubject, State, rings_at_rest
+from orchestrator.checks.state import RingSubject, State, live_rings
+from orchestrator.checks.work import Work, was_told, work_for
 from orchestrator.memory import Place
-from orchestrator.observe.run import Run
+from orchestrator.observe.run import Channel, Run
 
 __all__: list[str] = []
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Something that a core published and the other one has not acted on."""
-
-    subject: RingSubject
-    since_ns: int
-    what: str
-
-
-def _offered(subject: RingSubject) -> _Waiting | None:
-    """What the driver made available and the device has not touched."""
-    traffic = subject.traffic
-    if traffic.suppress_available or not traffic.outstanding:
-        return None
-    if not traffic.is_pool:
-        oldest = min(chain.posted_ns for chain in traffic.outstanding.values())
-        return _Waiting(subject, oldest, f"{len(traffic.outstanding)} messages made available")
-    if traffic.refilled_ns is not None and traffic.last_used and traffic.last_used.time_ns < traffic.refilled_ns:
-        return _Waiting(subject, traffic.refilled_ns, "buffers offered to a device that had none left")
-    run = subject.state.run
-    device_acted = run is not None and any(
-        run.traffic.rings[ring.path].used for ring in subject.vdev.rings if ring.path in run.traffic.rings
-    )
-    if device_acted or traffic.first_posted is None:
-        return None
-    return _Waiting(subject, traffic.first_posted.time_ns, f"{traffic.posted} empty buffers made available")
-
-
-def _returned(subject: RingSubject) -> _Waiting | None:
-    """What the device returned with something in it and the driver has not taken."""
-    traffic = subject.traffic
-    if traffic.suppress_used or not traffic.is_pool or traffic.oldest_unseen_ns is None:
-        return None
-    return _Waiting(subject, traffic.oldest_unseen_ns, f"{traffic.used_unseen} buffers returned")
-
-
-def _waiting(state: State, target: str) -> list[_Waiting]:
-    """What waits for a core: as the device of some queues, as the driver of others."""
-    found = (
-        _offered(subject) if subject.vdev.sides.side_of(target) is Side.DEVICE else _returned(subject)
-        for subject in rings_at_rest(state)
-    )
-    return [each for each in found if each is not None]
-
-
-def _was_told(state: State, run: Run, each: _Waiting, target: str) -> bool:
-    """A notification went to the core after the publication, or in the same turn before it was seen."""
-    last = run.ledger.last_sent_to(target, state.notify.get(each.subject.ring.path))
-    return last is not None and last >= each.since_ns - state.turn_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +21,18 @@ class _Direction:
     state: State
     run: Run
     target: str
-    waiting: list[_Waiting]
+    waiting: list[Work]
+
+    @property
+    def asked(self) -> list[Work]:
+        """What the target wanted to be told of."""
+        return [each for each in self.waiting if not each.suppressed]
 
 
 def _directions(state: State) -> Iterator[_Direction]:
     if state.run is not None:
         for target in ROLES:
-            yield _Direction(state, state.run, target, _waiting(state, target))
+            yield _Direction(state, state.run, target, work_for(state, target))
 
 
 @rule(
@@ -89,11 +44,13 @@ def _directions(state: State) -> Iterator[_Direction]:
 def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     """What one side publishes and the other has not acted on was followed by a notification to that core."""
     state, run, target = direction.state, direction.run, direction.target
-    silent = [each for each in direction.waiting if not _was_told(state, run, each, target)]
+    silent = [each for each in direction.asked if not was_told(state, run, each, target)]
     if not silent:
         return
     sender = other_role(target)
     first = min(silent, key=lambda each: each.since_ns)
+    if any(channel.target == target and lost >= first.since_ns - state.turn_ns for channel, lost in _lost(run)):
+        return  # it was told before it listened
     ignored = run.ledger.ignored_since(target, first.since_ns - state.turn_ns)
     named = ", ".join(f"{channel} ({run.ledger.ignored[channel]} times)" for channel in ignored)
     views = state.views
@@ -111,6 +68,97 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     )
 
 
+def _lost(run: Run) -> Iterator[tuple[Channel, int]]:
+    """Channels that were signalled before their core listened, and when."""
+    return ((channel, signalled) for channel, (signalled, _) in sorted(run.ledger.lost.items()))
+
+
+@rule(
+    "notification.before-listening",
+    stage=Stage.TRAFFIC,
+    source="the chip's reference manual: a status that is cleared, or not kept, tells nobody (zephyr 117403, 117494)",
+    each=_directions,
+)
+def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violation]:
+    """A signal that comes before the receiver has enabled its channel is still there when it does."""
+    state, run, target = direction.state, direction.run, direction.target
+    for channel, signalled in _lost(run):
+        late = [
+            each
+            for each in direction.asked
+            if channel.target == target
+            and signalled >= each.since_ns - state.turn_ns
+            and not was_told(state, run, each, target)
+        ]
+        if not late:
+            continue
+        core, listened = run.cores[target], run.ledger.lost[channel][1]
+        frame = core.backtrace[0] if core.backtrace else None
+        yield Violation(
+            at=(Place(core.name, frame.pc if frame else 0, (frame.symbol if frame else None) or str(channel)),),
+            expected=f"{core.name} to listen to {channel} before {the(other_role(target))} signals it",
+            actual=f"signalled after {signalled / 1e6:.3f} ms, enabled after {listened / 1e6:.3f} ms, the status"
+            " cleared by then",
+            advice="enable the channel without clearing its status, or look at the rings once after enabling it",
+            subject=late[0].subject.ring.path,
+            core=target,
+            detail=tuple(f"{each.subject.ring.path}: {each.what}" for each in late),
+        )
+
+
+@rule(
+    "notification.suppressed",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.7 and 2.7.10: who asks not to be notified looks by itself, or takes that back before it"
+    " sleeps (open-amp 176)",
+    each=_directions,
+)
+def who_wants_no_notification_looks_by_itself(direction: _Direction) -> Iterator[Violation]:
+    """What is published while its receiver wants no notification is taken by the receiver all the same."""
+    run, target, views = direction.run, direction.target, direction.state.views
+    for each in direction.waiting:
+        ring, layout, side = each.subject.ring, each.subject.ring.layout, each.subject.vdev.sides.side_of(target)
+        if not each.suppressed or layout is None or views is None:
+            continue
+        device = side is Side.DEVICE
+        flag, address = ("used.flags", layout.used) if device else ("avail.flags", layout.avail)
+        name = "NO_NOTIFY" if device else "NO_INTERRUPT"
+        core = run.cores.get(target)
+        doing = f": {core.name} is {core.state}" if core and core.state else ""
+        yield Violation(
+            at=(views.place(ring.role, address, f"{ring.path}.{flag}"),),
+            expected=f"{name} taken back by {the(target)} before it stops looking",
+            actual=f"{each.what} since {each.since_ns / 1e6:.3f} ms while {the(target)} has {name} set, and none taken"
+            + doing,
+            advice="clear the flag and look at the ring once more before sleeping",
+            subject=ring.path,
+            core=target,
+        )
+
+
+@rule(
+    "notification.left-out",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.7 and 2.7.13.4: what is published is told of, unless the other side has asked not to be",
+    each=live_rings,
+)
+def publications_are_told_of_each_time(subject: RingSubject) -> Iterator[Violation]:
+    """No side finds by itself, long after, what was published while it had asked to be notified."""
+    traffic = subject.traffic
+    for side, (published, found) in sorted(traffic.first_late.items()):
+        finder, publisher = subject.vdev.role_of(side), subject.vdev.role_of(side.other)
+        verb = "returned" if side is Side.DRIVER else "made available"
+        yield Violation(
+            at=(subject.ring.at,),
+            expected=f"a notification to {the(finder)} of each buffer that is {verb}",
+            actual=f"{traffic.late[side]} times none: buffers {verb} after {published / 1e6:.3f} ms were found after"
+            f" {found / 1e6:.3f} ms, by {the(finder)}'s own time-out or polling",
+            advice="ring the mailbox after every publication that the other side has not asked to be spared",
+            subject=subject.ring.path,
+            core=publisher,
+        )
+
+
 @rule(
     "notification.not-taken",
     stage=Stage.TRAFFIC,
@@ -120,7 +168,7 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
 def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
     """A core takes the exception of a notification that tells of something it has not acted on."""
     state, run, target = direction.state, direction.run, direction.target
-    told = [each for each in direction.waiting if _was_told(state, run, each, target)]
+    told = [each for each in direction.asked if was_told(state, run, each, target)]
     taken = run.ledger.last_taken_ns.get(target, -1)
     waiting = [each for each in told if taken < each.since_ns - state.turn_ns]
     if not waiting:

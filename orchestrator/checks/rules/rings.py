@@ -309,8 +309,21 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
     severity=Severity.NOTE,
 )
 def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
-    """Each ring has seen a used buffer; where it has not, the report says so."""
-    traffic = subject.traffic
-    if subject.vdev.is_driver_ok and subject.state.run is not None and not traffic.used:
-        found = f"{traffic.posted} made available, none used" if traffic.posted else "nothing was made available"
-        yield Violation((subject.ring.at,), "a used buffer", found, "no traffic seen", subject=subject.ring.path)
+    """Each ring has seen a used buffer; where it has not, the report says so. A vdev on which nothing ever moved
+    although buffers were offered is at fault, whatever the cause.
+    """
+    state, traffic = subject.state, subject.traffic
+    run = state.run
+    if run is None or not subject.vdev.is_driver_ok or traffic.used:
+        return
+    queues = [run.traffic.ring(ring.path) for ring in subject.vdev.rings]
+    offered = [each for each in queues if each.posted]
+    dead = state.is_at_rest and bool(offered) and not any(each.used for each in queues)
+    yield Violation(
+        at=(subject.ring.at,),
+        expected="a used buffer",
+        actual=f"{traffic.posted} made available, none used" if traffic.posted else "nothing was made available",
+        advice="no traffic seen",
+        subject=subject.ring.path,
+        severity=Severity.ERROR if dead and traffic is offered[0] else None,
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.engines.common.bits import bits_of
-from orchestrator.events import NotificationIgnored, NotificationSent, NotificationTaken
+from orchestrator.events import NotificationIgnored, NotificationListened, NotificationSent, NotificationTaken
 from orchestrator.platform.model import MailboxLine, Platform
 
 __all__ = ["MailboxMonitor"]
@@ -21,8 +21,13 @@ class _Watched:
 
     mailbox: str
     line: MailboxLine
+    enabled_at: int | None = None  # register with a bit for each channel that interrupts the core
     pending: int = 0
     signalled: int = 0
+    enabled: int = 0
+
+
+_Stored = NotificationSent | NotificationIgnored | NotificationListened
 
 
 class MailboxMonitor:
@@ -32,24 +37,34 @@ class MailboxMonitor:
 
     def __init__(self, platform: Platform, word: Callable[[str, str, int], int]) -> None:
         self._word = word
-        self._lines = [_Watched(each.peripheral, line) for each in platform.mailboxes for line in each.lines]
+        enabled = {(drive.mailbox, drive.core): drive.enabled for drive in platform.drives}
+        self._lines = [
+            _Watched(each.peripheral, line, enabled.get((each.peripheral, line.core)))
+            for each in platform.mailboxes
+            for line in each.lines
+        ]
         self._by_input: dict[tuple[str, int], list[_Watched]] = {}  # core and interrupt
         for each in self._lines:
             self._by_input.setdefault((each.line.core, each.line.interrupt), []).append(each)
         self.mailboxes = frozenset(each.mailbox for each in self._lines)
 
-    def stored(self, mailbox: str, writer: str) -> Iterator[NotificationSent | NotificationIgnored]:
+    def stored(self, mailbox: str, writer: str) -> Iterator[_Stored]:
         """What a core's store to a mailbox has done. A core that signals itself in vain rings nobody."""
         for each in self._lines:
             if each.mailbox == mailbox:
                 yield from self._look(each, writer)
 
-    def _look(self, each: _Watched, writer: str) -> Iterator[NotificationSent | NotificationIgnored]:
+    def _look(self, each: _Watched, writer: str) -> Iterator[_Stored]:
         line = each.line
         pending, signalled = line.look(lambda offset: self._word(line.core, each.mailbox, offset))
         sent, ignored = pending & ~each.pending, signalled & ~pending & ~each.signalled
         rising = not each.pending
         each.pending, each.signalled = pending, signalled
+        if each.enabled_at is not None and line.core == writer:
+            enabled = self._word(line.core, each.mailbox, each.enabled_at)
+            listened, each.enabled = enabled & ~each.enabled, enabled
+            if listened:
+                yield NotificationListened(each.mailbox, tuple(bits_of(listened)), tuple(bits_of(listened & signalled)))
         for channel in bits_of(sent):
             yield NotificationSent(each.mailbox, line.core, channel, line.interrupt, rising)
             rising = False
@@ -71,11 +86,11 @@ class MailboxMonitor:
         """By which interrupts mailboxes reach a core, in order."""
         return sorted({each.line.interrupt for each in self._lines if each.line.core == core})
 
-    def save(self) -> tuple[tuple[int, int], ...]:
+    def save(self) -> tuple[tuple[int, int, int], ...]:
         """What every line showed at the last look."""
-        return tuple((each.pending, each.signalled) for each in self._lines)
+        return tuple((each.pending, each.signalled, each.enabled) for each in self._lines)
 
-    def restore(self, saved: tuple[tuple[int, int], ...]) -> None:
+    def restore(self, saved: tuple[tuple[int, int, int], ...]) -> None:
         """Go back to :meth:`save`."""
-        for each, (pending, signalled) in zip(self._lines, saved, strict=True):
-            each.pending, each.signalled = pending, signalled
+        for each, (pending, signalled, enabled) in zip(self._lines, saved, strict=True):
+            each.pending, each.signalled, each.enabled = pending, signalled, enabled

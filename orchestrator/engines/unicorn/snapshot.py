@@ -21,7 +21,7 @@ class BoardSnapshot:
     memory: dict[str, bytes]
     cores: tuple[CoreSnapshot, ...]
     devices: dict[str, object]
-    mailboxes: tuple[tuple[int, int], ...]
+    mailboxes: tuple[tuple[int, int, int], ...]
     hosted: tuple[tuple[bool, bool, int | None], ...]
     lines: dict[tuple[str, int], bool]
     alarms: dict[str, int]

@@ -16,6 +16,8 @@ from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.errors import TranslationError
 from orchestrator.events import (
+    Access,
+    Accessed,
     Changed,
     CoreState,
     Detail,
@@ -33,13 +35,22 @@ from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, T
 from orchestrator.formats.resource_table import Table, build_table
 from orchestrator.memory import Extent
 from orchestrator.observe.observer import ObserveOptions, Observer
-from orchestrator.platform.model import Core, Platform, Region, Registration
+from orchestrator.platform.model import (
+    Core,
+    MailboxDrive,
+    MailboxStep,
+    Peripheral,
+    Platform,
+    Region,
+    Registration,
+)
 
 default_driver = "main"  # role that drives the vdevs of a script that does not say; a fixture changes it
 TURN_NS = 20_000
 MAIN, REMOTE = "cpu_main", "cpu_remote"
 PA, DA, SIZE = 0x3004_0000, 0x1004_0000, 0x2_0000
 FLASH = 0x0800_0000
+HSEM = 0x5802_6400
 MAIN_RAM, REMOTE_RAM = 0x2000_0000, 0x1800_0000
 TRACE, CARVEOUT = 0x400, 0x1000
 CARVEOUT_SIZE = 0x3000
@@ -60,9 +71,21 @@ PLATFORM = Platform(
         Region("remote_ram", 0x2_0000, (Registration(REMOTE_RAM, REMOTE),)),
         Region("shared", SIZE, (Registration(PA), Registration(DA, REMOTE))),
     ),
-    peripherals=(),
+    peripherals=(Peripheral("hsem", "Python.PythonPeripheral", (Registration(HSEM),), size=0x400),),
     roles={"main": MAIN, "remote": REMOTE},
     consoles={MAIN: "uart_main", REMOTE: "uart_remote"},
+    drives=tuple(
+        MailboxDrive(
+            "hsem",
+            core,
+            channels=32,
+            enabled=None,
+            enable=(),
+            clear=(),
+            ring=(MailboxStep(0x80, writes=False, stride=4), MailboxStep(0, writes=True, stride=4, value=number)),
+        )
+        for core, number in ((MAIN, 0x300), (REMOTE, 0x100))
+    ),
 )
 
 
@@ -274,6 +297,7 @@ class Script:
     locator: TableLocator | None = None
     states: Mapping[str, CoreState] = field(default_factory=dict)
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    exceptions: Mapping[str, int] = field(default_factory=dict)
     remote_alive: bool = True
     main_alive: bool = True
     rest_ns: int = 60_000_000
@@ -349,6 +373,17 @@ class Bench:
     def unwatch(self, name: str) -> None:
         del self.watches[name]
 
+    def access(
+        self, core: str, address: int, size: int, *, before: int | None = None, value: int | None = None
+    ) -> None:
+        """An access that an engine has told: a write where there is a value, else a read."""
+        self.time_ns += 10
+        at = self.seen_by(core, address)
+        record = Access(
+            self.time_ns, self.time_ns, FLASH + 0x100, at, size, 1, value is not None, False, value or 0, before or 0
+        )
+        self.emit(core, Accessed.of([record]))
+
     def emit(self, core: str, detail: Detail) -> None:
         event = Event(self.time_ns, core, detail)
         self.events.append(event)
@@ -419,7 +454,7 @@ class Bench:
         self.time_ns += script.rest_ns
         states = {MAIN: CoreState.SLEEPING, REMOTE: CoreState.SLEEPING, **script.states}
         backtraces = {core: (Frame(FLASH + 0x40, "idle+0x4"), Frame(FLASH + 0x20, "main")) for core in states}
-        self.observer.finish(self.time_ns, "quiet", states, backtraces, script.waiting)
+        self.observer.finish(self.time_ns, "quiet", states, backtraces, script.waiting, script.exceptions)
         return judge(self.observer)
 
     def _publish(self) -> None:

@@ -15,6 +15,7 @@ from bench import (
     CARVEOUT_SIZE,
     DA,
     FLASH,
+    HSEM,
     MAIN,
     MAIN_RAM,
     PA,
@@ -44,6 +45,8 @@ from orchestrator.events import (
     Frame,
     GuestError,
     Lockup,
+    NotificationIgnored,
+    NotificationListened,
     NotificationSent,
     NotificationTaken,
     Poll,
@@ -67,6 +70,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
 from orchestrator.memory import Extent
+from orchestrator.observe.traffic import MessageRecord
 
 Findings = tuple[Finding, ...]
 
@@ -349,6 +353,127 @@ OFFSETS: dict[str, object] = {
     "from_descriptor": lambda offset: offset + DA + CARVEOUT,
 }
 
+
+def device() -> str:
+    """The core that plays the device."""
+    return REMOTE if bench_module.default_driver == "main" else MAIN
+
+
+def driver_core() -> str:
+    return MAIN if device() == REMOTE else REMOTE
+
+
+def takes_and_never_returns() -> Findings:
+    """The device's core takes an exception near the end, whose handler it is in to the end."""
+    core = device()
+    return run(
+        states={core: CoreState.RUNNING},
+        exceptions={core: 141},
+        after=lambda bench: bench.emit(core, ExceptionTaken(141, "IRQ 125", FLASH + 0x40)),
+    ).findings
+
+
+def spins_after_it_was_told() -> Findings:
+    return run(device_returns=False, states={device(): CoreState.RUNNING}).findings
+
+
+def waits_for_a_lock() -> Findings:
+    core = driver_core()
+    number = 0x100 if core == MAIN else 0x300  # the other core's
+    poll = Poll(HSEM + 0x84, 4, 0x8000_0000 | number, "hsem")
+    waiting = {core: Waiting(FLASH + 0x40, "signal", (poll,))}
+    return run(states={core: CoreState.RUNNING}, waiting=waiting).findings
+
+
+def signalled_before_anybody_listened(bench: Bench) -> None:
+    """The driver offers a message and rings a channel that the device enables only then, and clears."""
+
+    def act() -> None:
+        ring = bench.sides[0].rings[1]
+        ring.offer(0)
+        bench.emit(bench.driver, NotificationIgnored("hsem", bench.device, 9))
+
+    bench.turn(bench.driver, act)
+    bench.time_ns += 1_000_000
+    bench.emit(bench.device, NotificationListened("hsem", (9,), ()))
+
+
+def offered_though_nobody_wants_to_know(bench: Bench) -> None:
+    """The device sets NO_NOTIFY on the queue that it gets messages by, and one comes."""
+    ring = bench.sides[0].rings[1]
+    bench.turn(bench.device, lambda: bench.write(bench.device, ring.used, b"\x01\x00"))
+    bench.turn(bench.driver, lambda: ring.offer(0))
+
+
+def returned_without_a_word(bench: Bench) -> None:
+    """The device sends a message and does not ring; the driver finds it long after."""
+    bench.turn(bench.device, lambda: bench.device_send(bench.devices[0], message(1024, 1, b"late")))
+    bench.time_ns += 5_000_000
+    bench.turn(bench.driver, lambda: bench.driver_poll(bench.sides, ping=False))
+
+
+def nothing_but_blank_buffers(bench: Bench) -> None:
+    """Buffers without a message go to and fro."""
+    log = bench.observer.run.traffic.messages["vdev[0]"]
+    for _ in range(2_000):
+        log.add(MessageRecord(bench.time_ns, "vdev[0].vring[1]", Side.DRIVER, "main", 0, 0, 0))
+
+
+def field_at(bench: Bench, path: str) -> int:
+    found = bench.table().field(path)
+    assert found is not None
+    return found.at.address
+
+
+def device_stores_a_status(bench: Bench) -> None:
+    bench.access(bench.device, field_at(bench, "vdev[0].status"), 1, before=7, value=1)
+
+
+def ids_in_the_wrong_place() -> Findings:
+    def store(bench: Bench) -> None:
+        bench.access(bench.driver, field_at(bench, "vdev[0].notifyid"), 4, before=4, value=3)
+
+    return run(entries=rings_of(*(Vring(ANY, 16, 8, ANY, 0) for _ in range(2))), after=store).findings
+
+
+def index_goes_back(bench: Bench) -> None:
+    ring = bench.sides[0].rings[0]
+    bench.access(bench.device, ring.used + 2, 2, before=4, value=1)
+
+
+def send_by_accesses(bench: Bench, *, returned: bool) -> int:
+    """The driver offers head 0 on ring 1 once more, and the device returns it if so; told access by access."""
+    ring = bench.sides[0].rings[1]
+    ring.offer(0)
+    bench.access(bench.driver, ring.avail + 2, 2, before=ring.posted - 1, value=ring.posted)
+    if returned:
+        there = bench.devices[0].rings[1]
+        there.give_back(0)
+        bench.access(bench.device, there.used + 2, 2, before=there.posted - 1, value=there.posted)
+    return int(struct.unpack("<Q", ring.memory.read(ring.base, 8))[0])
+
+
+def driver_writes_what_it_has_sent(bench: Bench) -> None:
+    address = send_by_accesses(bench, returned=False)
+    bench.access(bench.driver, address + 16, 4, before=0, value=1)
+    bench.ring(bench.driver)
+    bench.turn(bench.device, lambda: None)
+
+
+def device_reads_what_it_has_returned(bench: Bench) -> None:
+    address = send_by_accesses(bench, returned=True)
+    bench.access(bench.device, address + 16, 4)
+
+
+def looks_somewhere_else() -> Findings:
+    def look(bench: Bench) -> None:
+        ring = bench.sides[0].rings[1]
+        for _ in range(3):
+            bench.access(bench.device, ring.avail + 34, 2)
+
+    return run(device_returns=False, after=look).findings
+
+
 CASES: dict[str, Callable[[], Findings]] = {
     # images
     "elf.segment-outside-memory": static(main=[MAIN_CODE, Piece(0x6000_0000, b"\1" * 64)]),
@@ -520,6 +645,20 @@ CASES: dict[str, Callable[[], Findings]] = {
     "notification.missing": live(driver_channel=5),
     "notification.not-taken": live(device_takes=False),
     "notification.not-cleared": after(storm),
+    "notification.before-listening": after(signalled_before_anybody_listened),
+    "notification.suppressed": after(offered_though_nobody_wants_to_know),
+    "notification.left-out": after(returned_without_a_word),
+    "core.never-returned": takes_and_never_returns,
+    "core.spins": spins_after_it_was_told,
+    "core.lock-held": waits_for_a_lock,
+    "message.blank": after(nothing_but_blank_buffers),
+    # what only an engine can tell that sees each access
+    "vdev.status-writer": after(device_stores_a_status),
+    "vdev.notifyid-misplaced": ids_in_the_wrong_place,
+    "ring.index-back": after(index_goes_back),
+    "buffer.written-while-offered": after(driver_writes_what_it_has_sent),
+    "buffer.used-after-return": after(device_reads_what_it_has_returned),
+    "vring.elsewhere": looks_somewhere_else,
     "traffic.none": live(pings=0),
 }
 

@@ -1,0 +1,179 @@
+"""What a core is doing while work waits for it: busy where it does not come back from, or waiting for a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.base.roles import the
+from orchestrator.checks.finding import Stage, Violation
+from orchestrator.checks.rule import rule
+from orchestrator.checks.rules.boot import frames_of, spins_unheard
+from orchestrator.checks.state import REST_NS, CoreSubject, State, cores
+from orchestrator.checks.work import Work, was_told, work_for
+from orchestrator.events import CoreState, Poll
+from orchestrator.memory import Place
+from orchestrator.observe.run import CoreRun
+from orchestrator.platform.model import Platform
+
+__all__: list[str] = []
+
+_FIRST_INTERRUPT = 16  # number of the exception of external interrupt 0
+_FAULTS = range(2, 7)  # NMI to UsageFault: core.fault says it
+_NEAR = 32  # bytes: two places in one short loop
+
+
+def _busy(state: State) -> Iterator[CoreSubject]:
+    """Each core that runs at the end of a run in which DRIVER_OK was reached, and that has not faulted."""
+    live = state.live
+    if live is None or not any(vdev.is_driver_ok for vdev in live.vdevs) or spins_unheard(state):
+        return
+    for subject in cores(state):
+        core = subject.core
+        ended = subject.run.ended is not None and core.backtrace
+        if ended and core.state is CoreState.RUNNING and not core.faults and core.lockup is None:
+            yield subject
+
+
+def _pending(subject: CoreSubject) -> tuple[str, ...]:
+    return tuple(f"{work.subject.ring.path}: {work.what}" for work in work_for(subject.state, subject.core.role))
+
+
+def _at(core: CoreRun) -> tuple[Place, ...]:
+    frame = core.backtrace[0]
+    return (Place(core.name, frame.pc, frame.symbol or ""),)
+
+
+def _exception(subject: CoreSubject) -> str:
+    number, platform = subject.core.exception, subject.state.platform
+    interrupt = number - _FIRST_INTERRUPT
+    lines = (
+        (mailbox.peripheral, line)
+        for mailbox in (platform.mailboxes if platform else ())
+        for line in mailbox.lines
+        if line.core == subject.core.name and line.interrupt == interrupt
+    )
+    name = next((f"the interrupt of {mailbox}" for mailbox, _ in lines), "exception")
+    return f"{name} ({interrupt}+{_FIRST_INTERRUPT})" if interrupt >= 0 else f"exception {number}"
+
+
+@rule(
+    "core.never-returned",
+    stage=Stage.BOOT,
+    source="DDI0403E B1.5.8: a handler ends by an exception return; nothing of its priority or below runs before"
+    " (ST community 138162, libmetal 342)",
+    each=_busy,
+)
+def handlers_return(subject: CoreSubject) -> Iterator[Violation]:
+    """A handler of an exception returns."""
+    core, run = subject.core, subject.run
+    since = core.taken_ns.get(core.exception)
+    if not core.exception or core.exception in _FAULTS or since is None or run.time_ns - since < REST_NS:
+        return
+    yield Violation(
+        at=_at(core),
+        expected=f"a return from {_exception(subject)}",
+        actual=f"taken after {since / 1e6:.3f} ms and never left, at {core.where}",
+        advice="the vector names a handler that loops (a default handler?), or the handler waits for what only the code"
+        " that it interrupted can do",
+        subject=core.role,
+        core=core.role,
+        detail=(*_pending(subject), *core.waits_for, *frames_of(core.backtrace)),
+    )
+
+
+def _is_idle_place(core: CoreRun, since_ns: int) -> bool:
+    """It was interrupted right here before the work came: this is where it waits for work."""
+    pc = core.backtrace[0].pc
+    return any(abs(at - pc) <= _NEAR and time_ns < since_ns for at, time_ns in core.interrupted_ns.items())
+
+
+def _told_of(subject: CoreSubject) -> list[Work]:
+    """The work that the core has taken a notification for, or that waits since before it last took one."""
+    run, core = subject.run, subject.core
+    taken = run.ledger.last_taken_ns.get(core.role, -1)
+    found = work_for(subject.state, core.role)
+    return [
+        each
+        for each in found
+        if was_told(subject.state, run, each, core.role) and taken >= each.since_ns - subject.state.turn_ns
+    ]
+
+
+@rule(
+    "core.spins",
+    stage=Stage.BOOT,
+    source="virtio 1.3, 2.7: a side that was told of buffers looks at them (rpmsg-lite 6)",
+    each=_busy,
+)
+def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
+    """No core that was told of work is busy to the end somewhere else than where it waits for work."""
+    core = subject.core
+    told = _told_of(subject)
+    if core.exception or not told or _lock(subject) is not None:
+        return
+    since = min(each.since_ns for each in told)
+    if _is_idle_place(core, since):
+        return
+    yield Violation(
+        at=_at(core),
+        expected=f"{the(core.role)} takes what it was told of",
+        actual=f"busy since {since / 1e6:.3f} ms at the latest, at {core.where}",
+        advice="a failed check, or a wait inside its own callback: what it waits for cannot happen meanwhile",
+        subject=core.role,
+        core=core.role,
+        detail=(*_pending(subject), *core.waits_for, *frames_of(core.backtrace)),
+    )
+
+
+def _holder(platform: Platform, mailbox: str, value: int) -> str:
+    """The core whose number stands in the value of a lock: the one that it stores to free it."""
+    for drive in platform.drives:
+        freed = next((step.value for step in drive.ring if step.writes and step.value), None)
+        if drive.mailbox == mailbox and freed is not None and value & 0xFFFF == freed:
+            return drive.core
+    return ""
+
+
+def _lock(subject: CoreSubject) -> tuple[Poll, str, int, str] | None:
+    """A mailbox's lock that a core polls: the poll, the mailbox, the channel, and the core that holds it or ""."""
+    core, platform = subject.core, subject.state.platform
+    if platform is None or core.waiting is None:
+        return None
+    bases = {
+        each.name: [at.address for at in each.registrations if at.seen_by(core.name)] for each in platform.peripherals
+    }
+    for poll in core.waiting.polls:
+        for drive in platform.drives:
+            steps = [step for step in drive.ring if not step.writes]
+            if drive.core != core.name or drive.mailbox != poll.peripheral or not steps:
+                continue
+            for base in bases.get(drive.mailbox, ()):
+                channel, rest = divmod(poll.address - base - steps[0].offset, steps[0].stride or 4)
+                if not rest and 0 <= channel < drive.channels:
+                    return poll, drive.mailbox, channel, _holder(platform, drive.mailbox, poll.value)
+    return None
+
+
+@rule(
+    "core.lock-held",
+    stage=Stage.BOOT,
+    source="the chip's reference manual: a semaphore is its owner's until the owner frees it (zephyr 86494, 90668)",
+    each=_busy,
+)
+def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
+    """No core waits to the end for the lock of a channel that another one holds."""
+    core, found = subject.core, _lock(subject)
+    if found is None or subject.run.time_ns - (core.acted_ns or 0) < REST_NS:
+        return
+    poll, mailbox, channel, holder = found
+    who = f"which {holder} holds" if holder else "which is taken"
+    yield Violation(
+        at=_at(core),
+        expected=f"{mailbox} {channel} to be free",
+        actual=f"{core.name} waits for {mailbox} {channel}, {who} ({poll.value:#x} at {poll.address:#010x}),"
+        f" since {(core.acted_ns or 0) / 1e6:.3f} ms",
+        advice="reading the lock register may take the lock: look at a status register instead, and free what is taken",
+        subject=core.role,
+        core=core.role,
+        detail=(*core.waits_for, *frames_of(core.backtrace)),
+    )
