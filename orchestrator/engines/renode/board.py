@@ -160,6 +160,7 @@ class RenodeBoard:
         self._played: dict[str, Played] = {}
         self._player_awaited_ns: int | None = None
         self._running = False
+        self._restarted: list[str] = []  # cores that start from reset as soon as Renode stands still
         with as_known():
             self._connect()
 
@@ -508,7 +509,7 @@ class RenodeBoard:
 
     def _note_holds(self) -> None:
         for name, held in self._held.items():
-            if not held and self._bus.is_halted(name):
+            if not held and name not in self._restarted and self._bus.is_halted(name):
                 self._held[name] = True
                 self._await_turn(name)
                 self._say(Event(self.time_ns, name, StateChanged(CoreState.HELD, "held by firmware")))
@@ -549,10 +550,18 @@ class RenodeBoard:
         if core in self._played or not self._held[core]:
             return
         self._held[core] = False
+        if core in self._ran and self._running:  # in a player's turn, where Renode's own reset waits for its end
+            self._restarted.append(core)
+            self._bus.end()
+        else:
+            self._let_go(core)
+        self._say(Event(self.time_ns, core, StateChanged(CoreState.RUNNING, "started")))
+
+    def _let_go(self, core: str) -> None:
         if core in self._ran:
             self._from_reset(core)
+        self._ran.add(core)
         self._bus.set_halted(core, False)
-        self._say(Event(self.time_ns, core, StateChanged(CoreState.RUNNING, "started")))
 
     def hold(self, core: str) -> None:
         self._core(core)
@@ -600,15 +609,25 @@ class RenodeBoard:
                 self._await_turn(name)
         self._await_end()
         self._await_look()
-        self._running = True
-        try:
-            self._bus.run(duration)
-        finally:
-            self._running = False
+        end = self.time_ns + duration
+        self._advance(duration)
+        while self._restarted:
+            restarted, self._restarted = self._restarted, []
+            for core in restarted:
+                self._let_go(core)
+            if self._stop_reason is None and self.time_ns < end:
+                self._advance(end - self.time_ns)
         self._quantum_ends()
         for event in self.turns.unexplained(self.time_ns):
             self._say(event)
         return Stop(self._stop_reason or StopReason.TIMEOUT, self.time_ns)
+
+    def _advance(self, duration_ns: int) -> None:
+        self._running = True
+        try:
+            self._bus.run(duration_ns)
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         self._stop_asked = True

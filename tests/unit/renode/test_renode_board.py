@@ -818,6 +818,23 @@ def test_a_player_loads_and_starts_the_other_core_in_its_turn(rig: Rig, firmware
     assert not rig.renode.halted[REMOTE]
 
 
+def test_a_core_that_a_player_restarts_comes_out_of_reset_when_renode_stands_still(rig: Rig) -> None:
+    rig.board.run(2 * QUANTUM)
+    running: list[bool] = []
+    rig.renode.reset = lambda core, _: running.append(not rig.renode.ending)
+
+    def restart() -> None:
+        rig.board.hold(REMOTE)
+        rig.board.start(REMOTE)
+
+    rig.renode.at(3, lambda: rig.renode.at_quantum_end(restart))
+    stop = rig.board.run(10 * QUANTUM)
+    assert running == [False]
+    assert not rig.renode.halted[REMOTE]
+    assert stop.time_ns == 12 * QUANTUM
+    assert [e.detail.why for e in rig.of(StateChanged) if e.core == REMOTE][-2:] == ["held", "started"]
+
+
 def test_a_player_hears_of_resets(rig: Rig) -> None:
     scribe = play(rig, MAIN, lambda _: None)
     rig.board.run(2 * QUANTUM)
