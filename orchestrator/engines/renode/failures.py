@@ -6,6 +6,7 @@ process. So each exception is kept as it is thrown: IronPython's knows the lines
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -21,6 +22,8 @@ _PLACE = re.compile(r"(?P<file>[^\s'\":]+\.repl):(?P<line>\d+):(?P<column>\d+)")
 _SYNTAX = re.compile(r"(?P<what>[^\n]*) \(Line (?P<line>\d+), Column (?P<column>\d+)\)")
 _SCRIPT = re.compile(r"from: (?P<file>.+\.py)\.")
 _WHERE = re.compile(r"At .*:\d+:\d+:|   at ")
+_INNERMOST = re.compile(r".* ---> [\w.]+: ")  # an exception of .NET around another, and the inner one's type
+_FULL = os.strerror(errno.ENOSPC)
 _OF_RENODE = "Python runtime error: "
 
 
@@ -104,10 +107,14 @@ def refused(error: Any, repl: str, home: Path) -> EngineError | PlatformError:
     text = str(error).strip().splitlines() or [type(error).__name__]
     # Renode's own words; then comes where.
     what = " ".join(itertools.takewhile(lambda line: line.strip() and _WHERE.match(line) is None, text))
+    what = _INNERMOST.sub("", what)
     place, syntax = _PLACE.search(str(error)), _SYNTAX.search(str(error))
     script = _SCRIPT.search(str(error))
     result: EngineError | PlatformError
-    if script is not None and syntax is not None:
+    if _FULL in what:
+        advice = "TMPDIR names another folder"
+        result = EngineError("no room for Renode's files", where=os.environ.get("TMPDIR"), found=what, advice=advice)
+    elif script is not None and syntax is not None:
         line, column = int(syntax["line"]), int(syntax["column"])
         what = syntax["what"].rpartition(": ")[2]
         result = PlatformError(

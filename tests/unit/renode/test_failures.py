@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.engines.renode.failures import refused
 from orchestrator.errors import EngineError, PlatformError
 
@@ -39,3 +41,15 @@ def test_a_reason_without_a_place_is_kept_whole_up_to_the_stack() -> None:
     error = refused(RuntimeError("No such\nthing\n   at Antmicro.Renode.X()"), "x.repl", HOME)
     assert type(error) is EngineError
     assert str(error) == "engine renode: x.repl: Renode refuses the platform: found No such thing"
+
+
+def test_a_full_disk_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/small")
+    around = "Exception has been thrown by the target of an invocation."
+    text = f"{around} ---> System.IO.IOException: No space left on device : '/small/renode-7/x'\n   at System.IO.X()"
+    error = refused(RuntimeError(text), "x.repl", HOME)
+    assert str(error) == (
+        "/small: no room for Renode's files: found No space left on device : '/small/renode-7/x'; "
+        "TMPDIR names another folder"
+    )
+    assert error.__notes__ == ["   at System.IO.X()"]
