@@ -52,7 +52,7 @@ def parent() -> Iterator[Channel]:
     thread.start()
     channel = Channel(ours)
     yield channel
-    if thread.is_alive():
+    with contextlib.suppress(ClosedError):  # nobody may be there any more
         channel.send(protocol.Close())
     thread.join()
     ours.close()
@@ -91,7 +91,12 @@ class Doomed(Plain):
 
 
 def test_why_the_process_is_about_to_end_is_the_answer(parent: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    left = threading.Event()
+
     def leave(code: int) -> NoReturn:
+        codes.append(code)
+        left.set()
         raise ClosedError(f"left with {code}")
 
     monkeypatch.setattr(server, "leave", leave)
@@ -106,3 +111,5 @@ def test_why_the_process_is_about_to_end_is_the_answer(parent: Channel, monkeypa
         "hsem.py",
         (4, None),
     )
+    assert left.wait(60)
+    assert codes == [3]
