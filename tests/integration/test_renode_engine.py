@@ -202,6 +202,10 @@ FAULTS = {
     "a load from nothing": "reset: ldr r0, =NOWHERE\n    ldrh r1, [r0]\n    b done\nbus_fault: b done\n",
     "a store to nothing": "reset: ldr r0, =NOWHERE + 8\n    strb r1, [r0]\n    b done\n",
     "no instruction": "reset: udf #1\n    b done\nusage_fault: b done\n",
+    "no floating point": "reset: vadd.f32 s0, s1, s2\n    b done\n",
+    "a division by zero": "reset: poke CCR, 0x210\n    mov r1, #0\n    udiv r0, r1, r1\n    b done\n",
+    "SVC where it cannot be taken": "reset: cpsid i\n    svc 1\n    b done\n",
+    "no debugger": "reset: bkpt 1\n    b done\n",
     "a fault in a handler": (
         "reset: svc 1\n    b done\nsv_call: ldr r0, =NOWHERE\n    ldr r1, [r0, #4]\n    bx lr\nhard_fault: b done\n"
     ),
@@ -221,7 +225,6 @@ def test_a_fault_has_the_same_name_cause_place_and_words(both, name, enabled):
     assert fault.core == expected.core
     left_out = {"registers": {}, "backtrace": ()}
     assert replace(fault.detail, **left_out) == replace(expected.detail, **left_out)
-    assert fault.detail.escalated is (not enabled or name == "a fault in a handler")
     assert [event.detail.number for event in renode.of(ExceptionTaken)] == [
         event.detail.number for event in unicorn.of(ExceptionTaken)
     ]
@@ -260,11 +263,36 @@ def test_a_branch_to_itself_is_no_sleep(both):
         assert rig.engine.instructions(A) == rig.engine.instructions(B) == 10_000
 
 
-def test_a_lockup_is_told_and_when_no_other_core_can_run_the_run_is_over(boot):
-    rig = boot("renode", "reset: udf #1\nhard_fault: udf #2\n")
-    assert rig.engine.run(5_000_000).reason is StopReason.DEAD
-    assert [core for core, _ in rig.told(Lockup)] == [A]
-    assert rig.engine.state(A) is CoreState.LOCKED_UP
+def test_a_branch_to_an_even_address_is_found_where_it_is(both):
+    unicorn, renode = both("reset: ldr r0, =0x08000100\n    bx r0\n    b done\n")
+    for rig in (unicorn, renode):
+        rig.engine.run(40_000)
+    (expected,), (fault,) = unicorn.of(Fault), renode.of(Fault)
+    assert (fault.detail.name, fault.detail.status, fault.detail.what) == (
+        expected.detail.name,
+        expected.detail.status,
+        expected.detail.what,
+    )
+    assert fault.detail.symbol == "reset+0x2"  # Unicorn: where it leads to
+
+
+LOCKUPS = {
+    "a second fault": "reset: udf #1\nhard_fault: ldr r0, =NOWHERE\n    ldrb r1, [r0]\n",
+    "an instruction": "reset: ldr r0, =NOWHERE\n    ldr r1, [r0]\nhard_fault: nop\n    udf #2\n",
+    "SVC": "reset: udf #1\nhard_fault: svc 1\n",
+}
+
+
+@pytest.mark.parametrize("name", LOCKUPS)
+def test_a_lockup_is_told_where_it_happened_and_ends_the_run_when_no_other_core_can_run(both, name):
+    told = []
+    for rig in both(LOCKUPS[name]):
+        assert rig.engine.run(5_000_000).reason is StopReason.DEAD
+        assert rig.engine.state(A) is CoreState.LOCKED_UP
+        (event,) = rig.of(Lockup)
+        told.append((event.core, replace(event.detail, registers={}), rig.engine.backtrace(A)))
+    unicorn, renode = told
+    assert renode == unicorn
 
 
 COUNTS = """

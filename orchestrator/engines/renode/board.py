@@ -8,6 +8,7 @@ has left it. While nobody does anything that is watched, nothing is called.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import re
 import tempfile
@@ -19,8 +20,8 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
-from orchestrator.engines.common.cortex_m import CFSR_BITS, exception_name
-from orchestrator.engines.common.faults import FaultStatus, describe_fault, read_fault_status
+from orchestrator.engines.common.cortex_m import exception_name
+from orchestrator.engines.common.faults import describe_fault, read_fault_status
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.common.scratch import write
@@ -35,6 +36,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.renode.assemblies import as_known
+from orchestrator.engines.renode.faults import BKPT, SVC, Cause, Raised, cause_of
 from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
 from orchestrator.engines.renode.played import Played
 from orchestrator.engines.renode.session import Bus, RenodeSession
@@ -69,6 +71,7 @@ _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
 _LOCKUP_PC = 0xEFFF_FFFE
 _BRANCH_TO_ITSELF, _WFI, _WFE = 0xE7FE, 0xBF30, 0xBF20
 _VECTPENDING = 12
+_SVC_SIZE = 2  # bytes
 _FAULTS = range(cortex_m.HARD_FAULT, cortex_m.SECURE_FAULT + 1)
 _NAMES = {"CPSR": "XPSR", "xPSR": "XPSR", "R13": "SP", "R14": "LR", "R15": "PC"}
 _WANTED = (
@@ -138,6 +141,8 @@ class RenodeBoard:
         self._ran: set[str] = set()
         self._asleep: set[str] = set()
         self._locked_up: set[str] = set()
+        self._lockups: dict[str, Backtrace] = {}  # where cores locked up
+        self._raised: dict[str, Raised] = {}  # by core: the last thing that it raised itself
         self._given_up = ""  # the core with which Renode has ended
         self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
         self._turn: _Turn | None = None
@@ -179,7 +184,8 @@ class RenodeBoard:
         for name in self._consoles:
             self._bus.on_output(name, lambda byte, name=name: self._said(name, byte))  # type: ignore[misc]
         for core in self.platform.cores:
-            self._bus.on_exception(core.name, lambda core=core: self._exception(core))  # type: ignore[misc]
+            raised = functools.partial(self._raises, core.name)
+            self._bus.on_exception(core.name, raised, functools.partial(self._takes, core.name))
             self._bus.on_sleep(core.name, lambda asleep, core=core: self._sleep(core.name, asleep))  # type: ignore[misc]
             if core.model in cortex_m.CACHES:
                 self._identify_caches(core.nvic, cortex_m.CACHES[core.model])
@@ -352,42 +358,48 @@ class RenodeBoard:
     def _mailbox_word(self, core: str, mailbox: str, offset: int) -> int:
         return self._bus.word(core, _base(self.platform, mailbox, core) + offset)
 
-    def _exception(self, core: Core) -> None:
-        turn = self._acts(core.name)
-        number = self._word(core.name, cortex_m.ICSR) >> _VECTPENDING & 0x1FF  # active only later (DDI0403E B3.2.4)
+    def _raises(self, core: str, kind: int) -> None:
+        pc = self._bus.pc(core) - (_SVC_SIZE if kind == SVC else 0)  # which is behind it then
+        self._raised[core] = Raised(kind, pc, self._code(core, pc, 4) or self._code(core, pc, 2), self._moment(core))
+
+    def _takes(self, core: str) -> None:
+        turn = self._acts(core)
+        number = self._word(core, cortex_m.ICSR) >> _VECTPENDING & 0x1FF  # it is active only later (DDI0403E B3.2.4)
         if not number:
             return  # the interrupt has gone away in the meantime
-        taken = list(self._mailboxes.taken(core.name, number - cortex_m.FIRST_INTERRUPT))
-        if taken:
-            turn.late_ns = max(turn.late_ns, self._rung_ns.pop(core.name, 0) - self._bus.moment_ns(core.name))
-        now = self._moment(core.name)
-        self._happens(core.name, ExceptionTaken(number, exception_name(number), self._bus.pc(core.name)), now)
-        if number in _FAULTS:
-            self._happens(core.name, self._fault(core.name, number), now)
-        for each in taken:
-            self._happens(core.name, each, now)
+        rung = list(self._mailboxes.taken(core, number - cortex_m.FIRST_INTERRUPT))
+        if rung:
+            turn.late_ns = max(turn.late_ns, self._rung_ns.pop(core, 0) - self._bus.moment_ns(core))
+        now = self._moment(core)
+        self._happens(core, ExceptionTaken(number, exception_name(number), self._bus.pc(core)), now)
+        raised = self._raised.get(core)
+        # BKPT is a HardFault where no debugger listens; Renode takes it for one that DebugMonitor does (NVIC).
+        if number in _FAULTS or (raised is not None and raised.kind == BKPT):
+            self._happens(core, self._fault(core, number), now)
+        if number <= cortex_m.DEBUG_MONITOR:
+            self._raised.pop(core, None)
+        for each in rung:
+            self._happens(core, each, now)
+
+    def _cause(self, core: str, number: int) -> Cause:
+        status = read_fault_status(lambda address: self._word(core, address))
+        raised, vector = self._raised.get(core), self._vector_tables[core] + 4
+        cause = cause_of(number, status, raised)
+        begin = int.from_bytes(self._code(core, vector, 4), "little")
+        if "INVSTATE" in cause.status.names and raised is not None and raised.pc == begin:
+            what = f"the reset vector at {vector:#010x} is even ({begin:#010x}): not Thumb code"
+            return dataclasses.replace(cause, what=what)
+        return cause
 
     def _fault(self, core: str, number: int) -> Fault:
         """A fault that is escalated to HardFault has the name of what it was."""
-        status = read_fault_status(lambda address: self._word(core, address))
-        escalated = status.is_escalated
-        own = tuple(name for name in status.names if name in CFSR_BITS)
-        if escalated and own:
-            status = FaultStatus(own, status.address)
-            number = _fault_of(own[0]) if number == cortex_m.HARD_FAULT else number
-        registers = self.registers(core)
-        what = self._in_words(core, registers["PC"], status) or exception_name(number)
+        cause, registers, raised = self._cause(core, number), dict(self.registers(core)), self._raised.get(core)
+        if raised is not None:
+            registers["PC"] = raised.pc
         memory, images = self.memory(core), self._images[core]
-        return describe_fault(number, status, what, registers, memory, images, escalated=escalated)
-
-    def _in_words(self, core: str, pc: int, status: FaultStatus) -> str:
-        if "PRECISERR" in status.names and status.address is not None:
-            access = access_of(self._code(core, pc, 4))
-            if access is not None:
-                return f"{access.verb} {access.size} bytes at {status.address:#010x}, where this chip has nothing"
-        if "UNDEFINSTR" in status.names:
-            return f"executes the undefined instruction {int.from_bytes(self._code(core, pc, 2), 'little'):#06x}"
-        return str(status)
+        return describe_fault(
+            cause.exception, cause.status, cause.what, registers, memory, images, escalated=cause.escalated
+        )
 
     def _code(self, core: str, address: int, size: int) -> bytes:
         """Instructions; b"" where there is no memory."""
@@ -425,6 +437,7 @@ class RenodeBoard:
             played.reset()
         self._asleep.clear()
         self._locked_up.clear()
+        self._raised.clear()
         why = f"{SYSTEM_RESET} requested by firmware"
         self._say(Event(self.time_ns, self.platform.cores[0].name, StateChanged(CoreState.RUNNING, why)))
 
@@ -520,9 +533,19 @@ class RenodeBoard:
                 continue
             if self._bus.pc(name) & ~1 == _LOCKUP_PC:
                 self._locked_up.add(name)
-                registers = self.registers(name)
-                lockup = Lockup(registers["PC"], None, "locked up", registers, self.backtrace(name))
-                self._say(Event(self.time_ns, name, lockup))
+                self._say(self._lockup(name))
+
+    def _lockup(self, core: str) -> Event:
+        """Where it was and why: PC is then an address of the architecture's (DDI0403E B1.5.15)."""
+        raised, registers = self._raised.get(core), dict(self.registers(core))
+        if raised is None:
+            return Event(self.time_ns, core, Lockup(registers["PC"], None, "locked up", registers, ()))
+        registers["PC"] = raised.pc
+        what = self._cause(core, cortex_m.HARD_FAULT).what
+        symbol = symbol_of(self._images[core], raised.pc)
+        backtrace = backtrace_of(registers, self.memory(core), self._images[core])
+        self._lockups[core] = backtrace
+        return Event(raised.at_ns, core, Lockup(raised.pc, symbol, what, registers, backtrace))
 
     # --- the contract: firmware
 
@@ -586,6 +609,7 @@ class RenodeBoard:
         self._bus.set_vector_table(core, self._vector_tables[core])
         self._locked_up.discard(core)
         self._asleep.discard(core)
+        self._raised.pop(core, None)
 
     # --- the contract: time
 
@@ -687,7 +711,11 @@ class RenodeBoard:
         return {name: found.get(name, 0) for name in _WANTED}
 
     def backtrace(self, core: str) -> Backtrace:
-        return () if core in self._played else backtrace_of(self.registers(core), self.memory(core), self._images[core])
+        if core in self._played:
+            return ()
+        if core in self._locked_up:
+            return self._lockups.get(core, ())
+        return backtrace_of(self.registers(core), self.memory(core), self._images[core])
 
     def waiting(self, core: str) -> Waiting | None:
         """Nothing here can tell."""
@@ -774,12 +802,6 @@ def _uarts(platform: Platform) -> list[str]:
 def _mailbox_peripherals(platform: Platform) -> Iterator[Peripheral]:
     names = {mailbox.peripheral for mailbox in platform.mailboxes}
     return (each for each in platform.peripherals if each.name in names)
-
-
-def _fault_of(status: str) -> int:
-    """The exception that a bit of CFSR belongs to."""
-    bit = CFSR_BITS[status]
-    return cortex_m.MEM_MANAGE if bit < 8 else cortex_m.BUS_FAULT if bit < 16 else cortex_m.USAGE_FAULT
 
 
 def _base(platform: Platform, name: str, core: str) -> int:

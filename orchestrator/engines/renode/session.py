@@ -97,7 +97,7 @@ class Bus(Protocol):
 
     def through_bus(self, extents: Sequence[tuple[str, Extent]]) -> bool: ...
 
-    def on_exception(self, core: str, taken: Callable[[], None]) -> None: ...
+    def on_exception(self, core: str, raised: Callable[[int], None], taken: Callable[[], None]) -> None: ...
 
     def on_sleep(self, core: str, changed: Callable[[bool], None]) -> None: ...
 
@@ -416,18 +416,14 @@ class RenodeSession:
             self._pages[core] |= new
         return True
 
-    def on_exception(self, core: str, taken: Callable[[], None]) -> None:
+    def on_exception(self, core: str, raised: Callable[[int], None], taken: Callable[[], None]) -> None:
         """Called when a core is about to take what its NVIC has pending (VECTPENDING).
 
-        An exception of the core's own is told of once more before, when it is raised: with its own class.
+        And before, for what the core raises itself, with tlib's class of it: it is then made pending, or locks up.
         """
         from System import Action, UInt64  # noqa: PLC0415
 
-        def begins(kind: Any) -> None:
-            if int(kind) == _EXCP_IRQ:
-                taken()
-
-        hook = Action[UInt64](self._safely(begins))
+        hook = Action[UInt64](self._safely(lambda kind: taken() if int(kind) == _EXCP_IRQ else raised(int(kind))))
         self._kept.append(hook)
         self._cores[core].AddHookAtInterruptBegin(hook)
 

@@ -57,6 +57,7 @@ class FakeRenode:
         self.most_pages = 1024
         self.outputs: dict[str, Callable[[int], None]] = {}
         self.exceptions: dict[str, Callable[[], None]] = {}
+        self.raises: dict[str, Callable[[int], None]] = {}
         self.sleeps: dict[str, Callable[[bool], None]] = {}
         self.answers: dict[str, Callable[[int], int | None]] = {}
         self.fed = b""
@@ -101,8 +102,10 @@ class FakeRenode:
         self.hooks["hsem"][1](core, address - HSEM, 4, value)
         self.words |= effects
 
-    def exception(self, core: str, number: int) -> None:
+    def exception(self, core: str, number: int, kind: int | None = None) -> None:
         self.gets_turn(core)
+        if kind is not None:
+            self.raises[core](kind)
         self.words[core, ICSR] = number << 12
         self.exceptions[core]()
 
@@ -216,8 +219,8 @@ class FakeRenode:
             self.pages[core].add(page)
         return True
 
-    def on_exception(self, core: str, taken: Callable[[], None]) -> None:
-        self.exceptions[core] = taken
+    def on_exception(self, core: str, raised: Callable[[int], None], taken: Callable[[], None]) -> None:
+        self.exceptions[core], self.raises[core] = taken, raised
 
     def on_sleep(self, core: str, changed: Callable[[bool], None]) -> None:
         self.sleeps[core] = changed
@@ -446,7 +449,7 @@ def test_a_channel_that_is_not_enabled_is_ignored_and_a_second_one_does_not_rise
 def test_a_fault_is_decoded(rig: Rig) -> None:
     rig.renode.words |= {(MAIN, 0xE000_ED28): 0x8200, (MAIN, 0xE000_ED38): 0x7000_0000}
     rig.renode.memory["flash"][0x100:0x102] = (0x681B).to_bytes(2, "little")  # ldr r3, [r3]
-    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 5))
+    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 5, 21))
     rig.board.run(100_000)
     (event,) = rig.of(Fault)
     assert event.detail.name == "BusFault"
@@ -459,7 +462,7 @@ def test_a_fault_is_decoded(rig: Rig) -> None:
 def test_a_fault_that_is_escalated_has_the_name_of_what_it_was(rig: Rig) -> None:
     rig.renode.words |= {(MAIN, 0xE000_ED28): 0x0001_0000, (MAIN, 0xE000_ED2C): 0x4000_0000}
     rig.renode.memory["flash"][0x100:0x102] = (0xDEFF).to_bytes(2, "little")
-    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 3))
+    rig.renode.at(1, lambda: rig.renode.exception(MAIN, 3, 1))
     rig.board.run(100_000)
     (event,) = rig.of(Fault)
     assert (event.detail.name, event.detail.status, event.detail.escalated) == ("UsageFault", ("UNDEFINSTR",), True)
