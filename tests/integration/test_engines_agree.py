@@ -11,24 +11,12 @@ from test_variants import BAD, FAULTY, GOOD, HEALTHY, QEMU
 from orchestrator.board import Board
 from orchestrator.cli.record import run_to_rest
 from orchestrator.config import DEFAULT_PLATFORM, Settings
-from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
 from orchestrator.recording import Recording, first_difference
 
 pytestmark = pytest.mark.xdist_group("remote")
 
 QEMU_PLATFORM = "mps2_an521"
-ENGINES = ("unicorn-remote", pytest.param("renode", marks=pytest.mark.renode))
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    if request.param == "renode":
-        try:
-            discover()
-        except EngineError as missing:
-            pytest.skip(f"no Renode: {missing.what}")
-    return str(request.param)
+ENGINE = "unicorn-remote"  # Renode: test_renode_agrees.py
 
 
 @functools.cache
@@ -55,17 +43,17 @@ def recorded(main: Path, remote: Path, engine: str, platform: str = DEFAULT_PLAT
 
 
 @pytest.mark.parametrize("variant", [*HEALTHY, *FAULTY])
-def test_a_pair_is_judged_alike_on_every_engine(pair, engine, variant):
+def test_a_pair_is_judged_alike_behind_the_protocol(pair, variant):
     images = pair(variant)
-    assert judged(images.main, images.remote, engine) == judged(images.main, images.remote, "unicorn")
+    assert judged(images.main, images.remote, ENGINE) == judged(images.main, images.remote, "unicorn")
 
 
 @pytest.mark.parametrize("variant", [*HEALTHY, "align3", "used-align", "duplicate-notifyid"])
-def test_a_pair_that_comes_to_rest_is_recorded_alike_on_every_engine(pair, engine, variant):
+def test_a_pair_that_comes_to_rest_is_recorded_alike_behind_the_protocol(pair, variant):
     images = pair(variant)
-    own, other = (recorded(images.main, images.remote, each) for each in ("unicorn", engine))
+    own, other = (recorded(images.main, images.remote, each) for each in ("unicorn", ENGINE))
     assert own.at_rest
-    assert first_difference(own, other, ("unicorn", engine)) is None
+    assert first_difference(own, other, ("unicorn", ENGINE)) is None
 
 
 ON_QEMU = [variant for platform, variant in [*GOOD, *BAD] if platform == QEMU_PLATFORM]

@@ -1,0 +1,42 @@
+"""Every variant on every board is said to be the same on Unicorn and Renode; demo pairs, recorded at three quanta."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from agreement import differences, said_of
+from test_variants import BAD, GOOD, MEANINGLESS
+
+from orchestrator.cli.record import run_to_rest
+from orchestrator.config import Settings
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.errors import EngineError
+from orchestrator.recording import QUANTA_NS, first_difference
+
+pytestmark = [pytest.mark.renode, pytest.mark.xdist_group("remote")]
+
+
+@pytest.fixture(autouse=True)
+def renode() -> None:
+    try:
+        discover()
+    except EngineError as missing:
+        pytest.skip(f"no Renode: {missing.what}")
+
+
+@pytest.mark.parametrize(("platform", "variant"), [*GOOD, *BAD])
+def test_the_same_is_said_of_a_pair_on_renode(pair, platform, variant):
+    images = pair(variant, platform)
+    own, other = (said_of(images.main, images.remote, engine, platform) for engine in ("unicorn", "renode"))
+    assert list(differences(own, other)) == []
+
+
+@pytest.mark.parametrize("quantum", QUANTA_NS)
+@pytest.mark.parametrize("platform", MEANINGLESS)
+def test_a_demo_pair_is_recorded_alike_at_every_quantum(pair, platform, quantum):
+    images = pair("demo", platform)
+    settings = Settings(main=str(images.main), remote=str(images.remote), platform=platform, quantum=quantum)
+    own, other = (run_to_rest(dataclasses.replace(settings, engine=engine)) for engine in ("unicorn", "renode"))
+    assert own.at_rest
+    assert first_difference(own, other, ("unicorn", "renode")) is None
