@@ -76,12 +76,12 @@ class Buffer:
     span: Span  # the largest length that was ever given with this address
     ring: str
     writable: bool  # for the device to fill
-    room: int = 0  # bytes that its chain offers the device to fill, in all its buffers
     owner: Side = Side.DRIVER
     posted: int = 0
     used: int = 0
     history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
     origin: int | None = None  # the remote's address that it is an offset from; None: it is an address
+    room: int = 0  # bytes that its chain offers the device to fill, in all its buffers
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
@@ -152,6 +152,7 @@ class RingTraffic:
     used: int = 0
     reclaimed: int = 0
     restarts: int = 0
+    used_before: int = 0  # before the last restart
     posted_empty: int = 0
     outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
     first_posted: Actor | None = None
@@ -474,7 +475,8 @@ class Traffic:
     def restart(self, path: str, *, counting: bool = True) -> None:
         """The driver set the ring up anew: forget what was under way."""
         old = self.ring(path)
-        self.rings[path] = RingTraffic(path, restarts=old.restarts + counting)
+        used = old.used_before + (old.used if counting else 0)
+        self.rings[path] = RingTraffic(path, restarts=old.restarts + counting, used_before=used)
         for buffer in self.buffers.values():
             if buffer.ring == path:
                 buffer.owner = Side.DRIVER
