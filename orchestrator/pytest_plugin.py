@@ -51,6 +51,5 @@ def _judge(board: Board) -> None:
     if board.end is not None and board.end.reason.is_cut:
         pytest.fail(f"the run is not over: {board.end}\n{plain_findings(verdict.findings)}", pytrace=False)
     if verdict.exit_code:
-        up = "RPTUN is up, with errors" if verdict.up else "RPTUN did not come up"
         when = str(board.end) if board.end else "the board never ran"
-        pytest.fail(f"{up} ({when})\n{plain_findings(verdict.findings)}", pytrace=False)
+        pytest.fail(f"{verdict.headline} ({when})\n{plain_findings(verdict.findings)}", pytrace=False)

@@ -45,6 +45,7 @@ from orchestrator.host.player import CorePlayer
 from orchestrator.memory import Memory
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
@@ -248,11 +249,14 @@ class Board:
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
         ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
         It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
+        A condition that the firmware did not meet until then is a finding, ``run.until-not-met``; a function is the
+        caller's own question, and for the caller to judge.
         KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
         question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
         goal = goal_of(self, question, attended)
-        deadline = self.engine.time_ns + parse_duration(timeout, "timeout")
+        started = self.engine.time_ns
+        deadline = started + parse_duration(timeout, "timeout")
         reason = EndReason.FAILED
         wall = WallTime(self._wall_time_ns if attended is None else None, self.engine.stop)
         try:
@@ -266,7 +270,8 @@ class Board:
             raise
         finally:
             self._stopping = False
-            self._finish(reason)
+            is_unmet = goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
+            self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None)
         return End(reason, self.engine.time_ns)
 
     def run_for(self, duration: Duration) -> End:
@@ -313,7 +318,7 @@ class Board:
             if stop.reason is StopReason.REQUESTED:
                 return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
 
-    def _finish(self, reason: EndReason) -> None:
+    def _finish(self, reason: EndReason, unmet: Unmet | None) -> None:
         names = [core.name for core in self.platform.cores]
         self.end = End(reason, self.engine.time_ns)
         states, backtraces, waiting, exceptions = {}, {}, {}, {}
@@ -323,7 +328,7 @@ class Board:
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions)
+            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions, unmet)
 
     @property
     def time_ns(self) -> int:

@@ -80,10 +80,19 @@ def _memory_shows(board: Awaited, name: str, text: str, regex: bool) -> Question
     return lambda: name in board.consoles and TextMatch(text, regex=regex).is_in(board.consoles[name].output)
 
 
+def _words(condition: Condition) -> str:
+    """A condition as people type it."""
+    if isinstance(condition, ConsoleText):
+        return f"{condition.uart}{'~' if condition.regex else ':'}{condition.text}"
+    mask = "" if condition.mask == 0xFFFF_FFFF else f"&{condition.mask:#x}"
+    return f"{condition.core}@{condition.address:#010x}{mask}={condition.value:#x}"
+
+
 class Goal(Protocol):
-    """What a run waits for."""
+    """What a run waits for; ``awaited`` in words, empty where nothing was asked for or the asker judges."""
 
     condition: Condition | None
+    awaited: str
 
     def met(self) -> EndReason | None:
         """Why the run is over, if it is."""
@@ -98,6 +107,7 @@ class _Quiet:
     """Up, and nothing more goes on."""
 
     condition: Condition | None = None
+    awaited = ""
 
     def __init__(self, board: Awaited, attended: Question | None) -> None:
         self._board = board
@@ -123,8 +133,9 @@ class _Asked:
 
     condition: Condition | None = None
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, awaited: str) -> None:
         self._question = question
+        self.awaited = awaited
 
     def met(self) -> EndReason | None:
         return EndReason.CONDITION if self._question() else None
@@ -136,7 +147,8 @@ class _Asked:
 class _Conditional:
     """The engine says so, of what happens in the whole run and not in a piece of it."""
 
-    def __init__(self, board: Awaited, condition: Condition) -> None:
+    def __init__(self, board: Awaited, condition: Condition, awaited: str) -> None:
+        self.awaited = awaited
         if isinstance(condition, ConsoleText) and condition.since is None:
             console = board.engine.consoles.get(condition.uart)  # the engine refuses one that it has not
             condition = replace(condition, since=None if console is None else len(console.output))
@@ -151,11 +163,12 @@ class _Conditional:
 
 def goal_of(board: Awaited, until: str | Condition | Question | None, attended: Question | None) -> Goal:
     """What a run waits for: text, a condition, a question, or None for quiet; not while somebody attends."""
+    awaited = ""
     if isinstance(until, str):
-        until = parse_until(until, board)
+        awaited, until = until, parse_until(until, board)
     if until is None:
         return _Quiet(board, attended)
     if isinstance(until, ConsoleText | MemoryEquals):
-        return _Conditional(board, until)
+        return _Conditional(board, until, awaited or _words(until))
     assert callable(until)
-    return _Asked(until)
+    return _Asked(until, awaited)

@@ -16,6 +16,9 @@ from orchestrator.checks.finding import Finding, Severity
 __all__ = ["FOLLOWS", "Cause", "Follows", "Scope", "causes_of", "relate"]
 
 
+_SYMPTOMS = ("run.until-not-met",)  # nothing follows from them
+
+
 class Scope(enum.StrEnum):
     """How close a cause must be to what follows from it."""
 
@@ -56,6 +59,7 @@ _ADDRESS = ("buffer.unreachable-*", "buffer.untranslated", "buffer.outside-carve
 _IN_USE = ("vring.memory-in-use", "carveout.memory-in-use", "buffer.memory-in-use")
 
 FOLLOWS: tuple[Follows, ...] = (
+    Follows("run.until-not-met", ("*",), Scope.ANYWHERE),
     # a core that cannot start, or dies
     Follows("core.*", _IMAGE, Scope.CORE),
     Follows("core.lockup", ("core.fault",), Scope.CORE),
@@ -197,6 +201,7 @@ def _candidates(effect: Finding, findings: Sequence[Finding], declared: Follows)
     for index, cause in enumerate(findings):
         if (
             cause is not effect
+            and cause.rule not in _SYMPTOMS
             and cause.severity is not Severity.NOTE
             and (cause.severity is Severity.ERROR or effect.severity is not Severity.ERROR)
             and any(fnmatchcase(cause.rule, pattern) for pattern in declared.causes)

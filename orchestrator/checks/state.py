@@ -53,6 +53,7 @@ class State:
     run: Run | None = None
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel, as given
     vector_tables: Mapping[str, int] = field(default_factory=dict)  # by role; default: the image's own
+    is_stopped: bool = False  # it was up, and main has shut it down in order
     turn_ns: int = DEFAULT_QUANTUM_NS  # a publication is seen at the end of the turn in which its notification was sent
 
     @property

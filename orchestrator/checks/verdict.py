@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.base.roles import MAIN, REMOTE, ROLES
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, the
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import Cause, causes_of, relate
 from orchestrator.checks.finding import Finding, Severity
@@ -24,10 +24,11 @@ class Verdict:
     """What a run amounts to.
 
     ``up``: every vdev at DRIVER_OK and every vring resolved in both views; for each ring on which nothing was used,
-    ``no_traffic`` says so.
+    ``no_traffic`` says so. ``stopped``: it was, and main has shut it down in order.
     """
 
     up: bool
+    stopped: bool
     ended: str | None  # why the run ended
     time_ns: int
     profile: Profile
@@ -50,8 +51,41 @@ class Verdict:
 
     @property
     def no_traffic(self) -> tuple[str, ...]:
-        """The rings on which nothing was used: "no traffic seen"."""
-        return tuple(each.subject for each in self.findings if each.rule == "traffic.none")
+        """The rings of vdevs at DRIVER_OK through which nothing ever went: they were not seen working."""
+        rings = self.run.traffic.rings
+        return tuple(
+            ring.path
+            for vdev in self.live.vdevs
+            if vdev.is_driver_ok
+            for ring in vdev.rings
+            if not ((seen := rings.get(ring.path)) and (seen.used or seen.used_before))
+        )
+
+    @property
+    def headline(self) -> str:
+        """Whether RPTUN is up, in words that agree with the exit code; "is up" of what was seen working only."""
+        if self.stopped and not self.up:
+            return "RPTUN was up and was stopped" + (", with errors" if self.has_errors else "")
+        if not self.up:
+            return "RPTUN did not come up"
+        unseen = self._not_seen()
+        if unseen:
+            return f"RPTUN came up, and {unseen}"
+        return "RPTUN is up" + (", with errors" if self.has_errors else "")
+
+    def _not_seen(self) -> str:
+        """``nothing went through vdev[0]`` of the vdevs of which a part was not seen working; empty where all were."""
+        unseen, words = set(self.no_traffic), []
+        for vdev in self.live.vdevs:
+            rings = [ring.path for ring in vdev.rings if ring.path in unseen]
+            if rings and len(rings) == len(vdev.rings):
+                words.append(f"through {vdev.path}")
+            elif rings and vdev.is_rpmsg:
+                sender = Side.DEVICE if rings[0] == vdev.rings[0].path else Side.DRIVER
+                words.append(f"from {the(vdev.role_of(sender))} through {vdev.path}")
+            elif rings:
+                words.append(f"through {' and '.join(rings)}")
+        return f"nothing went {' and '.join(words)}" if words else ""
 
     @property
     def has_errors(self) -> bool:
@@ -60,8 +94,8 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0: up, and no error; 1 otherwise."""
-        return 0 if self.up and not self.has_errors else 1
+        """0: up, or stopped in order after that, and no error; 1 otherwise."""
+        return 0 if (self.up or self.stopped) and not self.has_errors else 1
 
     @property
     def milestones(self) -> tuple[Milestone, ...]:
@@ -93,6 +127,8 @@ class Verdict:
         run, traffic = self.run, self.run.traffic
         return {
             "up": self.up,
+            "stopped": self.stopped,
+            "headline": self.headline,
             "exit_code": self.exit_code,
             "ended": self.ended,
             "time_ns": self.time_ns,
@@ -207,10 +243,12 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
         run=observer.run,
         notify=observer.options.notify,
         vector_tables=vector_tables or {},
+        is_stopped=observer.is_stopped(),
         turn_ns=observer.options.quantum_ns,
     )
     return Verdict(
         up=observer.is_up(),
+        stopped=state.is_stopped,
         ended=observer.run.ended,
         time_ns=observer.run.time_ns,
         profile=observer.profile,

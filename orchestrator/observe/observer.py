@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.base.roles import MAIN, ROLES, Side, other_role
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, other_role
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -40,6 +40,9 @@ from orchestrator.formats.resource_entry import (
     VIRTIO_CONFIG_S_ACKNOWLEDGE,
     VIRTIO_CONFIG_S_DRIVER,
     VIRTIO_CONFIG_S_DRIVER_OK,
+    VIRTIO_CONFIG_S_NEEDS_RESET,
+    CommandCode,
+    CommandWord,
     Profile,
 )
 from orchestrator.formats.resource_table import Table
@@ -49,7 +52,7 @@ from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, 
 from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
-from orchestrator.observe.run import Channel, CoreRun, Run
+from orchestrator.observe.run import Channel, CoreRun, Run, Unmet
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault, RingTraffic
 from orchestrator.observe.views import Views
 from orchestrator.observe.watches import AccessWatcher, WatchedKind, Watcher, Watches
@@ -179,6 +182,17 @@ class Observer:
         self._read_table()
         self._watch_live()
 
+    def is_stopped(self) -> bool:
+        """Main has shut every vdev down in order: it took DRIVER_OK back, the remote acknowledged STOP or is held."""
+        vdevs, table = self._live.vdevs, self._live.table
+        if not vdevs or table is None or self.run.cores[REMOTE].lockup or self.run.cores[REMOTE].faults:
+            return False
+        is_held = self.run.cores[REMOTE].state is CoreState.HELD
+        is_acknowledged = CommandWord(table.header.reserved[0]).code is CommandCode.ACK
+        return (is_held or is_acknowledged) and all(
+            (by := self.run.stopped.get(vdev.path)) is not None and by.role == MAIN for vdev in vdevs
+        )
+
     def finish(
         self,
         time_ns: int,
@@ -187,11 +201,13 @@ class Observer:
         backtraces: Mapping[str, Backtrace] | None = None,
         waiting: Mapping[str, Waiting | None] | None = None,
         exceptions: Mapping[str, int] | None = None,
+        unmet: Unmet | None = None,
     ) -> None:
-        """The run has ended, at least for now: look once more, and note where each core (by name) is: its state, its
-        backtrace, what it polls, and the number of the exception whose handler it is in.
+        """The run has ended, at least for now: look once more, and note where each core (by name) is (its state, its
+        backtrace, what it polls, the number of the exception whose handler it is in), and what it was to wait for in
+        vain.
         """
-        self.run.time_ns, self.run.ended = time_ns, ended
+        self.run.time_ns, self.run.ended, self.run.unmet = time_ns, ended, unmet
         for core in self.run.cores.values():
             core.state = (states or {}).get(core.name, core.state)
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
@@ -371,6 +387,10 @@ class Observer:
             for bit, name in _STATUS_MILESTONES:
                 if vdev.status & bit and not earlier & bit:
                     run.reach(by.time_ns, by.role, f"{vdev.path} {name}")
+            if vdev.is_driver_ok:
+                run.stopped.pop(vdev.path, None)
+            elif earlier & VIRTIO_CONFIG_S_DRIVER_OK and vdev.status in (0, VIRTIO_CONFIG_S_NEEDS_RESET):
+                run.stopped[vdev.path] = by
 
     def _sync_rings(self, by: Actor) -> None:
         traffic = self.run.traffic

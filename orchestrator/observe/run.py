@@ -17,9 +17,9 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.observe.history import History
-from orchestrator.observe.traffic import HISTORY, Traffic
+from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
-__all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally"]
+__all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
 
 _FOR_EVER = 5_000  # exceptions of one channel, and
 _EACH = 100  # for each notification on it: firmware that takes so many does nothing else any more
@@ -226,6 +226,14 @@ class CoreRun:
         return " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in self.backtrace[:4])
 
 
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """What a run was to wait for and did not see."""
+
+    what: str  # as it was asked for
+    since_ns: int
+
+
 @dataclass(slots=True)
 class Run:
     """Everything that was seen of a run."""
@@ -233,6 +241,8 @@ class Run:
     cores: dict[str, CoreRun]  # by role
     time_ns: int = 0
     ended: str | None = None  # why; None: it goes on
+    unmet: Unmet | None = None  # of the last run, where several went on from each other
+    stopped: dict[str, Actor] = field(default_factory=dict)  # by vdev path: who took DRIVER_OK back for a reset
     milestones: list[Milestone] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     ledger: Ledger = field(default_factory=Ledger)

@@ -60,11 +60,14 @@ def _explain(finding: Finding) -> str:
 
 
 def _bring_up(record: Record) -> ElementTree.Element:
-    """One case that says whether RPTUN is up, for those who look at nothing else."""
-    suite = ElementTree.Element("testsuite", name="verdict", tests="1", failures="0" if record.verdict.up else "1")
+    """One case that fails as the exit code does, for those who look at nothing else."""
+    verdict = record.verdict
+    suite = ElementTree.Element("testsuite", name="verdict", tests="1", failures="1" if verdict.exit_code else "0")
     case = ElementTree.SubElement(suite, "testcase", classname="rptwin.verdict", name="RPTUN is up")
-    if not record.verdict.up:
-        ElementTree.SubElement(case, "failure", message="RPTUN did not come up", type="verdict").text = str(record.end)
+    if verdict.exit_code:
+        ElementTree.SubElement(case, "failure", message=verdict.headline, type="verdict").text = str(record.end)
+    else:
+        ElementTree.SubElement(case, "system-out").text = verdict.headline
     return suite
 
 

@@ -50,9 +50,8 @@ def print_verdict(console: Console, record: Record) -> None:
     print_findings(console, findings)
     console.print()
     verdict = record.verdict
-    style = "bold red" if not verdict.up else "bold green" if verdict.exit_code == 0 else "bold yellow"
-    words = "RPTUN is up" if verdict.up else "RPTUN did not come up"
-    console.print(Text.assemble((words, style), f": {summary(findings)}"))
+    style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
+    console.print(Text.assemble((verdict.headline, style), f": {summary(findings)}"))
     console.print(Text(f"Run ended: {record.end}."))
 
 

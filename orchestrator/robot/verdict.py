@@ -16,18 +16,21 @@ class VerdictKeywords(Session):
 
     @keyword
     def rptun_should_be_up(self) -> None:
-        """Fails with the findings unless RPTUN is up and nothing is wrong: exit code 0 of ``rptwin run``."""
+        """Fails with the findings unless RPTUN is up and nothing is wrong: exit code 0 of ``rptwin run``.
+
+        What was not seen working is no failure as long as no rule makes it one; `There Should Be No Findings` is
+        stricter.
+        """
         verdict = self._board().verdict()
-        if not verdict.up:
-            raise AssertionError(f"RPTUN did not come up\n{plain_findings(verdict.findings)}")
-        if verdict.exit_code:
-            raise AssertionError(f"RPTUN is up, with errors\n{plain_findings(verdict.findings)}")
+        if not verdict.up or verdict.exit_code:
+            raise AssertionError(f"{verdict.headline}\n{plain_findings(verdict.findings)}")
 
     @keyword
     def rptun_should_not_be_up(self) -> None:
         """Fails if RPTUN is up."""
-        if self._board().verdict().up:
-            raise AssertionError("RPTUN is up")
+        verdict = self._board().verdict()
+        if verdict.up:
+            raise AssertionError(verdict.headline)
 
     @keyword
     def get_causes(self) -> list[str]:

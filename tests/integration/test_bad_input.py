@@ -219,7 +219,7 @@ def test_a_report_that_cannot_be_written_is_an_error_after_the_verdict(rptwin, p
     result = rptwin("run", images.main, images.remote, option, path)
     assert path in refusal(result)
     assert "vring.align-not-power-of-two" in result.stdout
-    assert "RPTUN is up: 1 error" in result.stdout
+    assert "RPTUN is up, with errors: 1 error" in result.stdout
 
 
 @pytest.mark.parametrize("handler", ["0xFFFFFFFF", "0x0", "0x60000000"])

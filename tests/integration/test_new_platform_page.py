@@ -45,7 +45,7 @@ def test_the_page_ends_where_it_says(tmp_path: Path) -> None:
     first, rebuild, lint, smoke, demo = commands()
     said = [shell(command, tmp_path) for command in first + rebuild]
     assert "main: the mailbox rings both ways" in said[1]
-    assert "RPTUN is up: 2 notes" in said[1]
+    assert "RPTUN came up, and nothing went through vdev[0]: 2 notes" in said[1]
 
     shutil.copytree(FINISHED, tmp_path / "lpc55s69", copy_function=shutil.copyfile, dirs_exist_ok=True)
     assert "2 peripheral scripts, 0 problems" in shell(lint[0], tmp_path)
@@ -53,7 +53,7 @@ def test_the_page_ends_where_it_says(tmp_path: Path) -> None:
     assert "main: the mailbox rings both ways" in said[1]
     assert "released" in said[1]
     assert "Unmodelled" not in said[1]
-    assert "RPTUN is up: 2 notes" in said[1]
+    assert "RPTUN came up, and nothing went through vdev[0]: 2 notes" in said[1]
     ours, theirs = (
         load_platform(tmp_path / each) for each in ("lpc55s69/lpc55s69.repl", "lpc55s69/renode/lpc55s69.repl")
     )

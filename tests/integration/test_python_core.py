@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
-from conftest import Pair
+from conftest import ROOT, Pair
 
 from orchestrator.board import Board
 from orchestrator.config import DEFAULT_PLATFORM
@@ -139,6 +140,24 @@ def test_stop_start_and_restart_leave_nothing_allocated(pair: Pairs) -> None:
         assert host.starts == 6
         board.run()
         assert board.verdict().exit_code == 0
+
+
+@pytest.mark.parametrize("profile", ["auto", "nuttx"])
+def test_a_stop_in_order_is_no_fault(pair: Pairs, profile: str) -> None:
+    with Board(remote=pair("demo").remote, profile=profile) as board:
+        board.run()
+        board.host.stop()
+        verdict = board.verdict()
+        assert (verdict.headline, verdict.exit_code) == ("RPTUN was up and was stopped", 0)
+        assert (verdict.up, verdict.stopped, verdict.findings) == (False, True, ())
+        board.run(timeout="100 ms")
+        assert board.verdict().exit_code == 0
+
+
+def test_the_first_example_of_the_page_works_as_it_stands(pair: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "playing-a-core.md").read_text()
+    monkeypatch.chdir(pair("demo").remote.parent)
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], {})
 
 
 def test_the_remote_acknowledges_the_stop_command(pair: Pairs) -> None:

@@ -209,7 +209,7 @@ def test_run_on_a_faulty_pair_exits_1_with_its_one_cause(firmware: Callable[[str
     result = rptwin("run", "--quiet", faulty.main, faulty.remote)
     assert result.exit_code == 1
     assert "vring.align-not-power-of-two  vdev[0].vring[1].align" in result.stdout
-    assert result.stdout.splitlines()[-2] == "RPTUN is up: 1 error"
+    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
 
 
 def test_settings_come_from_the_file_and_the_command_line_wins(pair: Pair, tmp_path: Path) -> None:
@@ -223,6 +223,33 @@ def test_settings_come_from_the_file_and_the_command_line_wins(pair: Pair, tmp_p
 def test_until_ends_the_run(pair: Pair) -> None:
     result = rptwin("run", "-q", "--until", "main:10 good", pair.main, pair.remote)
     assert "Run ended: the condition was met at 0.000" in result.stdout
+
+
+def test_what_a_run_waits_for_in_vain_fails_it_in_every_report(pair: Pair, tmp_path: Path) -> None:
+    command = (
+        "run",
+        "-q",
+        "--until",
+        "main:no such words",
+        "--timeout",
+        "100 ms",
+        "--json",
+        "a.json",
+        "--junit",
+        "a.xml",
+    )
+    result = rptwin(*command, pair.main, pair.remote)
+    assert result.exit_code == 1
+    assert "error   run.until-not-met  until" in result.stdout
+    assert "main:no such words" in result.stdout
+    assert "not within 100.000 ms, when the run ended (timeout)" in result.stdout
+    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
+    verdict = json.loads((tmp_path / "a.json").read_text())["verdict"]
+    assert (verdict["up"], verdict["exit_code"], verdict["headline"]) == (True, 1, "RPTUN is up, with errors")
+    assert [each["rule"] for each in verdict["findings"]] == ["run.until-not-met"]
+    cases = ElementTree.parse(tmp_path / "a.xml").getroot().iter("testcase")
+    failed = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert failed == ["run.until-not-met", "RPTUN is up"]
 
 
 def test_two_runs_give_the_same_json_apart_from_the_wall_clock(pair: Pair, tmp_path: Path) -> None:
@@ -247,10 +274,10 @@ def test_junit_has_a_case_for_each_rule_and_fails_the_one_that_is_broken(
     faulty = firmware("align3")
     assert rptwin("run", "-q", "--junit", "out.xml", faulty.main, faulty.remote).exit_code == 1
     root = ElementTree.parse(tmp_path / "out.xml").getroot()
-    assert root.get("failures") == "1"
+    assert root.get("failures") == "2"
     assert int(root.get("tests", "0")) == len(root.findall("./testsuite/testcase")) > 20
-    (failed,) = [case for case in root.iter("testcase") if case.find("failure") is not None]
-    assert failed.get("name") == "vring.align-not-power-of-two"
+    failed = [case for case in root.iter("testcase") if case.find("failure") is not None]
+    assert [case.get("name") for case in failed] == ["vring.align-not-power-of-two", "RPTUN is up"]
 
 
 def test_a_report_that_cannot_be_written_is_an_error_after_the_others_are_out(pair: Pair, tmp_path: Path) -> None:

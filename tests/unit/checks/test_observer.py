@@ -6,11 +6,28 @@ import json
 import struct
 from dataclasses import replace
 
-from bench import BUFFER, CARVEOUT, CARVEOUT_SIZE, DA, MAIN, PA, REMOTE, TURN_NS, Bench, Script, message, run
+import pytest
+
+from bench import (
+    BUFFER,
+    CARVEOUT,
+    CARVEOUT_SIZE,
+    DA,
+    MAIN,
+    PA,
+    REMOTE,
+    TURN_NS,
+    Bench,
+    Script,
+    default_entries,
+    message,
+    run,
+)
 from orchestrator.base.roles import Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
     Changed,
+    CoreState,
     Event,
     ExceptionTaken,
     Note,
@@ -18,6 +35,7 @@ from orchestrator.events import (
     NotificationTaken,
     UnmodelledAccess,
 )
+from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import HISTORY
 
@@ -292,7 +310,70 @@ def test_a_ring_without_traffic_is_up_and_said_to_have_none() -> None:
     verdict = run(pings=0)
     assert verdict.up
     assert verdict.no_traffic == ("vdev[0].vring[1]",)
-    assert verdict.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline"),
+    [
+        ({}, "RPTUN is up"),
+        ({"after": None, "entries": default_entries(2)}, "RPTUN is up"),
+        ({"pings": 0}, "RPTUN came up, and nothing went from {driver} through vdev[0]"),
+        ({"announcement": b""}, "RPTUN came up, and nothing went through vdev[0]"),
+        (
+            {"announcement": b"", "entries": default_entries(2)},
+            "RPTUN came up, and nothing went through vdev[0] and through vdev[1]",
+        ),
+        ({"transmit_flags": 2}, "RPTUN is up, with errors"),
+        ({"sets_driver_ok": False}, "RPTUN did not come up"),
+    ],
+)
+def test_up_is_said_of_what_was_seen_working(driver: str, changes: dict[str, object], headline: str) -> None:
+    name = "main" if driver == "main" else "the remote"
+    assert run(**changes).headline == headline.format(driver=name)
+
+
+def test_rings_that_are_set_up_anew_have_been_seen_working() -> None:
+    def again(bench: Bench) -> None:
+        bench.turn(MAIN, lambda: [ring.clear() for ring in bench.sides[0].rings])
+
+    assert run(after=again).no_traffic == ()
+
+
+def stop(bench: Bench, status: int = 0, core: str = MAIN, *, acknowledged: bool = True) -> None:
+    """The status goes back as at the end of a run; the remote has acknowledged RPTUN's STOP, or has not."""
+
+    def write(path: str, writer: str, data: bytes) -> None:
+        field = bench.table().field(path)
+        bench.turn(writer, lambda: bench.write(writer, field.at.address, data))
+
+    write("vdev[0].status", core, bytes([status]))
+    if acknowledged:
+        write("header.reserved[0]", REMOTE, struct.pack("<I", CommandCode.ACK << 16))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_stopped"),
+    [
+        ({"after": stop}, True),
+        ({"after": lambda bench: stop(bench, 0x40)}, True),
+        ({"after": lambda bench: stop(bench, acknowledged=False), "states": {REMOTE: CoreState.HELD}}, True),
+        ({"after": lambda bench: stop(bench, acknowledged=False)}, False),
+        ({"after": lambda bench: stop(bench, core=REMOTE)}, False),
+        ({"after": lambda bench: stop(bench, 3)}, False),
+    ],
+)
+def test_what_main_has_shut_down_in_order_was_up_and_was_stopped(changes: dict[str, object], is_stopped: bool) -> None:
+    verdict = run(**changes)
+    assert (verdict.up, verdict.stopped, verdict.exit_code) == (False, is_stopped, 0 if is_stopped else 1)
+    assert verdict.headline == ("RPTUN was up and was stopped" if is_stopped else "RPTUN did not come up")
+
+
+def test_what_comes_up_again_after_a_stop_is_up() -> None:
+    def again(bench: Bench) -> None:
+        stop(bench)
+        bench.turn(MAIN, lambda: bench.poke("vdev[0].status", 7))
+
+    assert run(after=again).headline == "RPTUN is up"
 
 
 def test_a_used_element_tells_less_than_the_header_of_its_message() -> None:

@@ -37,6 +37,7 @@ from orchestrator.base.roles import ROLES, Side, Sides
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.static import check_static
+from orchestrator.checks.verdict import judge
 from orchestrator.errors import RingError
 from orchestrator.events import (
     CoreState,
@@ -70,6 +71,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
 from orchestrator.memory import Extent
+from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import MessageRecord
 
 Findings = tuple[Finding, ...]
@@ -321,6 +323,13 @@ def check_config_size() -> Findings:
     bench = Bench(Script(entries=short, profile=Profile.NUTTX))
     bench.observer.options = replace(bench.observer.options, release=NuttxRelease.V11_0)
     return bench.run().findings
+
+
+def waits_in_vain() -> Findings:
+    bench = Bench(Script())
+    bench.run()
+    bench.observer.finish(bench.time_ns, "timeout", unmet=Unmet("main:never", 1_000_000))
+    return judge(bench.observer).findings
 
 
 def indirect(descriptors: list[tuple[int, int, int, int]]) -> Callable[[Bench], None]:
@@ -600,6 +609,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     ),
     "core.stuck": live(remote_rings=False, starts_rings=False, states={REMOTE: CoreState.RUNNING}),
     "core.guest-error": after(odd_store),
+    "run.until-not-met": waits_in_vain,
     # rings
     "ring.layout-disagreement": live(driver_align=64),
     "ring.avail-overrun": after(avail_overrun),

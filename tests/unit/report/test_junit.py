@@ -27,8 +27,8 @@ NUM = Finding(
 NO_OK = replace(NUM, rule="vdev.driver-ok-not-reached", stage=Stage.BOOT, subject="vdev[0].status", because_of=NUM)
 
 
-def report(*findings: Finding, up: bool = False) -> ElementTree.Element:
-    verdict = SimpleNamespace(findings=findings, up=up)
+def report(*findings: Finding, exit_code: int = 1) -> ElementTree.Element:
+    verdict = SimpleNamespace(findings=findings, exit_code=exit_code, headline="as it went")
     record = SimpleNamespace(verdict=verdict, end=End(EndReason.TIMEOUT, 5_000_000_000))
     return ElementTree.fromstring(to_junit(cast(Record, record)).encode())
 
@@ -39,27 +39,29 @@ def failures(root: ElementTree.Element) -> dict[str, str]:
 
 
 def test_a_good_board_has_a_passing_case_for_each_rule_and_one_for_the_bring_up() -> None:
-    root = report(up=True)
+    root = report(exit_code=0)
     names = [case.get("name") for case in root.iter("testcase")]
     assert sorted(names, key=str) == sorted([*(rule.id for rule in catalogue()), "RPTUN is up"])
     assert (root.get("tests"), root.get("failures")) == (str(len(names)), "0")
 
 
-def test_a_board_that_is_not_up_fails_the_case_that_says_so() -> None:
-    assert failures(report()) == {"RPTUN is up": "timeout at 5.000000 s"}
+def test_the_case_of_the_verdict_fails_as_the_exit_code_does_and_has_the_headline() -> None:
+    root = report()
+    assert failures(root) == {"RPTUN is up": "timeout at 5.000000 s"}
+    assert [each.get("message") for each in root.iter("failure")] == ["as it went"]
+    assert [each.text for each in report(exit_code=0).iter("system-out")] == ["as it went"]
 
 
 def test_what_follows_from_a_cause_names_it() -> None:
-    texts = failures(report(NUM, NO_OK, up=True))
-    assert list(texts) == ["vring.num-zero", "vdev.driver-ok-not-reached"]
+    texts = failures(report(NUM, NO_OK))
+    assert list(texts) == ["vring.num-zero", "vdev.driver-ok-not-reached", "RPTUN is up"]
     assert texts["vdev.driver-ok-not-reached"].startswith("because of vring.num-zero (vdev[0].vring[0].num)\n")
 
 
 def test_a_warning_fails_nothing_and_is_kept() -> None:
-    root = report(replace(NUM, severity=Severity.WARNING), up=True)
+    root = report(replace(NUM, severity=Severity.WARNING), exit_code=0)
     assert failures(root) == {}
-    (output,) = root.iter("system-out")
-    assert output.text == f"warning: {NUM}"
+    assert [each.text for each in root.iter("system-out")] == [f"warning: {NUM}", "as it went"]
 
 
 @given(st.text())
