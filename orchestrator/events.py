@@ -18,6 +18,8 @@ __all__ = [
     "SYSTEM_RESET",
     "Access",
     "Accessed",
+    "ActiveException",
+    "Activity",
     "Backtrace",
     "Changed",
     "CoreState",
@@ -35,7 +37,9 @@ __all__ = [
     "NotificationListened",
     "NotificationSent",
     "NotificationTaken",
+    "Place",
     "Poll",
+    "Sleep",
     "StateChanged",
     "UnmodelledAccess",
     "Waiting",
@@ -83,6 +87,49 @@ class Waiting:
     pc: int
     symbol: str | None
     polls: tuple[Poll, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveException:
+    """An exception that a core has taken and not returned from, with the address at which it came in."""
+
+    number: int  # as in IPSR
+    name: str
+    since_ns: int
+    return_address: int
+    symbol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """The last time that a core fell asleep, and what woke it: an exception, or an event (WFE)."""
+
+    since_ns: int
+    how: str  # "WFI", "WFE" or "SLEEPONEXIT"
+    pc: int  # where it goes on
+    symbol: str | None
+    woken_ns: int | None  # None: it sleeps
+    woken_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A function in which turns of a core ended: the lowest and the highest PC there, and the last time."""
+
+    symbol: str | None  # None: no image knows it
+    lowest: int
+    highest: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a core is doing, provably or not: for one that spins, ``places`` are its loop, as far as turns show it."""
+
+    exceptions: tuple[ActiveException, ...]  # in the order in which they came in
+    sleep: Sleep | None  # None: it never slept
+    places: tuple[Place, ...]  # in the last millisecond in which it ran; the last one first
+    elsewhere_ns: int | None  # when a turn last ended in none of these; 0: never; None: it never ran
 
 
 @dataclass(frozen=True, slots=True)

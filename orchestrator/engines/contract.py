@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.events import Backtrace, CoreState, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = [
     "SEMIHOSTING",
+    "Active",
     "Capability",
     "Condition",
     "Console",
@@ -51,6 +52,7 @@ class Capability(enum.StrEnum):
     SNAPSHOT = "snapshot"
     WATCH = "watch"
     ACCESSES = "accesses"  # :class:`Observing`
+    ACTIVITY = "activity"  # :class:`Active`
     FAULTS = "faults"
     MONITOR = "monitor"  # Renode's own commands
     PLAY = "play"  # a core played in Python
@@ -250,6 +252,15 @@ class Observing(Protocol):
         ...
 
     def unobserve(self, name: str) -> None: ...
+
+
+@runtime_checkable
+class Active(Protocol):
+    """An engine that may have ``Capability.ACTIVITY``; asking one without it is a CapabilityError."""
+
+    def activity(self, core: str) -> Activity:
+        """Exceptions that it is in, its last sleep, and where it has been running."""
+        ...
 
 
 class Player(Protocol):

@@ -33,7 +33,7 @@ from orchestrator.engines.isolated.codec import MalformedError, from_plain
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
-from orchestrator.events import Backtrace, CoreState, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
@@ -52,6 +52,7 @@ _LOOKING = (
     protocol.AskRegisters,
     protocol.AskBacktrace,
     protocol.AskWaiting,
+    protocol.AskActivity,
     protocol.AskInstructions,
     protocol.Watch,
     protocol.Unwatch,
@@ -399,6 +400,11 @@ class RemoteEngine:
     def waiting(self, core: str) -> Waiting | None:
         waiting: Waiting | None = self.ask(protocol.AskWaiting(core))[0]
         return waiting
+
+    def activity(self, core: str) -> Activity:
+        self._need(Capability.ACTIVITY)
+        activity: Activity = self.ask(protocol.AskActivity(core))[0]
+        return activity
 
     def instructions(self, core: str) -> int:
         if self._death is not None and core in self._instructions:

@@ -21,7 +21,7 @@ from typing import Any
 
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
-from orchestrator.events import Backtrace, CoreState, Event, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, Event, Waiting
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
@@ -31,6 +31,7 @@ __all__ = [
     "STOP",
     "VERSION",
     "Abandon",
+    "AskActivity",
     "AskBacktrace",
     "AskInstructions",
     "AskRegisters",
@@ -182,6 +183,13 @@ class AskBacktrace:
 @dataclass(frozen=True, slots=True)
 class AskWaiting:
     """What a core waits for."""
+
+    core: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskActivity:
+    """What a core is doing."""
 
     core: str
 
@@ -424,6 +432,7 @@ Message = (
     | AskRegisters
     | AskBacktrace
     | AskWaiting
+    | AskActivity
     | AskInstructions
     | Watch
     | Unwatch
@@ -463,6 +472,7 @@ REPLIES: dict[type, Any] = {
     AskRegisters: dict[str, int],
     AskBacktrace: Backtrace,
     AskWaiting: Waiting | None,
+    AskActivity: Activity,
     AskInstructions: int,
     Observe: frozenset[str],
     TakeSnapshot: int,

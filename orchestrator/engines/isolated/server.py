@@ -21,6 +21,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from orchestrator.engines.common.scratch import remove
 from orchestrator.engines.contract import (
+    Active,
     Capability,
     Engine,
     EngineOptions,
@@ -96,6 +97,7 @@ class Server:
             protocol.AskRegisters: lambda ask, _: (self._board.registers(ask.core), b""),
             protocol.AskBacktrace: lambda ask, _: (self._board.backtrace(ask.core), b""),
             protocol.AskWaiting: lambda ask, _: (self._board.waiting(ask.core), b""),
+            protocol.AskActivity: self._activity,
             protocol.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
             protocol.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
             protocol.Unwatch: lambda ask, _: self._board.unwatch(ask.name),
@@ -235,6 +237,11 @@ class Server:
         if taken.ends_run:
             self._board.stop()
         return taken.at_ns
+
+    def _activity(self, ask: protocol.AskActivity, _blob: bytes) -> tuple[object, bytes]:
+        if not isinstance(self._board, Active):
+            raise CapabilityError("no activity", where=f"engine {self._board.name}")
+        return self._board.activity(ask.core), b""
 
     @property
     def _observing(self) -> Observing:

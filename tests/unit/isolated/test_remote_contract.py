@@ -30,7 +30,7 @@ def load(name: str) -> ModuleType:
 
 
 support = load("conftest")
-for _module in ("test_engine_contract", "test_accesses"):
+for _module in ("test_engine_contract", "test_accesses", "test_activity"):
     for _name, _test in vars(load(_module)).items():
         if _name.startswith("test_") and _name not in INSIDE:
             globals()[_name] = _test

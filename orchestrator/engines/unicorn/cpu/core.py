@@ -14,6 +14,7 @@ from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
+from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.contract import SEMIHOSTING, DebugStop
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import Bus, Slot
@@ -41,7 +42,7 @@ from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import hooks
 from orchestrator.errors import RptwinError
-from orchestrator.events import Backtrace, Detail, Poll, StateChanged, Waiting
+from orchestrator.events import Activity, Backtrace, Detail, Poll, StateChanged, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
@@ -81,6 +82,7 @@ class CoreSnapshot:
     noted: frozenset[str]
     unmodelled: frozenset[tuple[int, int, bool]]
     unmodelled_addresses: frozenset[tuple[int, bool]]
+    activity: object
 
 
 class CoreHost(Protocol):
@@ -360,7 +362,7 @@ class Core:
         self._p.event = True
         if self._p.sleeping and self._p.waits_for_event:
             self._p.event = False
-            self._p.sleeping = False
+            self._p.wake("event")
 
     def hold(self, why: str) -> None:
         """Stop at once, until released."""
@@ -392,7 +394,8 @@ class Core:
     def _reset_private(self) -> None:
         self._p.exceptions.reset()
         self.scs.reset()
-        self._p.locked_up = self._p.sleeping = self._p.event = self._p.waits_for_event = False
+        self._p.wake("reset")
+        self._p.locked_up = self._p.event = self._p.waits_for_event = False
         self._loops.drop()
         self._execution.reset_asked = False
         self._marks.forget()
@@ -484,6 +487,8 @@ class Core:
                 loops.back_in_loop(another_round=False)
         if self.debug is not None:
             self.debug.at_turn_end()
+        if self.ran:
+            self._p.activity.turn_ended(native.pc, native.executed)
         if self.ran and loops.loop is None and native.executed >= end:
             loops.look()
 
@@ -511,12 +516,14 @@ class Core:
         primask, basepri, faultmask, _ipsr = self._p.read_masks()
         number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if number is not None:
-            self._p.sleeping = False
+            self._p.wake(exception_name(number))
             self._unit.take(number, native.pc)
             return
         # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
-        if self._p.sleeping and not self._p.waits_for_event and exceptions.wakes(basepri, faultmask):
-            self._p.sleeping = False
+        if self._p.sleeping and not self._p.waits_for_event:
+            pending = exceptions.wakes(basepri, faultmask)
+            if pending is not None:
+                self._p.wake(f"{exception_name(pending)}, masked")
         # Unprivileged code sees none of them, and changes none.
         if (primask or basepri or faultmask) and not self._p.is_unprivileged_mode:
             native.masks[:] = (primask, basepri, faultmask)
@@ -603,6 +610,10 @@ class Core:
         symbol = symbol_of(self._p.images, self._p.pc)
         return Waiting(self._p.pc, symbol, tuple(Poll(*read, self._name_at(read.address)) for read in loop.reads))
 
+    def activity(self) -> Activity:
+        """What it is doing, and since when."""
+        return self._p.activity.activity(self._p.exceptions.active, lambda pc: symbol_of(self._p.images, pc))
+
     def _name_at(self, address: int) -> str:
         slot = self.bus.slot_at(address)
         return slot.name if slot is not None else ""
@@ -655,6 +666,7 @@ class Core:
             noted=frozenset(self._accesses.noted),
             unmodelled=frozenset(self._accesses.unmodelled_seen),
             unmodelled_addresses=frozenset(self._accesses.unmodelled_addresses),
+            activity=self._p.activity.save(),
         )
 
     def load(self, saved: CoreSnapshot) -> None:
@@ -669,6 +681,7 @@ class Core:
         self._p.held, self._p.locked_up, self._p.sleeping = saved.held, saved.locked_up, saved.sleeping
         self._p.waits_for_event, self._p.event = saved.waits_for_event, saved.event
         self._sevonpend_seen = saved.sevonpend_seen
+        self._p.activity.restore(saved.activity)
         self._accesses.noted = set(saved.noted)
         self._accesses.unmodelled_seen = set(saved.unmodelled)
         self._accesses.unmodelled_addresses = set(saved.unmodelled_addresses)

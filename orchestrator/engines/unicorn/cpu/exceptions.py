@@ -144,6 +144,7 @@ class ExceptionUnit:
     def _entered(self, number: int, return_address: int) -> None:
         """Registers and PC are the handler's."""
         self._p.exceptions.enter(number)
+        self._p.activity.entered(number, return_address, self._p.now)
         self._clear_exclusive()
         self._p.event = True
         self._p.attention = self._p.exceptions.candidates != 0 or bool(self._scs.scr & _SEVONPEND)
@@ -156,6 +157,7 @@ class ExceptionUnit:
         what = f"the vector of {exception_name(number)} at {self._scs.vtor + 4 * number:#010x} lies in no memory"
         if number in (cortex_m.NMI, cortex_m.HARD_FAULT):
             self._p.exceptions.enter(number)
+            self._p.activity.entered(number, return_address, self._p.now)
             self.frames.enter(number, exc_return, True)
             self.lock_up(what)
             return
@@ -214,7 +216,7 @@ class ExceptionUnit:
         """Registers and PC are those of a context that can go on."""
         self._p.attention = self._p.exceptions.candidates != 0
         if self._scs.scr & _SLEEPONEXIT and not self._p.exceptions.active:
-            self._p.sleeping = True
+            self._p.fall_asleep("SLEEPONEXIT")
             self._p.waits_for_event = False
             self._p.attention = True
         else:

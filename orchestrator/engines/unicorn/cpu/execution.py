@@ -120,7 +120,7 @@ class Execution:
                 found=binding.describe(error),
             )
         elif not native.stopping:
-            self._p.sleeping = True  # WFI inside an IT block, where the hook cannot stop
+            self._p.fall_asleep("WFI")  # inside an IT block, where the hook cannot stop
             self._p.attention = True
 
     def _undo(self) -> None:

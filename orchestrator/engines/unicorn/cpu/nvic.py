@@ -158,9 +158,9 @@ class ExceptionState:
             return best
         return None
 
-    def wakes(self, basepri: int, faultmask: int) -> bool:
-        """WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""
-        return self.takeable(self.execution_priority(0, basepri, faultmask)) is not None
+    def wakes(self, basepri: int, faultmask: int) -> int | None:
+        """The exception that ends WFI: WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""
+        return self.takeable(self.execution_priority(0, basepri, faultmask))
 
     # --- what happens
 

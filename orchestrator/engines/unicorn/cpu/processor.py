@@ -16,6 +16,7 @@ from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog
+from orchestrator.engines.unicorn.cpu.activity import ActivityLog
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
@@ -59,6 +60,7 @@ class Processor:
         self.native = CoreState()
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
+        self.activity = ActivityLog(mips)
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.attention = False  # an exception may have to be taken before the next instruction
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
@@ -127,6 +129,17 @@ class Processor:
         if value != self._sleeping:
             self.before_sleep_changes()
             self._sleeping = value
+
+    def fall_asleep(self, how: str) -> None:
+        """Until :meth:`wake`; ``how`` as in :class:`orchestrator.events.Sleep`."""
+        self.sleeping = True
+        self.activity.fell_asleep(self.now, self.pc, how)
+
+    def wake(self, why: str) -> None:
+        """Go on, if it sleeps."""
+        if self._sleeping:
+            self.sleeping = False
+            self.activity.woke(self.now, why)
 
     @property
     def pc(self) -> int:
