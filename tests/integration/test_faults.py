@@ -70,7 +70,7 @@ FAULTS = {
         ("vring[0].notifyid", "vring[1].notifyid", "0 before, is 3 now", "written by main"),
         twin="notifyid-in-wrong-place.twin",
     ),
-    "returned-twice": Fault("ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "0.280 ms")),
+    "returned-twice": Fault("ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "0.265 ms")),
     "crossed-vrings": Fault(
         "ring.direction", "vdev[0].vring[1]", ("main to the remote", "two vrings are exchanged"), timeout="20 ms"
     ),
