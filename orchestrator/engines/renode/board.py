@@ -21,7 +21,7 @@ from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.common.cortex_m import exception_name
-from orchestrator.engines.common.faults import describe_fault, read_fault_status
+from orchestrator.engines.common.faults import FaultStatus, describe_fault, read_fault_status
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.common.scratch import write
@@ -375,7 +375,8 @@ class RenodeBoard:
         raised = self._raised.get(core)
         # BKPT is a HardFault where no debugger listens; Renode takes it for one that DebugMonitor does (NVIC).
         if number in _FAULTS or (raised is not None and raised.kind == BKPT):
-            self._happens(core, self._fault(core, number), now)
+            for fault in self._faults(core, number):
+                self._happens(core, fault, now)
         if number <= cortex_m.DEBUG_MONITOR:
             self._raised.pop(core, None)
         for each in rung:
@@ -391,15 +392,20 @@ class RenodeBoard:
             return dataclasses.replace(cause, what=what)
         return cause
 
-    def _fault(self, core: str, number: int) -> Fault:
-        """A fault that is escalated to HardFault has the name of what it was."""
+    def _faults(self, core: str, number: int) -> Iterator[Fault]:
+        """What is taken, by its own name where it is escalated to HardFault, and what comes of a stack that is none."""
         cause, registers, raised = self._cause(core, number), dict(self.registers(core)), self._raised.get(core)
+        frame = (registers["SP"] - cortex_m.FRAME_BYTES) & ~7
         if raised is not None:
             registers["PC"] = raised.pc
         memory, images = self.memory(core), self._images[core]
-        return describe_fault(
+        yield describe_fault(
             cause.exception, cause.status, cause.what, registers, memory, images, escalated=cause.escalated
         )
+        if not self._code(core, frame, 4):
+            what = f"stacking for {exception_name(number)} at {frame:#010x}, where there is no memory"
+            status, escalated = FaultStatus(("STKERR",), None), number == cortex_m.HARD_FAULT
+            yield describe_fault(cortex_m.BUS_FAULT, status, what, registers, memory, images, escalated=escalated)
 
     def _code(self, core: str, address: int, size: int) -> bytes:
         """Instructions; b"" where there is no memory."""

@@ -189,7 +189,7 @@ class FakeRenode:
         return self.pcs[core]
 
     def registers(self, core: str) -> Mapping[str, int]:
-        return {"R0": 7, "SP": 0x2000_0000, "LR": 0, "PC": self.pcs[core], "CPSR": 0x0100_0000}
+        return {"R0": 7, "SP": 0x2000_1000, "LR": 0, "PC": self.pcs[core], "CPSR": 0x0100_0000}
 
     def cycles(self, core: str) -> int:
         return self.time_ns // 10
