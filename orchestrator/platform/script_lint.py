@@ -29,7 +29,9 @@ __all__ = ["Problem", "lint_script", "main"]
 
 API = {
     "self": frozenset({"GetMachine", "NoisyLog", "DebugLog", "InfoLog", "WarningLog", "ErrorLog"}),
-    "request": frozenset({"Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "Value"}),
+    "request": frozenset(
+        {"Absolute", "Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "Type", "Value"}
+    ),
     "machine": frozenset({"SystemBus"}),
     "bus": frozenset({"TryGetCurrentCPU"}),
     "part": frozenset({"InDeepSleep", "IsHalted", "OnGPIO", "SetEventFlag", "VectorTableOffset"}),  # a core or its NVIC

@@ -11,7 +11,7 @@ from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 from orchestrator.memory import Extent
 
-__all__ = ["Access", "Bus", "BusPort", "Device", "Slot", "Waking", "is_private"]
+__all__ = ["Access", "Bus", "BusPort", "Device", "Placed", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
 PRIVATE_START, PRIVATE_END = 0xE000_0000, 0xE010_0000  # the Private Peripheral Bus (DDI0403E B3.1)
@@ -42,6 +42,15 @@ class Waking(Protocol):
     """A device that asks to be woken at a moment of virtual time."""
 
     def wake(self) -> None: ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A device that answers by the address at which it is asked."""
+
+    def at(self, address: int) -> Device:
+        """The device where it is seen at this address."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.contract import Player
-from orchestrator.engines.unicorn.bus import Device, Slot, Waking
+from orchestrator.engines.unicorn.bus import Device, Placed, Slot, Waking
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
@@ -106,7 +106,10 @@ class Wiring:
             yield self._slot(f"tag {name} {extent}", name, extent)
 
     def _slot(self, key: str, name: str, extent: Extent) -> Slot:
-        return Slot(name, extent, self.devices[key], self._pollers.setdefault(key, []))
+        device = self.devices[key]
+        if isinstance(device, Placed):
+            device = device.at(extent.start)
+        return Slot(name, extent, device, self._pollers.setdefault(key, []))
 
     def host_core(self, core: str, player: Player) -> HostedCore:
         """Put a player in a core's place."""

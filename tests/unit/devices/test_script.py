@@ -101,6 +101,31 @@ def test_the_request_says_offset_length_and_size_of_the_peripheral(host):
     assert it.read(0x12, 4, None) == 0x124100
 
 
+def test_the_request_says_its_type_as_renode_prints_it(host):
+    log = "self.InfoLog('{0}', str(request.Type))"
+    it = script(host, log, log, log)
+    it.read(0, 4, None)
+    it.write(0, 4, 0, None)
+    assert host.calls == [("info", "INIT"), ("info", "READ"), ("info", "WRITE")]
+
+
+def test_the_request_says_at_which_of_its_addresses_the_device_is_asked(host):
+    log = "self.InfoLog('{0:X}', request.Absolute)"
+    it = script(host, read=log, write=log, base=0x4000_0000)
+    alias = it.at(0x5000_0000)
+    it.read(4, 4, None)
+    alias.read(8, 4, "cpu_a")
+    alias.write(12, 4, 0, "cpu_b")
+    assert host.calls == [("info", "40000004"), ("info", "50000008"), ("info", "5000000C")]
+
+
+def test_accesses_are_counted_from_0_and_the_initialisation_is_none(host):
+    it = script(host, read="request.Value = request.Counter", write="self.InfoLog('{0}', request.Counter)")
+    assert [it.read(0, 4, None), it.read(0, 4, None)] == [0, 1]
+    it.write(0, 4, 0, None)
+    assert host.calls == [("info", "2")]
+
+
 def test_the_accessing_core_is_found_and_the_host_is_none(host):
     it = script(
         host,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.engines.contract import EngineOptions
+from orchestrator.engines.unicorn.engine import UnicornEngine
+from orchestrator.platform import load_platform
+
 ACCESSES = {
     "ldr": ("ldr r1, [r0, #8]", 1),
     "with write-back": ("ldr r1, [r0, #8]!", 1),
@@ -162,3 +166,16 @@ def test_a_device_that_fails_ends_the_run_with_its_error(boot):
         machine.run_us(20)
     device.write = original
     machine.run_us(20)
+
+
+def test_a_script_is_told_the_address_at_which_a_core_asks(tmp_path):
+    """A device at two addresses: each access names its own, one from the host too."""
+    (tmp_path / "chip.repl").write_text(
+        'cpu: CPU.CortexM @ sysbus\n    cpuType: "cortex-m4f"\n    nvic: nvic\n\n'
+        "nvic: IRQControllers.NVIC @ sysbus 0xE000E000\n    -> cpu@0\n\n"
+        "where: Python.PythonPeripheral @ { sysbus 0x40000000; sysbus 0x50000000 }\n    size: 0x100\n"
+        "    script: '''request.Value = request.Absolute\n'''\n"
+    )
+    engine = UnicornEngine(load_platform(tmp_path / "chip.repl"), EngineOptions())
+    seen = [int.from_bytes(engine.peek("cpu", address, 4), "little") for address in (0x4000_0004, 0x5000_0008)]
+    assert seen == [0x4000_0004, 0x5000_0008]

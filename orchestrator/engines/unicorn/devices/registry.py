@@ -221,6 +221,7 @@ def _script(board: Board, peripheral: Peripheral) -> Made:
         cores=[core.name for core in cores],
         nvics=[core.nvic for core in cores],
         initable=bool(peripheral.attributes.get("initable", False)),
+        base=peripheral.registrations[0].address if peripheral.registrations else 0,
     )
     return device, None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import enum
 import re
 import traceback
 from collections.abc import Sequence
@@ -84,6 +85,17 @@ class ScriptHost(Protocol):
         """A core touched something that the script does not model."""
 
 
+class _Type(enum.Enum):
+    """What is asked, as ``str(request.Type)`` says it in Renode."""
+
+    READ = "READ"
+    WRITE = "WRITE"
+    INIT = "INIT"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class _Fixed:
     """Part of the API: the same object before and after a snapshot."""
 
@@ -96,11 +108,15 @@ class _Fixed:
 class _Request(_Fixed):
     """``request``; a value is what fits in 64 bits without a sign, as in Renode."""
 
-    __slots__ = ("Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "_value")
+    __slots__ = ("Absolute", "Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "_value")
 
     def __init__(self) -> None:
         self.IsInit = self.IsRead = self.IsWrite = self.IsUser = False
-        self.Offset = self.Length = self.Counter = self._value = 0
+        self.Absolute = self.Offset = self.Length = self.Counter = self._value = 0
+
+    @property
+    def Type(self) -> _Type:  # noqa: N802  # Renode's name
+        return _Type.INIT if self.IsInit else _Type.READ if self.IsRead else _Type.WRITE
 
     @property
     def Value(self) -> int:  # noqa: N802  # Renode's name
@@ -254,7 +270,8 @@ class ScriptState:
 class ScriptDevice:
     """One Python peripheral; ``cores`` and ``nvics`` are the names that its script reaches as ``sysbus.NAME``.
 
-    A failure of the script is an :class:`EngineError` that names file and line.
+    ``base`` is where it is registered first, and where an access that names no address is made; of the other places
+    :meth:`at` tells. A failure of the script is an :class:`EngineError` that names file and line.
     """
 
     def __init__(
@@ -267,11 +284,14 @@ class ScriptDevice:
         cores: Sequence[str],
         nvics: Sequence[str],
         initable: bool = True,
+        base: int = 0,
     ) -> None:
         self.script_name = script_name
         self.size = size
         self._initable = initable
         self._inited = False
+        self._base = base
+        self._count = 0  # of accesses so far
         self._request = _Request()
         cpus = {name: _Cpu(host, name) for name in cores}
         self._bus = _SystemBus(cpus)
@@ -282,6 +302,7 @@ class ScriptDevice:
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
+        self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
 
@@ -296,23 +317,37 @@ class ScriptDevice:
         except ValueError as error:  # a null character
             raise EngineError(f"unreadable script: {error}", where=self.script_name) from None
 
+    def at(self, address: int) -> ScriptDevice | _ScriptAt:
+        """The device as it answers at one of its addresses; itself where its script does not ask at which."""
+        return _ScriptAt(self, address) if self._asks_where else self
+
     def read(self, offset: int, size: int, core: str | None) -> int:
         """The value that an access of ``size`` bytes by a core (None: the host) sees."""
-        self._ensure_inited()
-        request = self._request
-        request.IsRead, request.IsWrite = True, False
-        request.Offset, request.Length = offset, size
-        request._value = 0
-        self._execute(core)
-        return request._value & ((1 << (8 * size)) - 1)
+        return self.read_at(self._base, offset, size, core)
 
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         """An access of ``size`` bytes by a core (None: the host); the value is cut to it."""
+        self.write_at(self._base, offset, size, value, core)
+
+    def read_at(self, base: int, offset: int, size: int, core: str | None) -> int:
+        """The same where the device is seen at ``base``."""
+        self._ensure_inited()
+        request = self._request
+        request.IsRead, request.IsWrite = True, False
+        request.Offset, request.Length, request.Absolute = offset, size, base + offset
+        request._value = 0
+        self._count_access()
+        self._execute(core)
+        return request._value & ((1 << (8 * size)) - 1)
+
+    def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
+        """The same where the device is seen at ``base``."""
         self._ensure_inited()
         request = self._request
         request.IsRead, request.IsWrite = False, True
-        request.Offset, request.Length = offset, size
+        request.Offset, request.Length, request.Absolute = offset, size, base + offset
         request._value = value & ((1 << (8 * size)) - 1)
+        self._count_access()
         self._execute(core)
 
     def reset(self) -> None:
@@ -333,9 +368,13 @@ class ScriptDevice:
             finally:
                 request.IsInit = False
 
+    def _count_access(self) -> None:
+        """The first access is number 0, and the initialisation none."""
+        self._request.Counter = self._count
+        self._count += 1
+
     def _execute(self, core: str | None) -> None:
         self._bus.core = core
-        self._request.Counter += 1
         self._rounds = 0
         try:
             exec(self._code, self._scope)
@@ -370,7 +409,7 @@ class ScriptDevice:
         state = ScriptState(
             self,
             self._inited,
-            self._request.Counter,
+            self._count,
             {name: value for name, value in self._scope.items() if name not in self._api and name != "__builtins__"},
             [(cell, cell.cell_contents) for cell in cells.values()],
             [(each, each.__defaults__, each.__kwdefaults__) for each in functions],
@@ -396,7 +435,7 @@ class ScriptDevice:
             for name, value in data.items():
                 setattr(owner, name, value)
         self._inited = state.inited
-        self._request.Counter = state.counter
+        self._count = state.counter
 
     def _copied(self, state: ScriptState) -> ScriptState:
         """A copy in which what was shared is still shared, in one pass over everything."""
@@ -453,6 +492,33 @@ class ScriptDevice:
                 case _ if hasattr(value, "__self__") and hasattr(value, "__func__"):
                     waiting += [value.__self__, value.__func__]
         return functions, classes
+
+
+class _ScriptAt:
+    """A script at one of the addresses where its device is registered."""
+
+    def __init__(self, device: ScriptDevice, base: int) -> None:
+        self._device = device
+        self._base = base
+
+    @property
+    def is_steady(self) -> bool:
+        return self._device.is_steady
+
+    def read(self, offset: int, size: int, core: str | None) -> int:
+        return self._device.read_at(self._base, offset, size, core)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        self._device.write_at(self._base, offset, size, value, core)
+
+    def reset(self) -> None:
+        self._device.reset()
+
+    def snapshot(self) -> object:
+        return self._device.snapshot()
+
+    def restore(self, state: object) -> None:
+        self._device.restore(state)
 
 
 def _is_filled(cell: CellType) -> bool:
