@@ -1,8 +1,9 @@
 """A platform for plain Renode: a :class:`Platform` in, the text of each file out.
 
 The description is the one that was read, byte for byte, but for scripts, which are put where their ``filename`` stood
-(Renode looks for it in its own folder), and for files that it uses, which come along. Windows that it only tags get a
-peripheral each at its end. A ``.resc`` of the platform's name loads the images, sets what must be set for runs to
+(Renode looks for it in its own folder), for files that it uses, which come along, and for tags, which are told to
+answer where no model does. Where Renode's model of a type has less than the chip, the script that the platform names
+stands in front of it. A ``.resc`` of the platform's name loads the images, sets what must be set for runs to
 repeat and for accesses to nothing to fault, and opens the consoles.
 """
 
@@ -18,25 +19,16 @@ from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.errors import PlatformError
 from orchestrator.memory import Extent
 from orchestrator.platform import syntax
-from orchestrator.platform.lexer import KEYWORDS
-from orchestrator.platform.model import Peripheral, Platform, Region, Source
+from orchestrator.platform.model import Peripheral, Platform, Region, Registration, Source
 from orchestrator.platform.repl import parse_repl
-from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above
+from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above, tag_of
 
 __all__ = ["export", "inlined", "named"]
 
+DEFAULT_WINDOW = 0x400  # bytes
 GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
 QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
 FILENAME = re.compile(rf"filename{GAP}:{GAP}{QUOTED}", re.DOTALL)
-NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
-UNKNOWN_SIZE = 0x1000  # bytes, for a peripheral that does not say: too much taken is better than a window on top of it
-WINDOW = """# {tag}: there on the chip, not modelled.
-if request.IsRead:
-    request.Value = {value:#x}
-    self.WarningLog('unmodelled read at 0x{{0:X}}', request.Offset)
-elif request.IsWrite:
-    self.WarningLog('unmodelled write at 0x{{0:X}}', request.Offset)
-"""
 USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
 
 
@@ -104,11 +96,12 @@ class _Exporter:
         self.types: dict[str, str] = {}  # of entries by name, as far as files have been read
         self.texts: dict[str, str] = {}
         self.origins: dict[str, Path] = {}
+        self.uncovered = _uncovered(platform)
 
     def files(self) -> dict[str, str]:
         name = f"{self.platform.name}.repl"
         self.add(self.platform.path, name)
-        self.texts[name] += "".join(_windows(self.platform))
+        self.texts[name] += "".join(_fronts(self.platform))
         return self.texts
 
     def add(self, path: Path, name: str) -> None:
@@ -125,7 +118,11 @@ class _Exporter:
         except UnicodeDecodeError as error:
             raise PlatformError(f"not UTF-8 text (byte {error.start})", file=str(path)) from None
         description = parse_repl(text, path.name)
-        edits = [*self.used(description, text, path), *self.scripts(description, text, path)]
+        edits = [
+            *self.used(description, text, path),
+            *self.scripts(description, text, path),
+            *self.tags(description, text),
+        ]
         for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
             text = text[: edit.start] + edit.text + text[edit.end :]
         self.texts[name] = text if text.endswith("\n") else text + "\n"
@@ -157,6 +154,32 @@ class _Exporter:
                         assert found is not None, "the platform was loaded from these files"
                         yield _edit(FILENAME, text, offsets.of(attribute.source), self.stands_for(found, file))
 
+    def tags(self, description: syntax.Description, text: str) -> Iterator[_Edit]:
+        """Each tag overrides: where accesses to nothing fault, those to a tag that does not would fault as well."""
+        offsets = _Offsets(text)
+        for entry in description.entries:
+            if entry.name != "sysbus":
+                continue
+            for attribute in entry.attributes:
+                if not isinstance(attribute, syntax.Statements) or attribute.when != "init":
+                    continue
+                for statement, source in attribute.statements:
+                    tag = tag_of(statement, source)
+                    if tag is not None and self.uncovered.get(tag):
+                        yield self.overriding(tag, statement, source, text, offsets.of(source))
+
+    def overriding(self, tag: tuple[str, Extent, int], statement: str, source: Source, text: str, start: int) -> _Edit:
+        if not text.startswith(statement, start):
+            raise PlatformError(
+                "a comment inside a tag", file=source.file, line=source.line, column=source.column, found=statement
+            )
+        name, _, value = tag
+        new = "; ".join(
+            f'Tag <{each.start:#010x}, {each.end - 1:#010x}> "{name}" {value:#x} false false true'
+            for each in self.uncovered[tag]
+        )
+        return _Edit(start, start + len(statement), new)
+
 
 def _edit(old: re.Pattern[str], text: str, start: int, new: str) -> _Edit:
     match = old.match(text, start)
@@ -181,23 +204,59 @@ class _Offsets:
         return self._lines[line] + line + source.column - 1  # a line's end is a character of its own
 
 
-def _windows(platform: Platform) -> Iterator[str]:
-    """Entries for tagged windows: where Renode faults on what is not there, it faults on tags too.
+def _fronts(platform: Platform) -> Iterator[str]:
+    """Entries that put a script where a peripheral was, and the peripheral, as Renode models it, behind the script.
 
-    Each reads as its tag does and says that it was touched. Of two tags at one address the later one wins, as in
-    Renode; what is there already wins over both.
+    The script knows by name: ``MODEL``, what is behind it; ``LINES``, (NVIC, input) for each interrupt that was wired;
+    ``CORE``, the first core that has the peripheral; ``RAM``, (start, end) of the memory that this core may write.
+    """
+    for each in platform.peripherals:
+        if (path := platform.fronts.get(each.type)) is None:
+            continue
+        core = each.registrations[0].core or platform.cores[0].name
+        given = {
+            "MODEL": f"sysbus.{each.name}",
+            "LINES": tuple((f"sysbus.{wire.target}", wire.line) for wire in each.interrupts),
+            "CORE": f"sysbus.{core}",
+            "RAM": tuple(
+                (at.start, at.end) for region in platform.regions if region.writable for at in region.extents(core)
+            ),
+        }
+        script = "".join(f"{name} = {value!r}\n" for name, value in given.items()) + path.read_text(encoding="utf-8")
+        yield f"\n{each.name}: @ sysbus\n"
+        yield from (f"    {output} -> none\n" for output in {wire.output: None for wire in each.interrupts})
+        yield f"\n{each.name}_registers: {SCRIPT_TYPE} @ {{\n"
+        yield ";\n".join(f"        sysbus {_point(at)}" for at in each.registrations)
+        yield f"\n    }}\n    size: {each.size or DEFAULT_WINDOW:#x}\n    initable: true\n"
+        yield f"    script: {inlined(script, path.name)}\n"
+        yield "    init:\n        Reset\n"  # a script begins at its first access: before anyone types
+
+
+def _point(at: Registration) -> str:
+    """A registration as it is written."""
+    cpu = f"; cpu: {at.core}" if at.core else ""
+    if at.size:
+        return f"new Bus.BusRangeRegistration {{ range: <{at.address:#010x}, +{at.size:#x}>{cpu} }}"
+    return f"new Bus.BusPointRegistration {{ address: {at.address:#010x}{cpu} }}"
+
+
+def _uncovered(platform: Platform) -> dict[tuple[str, Extent, int], tuple[Extent, ...]]:
+    """What each tag of a platform is the only one to stand for: what no model covers, and no later tag.
+
+    Renode has a model answer before a tag that does not override, so one that does must leave models alone. Of a model
+    whose size nothing here knows, all that follows it in the tag is taken to be its own.
     """
     things: tuple[Region | Peripheral, ...] = (*platform.regions, *platform.peripherals)
-    taken = [Extent(at.address, at.size or each.size or UNKNOWN_SIZE) for each in things for at in each.registrations]
-    names = {each.name for each in (*platform.cores, *things)} | {"machine", "sysbus"} | set(KEYWORDS)
-    for name, extent, value in reversed(platform.tags):
-        for free in _without(extent, taken):
-            own = name if NAME.fullmatch(name) and name not in names else f"tag_{free.start:08x}"
-            names.add(own)
-            script = WINDOW.format(tag="".join(each for each in name if each.isalnum()), value=value)
-            yield f"\n{own}: {SCRIPT_TYPE} @ sysbus {free.start:#010x}\n    size: {free.size:#x}\n"
-            yield f"    script: {inlined(script, name)}\n"
+    places = [(at.address, at.size or each.size) for each in things for at in each.registrations]
+    taken = [Extent(start, size) for start, size in places if size]
+    endless = [start for start, size in places if not size]
+    uncovered = {}
+    for tag in reversed(platform.tags):
+        extent = tag[1]
+        behind = [Extent.between(start, extent.end) for start in endless if start in extent]
+        uncovered[tag] = tuple(_without(extent, [*taken, *behind]))
         taken.append(extent)
+    return uncovered
 
 
 def _without(extent: Extent, taken: Iterable[Extent]) -> Iterator[Extent]:

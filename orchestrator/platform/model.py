@@ -203,6 +203,7 @@ class Platform:
     connections: tuple[Connections, ...] = ()
     notes: tuple[str, ...] = ()  # what the description asks of Renode and nothing here acts upon, with its place
     models: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the file that models it on Unicorn
+    fronts: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the script before Renode's own model
     pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # roles of further pairs of cores, by name
 
     def with_pair(self, name: str) -> Platform:

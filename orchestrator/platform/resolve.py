@@ -39,6 +39,7 @@ from orchestrator.platform.settings import (
     StepSettings,
     load_settings,
 )
+from orchestrator.platform.windows import WINDOWS
 
 __all__ = [
     "CORE_TYPE",
@@ -50,6 +51,7 @@ __all__ = [
     "load_platform",
     "platforms_folder",
     "refuse_without_pair",
+    "tag_of",
 ]
 
 CORE_TYPE = "CPU.CortexM"
@@ -57,20 +59,12 @@ NVIC_TYPE = "IRQControllers.NVIC"
 REGION_TYPES = ("Memory.MappedMemory", "Memory.ArrayMemory")
 SCRIPT_TYPE = "Python.PythonPeripheral"
 BUILT_IN = {"sysbus": "the system bus", "machine": "the machine"}
-WINDOWS = {  # bytes, of Renode types whose size is their own and not the description's
-    NVIC_TYPE: 0x1000,
-    "Miscellaneous.DWT": 0x1000,
-    "UART.STM32F7_USART": 0x400,
-    "DMA.STM32DMA": 0x400,
-    "Timers.STM32_Timer": 0x400,
-    "Timers.STM32_IndependentWatchdog": 0x400,
-    "UART.NRF52840_UART": 0x1000,
-    "Timers.NRF52840_RTC": 0x1000,
-    "Timers.NRF52840_Timer": 0x1000,
-}
 DEFAULT_MIPS = 100  # Renode's PerformanceInMips
 NUMBER = r"(0x[0-9A-Fa-f]+|\d+)"
-TAG = re.compile(rf'Tag\s+<\s*{NUMBER}\s*,\s*(\+?){NUMBER}\s*>\s+(?:"([^"]*)"|(\S+))(?:\s+{NUMBER})?', re.ASCII)
+TAG = re.compile(
+    rf'Tag\s+<\s*{NUMBER}\s*,\s*(\+?){NUMBER}\s*>\s+(?:"([^"]*)"|(\S+))(?:\s+{NUMBER}(?:\s+(?:true|false)){{0,3}})?',
+    re.ASCII,
+)
 CORE_STATEMENT = re.compile(r"(PerformanceInMips|IsHalted)\s+(\S+)")
 
 
@@ -116,6 +110,18 @@ def refuse_without_pair(platform: Platform) -> None:
         found=", ".join(core.name for core in platform.cores),
         advice="`rptwin new-platform` writes one to start from",
     )
+
+
+def tag_of(statement: str, source: Source) -> tuple[str, Extent, int] | None:
+    """Name, extent and value of a statement ``Tag <start, last> "name" value``; None for another statement."""
+    match = TAG.fullmatch(statement)
+    if match is None:
+        return None
+    start, end = int(match[1], 0), int(match[3], 0)
+    size = end if match[2] else end - start + 1
+    if size < 1:
+        raise _at(source, "a tag that ends before it starts", found=statement)
+    return match[4] or match[5], Extent(start, size), int(match[6] or "0", 0)
 
 
 def _at(source: Source, what: str, **sides: Any) -> PlatformError:
@@ -258,7 +264,8 @@ class _Resolver:
             tags=tuple(self.tags()),
             description=self.settings.description,
             notes=tuple(self.notes),
-            models=self.models(peripherals),
+            models=self.files("models", self.settings.models, peripherals),
+            fronts=self.files("renode", self.settings.fronts, peripherals),
         )
 
     def unique_names(self, variables: list[_Variable]) -> None:
@@ -542,15 +549,11 @@ class _Resolver:
         for name in BUILT_IN:
             for when, statements in self.variables["", name].statements.items():
                 for text, source in statements:
-                    match = TAG.fullmatch(text) if name == "sysbus" and when == "init" else None
-                    if match is None:
+                    tag = tag_of(text, source) if name == "sysbus" and when == "init" else None
+                    if tag is None:
                         self.notes.append(f"{source}: {name}: {when}: {text}")
-                        continue
-                    start, end = int(match[1], 0), int(match[3], 0)
-                    size = end if match[2] else end - start + 1
-                    if size < 1:
-                        raise _at(source, "a tag that ends before it starts", found=text)
-                    yield match[4] or match[5], Extent(start, size), int(match[6] or "0", 0)
+                    else:
+                        yield tag
 
     def roles(self, cores: tuple[Core, ...]) -> dict[str, str]:
         """As given, else in the order of the description."""
@@ -604,16 +607,15 @@ class _Resolver:
             consoles[core] = uart
         return consoles
 
-    def models(self, peripherals: tuple[Peripheral, ...]) -> dict[str, Path]:
+    def files(self, table: str, given: Mapping[str, Path], peripherals: tuple[Peripheral, ...]) -> dict[str, Path]:
+        """Files by Renode type, each there and of a type that the platform has."""
         types = sorted({each.type for each in peripherals})
-        for kind, path in self.settings.models.items():
+        for kind, path in given.items():
             if kind not in types:
-                raise self.settings.error(
-                    "models", "no peripheral of this type", expected=" | ".join(types), found=kind
-                )
+                raise self.settings.error(table, "no peripheral of this type", expected=" | ".join(types), found=kind)
             if not path.is_file():
-                raise self.settings.error("models", f"no file {path.name} for {kind}")
-        return {kind: path.resolve() for kind, path in self.settings.models.items()}
+                raise self.settings.error(table, f"no file {path.name} for {kind}")
+        return {kind: path.resolve() for kind, path in given.items()}
 
     def mailboxes(
         self, cores: tuple[Core, ...], roles: Mapping[str, str], peripherals: tuple[Peripheral, ...]

@@ -34,7 +34,8 @@ API = {
     ),
     "machine": frozenset({"SystemBus"}),
     "bus": frozenset({"TryGetCurrentCPU"}),
-    "part": frozenset({"InDeepSleep", "IsHalted", "OnGPIO", "SetEventFlag", "VectorTableOffset"}),  # a core or its NVIC
+    # a core or its NVIC
+    "part": frozenset({"InDeepSleep", "InitVectorTableOffset", "IsHalted", "OnGPIO", "SetEventFlag"}),
     "pin": frozenset({"IsSet"}),  # an output of an NVIC
 }
 CALLED = {
@@ -46,7 +47,14 @@ CALLED = {
     "pin": "self.GetMachine()['sysbus.NVIC'].InDeepSleep",
 }
 GIVEN = frozenset({"request", "self", "size"})
-WRITABLE = frozenset({"request.Value", "part.IsHalted", "part.VectorTableOffset"})
+WRITABLE = frozenset({"request.Value", "part.IsHalted", "part.InitVectorTableOffset", "part.EventTriggered"})
+# What a script in front of a model of Renode's has as well: Renode alone runs it (docs/writing-a-peripheral.md).
+FRONT_API = API | {
+    "bus": API["bus"] | {"ReadBytes", "WriteByte"},
+    "part": API["part"] | {"EventTriggered", "ReadDoubleWord", "WriteDoubleWord"},
+}
+FRONT_NAMES = frozenset({"CORE", "LINES", "MODEL", "RAM", "globals"})
+FRONTS = "renode"  # the folder in which such scripts stand
 BUILTINS = frozenset(  # of both Pythons
     """
     False True None abs all any bin bool bytearray callable chr classmethod delattr dict divmod enumerate filter float
@@ -99,7 +107,7 @@ class Problem:
 
 
 def lint_script(text: str, file: str) -> tuple[Problem, ...]:
-    """Everything wrong with a script, by line; ``file`` is its name in messages."""
+    """Everything wrong with a script, by line; ``file`` is its path, and its name in messages."""
     problems = list(_text_problems(text, file))
     try:
         tree = ast.parse(text)
@@ -111,7 +119,8 @@ def lint_script(text: str, file: str) -> tuple[Problem, ...]:
         problems.append(Problem(file, 1, 1, f"unreadable: {error}", "remove it"))
     else:
         problems += _number_problems(text, file)
-        problems += _Linter(tree, file).run()
+        is_front = FRONTS in Path(file).parts[:-1]
+        problems += (_Linter(tree, file, FRONT_API, FRONT_NAMES) if is_front else _Linter(tree, file)).run()
     return tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.what)))
 
 
@@ -144,11 +153,18 @@ class _Use:
 
 
 class _Linter(ast.NodeVisitor):
-    def __init__(self, tree: ast.Module, file: str) -> None:
+    def __init__(
+        self,
+        tree: ast.Module,
+        file: str,
+        api: dict[str, frozenset[str]] = API,
+        names: frozenset[str] = frozenset(),
+    ) -> None:
         self.file = file
+        self.api = api
         self.problems: list[Problem] = []
         self.values = Values(tree)
-        self.known = GIVEN | BUILTINS | _bound(tree)
+        self.known = GIVEN | BUILTINS | names | _bound(tree)
         self.hidden: frozenset[str] = frozenset()  # names of the API that a function has as parameters
         self.guards: frozenset[str] = frozenset()  # expressions that were tested, and loop variables
         self.is_caught = False  # inside the body of a try with handlers
@@ -335,10 +351,10 @@ class _Linter(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.generic_visit(node)
         kind = self.kind(node.value)
-        if kind in API:
-            if node.attr not in API[kind]:
+        if kind in self.api:
+            if node.attr not in self.api[kind]:
                 what = f"no {CALLED[kind]}.{node.attr} in both engines"
-                self.say(node, what, f"it has {', '.join(sorted(API[kind]))}")
+                self.say(node, what, f"it has {', '.join(sorted(self.api[kind]))}")
             elif not isinstance(node.ctx, ast.Load) and f"{kind}.{node.attr}" not in WRITABLE:
                 self.say(node, f"{CALLED[kind]}.{node.attr} cannot be set", "leave it")
         elif node.attr in METHODS:

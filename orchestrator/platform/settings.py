@@ -103,6 +103,7 @@ class Settings:
     drives: Mapping[str, Mapping[str, DriveSettings]] = field(default_factory=dict)  # by mailbox and core
     connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
     models: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
+    fronts: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
 
     def error(self, key: str, what: str, **sides: Any) -> PlatformError:
         """An error at a key, whose line is looked up in the text (tomllib keeps none)."""
@@ -195,7 +196,10 @@ def load_settings(path: Path) -> Settings:
     text, document = _parse(path)
     bare = Settings(path, text)
     root = _Reader(bare, "", document)
-    root.only("description", "roles", "pairs", "consoles", "cores", "regions", "mailboxes", "connections", "models")
+    root.only(
+        *("description", "roles", "pairs", "consoles", "cores"),
+        *("regions", "mailboxes", "connections", "models", "renode"),
+    )
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
     return Settings(
@@ -210,15 +214,16 @@ def load_settings(path: Path) -> Settings:
         {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
         {name: _drives(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
         {name: _connect(each) for name, each in _Reader(bare, "connections", document.get("connections", {})).tables()},
-        _models(_Reader(bare, "models", document.get("models", {}))),
+        _files(_Reader(bare, "models", document.get("models", {}))),
+        _files(_Reader(bare, "renode", document.get("renode", {}))),
     )
 
 
-def _models(table: _Reader) -> dict[str, Path]:
+def _files(table: _Reader) -> dict[str, Path]:
     """Paths relative to the file; a type's name has a dot, so errors name the table."""
     for kind, file in table.table.items():
         if not isinstance(file, str):
-            raise table.settings.error("models", f"wrong value for {kind}", expected="a file", found=repr(file))
+            raise table.settings.error(table.path, f"wrong value for {kind}", expected="a file", found=repr(file))
     return {kind: table.settings.path.parent / file for kind, file in table.table.items()}
 
 

@@ -21,7 +21,7 @@ elif request.IsWrite:
         self.WarningLog('unmodelled write of {0} bytes at 0x{1:X}', request.Length, o)
     elif o == 0x114:  # INITSVTOR1
         words[o] = v
-        self.GetMachine()['sysbus.cpu1'].VectorTableOffset = v
+        self.GetMachine()['sysbus.cpu1'].InitVectorTableOffset = v
     elif o == 0x118:  # CPUWAIT: a core that runs is not stopped by it
         words[o] = v & 3
         if v & 2 == 0 and self.GetMachine()['sysbus.cpu1'].IsHalted:

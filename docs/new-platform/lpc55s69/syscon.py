@@ -24,7 +24,7 @@ elif request.IsWrite:
             cpu1 = self.GetMachine()['sysbus.cpu1']
             held = v & 0x28 != 0x08
             if not held and cpu1.IsHalted:
-                cpu1.VectorTableOffset = registers[0x804]
+                cpu1.InitVectorTableOffset = registers[0x804]
             cpu1.IsHalted = held
     elif o in registers:
         registers[o] = v

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli import main
-from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.errors import PlatformError
-from orchestrator.memory import Extent
 from orchestrator.platform import Platform, load_platform
 from orchestrator.platform.export import export, inlined, named
 from orchestrator.platform.repl import parse_repl
-from orchestrator.platform.script_lint import lint_script
 from orchestrator.platform.syntax import Literal, Property
 
 CORE = """cpu: CPU.CortexM @ sysbus
@@ -29,7 +27,7 @@ nvic: IRQControllers.NVIC @ sysbus new Bus.BusPointRegistration { address: 0xE00
 
 
 def meaning(platform: Platform) -> object:
-    """All of a platform but the places in files, the names of scripts, and what stands for tags."""
+    """All of a platform but the places in files and the names of scripts."""
 
     def placeless(each: object) -> object:
         return dataclasses.replace(each, source=None)  # type: ignore[type-var]
@@ -40,7 +38,6 @@ def meaning(platform: Platform) -> object:
         [
             dataclasses.replace(each, source=None, script_name=None, attributes={**each.attributes, **SCRIPT_KEYS})
             for each in platform.peripherals
-            if "there on the chip, not modelled" not in (each.script or "")
         ],
         platform.roles,
         platform.consoles,
@@ -76,19 +73,67 @@ def refused(platform: Platform) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["stm32h745", "nrf5340"])
+@pytest.mark.parametrize("name", ["stm32h745", "mps2_an521"])
 def test_an_exported_chip_is_the_same_platform_without_a_file_beside_it(tmp_path: Path, name: str) -> None:
     original = load_platform(name)
     assert meaning(written(original, tmp_path)) == meaning(original)
     assert "filename" not in (tmp_path / f"{name}.repl").read_text()
 
 
-@pytest.mark.parametrize("name", ["stm32h745", "nrf5340"])
-def test_all_but_scripts_keeps_its_text(name: str) -> None:
+@pytest.mark.parametrize("name", ["stm32h745", "nrf5340", "mps2_an521"])
+def test_all_but_scripts_and_tags_keeps_its_text(name: str) -> None:
     original = load_platform(name)
-    kept = [line for line in original.path.read_text().splitlines() if "filename:" not in line]
+    kept = [line for line in original.path.read_text().splitlines() if "filename:" not in line and "Tag <" not in line]
     lines = iter(export(original)[f"{name}.repl"].splitlines())
     assert all(line in lines for line in kept)  # each in this order
+
+
+FRONTED = """uart: UART.Some @ {
+        sysbus new Bus.BusPointRegistration { address: 0x1000; cpu: cpu };
+        sysbus <0x2000, +0x800>
+    }
+    IRQ -> nvic@5
+ram: Memory.MappedMemory @ sysbus 0x20000000
+    size: 0x100
+rom: Memory.MappedMemory @ sysbus 0x0
+    size: 0x100
+"""
+
+
+def fronted(folder: Path, script: str) -> Platform:
+    """A UART that a script stands in front of."""
+    settings = '[regions.rom]\nwritable = false\n[renode]\n"UART.Some" = "front.py"\n'
+    return platform_of(folder, FRONTED, p_toml=settings, front_py=script)
+
+
+def test_a_script_stands_where_the_model_behind_it_was_and_knows_what_it_was_wired_to(tmp_path: Path) -> None:
+    exported = export(fronted(tmp_path / "in", "x = 1\n"))["p.repl"]
+    assert exported.endswith(
+        """
+uart: @ sysbus
+    IRQ -> none
+
+uart_registers: Python.PythonPeripheral @ {
+        sysbus new Bus.BusPointRegistration { address: 0x00001000; cpu: cpu };
+        sysbus new Bus.BusRangeRegistration { range: <0x00002000, +0x800> }
+    }
+    size: 0x400
+    initable: true
+    script: '''MODEL = 'sysbus.uart'
+LINES = (('sysbus.nvic', 5),)
+CORE = 'sysbus.cpu'
+RAM = ((536870912, 536871168),)
+x = 1
+'''
+    init:
+        Reset
+"""
+    )
+    parse_repl(exported, "p.repl")
+
+
+def test_a_script_that_cannot_stand_in_front_is_refused(tmp_path: Path) -> None:
+    assert refused(fronted(tmp_path / "in", "x = '''a'''\n")).startswith("front.py:5:5: ''' in a script")
 
 
 def test_a_script_is_found_by_its_property_and_not_by_its_text(tmp_path: Path) -> None:
@@ -168,58 +213,51 @@ def test_any_other_script_is_read_back_as_it_was(text: str) -> None:
     assert attribute.value.value == script
 
 
-def windows(platform: Platform) -> dict[str, Extent]:
-    return {
-        each.name: Extent(each.registrations[0].address, each.size or 0)
-        for each in platform.peripherals
-        if "there on the chip, not modelled" in (each.script or "")
-    }
+def overriding(text: str) -> list[tuple[str, int, int]]:
+    """Name, first and last address of the tags that answer whatever is registered."""
+    found = re.findall(r'Tag <(\w+), (\w+)> "(.*?)" \w+ false false true', text)
+    return [(name, int(first, 16), int(last, 16)) for first, last, name in found]
 
 
-def test_each_tagged_window_is_a_peripheral_where_accesses_to_nothing_fault(tmp_path: Path) -> None:
-    original = load_platform("stm32h745")
-    exported = written(original, tmp_path)
-    assert windows(exported) == {name: extent for name, extent, _ in original.tags}
-    assert "sysbus UnhandledAccessBehaviour ThrowException\n" in export(original)["stm32h745.resc"]
+@pytest.mark.parametrize("name", ["stm32h745", "nrf5340", "mps2_an521"])
+def test_each_tag_answers_where_accesses_to_nothing_fault(name: str) -> None:
+    original = load_platform(name)
+    files = export(original)
+    assert overriding(files[f"{name}.repl"]) == [(tag, at.start, at.end - 1) for tag, at, _ in original.tags]
+    assert "sysbus UnhandledAccessBehaviour ThrowException\n" in files[f"{name}.resc"]
 
 
-def test_a_window_leaves_out_what_is_there_and_what_a_later_tag_says(tmp_path: Path) -> None:
+def test_a_tag_leaves_out_what_is_there_and_what_a_later_tag_says(tmp_path: Path) -> None:
     text = (
         "ram: Memory.MappedMemory @ sysbus 0x1000\n    size: 0x100\n"
+        "uart: UART.STM32F7_USART @ sysbus 0x1400\n    frequency: 1\n"
         "sysbus:\n    init:\n"
-        '        Tag <0xF00, 0x1FFF> "OUTER"\n'
-        '        Tag <0x1800, 0x18FF> "ram"\n'
+        '        Tag <0xF00, 0x1FFF> "OUTER" 0x7\n'
+        '        Tag <0x1C00, 0x1CFF> "LATER"\n'
         '        Tag <0x1000, 0x10FF> "HIDDEN"\n'
     )
-    exported = written(platform_of(tmp_path / "in", text), tmp_path)
-    assert windows(exported) == {
-        "OUTER": Extent(0xF00, 0x100),
-        "tag_00001100": Extent(0x1100, 0x700),
-        "tag_00001800": Extent(0x1800, 0x100),  # ram is another entry's name
-        "tag_00001900": Extent(0x1900, 0x700),
-    }
+    text = export(platform_of(tmp_path / "in", text))["p.repl"]
+    outer = [("OUTER", 0xF00, 0xFFF), ("OUTER", 0x1100, 0x13FF), ("OUTER", 0x1800, 0x1BFF), ("OUTER", 0x1D00, 0x1FFF)]
+    assert overriding(text) == [*outer, ("LATER", 0x1C00, 0x1CFF)]
+    assert text.count('> "OUTER" 0x7 ') == 4
+    assert '        Tag <0x1000, 0x10FF> "HIDDEN"\n' in text
 
 
-class Host:
-    def __init__(self) -> None:
-        self.said: list[tuple[int, str]] = []
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.said.append((offset, text))
+def test_a_model_of_a_size_unknown_here_has_what_follows_it_in_a_tag(tmp_path: Path) -> None:
+    text = 'other: Some.Model @ sysbus 0x1800\nsysbus:\n    init:\n        Tag <0x1000, 0x1FFF> "BLOCK"\n'
+    text = export(platform_of(tmp_path / "in", text))["p.repl"]
+    assert overriding(text) == [("BLOCK", 0x1000, 0x17FF)]
 
 
-def test_a_window_reads_as_its_tag_and_says_so(tmp_path: Path) -> None:
-    text = 'sysbus:\n    init:\n        Tag <0x1000, 0x10FF> "it\'s {1}" 0x12345678\n'
-    exported = written(platform_of(tmp_path / "in", text), tmp_path)
-    (window,) = (each for each in exported.peripherals if each.script)
-    assert window.name == "tag_00001000"
-    assert lint_script(window.script or "", "x.py") == ()
-    host = Host()
-    device = ScriptDevice(window.script or "", "x.py", 0x100, host, cores=["cpu"], nvics=[])  # type: ignore[arg-type]
-    assert device.read(4, 4, "cpu") == 0x12345678
-    assert device.read(4, 1, "cpu") == 0x78
-    device.write(8, 4, 1, "cpu")
-    assert host.said == [(4, "unmodelled read at 0x4")] * 2 + [(8, "unmodelled write at 0x8")]
+def test_a_tag_with_a_comment_inside_is_refused_with_its_place(tmp_path: Path) -> None:
+    text = 'sysbus:\n    init:\n        Tag <0x1000, 0x1FFF> /* all */ "BLOCK"\n'
+    place = CORE.count("\n") + 3
+    assert refused(platform_of(tmp_path / "in", text)).startswith(f"p.repl:{place}:9: a comment inside a tag")
+
+
+def test_what_was_exported_has_the_same_tags_when_it_is_read_again(tmp_path: Path) -> None:
+    original = load_platform("mps2_an521")
+    assert written(original, tmp_path).tags == original.tags
 
 
 def test_the_resc_loads_boots_and_shows_both_cores() -> None:

@@ -172,11 +172,11 @@ class _Cpu(_Fixed):
             self._host.set_event(self._name)
 
     @property
-    def VectorTableOffset(self) -> int:  # noqa: N802  # Renode's name
+    def InitVectorTableOffset(self) -> int:  # noqa: N802  # Renode's name
         return self._host.vector_table(self._name)
 
-    @VectorTableOffset.setter
-    def VectorTableOffset(self, address: int) -> None:  # noqa: N802  # Renode's name
+    @InitVectorTableOffset.setter
+    def InitVectorTableOffset(self, address: int) -> None:  # noqa: N802  # Renode's name
         if type(address) is not int or not 0 <= address < 1 << 32:
             raise ValueError(f"Cannot convert {type(address).__name__}({address}) to UInt32")
         self._host.set_vector_table(self._name, address)
