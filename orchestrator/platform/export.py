@@ -4,7 +4,8 @@ The description is the one that was read, byte for byte, but for scripts, which 
 (Renode looks for it in its own folder), for files that it uses, which come along, and for tags, which are told to
 answer where no model does. Where Renode's model of a type has less than the chip, the script that the platform names
 stands in front of it. A ``.resc`` of the platform's name loads the images, sets what must be set for runs to
-repeat and for accesses to nothing to fault, and opens the consoles.
+repeat and for accesses to nothing to fault, and opens the consoles; a ``.robot`` tests in Renode's own runner that both
+cores boot.
 """
 
 from __future__ import annotations
@@ -35,13 +36,17 @@ USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
 def export(
     platform: Platform, *, quantum_ns: int = DEFAULT_QUANTUM_NS, scripts: Callable[[Path, str], str] | None = None
 ) -> dict[str, str]:
-    """Text of each file by its name: ``NAME.repl``, the files that it uses, ``NAME.resc``.
+    """Text of each file by its name: ``NAME.repl``, the files that it uses, ``NAME.resc``, ``NAME.robot``.
 
     The same platform gives the same bytes. Raises :class:`PlatformError` for what Renode would refuse: a script that
     cannot stand in a description, a prefix, two files of one name. ``scripts`` says what stands for a script, given its
     path and how the description names it: its text, unless told otherwise.
     """
-    return {**_Exporter(platform, scripts or _inline).files(), f"{platform.name}.resc": _resc(platform, quantum_ns)}
+    return {
+        **_Exporter(platform, scripts or _inline).files(),
+        f"{platform.name}.resc": _resc(platform, quantum_ns),
+        f"{platform.name}.robot": _robot(platform),
+    }
 
 
 def inlined(script: str, name: str) -> str:
@@ -298,9 +303,69 @@ def _resc(platform: Platform, quantum_ns: int) -> str:
         "# A reset of the machine runs this again. Firmware that boots elsewhere has its vector table elsewhere.",
         "macro reset",
         '"""',
-        *(f"    {core.name} VectorTableOffset {core.boot_address:#010x}" for core in roles.values()),
+        *(f"    {core.name} InitVectorTableOffset {core.boot_address:#010x}" for core in roles.values()),
         *(f"    sysbus LoadELF ${role} cpu={core.name}" for role, core in roles.items()),
         '"""',
         "runMacro $reset",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _robot(platform: Platform) -> str:
+    """What ``renode-test`` runs: with no more than the images, both cores boot; with lines to wait for, it waits."""
+    cores = {role: platform.core(role) for role in ("main", "remote") if role in platform.roles}
+    uarts = {role: platform.consoles[core.name] for role, core in cores.items() if core.name in platform.consoles}
+    images = " ".join(f"--variable {role.upper()}:/PATH/{role}.elf" for role in cores)
+    lines = [
+        "*** Settings ***",
+        f"Documentation       {platform.description or platform.name}",
+        f"...                 renode-test {images} {platform.name}.robot",
+        "",
+        "*** Variables ***",
+        *(f"{f'${{{role.upper()}}}':20}${{CURDIR}}/{role}.elf" for role in cores),
+        "# A line of each console that is waited for, if there is one.",
+        *(f"{f'${{{role.upper()}_SAYS}}':20}${{EMPTY}}" for role in uarts),
+        "${SECONDS}          0.1",
+        "",
+        "*** Test Cases ***",
+        "Every Core Runs Its Firmware",
+        "    Board Is Loaded",
+        '    Execute Command    emulation RunFor "${SECONDS}"',
+        *(f"    Core Should Be Alive    sysbus.{core.name}" for core in cores.values()),
+        "",
+        "Consoles Say What Is Awaited",
+        "    Board Is Loaded",
+        *(f"    ${{{role} console}}=    Create Terminal Tester    sysbus.{uart}" for role, uart in uarts.items()),
+        "    Start Emulation",
+        *(f"    Console Should Say    ${{{role.upper()}_SAYS}}    ${{{role} console}}" for role in uarts),
+        "",
+    ]
+    if len(cores) > 1:
+        lines += [
+            "RPTUN Comes Up",
+            "    ${rptwin}=    Run Keyword And Return Status    Import Library    orchestrator.robot.RptunInRenode",
+            "    Skip If    not ${rptwin}    rptwin is not installed in the Python of this runner",
+            "    Board Is Loaded",
+            '    Execute Command    emulation RunFor "${SECONDS}"',
+            "    Rptun Should Be Up    ${MAIN}    ${REMOTE}",
+            "",
+        ]
+    lines += [
+        "*** Keywords ***",
+        "Board Is Loaded",
+        *(f"    Execute Command    ${role}=@${{{role.upper()}}}" for role in cores),
+        f"    Execute Script    ${{CURDIR}}/{platform.name}.resc",
+        "",
+        "Core Should Be Alive",
+        "    [Documentation]    A core without firmware, or one whose fault handler faults, stands at 0xEFFFFFFE.",
+        "    [Arguments]    ${core}",
+        "    ${executed}=    Execute Command    ${core} ExecutedInstructions",
+        "    Should Be True    int($executed, 16) > 0    ${core} has executed nothing",
+        "    ${pc}=    Execute Command    ${core} PC",
+        "    Should Be True    int($pc, 16) | 1 != 0xEFFFFFFF    ${core} has locked up",
+        "",
+        "Console Should Say",
+        "    [Arguments]    ${line}    ${tester}",
+        "    IF    $line    Wait For Line On Uart    ${line}    testerId=${tester}    timeout=${SECONDS}",
     ]
     return "\n".join(lines) + "\n"

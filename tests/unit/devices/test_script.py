@@ -25,6 +25,9 @@ class Host:
     def set_event(self, core: str) -> None:
         self.calls.append(("event", core))
 
+    def set_vector_table(self, core: str, address: int) -> None:
+        self.calls.append(("boots", core, address))
+
     def hold(self, core: str, held: bool) -> None:
         self.held[core] = held
 
@@ -124,6 +127,19 @@ def test_accesses_are_counted_from_0_and_the_initialisation_is_none(host):
     assert [it.read(0, 4, None), it.read(0, 4, None)] == [0, 1]
     it.write(0, 4, 0, None)
     assert host.calls == [("info", "2")]
+
+
+def test_a_script_of_renodes_own_reaches_cores_by_their_number_and_prints(host):
+    it = script(
+        host,
+        "cpu = emulationManager.Instance.CurrentEmulation.Machines[0].SystemBus.GetCPUs()[1]",
+        "print('held', cpu.IsHalted)",
+        "cpu.VectorTableOffset = request.Value",
+    )
+    it.write(0, 4, 0x1000, "cpu_a")
+    it.read(0, 4, "cpu_a")
+    assert host.calls == [("boots", "cpu_b", 0x1000), ("info", "held True")]
+    it.restore(it.snapshot())
 
 
 def test_the_accessing_core_is_found_and_the_host_is_none(host):

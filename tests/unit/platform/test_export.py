@@ -158,7 +158,7 @@ def test_files_that_a_description_uses_come_along(tmp_path: Path) -> None:
     (tmp_path / "p.repl").write_text('using "base.repl"\n' + CORE)
     original = load_platform(tmp_path / "p.repl")
     files = export(original)
-    assert list(files) == ["deep.repl", "base.repl", "p.repl", "p.resc"]
+    assert list(files) == ["deep.repl", "base.repl", "p.repl", "p.resc", "p.robot"]
     assert files["p.repl"].startswith('using "./base.repl"\n')
     assert files["base.repl"].startswith('using "./deep.repl"\n')
     (tmp_path / "out").mkdir()
@@ -275,8 +275,8 @@ def test_the_resc_loads_boots_and_shows_both_cores() -> None:
     begin, end = (number for number, line in enumerate(lines) if line == '"""')
     assert lines[begin - 1] == "macro reset"
     assert lines[begin + 1 : end] == [
-        "    cpu_cm7 VectorTableOffset 0x08000000",
-        "    cpu_cm4 VectorTableOffset 0x08100000",
+        "    cpu_cm7 InitVectorTableOffset 0x08000000",
+        "    cpu_cm4 InitVectorTableOffset 0x08100000",
         "    sysbus LoadELF $main cpu=cpu_cm7",
         "    sysbus LoadELF $remote cpu=cpu_cm4",
     ]

@@ -181,6 +181,9 @@ class _Cpu(_Fixed):
             raise ValueError(f"Cannot convert {type(address).__name__}({address}) to UInt32")
         self._host.set_vector_table(self._name, address)
 
+    # In Renode the register itself, from which a core boots whose description gives no InitVectorTableOffset.
+    VectorTableOffset = InitVectorTableOffset
+
 
 class _SystemBus(_Fixed):
     __slots__ = ("_cpus", "core")
@@ -191,6 +194,9 @@ class _SystemBus(_Fixed):
 
     def TryGetCurrentCPU(self) -> tuple[bool, _Cpu | None]:  # noqa: N802  # Renode's name
         return (False, None) if self.core is None else (True, self._cpus[self.core])
+
+    def GetCPUs(self) -> list[_Cpu]:  # noqa: N802  # Renode's name
+        return list(self._cpus.values())
 
 
 class _Machine(_Fixed):
@@ -204,6 +210,16 @@ class _Machine(_Fixed):
         if path not in self._by_path:
             raise KeyError(f"{path}: a script reaches {', '.join(sorted(self._by_path))}")
         return self._by_path[path]
+
+
+class _Emulation(_Fixed):
+    """``emulationManager.Instance.CurrentEmulation``: the one machine."""
+
+    __slots__ = ("CurrentEmulation", "Instance", "Machines")
+
+    def __init__(self, machine: _Machine) -> None:
+        self.Instance = self.CurrentEmulation = self
+        self.Machines = (machine,)
 
 
 def dotnet_format(text: str, values: Sequence[object]) -> str:
@@ -297,8 +313,16 @@ class ScriptDevice:
         self._bus = _SystemBus(cpus)
         by_path: dict[str, _Cpu | _Nvic] = {f"sysbus.{name}": cpu for name, cpu in cpus.items()}
         by_path.update((f"sysbus.{name}", _Nvic(host, name)) for name in nvics)
-        me = _Self(host, _Machine(self._bus, by_path), self._request)
-        self._api = {"request": self._request, "self": me, "size": size, "__name__": "<script>", _ROUND: self._round}
+        machine = _Machine(self._bus, by_path)
+        self._api = {
+            "request": self._request,
+            "self": _Self(host, machine, self._request),
+            "size": size,
+            "emulationManager": _Emulation(machine),
+            "print": lambda *values: host.log("info", " ".join(map(str, values))),
+            "__name__": "<script>",
+            _ROUND: self._round,
+        }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
