@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.memory import Extent
+
 __all__ = [
+    "CACHE_BLOCK",
     "RECORD",
     "SYSTEM_RESET",
     "Access",
@@ -23,6 +26,7 @@ __all__ = [
     "Backtrace",
     "Changed",
     "CoreState",
+    "DataCache",
     "Detail",
     "Event",
     "ExceptionReturn",
@@ -47,6 +51,7 @@ __all__ = [
 
 
 SYSTEM_RESET = "system reset"
+CACHE_BLOCK = 1 << 10  # bytes: cache maintenance is kept no finer
 
 
 class CoreState(enum.StrEnum):
@@ -130,6 +135,26 @@ class Activity:
     sleep: Sleep | None  # None: it never slept
     places: tuple[Place, ...]  # in the last millisecond in which it ran; the last one first
     elsewhere_ns: int | None  # when a turn last ended in none of these; 0: never; None: it never ran
+
+
+@dataclass(frozen=True, slots=True)
+class DataCache:
+    """A core's data cache as its registers set it: what it may hold, and what was ever done about that.
+
+    It is about the registers alone: no engine models what a cache holds.
+    """
+
+    enabled: bool
+    cacheable: tuple[Extent, ...] = ()  # by the memory map and the MPU, memory or not
+    maintained: tuple[Extent, ...] = ()  # cleaned or invalidated while it was on, in blocks of ``CACHE_BLOCK`` bytes
+
+    def keeps(self, extent: Extent) -> bool:
+        """Whether bytes of this extent may stay in the cache, and nothing was ever done about any of them."""
+        return (
+            self.enabled
+            and any(each.overlaps(extent) for each in self.cacheable)
+            and not any(each.overlaps(extent) for each in self.maintained)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,14 +321,15 @@ class Board:
     def _finish(self, reason: EndReason, unmet: Unmet | None) -> None:
         names = [core.name for core in self.platform.cores]
         self.end = End(reason, self.engine.time_ns)
-        states, backtraces, waiting, exceptions = {}, {}, {}, {}
+        states, backtraces, waiting, exceptions, caches = {}, {}, {}, {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
             backtraces = {name: self.engine.backtrace(name) for name in names}
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
+            caches = {name: self.engine.data_cache(name) for name in names}
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions, unmet)
+            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions, unmet, caches)
 
     @property
     def time_ns(self) -> int:

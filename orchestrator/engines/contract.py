@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.events import Activity, Backtrace, CoreState, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
@@ -191,6 +191,10 @@ class Engine(Protocol):
 
     def waiting(self, core: str) -> Waiting | None:
         """What a core that polls without progress waits for; None when it does something, sleeps or cannot be told."""
+        ...
+
+    def data_cache(self, core: str) -> DataCache | None:
+        """What its registers say of a core's data cache; None where it has none, or none that can be told."""
         ...
 
     def instructions(self, core: str) -> int:

@@ -19,6 +19,7 @@ from orchestrator.events import (
     Backtrace,
     Changed,
     CoreState,
+    DataCache,
     Event,
     ExceptionTaken,
     Fault,
@@ -202,6 +203,7 @@ class Observer:
         waiting: Mapping[str, Waiting | None] | None = None,
         exceptions: Mapping[str, int] | None = None,
         unmet: Unmet | None = None,
+        caches: Mapping[str, DataCache | None] | None = None,
     ) -> None:
         """The run has ended, at least for now: look once more, and note where each core (by name) is (its state, its
         backtrace, what it polls, the number of the exception whose handler it is in), and what it was to wait for in
@@ -213,6 +215,7 @@ class Observer:
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
             core.waiting = (waiting or {}).get(core.name)
             core.exception = (exceptions or {}).get(core.name, 0)
+            core.data_cache = (caches or {}).get(core.name)
         self._look(Actor(time_ns, ""))
 
     # what the engine says

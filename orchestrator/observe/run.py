@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.events import (
     Backtrace,
     CoreState,
+    DataCache,
     Fault,
     GuestError,
     Lockup,
@@ -184,6 +185,7 @@ class CoreRun:
     error_count: int = 0
     backtrace: Backtrace = ()
     waiting: Waiting | None = None
+    data_cache: DataCache | None = None
     exception: int = 0  # number of the exception whose handler it is in at the end; 0: none
     taken_ns: dict[int, int] = field(default_factory=dict)  # by exception number: when it was taken last
     interrupted_ns: dict[int, int] = field(default_factory=dict)  # by address: when an exception first came in there

@@ -108,6 +108,9 @@ class FakeEngine:
     def waiting(self, core: str) -> None:
         return None
 
+    def data_cache(self, core: str) -> None:
+        return None
+
     def instructions(self, core: str) -> int:
         return self.time_ns // 10
 

@@ -33,7 +33,7 @@ from orchestrator.engines.isolated.codec import MalformedError, from_plain
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
 from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
-from orchestrator.events import Activity, Backtrace, CoreState, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
@@ -53,6 +53,7 @@ _LOOKING = (
     protocol.AskBacktrace,
     protocol.AskWaiting,
     protocol.AskActivity,
+    protocol.AskDataCache,
     protocol.AskInstructions,
     protocol.Watch,
     protocol.Unwatch,
@@ -405,6 +406,10 @@ class RemoteEngine:
         self._need(Capability.ACTIVITY)
         activity: Activity = self.ask(protocol.AskActivity(core))[0]
         return activity
+
+    def data_cache(self, core: str) -> DataCache | None:
+        cache: DataCache | None = self.ask(protocol.AskDataCache(core))[0]
+        return cache
 
     def instructions(self, core: str) -> int:
         if self._death is not None and core in self._instructions:

@@ -21,7 +21,7 @@ from typing import Any
 
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
-from orchestrator.events import Activity, Backtrace, CoreState, Event, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Event, Waiting
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
@@ -33,6 +33,7 @@ __all__ = [
     "Abandon",
     "AskActivity",
     "AskBacktrace",
+    "AskDataCache",
     "AskInstructions",
     "AskRegisters",
     "AskState",
@@ -190,6 +191,13 @@ class AskWaiting:
 @dataclass(frozen=True, slots=True)
 class AskActivity:
     """What a core is doing."""
+
+    core: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskDataCache:
+    """What a core's registers say of its data cache."""
 
     core: str
 
@@ -433,6 +441,7 @@ Message = (
     | AskBacktrace
     | AskWaiting
     | AskActivity
+    | AskDataCache
     | AskInstructions
     | Watch
     | Unwatch
@@ -473,6 +482,7 @@ REPLIES: dict[type, Any] = {
     AskBacktrace: Backtrace,
     AskWaiting: Waiting | None,
     AskActivity: Activity,
+    AskDataCache: DataCache | None,
     AskInstructions: int,
     Observe: frozenset[str],
     TakeSnapshot: int,

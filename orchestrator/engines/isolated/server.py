@@ -98,6 +98,7 @@ class Server:
             protocol.AskBacktrace: lambda ask, _: (self._board.backtrace(ask.core), b""),
             protocol.AskWaiting: lambda ask, _: (self._board.waiting(ask.core), b""),
             protocol.AskActivity: self._activity,
+            protocol.AskDataCache: lambda ask, _: (self._board.data_cache(ask.core), b""),
             protocol.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
             protocol.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
             protocol.Unwatch: lambda ask, _: self._board.unwatch(ask.name),

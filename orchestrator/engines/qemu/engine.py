@@ -39,6 +39,7 @@ from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     Backtrace,
     CoreState,
+    DataCache,
     Detail,
     Event,
     ExceptionReturn,
@@ -582,6 +583,11 @@ class QemuEngine:
         return backtrace_of(self.registers(core), self.memory(core), self._images[core])
 
     def waiting(self, core: str) -> Waiting | None:
+        """Nothing here can tell."""
+        self._number(core)
+        return None
+
+    def data_cache(self, core: str) -> DataCache | None:
         """Nothing here can tell."""
         self._number(core)
         return None

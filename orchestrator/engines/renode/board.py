@@ -46,6 +46,7 @@ from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
     CoreState,
+    DataCache,
     Detail,
     Event,
     ExceptionTaken,
@@ -724,6 +725,11 @@ class RenodeBoard:
         return backtrace_of(self.registers(core), self.memory(core), self._images[core])
 
     def waiting(self, core: str) -> Waiting | None:
+        """Nothing here can tell."""
+        self._core(core)
+        return None
+
+    def data_cache(self, core: str) -> DataCache | None:
         """Nothing here can tell."""
         self._core(core)
         return None

@@ -29,7 +29,7 @@ from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
 from orchestrator.errors import EngineError, UsageError
-from orchestrator.events import Activity, Backtrace, CoreState, Listener, StateChanged, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, StateChanged, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
@@ -149,6 +149,9 @@ class UnicornEngine:
 
     def activity(self, core: str) -> Activity:
         return self.core(core).activity()
+
+    def data_cache(self, core: str) -> DataCache | None:
+        return None if core in self.wiring.hosted else self.core(core).scs.data_cache()
 
     def instructions(self, core: str) -> int:
         return 0 if core in self.wiring.hosted else self.core(core).now

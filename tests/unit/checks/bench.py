@@ -20,6 +20,7 @@ from orchestrator.events import (
     Accessed,
     Changed,
     CoreState,
+    DataCache,
     Detail,
     Event,
     Frame,
@@ -298,6 +299,7 @@ class Script:
     states: Mapping[str, CoreState] = field(default_factory=dict)
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     exceptions: Mapping[str, int] = field(default_factory=dict)
+    caches: Mapping[str, DataCache] = field(default_factory=dict)
     remote_alive: bool = True
     main_alive: bool = True
     rest_ns: int = 60_000_000
@@ -454,7 +456,9 @@ class Bench:
         self.time_ns += script.rest_ns
         states = {MAIN: CoreState.SLEEPING, REMOTE: CoreState.SLEEPING, **script.states}
         backtraces = {core: (Frame(FLASH + 0x40, "idle+0x4"), Frame(FLASH + 0x20, "main")) for core in states}
-        self.observer.finish(self.time_ns, "quiet", states, backtraces, script.waiting, script.exceptions)
+        self.observer.finish(
+            self.time_ns, "quiet", states, backtraces, script.waiting, script.exceptions, caches=script.caches
+        )
         return judge(self.observer)
 
     def _publish(self) -> None:

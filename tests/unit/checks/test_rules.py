@@ -41,6 +41,7 @@ from orchestrator.checks.verdict import judge
 from orchestrator.errors import RingError
 from orchestrator.events import (
     CoreState,
+    DataCache,
     ExceptionTaken,
     Fault,
     Frame,
@@ -306,6 +307,10 @@ def views_differ() -> Findings:
 
     bench.observer.views.memories["remote"] = Other()  # type: ignore[index]  # a plain dict behind the Mapping
     return bench.run().findings
+
+
+def cached(start: int) -> DataCache:
+    return DataCache(True, (Extent(start, SIZE),))
 
 
 def polling(peripheral: str, address: int) -> Waiting:
@@ -610,6 +615,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "core.stuck": live(remote_rings=False, starts_rings=False, states={REMOTE: CoreState.RUNNING}),
     "core.guest-error": after(odd_store),
     "run.until-not-met": waits_in_vain,
+    "cache.unmaintained": lambda: run(caches={MAIN: cached(PA)}).findings,
     # rings
     "ring.layout-disagreement": live(driver_align=64),
     "ring.avail-overrun": after(avail_overrun),
@@ -755,6 +761,36 @@ def test_a_core_that_does_nothing_but_poll_its_console_is_told_so(core: str, con
     alive = {"main_alive": core != MAIN, "remote_alive": core != REMOTE}
     found = run(states={core: CoreState.RUNNING}, waiting={core: polling(console, 0x5000_0158)}, **alive).findings
     assert roots(found) == ["core.polling"]
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        DataCache(False, (Extent(PA, SIZE),)),
+        DataCache(True, (Extent(MAIN_RAM, 0x2_0000),)),
+        DataCache(True, (Extent(PA, SIZE),), (Extent(PA, SIZE),)),
+    ],
+    ids=["off", "of other memory", "maintained"],
+)
+def test_a_cache_that_keeps_nothing_of_shared_memory_is_no_finding(cache: DataCache) -> None:
+    assert run(caches={MAIN: cache}).findings == ()
+
+
+def test_a_cache_says_what_it_keeps_in_the_addresses_of_its_core() -> None:
+    """The same memory at another address of the other core."""
+    assert [each.core for each in run(caches={REMOTE: cached(DA)}).findings] == ["remote"]
+    assert run(caches={REMOTE: cached(PA)}).findings == ()
+
+
+def test_rings_that_are_maintained_leave_the_buffers_to_the_cache() -> None:
+    rings_ = Extent(PA + CARVEOUT, 0x400)
+    (found,) = run(caches={MAIN: DataCache(True, (Extent(PA, SIZE),), (rings_,))}).findings
+    assert found.at[0].path == "a buffer of vdev[0].vring[0]"
+
+
+def test_before_the_driver_is_ready_a_cache_is_nobodys_trouble() -> None:
+    found = run(caches={MAIN: cached(PA)}, gives_up=True).findings
+    assert "cache.unmaintained" not in [each.rule for each in found]
 
 
 def test_a_core_that_has_done_something_may_wait_for_input_on_its_console() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Mpu
+from orchestrator.memory import Extent
 
 CTRL, RNR, RBAR, RASR, RLAR = 0xD94, 0xD98, 0xD9C, 0xDA0, 0xDA0
 RW, RO = READ | WRITE, READ
@@ -125,6 +126,53 @@ def test_what_is_granted_is_what_the_pseudocode_grants(armv8, data):
         assert protection.first_denied(address, size, wanted, privileged=privileged) == first
         if first is not None:
             assert protection.why(first, wanted, privileged=privileged)
+
+
+FULL_ACCESS, SHARED_RAM = 3 << 24, 0x3004_0000
+
+
+@pytest.mark.parametrize(
+    ("tex", "c", "b", "s", "cached"),
+    [
+        (0, 0, 0, 0, False),  # Strongly-ordered
+        (0, 0, 1, 0, False),  # Device
+        (0, 1, 0, 0, True),  # write-through
+        (0, 1, 1, 0, True),  # write-back
+        (1, 0, 0, 0, False),  # non-cacheable
+        (1, 1, 1, 0, True),  # write and read allocate
+        (2, 0, 0, 0, False),  # Device
+        (4, 0, 0, 0, False),  # by inner and outer policy: the inner one is not cached
+        (6, 0, 1, 0, True),
+        (4, 1, 0, 0, True),
+        (1, 1, 1, 1, False),  # Shareable
+        (0, 1, 0, 1, False),
+    ],
+)
+def test_what_a_region_lets_a_cache_keep(tex, c, b, s, cached):
+    """DDI0403E tables B3-13 and B3-14; Shareable memory is not cached on a Cortex-M7."""
+    rasr = FULL_ACCESS | tex << 19 | s << 18 | c << 17 | b << 16 | 14 << 1 | 1  # 32 KB
+    found = mpu_with(5, [(SHARED_RAM, rasr)], armv8=False).cacheable()
+    assert any(SHARED_RAM in each for each in found) == cached
+    assert any(SHARED_RAM + 0x7FFF in each for each in found) == cached
+    assert any(SHARED_RAM + 0x8000 in each for each in found)  # the default map
+    assert any(SHARED_RAM - 1 in each for each in found)
+
+
+def test_the_region_of_the_highest_number_decides_what_is_cached():
+    uncached, cached = (FULL_ACCESS | bits | 14 << 1 | 1 for bits in (1 << 19, 3 << 16))
+    both = [(SHARED_RAM, uncached), (SHARED_RAM, cached)]
+    assert any(SHARED_RAM in each for each in mpu_with(5, both, armv8=False).cacheable())
+    assert not any(SHARED_RAM in each for each in mpu_with(5, both[::-1], armv8=False).cacheable())
+
+
+def test_without_a_default_map_only_regions_are_cached():
+    cached = FULL_ACCESS | 3 << 16 | 14 << 1 | 1
+    assert mpu_with(1, [(SHARED_RAM, cached)], armv8=False).cacheable() == (Extent(SHARED_RAM, 0x8000),)
+
+
+def test_an_mpu_that_is_off_leaves_the_default_map():
+    uncached = FULL_ACCESS | 1 << 19 | 14 << 1 | 1
+    assert any(SHARED_RAM in each for each in mpu_with(4, [(SHARED_RAM, uncached)], armv8=False).cacheable())
 
 
 @given(control=controls, negative=st.booleans())

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.engines.unicorn.cpu import nvic
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
+from orchestrator.memory import Extent
 
 ISER, ICER, ISPR, ICPR, IABR, IPR = 0x100, 0x180, 0x200, 0x280, 0x300, 0x400
 ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR, CFSR, HFSR = 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24, 0xD28, 0xD2C
@@ -301,6 +302,61 @@ def test_cache_maintenance_is_accepted_where_there_are_caches(m7, m4):
     m7.put(0xF50, 0)
     m4.put(0xF50, 0)
     assert (m7.port.calls, m4.port.calls) == ([], [(0xF50, 4, 0)])
+
+
+CCR_DC = 1 << 16
+
+
+def test_a_core_without_a_data_cache_says_nothing_of_one(m4):
+    assert m4.scs.data_cache() is None
+
+
+def test_by_the_default_memory_map_code_and_ram_are_cacheable(m7):
+    """DDI0403E table B3-1."""
+    found = m7.scs.data_cache()
+    assert found is not None
+    assert (found.enabled, found.maintained) == (False, ())
+    assert found.cacheable == (Extent(0, 0x4000_0000), Extent(0x6000_0000, 0x4000_0000))
+
+
+@pytest.mark.parametrize("offset", [0xF5C, 0xF64, 0xF68, 0xF70], ids=["DCIMVAC", "DCCMVAU", "DCCMVAC", "DCCIMVAC"])
+def test_maintenance_by_address_is_kept_while_the_cache_is_on(m7, offset):
+    m7.put(offset, 0x3000_0000)
+    m7.put(0xD14, CCR_DC)
+    m7.put(offset, 0x3004_0420)
+    assert m7.scs.data_cache().maintained == (Extent(0x3004_0400, 0x400),)
+
+
+@pytest.mark.parametrize("offset", [0xF60, 0xF6C, 0xF74], ids=["DCISW", "DCCSW", "DCCISW"])
+def test_maintenance_of_sets_and_ways_counts_once_the_cache_is_on(m7, offset):
+    """Before that it gives the lines their first state."""
+    m7.put(offset, 0x20)
+    m7.put(0xD14, CCR_DC)
+    assert m7.scs.data_cache().maintained == ()
+    m7.put(offset, 0x20)
+    assert m7.scs.data_cache().maintained == (Extent(0, 1 << 32),)
+
+
+def test_maintenance_of_the_instruction_cache_is_none_of_the_data_cache(m7):
+    m7.put(0xD14, CCR_DC)
+    m7.put(0xF50, 0)
+    m7.put(0xF58, 0x3004_0000)
+    assert m7.scs.data_cache().maintained == ()
+
+
+def test_what_was_maintained_is_known_after_save_and_restore_and_forgotten_by_a_reset(m7):
+    m7.put(0xD14, CCR_DC)
+    m7.put(0xF68, 0x3004_0000)
+    saved, seen = m7.scs.save(), m7.scs.data_cache()
+    m7.put(0xF68, 0x3004_0800)
+    m7.put(0xF60, 0)
+    m7.scs.restore(saved)
+    assert m7.scs.data_cache() == seen
+    m7.put(0xF68, 0x3004_0800)
+    m7.scs.restore(saved)
+    assert m7.scs.data_cache() == seen
+    m7.scs.reset()
+    assert m7.scs.data_cache().maintained == ()
 
 
 def test_systick_registers_reach_the_counter(m4):

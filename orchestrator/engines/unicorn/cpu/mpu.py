@@ -10,6 +10,9 @@ import bisect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import pairwise
+
+from orchestrator.memory import Extent
 
 __all__ = [
     "EXECUTE",
@@ -20,6 +23,7 @@ __all__ = [
     "Mpu",
     "ProtectionMap",
     "Region",
+    "cacheable_v7",
     "protection_map",
     "regions_v7",
     "regions_v8",
@@ -96,6 +100,44 @@ def regions_v8(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
             granted = _grant(_AP_V8[rbar >> 1 & 3], execute_never=bool(rbar & 1))
             regions.append(Region(number, start, end, ((start, end),), granted))
     return tuple(regions)
+
+
+# The default memory map, from each address on: Normal memory, which a cache may keep, or Device (table B3-1).
+_DEFAULT_CACHEABLE = ((0, True), (0x4000_0000, False), (0x6000_0000, True), (0xA000_0000, False))
+
+
+def _is_cacheable(rasr: int) -> bool:
+    """By TEX, C, B and S of MPU_RASR (table B3-13 and B3-14, the inner cache); Shareable memory is not cached on a
+    Cortex-M7 (DDI0489F 5.2).
+    """
+    tex, c, b, shareable = rasr >> 19 & 7, rasr >> 17 & 1, rasr >> 16 & 1, rasr >> 18 & 1
+    if shareable:
+        return False
+    if tex >= 4:
+        return bool(c or b)
+    return bool(c and (tex == 0 or (tex == 1 and b)))
+
+
+def cacheable_v7(registers: tuple[tuple[int, int], ...], *, enabled: bool, background: bool) -> tuple[Extent, ...]:
+    """Where a data cache may keep bytes, by pairs (MPU_RBAR, MPU_RASR); ``background``: MPU_CTRL.PRIVDEFENA."""
+    regions = regions_v7(registers) if enabled else ()
+    edges = {start for start, _ in _DEFAULT_CACHEABLE} | {e for r in regions for part in r.parts for e in part}
+    found: list[Extent] = []
+    for start, end in pairwise(sorted(edges | {_END})):
+        hits = [region for region in regions if region.covers(start)]
+        if hits:
+            cacheable = bool(hits[-1].granted & READ) and _is_cacheable(registers[hits[-1].number][1])
+        else:
+            cacheable = (background or not enabled) and _default_cacheable(start)
+        if cacheable and found and found[-1].end == start:
+            found[-1] = Extent(found[-1].start, end - found[-1].start)
+        elif cacheable:
+            found.append(Extent(start, end - start))
+    return tuple(found)
+
+
+def _default_cacheable(address: int) -> bool:
+    return next(cacheable for start, cacheable in reversed(_DEFAULT_CACHEABLE) if start <= address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +284,10 @@ class Mpu:
         registers = tuple(self.regions)
         regions = regions_v8(registers) if self.armv8 else regions_v7(registers)
         return protection_map(regions, background=bool(self.control & _PRIVDEFENA), overlap_faults=self.armv8)
+
+    def cacheable(self) -> tuple[Extent, ...]:
+        """Where a data cache may keep bytes (PMSAv7: no Cortex-M33 has one)."""
+        return cacheable_v7(tuple(self.regions), enabled=self.enabled, background=bool(self.control & _PRIVDEFENA))
 
     # --- registers
 

@@ -27,6 +27,8 @@ from orchestrator.engines.common.cortex_m import (
 from orchestrator.engines.unicorn.cpu.mpu import Mpu
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.systick import SysTick
+from orchestrator.events import CACHE_BLOCK, DataCache
+from orchestrator.memory import Extent
 
 __all__ = ["CorePort", "Features", "SystemControlSpace", "features_of"]
 
@@ -39,6 +41,9 @@ _CPACR_FP = 0xF << 20
 _NSACR_FP = 3 << 10
 _AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
 _SAU_REGIONS = 8
+_DC = 1 << 16  # CCR: the data cache is on
+_BY_ADDRESS = (0xF5C, 0xF64, 0xF68, 0xF70)  # DCIMVAC, DCCMVAU, DCCMVAC, DCCIMVAC (DDI0403E B3.2.3)
+_BY_SET_WAY = (0xF60, 0xF6C, 0xF74)  # DCISW, DCCSW, DCCISW
 _TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
 
 
@@ -125,7 +130,7 @@ class CorePort(Protocol):
 # Attributes of the System Control Space that are one number each.
 _WORDS = (
     *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
-    *("aircr", "cpacr", "fpccr", "fpcar", "fpdscr", "_csselr"),
+    *("aircr", "cpacr", "fpccr", "fpcar", "fpdscr", "_csselr", "_maintained_all"),
 )
 
 Read = Callable[[], int]
@@ -166,11 +171,14 @@ class SystemControlSpace:
         self.fpdscr = 0
         self._csselr = 0
         self._plain: dict[int, int] = {}
+        self._maintained: set[int] = set()  # blocks of CACHE_BLOCK bytes, while the data cache was on
+        self._maintained_all = False  # by set and way
         self.mpu.reset()
 
     def save(self) -> dict[str, object]:
         state: dict[str, object] = {name: getattr(self, name) for name in _WORDS}
         state["_plain"] = dict(self._plain)
+        state["_maintained"] = frozenset(self._maintained)
         state["mpu"] = self.mpu.save()
         state["systick"] = self.systick.save()
         return state
@@ -181,6 +189,8 @@ class SystemControlSpace:
                 self.systick.restore(value)
             elif isinstance(value, dict):
                 setattr(self, name, dict(value))
+            elif isinstance(value, frozenset):
+                setattr(self, name, set(value))
             elif isinstance(value, tuple):
                 self.mpu.restore(value)
             else:
@@ -288,8 +298,13 @@ class SystemControlSpace:
             table[0xF40 + 4 * index] = (self._constant(value), self._ignored)
         table.update(self.mpu.registers())
         if features.has_cache:
-            for offset in range(0xF50, 0xF7C, 4):  # cache maintenance by address and set/way: there is no cache
+            # There is no cache to maintain; that firmware does so is kept.
+            for offset in range(0xF50, 0xF7C, 4):
                 table[offset] = (None, self._ignored)
+            for offset in _BY_ADDRESS:
+                table[offset] = (None, self._maintain_line)
+            for offset in _BY_SET_WAY:
+                table[offset] = (None, self._maintain_all)
             for offset in range(0xF90, 0xFAC, 4):  # ITCMCR .. ABFSR (DDI0489F 3.3): storage
                 table[offset] = self._storage(offset)
         for index in range((exceptions.interrupts + 31) // 32):
@@ -342,6 +357,22 @@ class SystemControlSpace:
     @staticmethod
     def _ignored(_value: int) -> None:
         return
+
+    def _maintain_line(self, address: int) -> None:
+        if self.ccr & _DC:
+            self._maintained.add(address // CACHE_BLOCK)
+
+    def _maintain_all(self, _set_and_way: int) -> None:
+        """Before the cache is on, that is how its lines get their first state: it maintains nothing."""
+        self._maintained_all = self._maintained_all or bool(self.ccr & _DC)
+
+    def data_cache(self) -> DataCache | None:
+        """What the registers say of the data cache; None: there is none."""
+        if not self._features.has_cache:
+            return None
+        blocks = (Extent(block * CACHE_BLOCK, CACHE_BLOCK) for block in sorted(self._maintained))
+        maintained = (Extent(0, 1 << 32),) if self._maintained_all else tuple(blocks)
+        return DataCache(bool(self.ccr & _DC), self.mpu.cacheable(), maintained)
 
     def _storage(self, offset: int, mask: int = 0xFFFF_FFFF) -> tuple[Read, Write]:
         def write(value: int) -> None:
