@@ -16,6 +16,8 @@ __all__ = [
     "MAX_INTERRUPTS",
     "Connections",
     "Core",
+    "Gate",
+    "GateKey",
     "Interrupt",
     "Mailbox",
     "MailboxDrive",
@@ -186,6 +188,32 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
+class GateKey:
+    """Bits of a register that open a gate by their value; of block n, ``stride`` bytes and ``shift`` bits on."""
+
+    name: str  # as the manual has it; "[n]" stands for the block's number
+    peripheral: str
+    offset: int
+    mask: int
+    value: int
+    stride: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What keeps a core from a memory or a peripheral until one of its keys opens it."""
+
+    core: str
+    target: str  # name of a region or of a peripheral
+    keys: tuple[GateKey, ...]
+    openers: tuple[str, ...]  # cores whose firmware turns the keys: where one runs none, the gate stands open
+    block: int | None = None  # bytes of a region that have keys of their own; None: one gate for all
+    rights: str = "rwx"  # what it keeps the core from
+    refuses: bool = True  # with a fault; False: what the chip does then is not modelled, and is said
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """A chip: cores, regions, peripherals, and what only rptwin needs to know of it."""
 
@@ -197,6 +225,7 @@ class Platform:
     roles: Mapping[str, str]  # "main" and "remote" to core names, of the first pair
     consoles: Mapping[str, str]  # core name to the name of the UART that is its console
     mailboxes: tuple[Mailbox, ...] = ()
+    gates: tuple[Gate, ...] = ()
     tags: tuple[tuple[str, Extent, int], ...] = ()  # ``sysbus: init: Tag <extent> "name" value``: name, extent, value
     description: str = ""
     drives: tuple[MailboxDrive, ...] = ()

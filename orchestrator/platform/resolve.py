@@ -20,6 +20,8 @@ from orchestrator.platform.model import (
     MAX_INTERRUPTS,
     Connections,
     Core,
+    Gate,
+    GateKey,
     Interrupt,
     Mailbox,
     MailboxDrive,
@@ -261,6 +263,7 @@ class _Resolver:
             mailboxes=self.mailboxes(cores, roles, peripherals),
             drives=self.drives(cores, roles, peripherals),
             connections=self.connections(peripherals),
+            gates=self.gates(names, roles, regions, peripherals),
             tags=tuple(self.tags()),
             description=self.settings.description,
             notes=tuple(self.notes),
@@ -702,6 +705,49 @@ class _Resolver:
             Connections(controller, given.enabled, given.peripherals)
             for controller, given in self.settings.connections.items()
         )
+
+    def gates(
+        self,
+        cores: set[str],
+        roles: Mapping[str, str],
+        regions: tuple[Region, ...],
+        peripherals: tuple[Peripheral, ...],
+    ) -> tuple[Gate, ...]:
+        sizes = {each.name: each.size for each in peripherals}
+        memories = {each.name: each for each in regions}
+        found = []
+        for index, given in enumerate(self.settings.gates):
+            path = f"gates[{index}]"
+            if given.target not in memories and given.target not in sizes:
+                raise self.settings.error(f"{path}.target", "no such memory or peripheral", found=given.target)
+            memory = memories.get(given.target)
+            if given.block is not None and (memory is None or given.block == 0 or memory.size % given.block):
+                raise self.settings.error(f"{path}.block", "no part of a memory", found=f"{given.block:#x}")
+            for number, key in enumerate(given.keys):
+                at = f"{path}.keys[{number}]"
+                if key.peripheral not in sizes:
+                    raise self.settings.error(f"{at}.peripheral", "no such peripheral", found=key.peripheral)
+                size = sizes[key.peripheral]
+                blocks = memory.size // given.block if memory is not None and given.block else 1
+                last = key.offset + key.stride * (blocks - 1)
+                if size is not None and last >= size:
+                    raise self.settings.error(
+                        f"{at}.offset", "outside the peripheral", expected=f"below {size:#x}", found=f"{last:#x}"
+                    )
+            found.append(
+                Gate(
+                    self.core_named(f"{path}.core", given.core, cores, roles),
+                    given.target,
+                    tuple(
+                        GateKey(k.name, k.peripheral, k.offset, k.mask, k.value, k.stride, k.shift) for k in given.keys
+                    ),
+                    tuple(self.core_named(f"{path}.openers", each, cores, roles) for each in given.openers),
+                    given.block,
+                    given.rights,
+                    given.refuses,
+                )
+            )
+        return tuple(found)
 
     def core_named(self, key: str, name: str, cores: set[str], roles: Mapping[str, str]) -> str:
         core = roles.get(name, name)

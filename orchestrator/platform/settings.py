@@ -20,6 +20,8 @@ __all__ = [
     "ConnectionSettings",
     "CoreSettings",
     "DriveSettings",
+    "GateSettings",
+    "KeySettings",
     "LineSettings",
     "RegionSettings",
     "Settings",
@@ -88,6 +90,32 @@ class ConnectionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySettings:
+    """One of ``[[gates]] keys``."""
+
+    name: str
+    peripheral: str
+    offset: int
+    mask: int
+    value: int
+    stride: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """One of ``[[gates]]``."""
+
+    core: str
+    target: str
+    keys: tuple[KeySettings, ...]
+    openers: tuple[str, ...]
+    block: int | None
+    rights: str
+    refuses: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file."""
 
@@ -102,6 +130,7 @@ class Settings:
     mailboxes: Mapping[str, tuple[LineSettings, ...]] = field(default_factory=dict)
     drives: Mapping[str, Mapping[str, DriveSettings]] = field(default_factory=dict)  # by mailbox and core
     connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
+    gates: tuple[GateSettings, ...] = ()
     models: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
     fronts: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
 
@@ -146,6 +175,18 @@ class _Reader:
         if value is None:
             raise self.settings.error(self.key(name), "missing")
         return value
+
+    def each(self, name: str) -> list[_Reader]:
+        """The tables of an array; none where it is not given."""
+        entries = self.take(name, list, "an array of tables") or []
+        return [_Reader(self.settings, f"{self.key(name)}[{index}]", entry) for index, entry in enumerate(entries)]
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """An array of strings."""
+        values = self.required(name, self.take(name, list, "an array of strings"))
+        if not all(isinstance(value, str) for value in values):
+            raise self.settings.error(self.key(name), "wrong value", expected="an array of strings", found=repr(values))
+        return tuple(values)
 
     def strings(self) -> dict[str, str]:
         return {name: self.take(name, str, "a string") for name in self.table}
@@ -198,7 +239,7 @@ def load_settings(path: Path) -> Settings:
     root = _Reader(bare, "", document)
     root.only(
         *("description", "roles", "pairs", "consoles", "cores"),
-        *("regions", "mailboxes", "connections", "models", "renode"),
+        *("regions", "mailboxes", "connections", "gates", "models", "renode"),
     )
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
@@ -214,6 +255,7 @@ def load_settings(path: Path) -> Settings:
         {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
         {name: _drives(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
         {name: _connect(each) for name, each in _Reader(bare, "connections", document.get("connections", {})).tables()},
+        tuple(_gate(each) for each in root.each("gates")),
         _files(_Reader(bare, "models", document.get("models", {}))),
         _files(_Reader(bare, "renode", document.get("renode", {}))),
     )
@@ -296,12 +338,39 @@ def _drive(table: _Reader) -> DriveSettings:
 
 def _connect(table: _Reader) -> ConnectionSettings:
     table.only("enabled", "peripherals")
-    names = table.required("peripherals", table.take("peripherals", list, "an array of strings"))
-    if not all(isinstance(name, str) for name in names):
-        raise table.settings.error(
-            table.key("peripherals"), "wrong value", expected="an array of strings", found=repr(names)
-        )
-    return ConnectionSettings(table.required("enabled", table.integer("enabled", 1 << 32)), tuple(names))
+    names = table.names("peripherals")
+    return ConnectionSettings(table.required("enabled", table.integer("enabled", 1 << 32)), names)
+
+
+def _gate(table: _Reader) -> GateSettings:
+    table.only("core", "target", "keys", "openers", "block", "rights", "refuses")
+    rights = table.take("rights", str, "a string") or "rwx"
+    if not set(rights) <= set("rwx"):
+        raise table.settings.error(table.key("rights"), "wrong value", expected="of r, w and x", found=rights)
+    refuses = table.take("refuses", bool, "true | false")
+    keys = tuple(_key(each) for each in table.each("keys"))
+    return GateSettings(
+        table.required("core", table.take("core", str, "a string")),
+        table.required("target", table.take("target", str, "a string")),
+        table.required("keys", keys or None),
+        table.names("openers"),
+        table.integer("block", 1 << 32),
+        rights,
+        refuses is not False,
+    )
+
+
+def _key(table: _Reader) -> KeySettings:
+    table.only("name", "peripheral", "offset", "mask", "value", "stride", "shift")
+    return KeySettings(
+        table.required("name", table.take("name", str, "a string")),
+        table.required("peripheral", table.take("peripheral", str, "a string")),
+        table.required("offset", table.integer("offset", 1 << 32)),
+        table.required("mask", table.integer("mask", 1 << 32)),
+        table.required("value", table.integer("value", 1 << 32)),
+        table.integer("stride", 1 << 16) or 0,
+        table.integer("shift", 32) or 0,
+    )
 
 
 def _steps(table: _Reader, name: str) -> tuple[StepSettings, ...]:

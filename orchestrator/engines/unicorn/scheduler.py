@@ -41,6 +41,7 @@ class Scheduler:
         if self.started:
             return
         self.started = True
+        self._wiring.look_at_gates()
         skew = random.Random(self._seed)
         for core in self._cores:
             if core.held:

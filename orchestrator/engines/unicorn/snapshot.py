@@ -26,6 +26,7 @@ class BoardSnapshot:
     lines: dict[tuple[str, int], bool]
     alarms: dict[str, int]
     consoles: dict[str, bytes]
+    passed_gates: frozenset[int]
 
 
 def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
@@ -43,6 +44,7 @@ def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
         dict(wiring.lines),
         dict(wiring.alarms),
         {name: console.save() for name, console in wiring.consoles.items()},
+        frozenset(wiring.gates.passed),
     )
 
 
@@ -55,6 +57,8 @@ def restore_board(snapshot: BoardSnapshot, wiring: Wiring, turn: Turn) -> None:
     for name, device in wiring.devices.items():
         device.restore(snapshot.devices[name])
     wiring.mailboxes.restore(snapshot.mailboxes)
+    wiring.gates.passed = set(snapshot.passed_gates)
+    wiring.look_at_gates()
     for hosted, (held, asked, at_ns) in zip(wiring.hosted.values(), snapshot.hosted, strict=True):
         hosted.held, hosted.asked, hosted.at_ns = held, asked, at_ns
     wiring.lines = dict(snapshot.lines)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.contract import Player
@@ -16,6 +18,7 @@ from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.gates import GatedDevice, Gates
 from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.turn import Turn
@@ -53,6 +56,7 @@ class Wiring:
         self._reset_reason = ""  # of a reset that a device has asked for
         self._resets = 0  # by firmware
         self._create_devices()
+        self.gates = Gates(platform, self.devices, self._runs_firmware)
         self.consoles |= {core.said.name: core.said for core in self.cores}
         for core in self.cores:
             core.attach(self.memory, list(self._slots_of(core)))
@@ -101,7 +105,11 @@ class Wiring:
             for at in peripheral.registrations:
                 if at.seen_by(core.name):
                     size = at.size or peripheral.size or _WINDOW
-                    yield self._slot(peripheral.name, peripheral.name, Extent(at.address, size))
+                    slot = self._slot(peripheral.name, peripheral.name, Extent(at.address, size))
+                    for gate in self.gates.of_peripheral(core.name, peripheral.name):
+                        say = partial(self._passes_gate, core, at.address)
+                        slot = replace(slot, device=GatedDevice(slot.device, self.gates, gate, say))
+                    yield slot
         for name, extent, _value in self.platform.tags:
             yield self._slot(f"tag {name} {extent}", name, extent)
 
@@ -110,6 +118,19 @@ class Wiring:
         if isinstance(device, Placed):
             device = device.at(extent.start)
         return Slot(name, extent, device, self._pollers.setdefault(key, []))
+
+    def _runs_firmware(self, name: str) -> bool:
+        return name not in self.hosted and bool(self.by_name[name].images)
+
+    def _passes_gate(self, core: Core, base: int, offset: int, what: str) -> bool:
+        """A core goes on where the chip would not let it: said, unless this is a trial."""
+        if not self._turn.is_trial:
+            core.report_error(base + offset, what)
+        return not self._turn.is_trial
+
+    def look_at_gates(self) -> None:
+        """Registers that open or shut something for a core may have changed."""
+        self.gates.look(self.by_name)
 
     def host_core(self, core: str, player: Player) -> HostedCore:
         """Put a player in a core's place."""
@@ -215,6 +236,8 @@ class Wiring:
     # --- mailboxes
 
     def device_written(self, core: Core, slot: Slot) -> None:
+        if slot.name in self.gates.registers:
+            self.look_at_gates()
         if slot.name in self.mailboxes.mailboxes:
             for detail in self.mailboxes.stored(slot.name, core.name):
                 self.say(core.name, core.time_ns, detail)
@@ -303,6 +326,7 @@ class Wiring:
             each.release_lines()
         for device in self.devices.values():
             device.reset()
+        self.look_at_gates()
         for each in self.cores:
             each.reset()
         for hosted in self.hosted.values():

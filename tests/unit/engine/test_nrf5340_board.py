@@ -18,7 +18,9 @@ BOOT = {APP: 0x0000_0000, NET: 0x0100_0000}
 STACK = {APP: 0x2001_0000, NET: 0x2101_0000}
 MARKS = 0x2007_0000
 INTERRUPTS = {APP: 69, NET: 30}
-RELEASE = "ldr r0, =0x50005614\n movs r1, #0\n str r1, [r0]\n"
+OPEN = "ldr r0, =0x50003440\n movs r1, #0x10\n str r1, [r0]\n"  # SPU.EXTDOMAIN[0].PERM: the RAM for the other core
+FORCEOFF = "ldr r0, =0x50005614\n movs r1, #0\n str r1, [r0]\n"
+RELEASE = OPEN + FORCEOFF
 
 PRELUDE = """
     .syntax unified
@@ -99,6 +101,79 @@ def test_the_network_core_runs_from_the_moment_that_forceoff_is_cleared(nrf):
     rig.run_us(200)
     assert rig.engine.state(NET) is CoreState.RUNNING
     assert mark(rig) == 2
+
+
+READ_MARKS = "ldr r0, =MARKS\n ldr r1, [r0]\n b ."
+PERM = "ldr r0, =0x50003000\n"
+
+
+def test_the_network_core_has_no_way_into_the_ram_that_was_not_opened_for_it(nrf):
+    """PS, SPU: a Secure region, and a domain whose accesses are not."""
+    rig = nrf(FORCEOFF + "b .", "ldr r0, =MARKS + 2\n strh r0, [r0]\n b .")
+    rig.run_us(100)
+    assert faults(rig) == [(NET, ("PRECISERR", "BFARVALID"), MARKS + 2)]
+    (fault,) = (event.detail for event in rig.events if isinstance(event.detail, Fault))
+    assert fault.what == (
+        "writes 2 bytes at 0x20070002, refused while SPU.EXTDOMAIN[0].PERM.SECATTR is 0x0"
+        " and SPU.RAMREGION[56].PERM.SECATTR is 0x1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("app", "net", "refused"),
+    [
+        # RAMREGION[56].PERM: neither Secure nor the write right, and as it is at reset for the block below
+        (PERM + "movs r1, #5\n str r1, [r0, #0x7E0]\n", "ldr r0, =MARKS\n ldr r1, [r0]\n str r1, [r0]\n b .", MARKS),
+        (PERM + "movs r1, #3\n str r1, [r0, #0x7E0]\n", READ_MARKS, MARKS),
+        (PERM + "movs r1, #7\n str r1, [r0, #0x7E0]\n", READ_MARKS.replace("MARKS", "MARKS - 4"), MARKS - 4),
+        # DCNF, EXTRAM[0].PROTECT: the slave of 64 KB
+        (OPEN + "ldr r0, =0x50000000\n movs r1, #0x80\n str r1, [r0, #0x460]\n", READ_MARKS, MARKS),
+    ],
+    ids=["not writable", "not readable", "another block", "DCNF"],
+)
+def test_each_register_that_shuts_the_ram_is_asked(nrf, app, net, refused):
+    rig = nrf(app + FORCEOFF + "b .", net)
+    rig.run_us(100)
+    assert faults(rig) == [(NET, ("PRECISERR", "BFARVALID"), refused)]
+
+
+@pytest.mark.parametrize(
+    "opening", [OPEN, PERM + "movs r1, #7\n str r1, [r0, #0x7E0]\n"], ids=["EXTDOMAIN", "RAMREGION"]
+)
+def test_ram_that_is_opened_is_ram(nrf, opening):
+    rig = nrf(opening + FORCEOFF + "b .", "ldr r0, =MARKS\n str r0, [r0]\n b .")
+    rig.run_us(100)
+    assert (faults(rig), mark(rig)) == ([], MARKS)
+
+
+def test_ram_may_be_opened_and_shut_while_the_network_core_runs(nrf):
+    """It counts up as long as it may; 2,000 rounds of the application core are 40 us."""
+    wait = "ldr r2, =2000\n{0}: subs r2, #1\n bne {0}b\n"
+    shut = "ldr r0, =0x50003440\n movs r1, #0\n str r1, [r0]\n"
+    rig = nrf(OPEN + FORCEOFF + wait.format(1) + shut + "b .", "ldr r0, =MARKS\n1: adds r1, #1\n str r1, [r0]\n b 1b")
+    rig.run_us(20)
+    before = rig.engine.snapshot()
+    assert mark(rig) > 100
+    rig.run_us(180)
+    seen = faults(rig), mark(rig)
+    assert seen[0] == [(NET, ("PRECISERR", "BFARVALID"), MARKS)]
+    rig.engine.restore(before)
+    rig.events.clear()
+    rig.run_us(180)
+    assert (faults(rig), mark(rig)) == seen
+
+
+def test_where_no_firmware_opens_it_nothing_is_shut(nrf):
+    """A network core alone on its board, let go by hand: nobody could have opened its way."""
+    rig = Rig(UnicornEngine(load_platform("nrf5340"), EngineOptions()))
+    with_both = nrf("b .", "ldr r0, =MARKS\n str r0, [r0]\n b .")
+    (image,) = with_both.engine.core(NET).images
+    rig.engine.load(NET, image, BOOT[NET])
+    rig.engine.start(NET)
+    rig.engine.hold(APP)
+    rig.run_us(100)
+    assert (faults(rig), mark(rig)) == ([], MARKS)
+    rig.engine.close()
 
 
 def test_without_it_the_network_core_stays_held(nrf):

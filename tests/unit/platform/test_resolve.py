@@ -18,7 +18,7 @@ from orchestrator.platform import (
     load_platform,
     refuse_without_pair,
 )
-from orchestrator.platform.model import Connections, MailboxDrive, MailboxStep
+from orchestrator.platform.model import Connections, Gate, GateKey, MailboxDrive, MailboxStep
 
 CORES = """cpu0: CPU.CortexM @ sysbus
     cpuType: "cortex-m7"
@@ -349,7 +349,7 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
     ("old", "new", "message"),
     [
         ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | pairs | consoles | "
-         "cores | regions | mailboxes | connections | models | renode"),
+         "cores | regions | mailboxes | connections | gates | models | renode"),
         ('description = "a bench"', 'models = { "UART.Y" = "y.py" }',
          "p.toml:1: models: no peripheral of this type: expected IRQControllers.NVIC | Python.PythonPeripheral | UART.X, found UART.Y"),
         ('description = "a bench"', 'models = { "UART.X" = "x.py" }', "p.toml:1: models: no file x.py for UART.X"),
@@ -438,6 +438,46 @@ def test_what_a_controller_connects_is_read(bench):
 def test_a_wrong_connection_is_named_with_its_key(bench, old, new, message):
     assert old in CONNECTIONS
     assert bench.failure(DEVICES, CONNECTIONS.replace(old, new, 1)).split(": ", 1)[1] == message
+
+
+GATES = (
+    SETTINGS
+    + """
+[[gates]]
+core = "remote"
+target = "ram"
+openers = ["main"]
+block = 0x40
+rights = "w"
+refuses = false
+keys = [{ name = "BOX.LOCK[n]", peripheral = "box", offset = 8, mask = 3, value = 1, stride = 2, shift = 1 }]
+"""
+)
+
+
+def test_what_keeps_a_core_from_a_memory_is_read(bench):
+    (gate,) = bench.load(DEVICES, GATES).gates
+    key = GateKey("BOX.LOCK[n]", "box", 8, 3, 1, stride=2, shift=1)
+    assert gate == Gate("cpu0", "ram", (key,), ("cpu1",), block=0x40, rights="w", refuses=False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('target = "ram"', 'target = "rom"', "gates[0].target: no such memory or peripheral: found rom"),
+        ('core = "remote"', 'core = "other"', "gates[0].core: no such core: expected main | remote | cpu0 | cpu1, found other"),
+        ('["main"]', '["other"]', "gates[0].openers: no such core: expected main | remote | cpu0 | cpu1, found other"),
+        ("block = 0x40", "block = 0x30", "gates[0].block: no part of a memory: found 0x30"),
+        ('rights = "w"', 'rights = "wo"', "gates[0].rights: wrong value: expected of r, w and x, found wo"),
+        ('peripheral = "box"', 'peripheral = "bix"', "gates[0].keys[0].peripheral: no such peripheral: found bix"),
+        ("offset = 8", "offset = 16", "gates[0].keys[0].offset: outside the peripheral: expected below 0x10, found 0x16"),
+        ("mask = 3, ", "", "gates[0].keys[0].mask: missing"),
+        ("keys = [", "kyes = [", "gates[0].kyes: unknown key: expected core | target | keys | openers | block | rights | refuses"),
+    ],
+)  # fmt: skip
+def test_a_wrong_gate_is_named_with_its_key(bench, old, new, message):
+    assert old in GATES
+    assert bench.failure(DEVICES, GATES.replace(old, new, 1)).split(": ", 1)[1] == message
 
 
 def test_the_steps_of_a_core_are_read_in_order(bench):

@@ -32,6 +32,7 @@ from orchestrator.engines.unicorn.cpu.idle_loops import IdleLoop
 from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
+from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.processor import GENERAL, NEVER, SPECIAL, XPSR_T, Processor
@@ -42,7 +43,7 @@ from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import hooks
 from orchestrator.errors import RptwinError
-from orchestrator.events import Activity, Backtrace, Detail, Poll, StateChanged, Waiting
+from orchestrator.events import Activity, Backtrace, Detail, GuestError, Poll, StateChanged, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent
@@ -400,7 +401,7 @@ class Core:
         self._execution.reset_asked = False
         self._marks.forget()
         self._p.native.watch_masks = 0
-        self._enforcer.stale = self._enforcer.in_use
+        self._enforcer.look_again()
 
     def start(self) -> None:
         """Load SP and PC from the vector table (DDI0403E B1.5.5, TakeReset())."""
@@ -548,6 +549,18 @@ class Core:
         self._enforcer.stale = True
         self._p.end_slice()
 
+    def keep_from(self, shut: tuple[Shut, ...], let_pass: Callable[[Shut], None]) -> None:
+        """Memory that the chip keeps from this core from its next instruction on."""
+        self._enforcer.keep_from(shut, let_pass)
+        if self._enforcer.stale:
+            self.leave_loop()
+            self._p.end_slice()
+
+    def report_error(self, address: int, what: str) -> None:
+        """The instruction that runs does what a correct firmware does not."""
+        pc = self._p.native.address
+        self.emit(GuestError(pc, symbol_of(self._p.images, pc), address, what))
+
     # --- observed accesses
 
     def observe(self, observed: Iterable[Observed]) -> None:
@@ -686,7 +699,7 @@ class Core:
         self._accesses.unmodelled_seen = set(saved.unmodelled)
         self._accesses.unmodelled_addresses = set(saved.unmodelled_addresses)
         self._p.native.watch_masks = 0
-        self._enforcer.stale = self._enforcer.in_use or self.scs.mpu.enabled
+        self._enforcer.look_again()
         self._floating_point.watch()
         self.traps_changed()
         self._accesses.restored()

@@ -22,7 +22,7 @@ from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.errors import EngineError, RptwinError
-from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, Lockup
+from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, GuestError, Lockup
 
 __all__ = ["ExceptionPort", "ExceptionUnit"]
 
@@ -334,9 +334,13 @@ class ExceptionUnit:
         elif error.denied:
             privileged = not error.exc_return & 8 or not self._p.cpu.read(SPECIAL.control) & 1
             right = WRITE if status == "STKERR" else READ
-            why = self._enforcer.map_now().why(error.address, right, privileged=privileged)
-            what = f"{during} at {error.address:#010x}, {why}"
-            cause = FaultCause(cortex_m.MEM_MANAGE, (f"M{status}",), what)
+            protection = self._enforcer.map_now()
+            shut = protection.shut_at(error.address, right, privileged=privileged)
+            if shut is not None:
+                cause = FaultCause(cortex_m.BUS_FAULT, (status,), f"{during} at {error.address:#010x}, {shut.why}")
+            else:
+                why = protection.why(error.address, right, privileged=privileged)
+                cause = FaultCause(cortex_m.MEM_MANAGE, (f"M{status}",), f"{during} at {error.address:#010x}, {why}")
         else:
             what = f"{during} at {error.address:#010x}, where there is no memory"
             cause = FaultCause(cortex_m.BUS_FAULT, (status,), what)
@@ -401,8 +405,17 @@ class ExceptionUnit:
         right = READ if reads else WRITE
         at = self._enforcer.map.first_denied(address, size, right, privileged=privileged)
         assert at is not None
-        why = self._enforcer.map.why(at, right, privileged=privileged)
-        what = f"{'reads' if reads else 'writes'} {size} bytes at {address:#010x}, {why}"
+        access = f"{'reads' if reads else 'writes'} {size} bytes at {address:#010x}"
+        shut = self._enforcer.map.shut_at(at, right, privileged=privileged)
+        if shut is not None and shut.refuses:
+            self.fault(FaultCause(cortex_m.BUS_FAULT, ("PRECISERR", "BFARVALID"), f"{access}, {shut.why}", at))
+            return
+        if shut is not None:
+            symbol = symbol_of(self._p.images, self._p.pc)
+            self._port.emit(GuestError(self._p.pc, symbol, address, f"{access}, {shut.why}"))
+            self._enforcer.let_pass(shut)
+            return
+        what = f"{access}, {self._enforcer.map.why(at, right, privileged=privileged)}"
         self.fault(FaultCause(cortex_m.MEM_MANAGE, ("DACCVIOL", "MMARVALID"), what, at))
 
     def data_fault(self, verb: str, address: int, size: int) -> None:
@@ -415,7 +428,10 @@ class ExceptionUnit:
         denied = protection.first_denied(address, 2, EXECUTE, privileged=privileged)
         if denied is None and self._p.memory.mapping_at(address) is not None:  # then it is the second half
             denied = protection.first_denied(address + 2, 2, EXECUTE, privileged=privileged)
-        if denied is not None:
+        shut = None if denied is None else protection.shut_at(denied, EXECUTE, privileged=privileged)
+        if shut is not None:
+            self.fault(FaultCause(cortex_m.BUS_FAULT, ("IBUSERR",), f"executes at {address:#010x}, {shut.why}"))
+        elif denied is not None:
             what = f"executes at {address:#010x}, {protection.why(denied, EXECUTE, privileged=privileged)}"
             self.fault(FaultCause(cortex_m.MEM_MANAGE, ("IACCVIOL",), what))
         else:

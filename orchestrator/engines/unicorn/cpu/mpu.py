@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -23,10 +23,12 @@ __all__ = [
     "Mpu",
     "ProtectionMap",
     "Region",
+    "Shut",
     "cacheable_v7",
     "protection_map",
     "regions_v7",
     "regions_v8",
+    "with_shut",
 ]
 
 READ, WRITE, EXECUTE = 1, 2, 4
@@ -141,6 +143,18 @@ def _default_cacheable(address: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Shut:
+    """Memory behind the MPU that the chip keeps from a core: its accesses end in a bus fault, or with a word."""
+
+    start: int
+    end: int
+    rights: int  # what is refused
+    why: str  # in words that follow "reads 4 bytes at ..., "
+    refuses: bool
+    gate: int  # number of the platform's gate
+
+
+@dataclass(frozen=True, slots=True)
 class ProtectionMap:
     """What is granted everywhere: ``granted[i]`` from ``starts[i]`` to the next start.
 
@@ -152,6 +166,14 @@ class ProtectionMap:
     background: bool = True
     regions: tuple[Region, ...] = ()
     overlap_faults: bool = False
+    shut: tuple[Shut, ...] = ()
+    of_mpu: ProtectionMap | None = None  # what it is without ``shut``
+
+    def shut_at(self, address: int, right: int, *, privileged: bool) -> Shut | None:
+        """What keeps a right from a core that its MPU grants it."""
+        if self.of_mpu is None or not self.of_mpu.granted_at(address, 1, privileged=privileged) & right:
+            return None
+        return next(each for each in self.shut if each.start <= address < each.end and each.rights & right)
 
     def granted_at(self, address: int, size: int, *, privileged: bool) -> int:
         """What is granted on each of these bytes; addresses wrap around."""
@@ -238,6 +260,21 @@ def protection_map(regions: tuple[Region, ...], *, background: bool, overlap_fau
         private = starts[index] < _PPB_END
         granted[index] = grants[_SYSTEM] if private else granted[index] & never
     return ProtectionMap(tuple(starts), tuple(granted), background, regions, overlap_faults)
+
+
+@lru_cache(maxsize=256)
+def with_shut(protection: ProtectionMap, shut: tuple[Shut, ...]) -> ProtectionMap:
+    """What is left of a grant where the chip keeps memory from the core."""
+    edges = {edge for each in shut for edge in (each.start, each.end) if edge < _END}
+    starts = tuple(sorted({*protection.starts, *edges}))
+    granted = []
+    for start in starts:
+        kept = 0
+        for each in shut:
+            kept |= each.rights if each.start <= start < each.end else 0
+        before = protection.granted[bisect.bisect_right(protection.starts, start) - 1]
+        granted.append(before & ~(kept | kept << UNPRIVILEGED_SHIFT))
+    return replace(protection, starts=starts, granted=tuple(granted), shut=shut, of_mpu=protection)
 
 
 class Mpu:

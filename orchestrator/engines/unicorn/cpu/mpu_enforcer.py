@@ -1,8 +1,9 @@
 """The MPU of one core enforced: what its registers grant, as native code decides it for every access.
 
-Nothing here costs anything before a program enables its MPU for the first time, or what it accesses is observed
-(access_log.py). From then on native code fills the core's TLB from the map that the enforcer hands over; privileged and
-unprivileged accesses have a TLB each, so that a change of privilege (CONTROL.nPRIV, LDRT and STRT) needs no attention.
+Nothing here costs anything before a program enables its MPU for the first time, the chip keeps memory from the core
+behind the MPU, or what it accesses is observed (access_log.py). From then on native code fills the core's TLB from the
+map that the enforcer hands over; privileged and unprivileged accesses have a TLB each, so that a change of privilege
+(CONTROL.nPRIV, LDRT and STRT) needs no attention.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.frames import Frames
-from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap
+from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap, Shut, with_shut
 from orchestrator.engines.unicorn.cpu.processor import Processor
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native.abi import PAGES
@@ -47,13 +48,29 @@ class MpuEnforcer:
         self.stale = False
         self._negative_priority = False
         self._depends_on_faultmask = False  # whether the MPU is in force
+        self._shut: tuple[Shut, ...] = ()  # behind the MPU
+        self._let_pass: Callable[[Shut], None] = lambda _shut: None
+
+    def keep_from(self, shut: tuple[Shut, ...], let_pass: Callable[[Shut], None]) -> None:
+        """Memory that the chip keeps from the core from now on; ``let_pass`` is told what it does not refuse."""
+        if shut != self._shut:
+            self._shut, self._let_pass = shut, let_pass
+            self.stale = True
+
+    def look_again(self) -> None:
+        """The registers may be others than they were."""
+        self.stale = self.in_use or self._mpu.enabled or bool(self._shut)
+
+    def let_pass(self, shut: Shut) -> None:
+        """The access may go on."""
+        self._let_pass(shut)
 
     def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
         """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""
         mpu = self._mpu
         if not self.in_use:
             self.stale = False
-            if not mpu.enabled:
+            if not mpu.enabled and not self._shut:
                 return
             self.fill_tlb(self._p.memory, device_pages(), self._p.stub)
             self.in_use = self.stale = True
@@ -66,8 +83,10 @@ class MpuEnforcer:
         self._apply(negative_priority=depends and self._p.has_negative_priority())
 
     def map_now(self) -> ProtectionMap:
-        """What the MPU grants at the present execution priority."""
-        return self._mpu.map(negative_priority=self._p.has_negative_priority())
+        """What is granted to an exception frame at the present execution priority."""
+        protection = self._mpu.map(negative_priority=self._p.has_negative_priority())
+        refused = tuple(each for each in self._shut if each.refuses)
+        return with_shut(protection, refused) if refused else protection
 
     def grants_to_loop(self, address: int, size: int, right: int) -> bool:
         """Whether an access that an idle loop makes is allowed, as it was made."""
@@ -112,6 +131,8 @@ class MpuEnforcer:
             return
         self.stale, self._negative_priority = False, negative_priority
         protection = self._mpu.map(negative_priority=negative_priority)
+        if self._shut:
+            protection = with_shut(protection, self._shut)
         if protection is self.map:
             return
         self._hand_over(protection)

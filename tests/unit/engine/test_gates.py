@@ -1,0 +1,56 @@
+"""What the STM32H745 needs a clock for: an access without it is said once, and goes on (RM0399, RCC)."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.events import GuestError
+
+MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
+CLOCK = "ldr r0, =0x580244E0\n ldr r1, =0x02000000\n str r1, [r0]\n"  # RCC_AHB4ENR.HSEMEN, of the core that writes it
+LOCK = "ldr r0, =0x58026480\n ldr r1, [r0]\n ldr r2, =MARKS\n str r1, [r2]\n ldr r1, [r0, #4]\n"
+WAIT = "ldr r2, =1000\n1: subs r2, #1\n bne 1b\n"
+
+
+def errors(rig):
+    return [(event.core, event.detail.what) for event in rig.events if isinstance(event.detail, GuestError)]
+
+
+def test_a_mailbox_without_its_clock_is_said_once_and_serves(board):
+    rig = board(LOCK + "b .")
+    rig.run_us(100)
+    keys = "RCC_C1_AHB4ENR.HSEMEN is 0x0 and RCC_C2_AHB4ENR.HSEMEN is 0x0"
+    assert errors(rig) == [(MAIN, f"reads 4 bytes, which the chip does not serve while {keys}")]
+    assert rig.word(0x3800_0000, MAIN) == 0x8000_0300
+
+
+def test_each_core_is_told_for_itself(board):
+    rig = board(LOCK + "b .", LOCK + "b .")
+    rig.run_us(100)
+    assert sorted(core for core, _ in errors(rig)) == [REMOTE, MAIN]
+
+
+@pytest.mark.parametrize("who", [MAIN, REMOTE])
+def test_the_clock_is_on_when_either_core_has_enabled_it(board, who):
+    rig = board((CLOCK if who == MAIN else WAIT) + LOCK + "b .", (CLOCK if who == REMOTE else WAIT) + LOCK + "b .")
+    rig.run_us(200)
+    assert errors(rig) == []
+
+
+def test_a_clock_that_goes_off_again_is_missed(board):
+    rig = board(CLOCK + LOCK + "ldr r0, =0x580244E0\n movs r1, #0\n str r1, [r0]\n" + LOCK + "b .")
+    rig.run_us(100)
+    assert [core for core, _ in errors(rig)] == [MAIN]
+
+
+def test_what_was_said_is_said_again_after_a_snapshot_from_before(board):
+    rig = board(WAIT + LOCK + "b .")
+    rig.run_us(2)
+    before = rig.engine.snapshot()
+    rig.run_us(100)
+    seen = errors(rig)
+    assert len(seen) == 1
+    rig.engine.restore(before)
+    rig.events.clear()
+    rig.run_us(100)
+    assert errors(rig) == seen
