@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
+from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 
 SCRIPTS = Path(__file__).parents[3] / "platforms/mps2_an521"
@@ -128,3 +129,19 @@ def test_every_memory_has_a_secure_and_a_non_secure_alias() -> None:
         if region.name != "psram":
             assert {start ^ 0x1000_0000 for start in starts} == starts, region.name
         assert region.extents("cpu0") == region.extents("cpu1")
+
+
+@pytest.mark.parametrize("core", ["cpu0", "cpu1"])
+@pytest.mark.parametrize(
+    "address", [0x4008_1C00, 0x5008_1C00, 0x5002_EC00, 0x5000_0FFC, 0xE000_0E80, 0xE000_1000, 0xE000_2000, 0xE004_0000]
+)
+def test_what_the_chip_has_and_nobody_models_is_no_hole(core: str, address: int) -> None:
+    """WDOGLOCK (DDI0479D 4.5), a timer's identification, and what each core has for its debugger."""
+    platform = load_platform("mps2_an521")
+    windows = [
+        Extent(at.address, at.size or each.size or 0)
+        for each in platform.peripherals
+        for at in each.registrations
+        if at.seen_by(core)
+    ]
+    assert any(address in each for each in [*windows, *(extent for _, extent, _ in platform.tags)])
