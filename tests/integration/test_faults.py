@@ -24,6 +24,15 @@ class Fault:
 
 
 FAULTS = {
+    "ram-not-opened": Fault(
+        "core.fault",
+        "remote",
+        ("BusFault", "writes 4 bytes at 0x20070000", "SPU.EXTDOMAIN[0].PERM.SECATTR is 0x0", "RAMREGION[56]"),
+        platform="nrf5340",
+    ),
+    "cached-shared-memory": Fault(
+        "cache.unmaintained", "main", ("CCR.DC is 1", "0x30041000..0x300410e6 is cacheable"), exit_code=0
+    ),
     "suppressed-receive": Fault(
         "notification.suppressed", "vdev[0].vring[1]", ("used.flags", "8 messages", "NO_NOTIFY", "cpu_cm4 is sleeping")
     ),
