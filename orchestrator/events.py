@@ -208,10 +208,11 @@ class ExceptionTaken:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionReturn:
-    """Return from an exception."""
+    """Return from an exception; the address that it returns to is known for faults, where the engine can say it."""
 
     number: int
     name: str
+    address: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

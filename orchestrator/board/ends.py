@@ -24,6 +24,7 @@ class EndReason(enum.StrEnum):
     DEAD = "dead"
     RESETTING = "resetting"
     INTERRUPTING = "interrupting"
+    FAULTING = "faulting"
     LIVELOCK = "livelock"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
@@ -31,7 +32,9 @@ class EndReason(enum.StrEnum):
     @property
     def is_dead_end(self) -> bool:
         """Whether nothing that could be waited for will come any more."""
-        return self in (EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING, EndReason.LIVELOCK)
+        return self in (
+            EndReason.DEAD, EndReason.RESETTING, EndReason.INTERRUPTING, EndReason.FAULTING, EndReason.LIVELOCK
+        )  # fmt: skip
 
     @property
     def is_cut(self) -> bool:
@@ -47,6 +50,7 @@ END_TEXTS = {
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTING: "a core takes one notification again and again",
+    EndReason.FAULTING: "a core takes one fault again and again",
     EndReason.LIVELOCK: "the cores hand each other blank buffers again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",

@@ -11,7 +11,7 @@ from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Capability, Engine, Observing, Playing
 from orchestrator.errors import CapabilityError
-from orchestrator.events import Event, Lockup, NotificationTaken, StateChanged
+from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
 from orchestrator.host import Host, PythonRemote
 from orchestrator.host.around import EngineSurroundings
@@ -56,7 +56,7 @@ class BoardPair:
     def on_event(self, event: Event) -> bool:
         """Take the next event of the board; whether the pair runs in circles from here on."""
         self.observer.on_event(event)
-        is_turning = isinstance(event.detail, StateChanged | NotificationTaken)
+        is_turning = isinstance(event.detail, StateChanged | NotificationTaken | Fault)
         return is_turning and self.runs_in_circles() is not None
 
     def runs_in_circles(self) -> EndReason | None:
@@ -64,6 +64,8 @@ class BoardPair:
         run = self.observer.run
         if any(core.resets > _MOST_RESETS for core in run.cores.values()):
             return EndReason.RESETTING
+        if any(place.is_for_ever for core in run.cores.values() for place in core.served.places.values()):
+            return EndReason.FAULTING
         if any(log.is_blank_for_ever for log in run.traffic.messages.values()):
             return EndReason.LIVELOCK
         return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None

@@ -178,6 +178,7 @@ class Verdict:
             "released_ns": core.released_ns,
             "exceptions": core.exceptions,
             "faults": core.fault_count,
+            "faults_handled": sum(each.count for each in core.handled_faults(self.run.time_ns)),
             "guest_errors": core.error_count,
             "waits_for": list(core.waits_for),
             "backtrace": [{"pc": frame.pc, "symbol": frame.symbol, "guess": frame.guess} for frame in core.backtrace],

@@ -21,6 +21,7 @@ from orchestrator.events import (
     CoreState,
     DataCache,
     Event,
+    ExceptionReturn,
     ExceptionTaken,
     Fault,
     GuestError,
@@ -216,6 +217,8 @@ class Observer:
             core.waiting = (waiting or {}).get(core.name)
             core.exception = (exceptions or {}).get(core.name, 0)
             core.data_cache = (caches or {}).get(core.name)
+            if exceptions is not None and core.name in exceptions:
+                core.served.finish(core.exception, core.acted_ns)
         self._look(Actor(time_ns, ""))
 
     # what the engine says
@@ -257,6 +260,8 @@ class Observer:
     def _on_core(self, time_ns: int, core: CoreRun, detail: object) -> None:
         if isinstance(detail, ExceptionTaken):
             core.see_exception(time_ns, detail.number, detail.return_address)
+        elif isinstance(detail, ExceptionReturn):
+            core.served.leave(detail.number, detail.address)
         elif isinstance(detail, StateChanged):
             core.state, core.why = detail.state, detail.why
             core.acted_ns = time_ns
@@ -267,6 +272,7 @@ class Observer:
             if detail.state is CoreState.SLEEPING:
                 core.slept = True
                 core.slept_ns = time_ns
+                core.act(time_ns)
             elif detail.state is CoreState.RUNNING and core.released_ns is None:
                 core.released_ns = time_ns
                 self.run.reach(time_ns, core.role, "released", detail.why)
@@ -305,14 +311,14 @@ class Observer:
         self._vote(sender, channel)
         if sender in self.run.cores:
             self.run.cores[sender].sent += 1
-            self.run.cores[sender].acted_ns = time_ns
+            self.run.cores[sender].act(time_ns)
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
 
     def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns
         if role in self.run.cores:
             self.run.cores[role].shared_writes += 1
-            self.run.cores[role].acted_ns = time_ns
+            self.run.cores[role].act(time_ns)
         if kind is not WatchedKind.CARVEOUT:
             self._look(Actor(time_ns, role))
 

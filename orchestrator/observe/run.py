@@ -17,6 +17,7 @@ from orchestrator.events import (
     UnmodelledAccess,
     Waiting,
 )
+from orchestrator.observe.faults import FaultPlace, Faults
 from orchestrator.observe.history import History
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
@@ -178,6 +179,7 @@ class CoreRun:
     shared_writes: int = 0
     faults: list[tuple[int, Fault]] = field(default_factory=list)  # the first few, with their time
     fault_count: int = 0
+    served: Faults = field(default_factory=Faults)  # what became of them
     lockup: tuple[int, Lockup] | None = None
     resets: int = 0  # of the whole chip, that it asked for
     last_reset: tuple[int, StateChanged] | None = None
@@ -196,10 +198,24 @@ class CoreRun:
 
     def see_exception(self, time_ns: int, number: int, return_address: int) -> None:
         """An exception came in."""
+        self.served.enter(number)
         self.exceptions += 1
         self.taken_ns[number] = self.acted_ns = time_ns
         if len(self.interrupted_ns) < _MAX_KEPT:
             self.interrupted_ns.setdefault(return_address & ~1, time_ns)
+
+    def act(self, time_ns: int) -> None:
+        """It does something that can be seen: it stores to shared memory, notifies, or falls asleep."""
+        self.acted_ns = time_ns
+        self.served.act()
+
+    def handled_faults(self, time_ns: int) -> tuple[FaultPlace, ...]:
+        """Where it took faults that its handlers served."""
+        return tuple(each for each in self.served.places.values() if self.served.is_handled(each, time_ns))
+
+    def fatal_faults(self, time_ns: int) -> tuple[FaultPlace, ...]:
+        """Where it took faults that were not served, as far as is known by now."""
+        return tuple(each for each in self.served.places.values() if not self.served.is_handled(each, time_ns))
 
     @property
     def is_silent(self) -> bool:
@@ -273,6 +289,7 @@ class Run:
     def see_fault(self, core: CoreRun, time_ns: int, fault: Fault) -> None:
         """Keep the first faults of a core."""
         core.fault_count += 1
+        core.served.see(time_ns, fault)
         if len(core.faults) < 4:
             core.faults.append((time_ns, fault))
 

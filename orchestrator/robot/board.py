@@ -168,11 +168,14 @@ class BoardKeywords(Session):
 
     @keyword
     def core_should_not_have_faulted(self, core: str) -> None:
-        """Fails with the fault's address, cause and backtrace if a core (role or name) took a fault."""
+        """Fails with the fault's address, cause and backtrace if a core (role or name) took a fault that no handler
+        served.
+        """
         board = self._board()
         run = board.observer.run.cores[board.platform.role_of(board.platform.core(core).name)]
-        if run.faults:
-            time_ns, fault = run.faults[0]
+        fatal = run.fatal_faults(board.time_ns)
+        if fatal:
+            time_ns, fault = fatal[0].time_ns, fatal[0].fault
             trace = " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in fault.backtrace)
             raise AssertionError(f"{core} took {fault.name} at {time_ns / 1e6:.3f} ms: {fault.what}; {trace}")
 

@@ -30,7 +30,8 @@ def _busy(state: State) -> Iterator[CoreSubject]:
     for subject in cores(state):
         core = subject.core
         ended = subject.run.ended is not None and core.backtrace
-        if ended and core.state is CoreState.RUNNING and not core.faults and core.lockup is None:
+        has_died = core.lockup is not None or core.fatal_faults(subject.run.time_ns)
+        if ended and core.state is CoreState.RUNNING and not has_died:
             yield subject
 
 

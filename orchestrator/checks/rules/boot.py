@@ -53,11 +53,16 @@ def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
 
 @rule("core.fault", stage=Stage.BOOT, source="DDI0403E B1.5.14, fault behaviour", each=cores)
 def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
-    """No core takes a fault exception."""
+    """No core takes a fault whose handler does not return, or after which it does nothing else any more."""
     core = subject.core
-    if core.faults:
-        time_ns, fault = core.faults[0]
+    fatal = core.fatal_faults(subject.run.time_ns)
+    # The one that it ends with; before the end, or where there are several, the first.
+    place = next((each for each in fatal if each.is_for_ever), fatal[0] if fatal else None)
+    if place is not None:
+        time_ns, fault = place.time_ns, place.fault
         more = f", and {core.fault_count - 1} more" if core.fault_count > 1 else ""
+        if place.is_for_ever:
+            more = f", {place.count} times: its handler returns to the instruction, and nothing has changed"
         yield Violation(
             at=(Place(core.name, fault.pc, fault.symbol or ""),),
             expected="no fault",
@@ -68,6 +73,30 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
             core=core.role,
             detail=frames_of(fault.backtrace),
             touches=() if fault.address is None else (Extent(fault.address, 1),),
+        )
+
+
+@rule(
+    "core.fault-handled",
+    stage=Stage.BOOT,
+    source="DDI0403E B1.5.14: a handler may serve a fault and return (NuttX with PRIMASK: arm_hardfault.c, svc 0)",
+    each=cores,
+    severity=Severity.NOTE,
+)
+def faults_that_are_served_are_counted(subject: CoreSubject) -> Iterator[Violation]:
+    """Faults whose handler returns, and after which the core goes on with its work, are counted."""
+    core = subject.core
+    handled = core.handled_faults(subject.run.time_ns)
+    if handled:
+        fault, count = handled[0].fault, sum(each.count for each in handled)
+        where = f"{len(handled)} places, the first" if len(handled) > 1 else "one place"
+        yield Violation(
+            at=tuple(Place(core.name, each.fault.pc, each.fault.symbol or "") for each in handled[:4]),
+            expected="no fault, or one that its handler serves",
+            actual=f"{count} served, at {where} after {handled[0].time_ns / 1e6:.3f} ms: {fault.name}, {fault.what}",
+            advice="nothing to do, if the handler is meant to: the core went on with its work each time",
+            subject=core.role,
+            core=core.role,
         )
 
 
@@ -149,7 +178,7 @@ def spins_unheard(state: State) -> bool:
     if run is None or run.ended is None or run.up_ns is not None or live is None:
         return False
     core = run.cores[REMOTE]
-    busy = core.state is CoreState.RUNNING and not core.is_silent and not core.faults
+    busy = core.state is CoreState.RUNNING and not core.is_silent and not core.fatal_faults(run.time_ns)
     return busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs)
 
 

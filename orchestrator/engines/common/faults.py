@@ -9,7 +9,7 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS
 from orchestrator.errors import TranslationError
-from orchestrator.events import Fault
+from orchestrator.events import Fault, Frame
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Memory
 
@@ -56,19 +56,23 @@ def describe_fault(
     images: Sequence[Image],
     *,
     escalated: bool,
+    traced: bool = True,
 ) -> Fault:
-    """The event; ``registers`` are those of the code that is at fault, ``what`` one line for people."""
+    """The event; ``registers`` are those of the code that is at fault, ``what`` one line for people, and the backtrace
+    no more than the first frame unless it is ``traced``.
+    """
     pc = registers["PC"]
+    symbol = symbol_of(images, pc)
     return Fault(
         cortex_m.exception_name(exception),
         status.names,
         status.address,
         pc,
-        symbol_of(images, pc),
+        symbol,
         what,
         escalated,
         registers,
-        backtrace_of(registers, memory, images),
+        backtrace_of(registers, memory, images) if traced else (Frame(pc, symbol),),
     )
 
 

@@ -42,6 +42,7 @@ from orchestrator.errors import RingError
 from orchestrator.events import (
     CoreState,
     DataCache,
+    ExceptionReturn,
     ExceptionTaken,
     Fault,
     Frame,
@@ -131,6 +132,12 @@ def fault(bench: Bench, core: str, address: int | None = 0x7000_0000) -> None:
         Fault("BusFault", ("PRECISERR", "BFARVALID"), address, FLASH + 0x100, "main+0x10", "reads 0x70000000", True, {},
               (Frame(FLASH + 0x100, "main+0x10"),)),
     )  # fmt: skip
+
+
+def serve_fault(bench: Bench) -> None:
+    fault(bench, MAIN)
+    bench.emit(MAIN, ExceptionTaken(5, "BusFault", FLASH + 0x100))
+    bench.emit(MAIN, ExceptionReturn(5, "BusFault", FLASH + 0x104))
 
 
 def lock_up(bench: Bench) -> None:
@@ -606,6 +613,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     # cores
     "core.never-started": live(remote_alive=False, states={REMOTE: CoreState.HELD}, after=release_late),
     "core.fault": live(main_alive=False, after=lambda b: fault(b, MAIN)),
+    "core.fault-handled": live(after=serve_fault),
     "core.lockup": live(main_alive=False, after=lock_up),
     "core.resets": live(main_alive=False, after=reset_again_and_again),
     "core.silent": silent_remote,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.engines.common.cortex_m import CFSR_BITS
-from orchestrator.events import CoreState, ExceptionTaken, Lockup
+from orchestrator.events import CoreState, ExceptionReturn, ExceptionTaken, Lockup
 
 ENABLE_FAULTS = "poke SHCSR, 7 << 16, r10, r11"
 REPORT = """
@@ -256,10 +256,38 @@ def test_a_breakpoint_without_a_debugger_is_a_hardfault(boot, core):
     assert machine.fault.status == ("DEBUGEVT",)
 
 
-def test_an_svc_that_cannot_be_taken_is_a_hardfault_at_the_svc(boot, core):
+def test_an_svc_that_cannot_be_taken_is_a_hardfault_that_returns_behind_it(boot, core):
     machine = boot(f"reset: cpsid i\n\nat: svc 0\n b unexpected\n{HANDLERS}", core=core).finish()
     _cfsr, hfsr, _bfar, _mmfar, ipsr, pc, _xpsr = machine.outs(7)
-    assert (hfsr, ipsr, pc) == (FORCED, HARD, machine.symbol("at"))
+    assert (hfsr, ipsr, pc) == (FORCED, HARD, machine.symbol("at") + 2)
+    assert machine.fault.pc == machine.symbol("at")
+
+
+SERVED = """
+reset: cpsid i
+    movs r4, #0
+again: svc 0
+    adds r4, #1
+    cmp r4, #20
+    bne again
+    keep r4, 0
+    b done
+hard_fault: bx lr
+"""
+
+
+def test_a_fault_whose_handler_returns_says_where_to(boot, core):
+    machine = boot(SERVED, core=core).finish()
+    assert machine.out(0) == 20
+    returns = machine.details(ExceptionReturn)
+    assert [(each.number, each.address) for each in returns] == [(HARD, machine.symbol("again") + 2)] * 20
+
+
+def test_of_faults_at_one_place_the_first_have_a_backtrace(boot, core):
+    machine = boot(SERVED.replace("reset:", "bl reset\nreset:"), core=core).finish()
+    assert len(machine.faults) == 20
+    assert all(fault.backtrace[0].pc == fault.pc for fault in machine.faults)
+    assert {len(fault.backtrace) for fault in machine.faults[2:]} == {1}
 
 
 def test_with_primask_a_fault_escalates(boot, core):

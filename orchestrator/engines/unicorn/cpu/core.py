@@ -7,6 +7,7 @@ it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class CoreSnapshot:
     unmodelled: frozenset[tuple[int, int, bool]]
     unmodelled_addresses: frozenset[tuple[int, bool]]
     activity: object
+    traced: Mapping[int, int]  # faults with a backtrace, by PC
 
 
 class CoreHost(Protocol):
@@ -680,6 +682,7 @@ class Core:
             unmodelled=frozenset(self._accesses.unmodelled_seen),
             unmodelled_addresses=frozenset(self._accesses.unmodelled_addresses),
             activity=self._p.activity.save(),
+            traced=dict(self._unit.traced),
         )
 
     def load(self, saved: CoreSnapshot) -> None:
@@ -698,6 +701,7 @@ class Core:
         self._accesses.noted = set(saved.noted)
         self._accesses.unmodelled_seen = set(saved.unmodelled)
         self._accesses.unmodelled_addresses = set(saved.unmodelled_addresses)
+        self._unit.traced = Counter(saved.traced)
         self._p.native.watch_masks = 0
         self._enforcer.look_again()
         self._floating_point.watch()

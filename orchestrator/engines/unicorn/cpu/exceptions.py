@@ -5,6 +5,7 @@ Armv7-M Architecture Reference Manual (DDI0403E) B1.5: turns what Unicorn report
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 from unicorn import unicorn_const
@@ -39,6 +40,8 @@ _USAGE_FAULTS = {
 _SLEEPONEXIT, _SEVONPEND = 2, 16  # SCR
 _NONBASETHRDENA = 1  # CCR
 _STKALIGN = 0x200  # CCR
+_MOST_TRACED = 2  # faults at one instruction whose backtrace is taken: firmware may live with thousands of them
+_MOST_PLACES = 64  # instructions for which that is counted; at others no backtrace is taken
 _NO_FP_FRAME = 0x10  # EXC_RETURN
 
 
@@ -83,6 +86,7 @@ class ExceptionUnit:
         self._floating_point = floating_point
         self._enforcer = enforcer
         self._port = port
+        self.traced: Counter[int] = Counter()  # faults with a backtrace, by PC
 
     def connect(self, *, secure_fp: bool) -> None:
         """The processor has its memory."""
@@ -175,7 +179,8 @@ class ExceptionUnit:
         if faultmask and number != cortex_m.NMI:
             faultmask = 0
             self._p.cpu.write(SPECIAL.faultmask, 0)
-        self._port.emit(ExceptionReturn(number, exception_name(number)))
+        resumes = self._stacked_pc(exc_return) if number <= cortex_m.USAGE_FAULT and invalid is None else None
+        self._port.emit(ExceptionReturn(number, exception_name(number), resumes))
         self._clear_exclusive()
         self._p.event = True
         if invalid is not None:
@@ -290,8 +295,9 @@ class ExceptionUnit:
             self.take(number, return_address)
         else:
             self._scs.hfsr |= 1 << HFSR_BITS["FORCED"]
-            self._p.pc = return_address - 2  # a HardFault returns to the instruction itself (B1.5.6, ReturnAddress())
-            self._hard_fault(FaultCause(cortex_m.HARD_FAULT, ("FORCED",), escalation))
+            self._p.pc = return_address - 2
+            # The cause decides where it returns to, whatever it became: an SVC, behind it (B1.5.6, ReturnAddress()).
+            self._hard_fault(FaultCause(cortex_m.HARD_FAULT, ("FORCED",), escalation), return_address)
 
     # --- faults
 
@@ -317,14 +323,14 @@ class ExceptionUnit:
             if "MMARVALID" in cause.status:
                 self._scs.mmfar = cause.address
 
-    def _hard_fault(self, cause: FaultCause, *, escalated: bool = False) -> None:
+    def _hard_fault(self, cause: FaultCause, return_address: int | None = None, *, escalated: bool = False) -> None:
         _primask, _basepri, faultmask, _ipsr = self._p.read_masks()
         # A fault at HardFault's priority or above cannot be taken (B1.5.15).
         if self._p.exceptions.execution_priority(0, 0, faultmask) < 0:
             self.lock_up(cause.what)
             return
         self._report(cause, escalated=escalated)
-        self.take(cortex_m.HARD_FAULT, self._p.pc)
+        self.take(cortex_m.HARD_FAULT, self._p.pc if return_address is None else return_address)
 
     def _stack_fault(self, status: str, error: StackError, during: str) -> None:
         """A stack that is not memory, or not granted; the context is lost."""
@@ -369,9 +375,18 @@ class ExceptionUnit:
     def _report(self, cause: FaultCause, *, escalated: bool) -> None:
         status = FaultStatus(cause.status, cause.address)
         registers, memory, images = self._p.registers(), self._p.memory, self._p.images
+        traced = self._is_traced(registers["PC"])
         self._port.emit(
-            describe_fault(cause.exception, status, cause.what, registers, memory, images, escalated=escalated)
+            describe_fault(
+                cause.exception, status, cause.what, registers, memory, images, escalated=escalated, traced=traced
+            )
         )
+
+    def _is_traced(self, pc: int) -> bool:
+        if self.traced[pc] >= _MOST_TRACED or (pc not in self.traced and len(self.traced) >= _MOST_PLACES):
+            return False
+        self.traced[pc] += 1
+        return True
 
     def lock_up(self, what: str) -> None:
         self._p.locked_up = True

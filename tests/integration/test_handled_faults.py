@@ -1,0 +1,28 @@
+"""Faults that real firmware lives with, and one that it does not."""
+
+from __future__ import annotations
+
+from orchestrator.board import Board, EndReason
+from orchestrator.checks.finding import Severity
+
+
+def test_svcs_that_become_hardfaults_and_are_served_are_a_note(patched):
+    images = patched("svc-served")
+    with Board("stm32h745", main=images.main, remote=images.remote) as board:
+        board.run(timeout="300 ms")
+        verdict, core = board.verdict(), board.observer.run.cores["remote"]
+    (note,) = verdict.findings
+    assert (note.rule, note.severity, verdict.exit_code) == ("core.fault-handled", Severity.NOTE, 0)
+    assert core.fault_count >= 100
+    assert note.actual.startswith(f"{core.fault_count} served, at one place")
+
+
+def test_a_fault_that_is_taken_for_ever_ends_the_run_as_its_cause(patched):
+    images = patched("fault-for-ever")
+    with Board("stm32h745", main=images.main, remote=images.remote) as board:
+        end = board.run(timeout="2 s")
+        verdict = board.verdict()
+    assert end.reason is EndReason.FAULTING
+    assert [cause.finding.rule for cause in verdict.causes] == ["core.fault"]
+    assert "its handler returns to the instruction" in verdict.causes[0].finding.actual
+    assert verdict.exit_code == 1
