@@ -51,13 +51,14 @@ from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Extent, Memory
 from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.observe.found import TableSearch
 from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run, Unmet
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault, RingTraffic
 from orchestrator.observe.views import Views
-from orchestrator.observe.watches import AccessWatcher, WatchedKind, Watcher, Watches
+from orchestrator.observe.watches import AccessWatcher, Watched, WatchedKind, Watcher, Watches
 from orchestrator.platform.model import Platform
 
 __all__ = ["ObserveOptions", "Observer"]
@@ -132,6 +133,8 @@ class Observer:
         self._published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
         self._places: Places | None = None
         self._tells_accesses = accesses is not None
+        is_unnamed = self.promise.location is None and self.options.locator is None
+        self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
         self._watch_table()
 
     # what others ask
@@ -175,12 +178,15 @@ class Observer:
 
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
-        return copy.deepcopy((self.run, self._raw, self._published))
+        seen = copy.deepcopy((self.run, self._raw, self._published))
+        return seen, self.promise, self._copy_of(self._search)
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        self.run, self._raw, self._published = copy.deepcopy(snapshot)
+        seen, self.promise, search = snapshot
+        self.run, self._raw, self._published = copy.deepcopy(seen)
+        self._search = self._copy_of(search)
         self._read_table()
         self._watch_live()
 
@@ -194,6 +200,10 @@ class Observer:
         return (is_held or is_acknowledged) and all(
             (by := self.run.stopped.get(vdev.path)) is not None and by.role == MAIN for vdev in vdevs
         )
+
+    @staticmethod
+    def _copy_of(search: TableSearch | None) -> TableSearch | None:
+        return None if search is None else TableSearch(search.notifications, dict(search.candidates))
 
     def finish(
         self,
@@ -230,7 +240,9 @@ class Observer:
         if isinstance(detail, Changed) and watched is None:
             return  # of another pair, or of nobody's pair
         self.run.time_ns = max(self.run.time_ns, event.time_ns)
-        if watched is not None:
+        if watched is not None and watched.kind is WatchedKind.CANDIDATE:
+            self._on_candidate(event.time_ns, role, watched)
+        elif watched is not None:
             self._on_changed(event.time_ns, role, watched.kind)
         elif isinstance(detail, Accessed):
             if role in self.run.cores:
@@ -313,6 +325,29 @@ class Observer:
             self.run.cores[sender].sent += 1
             self.run.cores[sender].act(time_ns)
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
+        if self._search is not None and self._search.is_due():
+            self._search.look(self.views, self.images, self._watches, self.options.release)
+
+    def _on_candidate(self, time_ns: int, role: str, watched: Watched) -> None:
+        """What reads as a table has changed, or one of its rings: it is in use, and followed from now on."""
+        if self._search is None or role not in self.run.cores:
+            return
+        self.run.last_activity_ns = time_ns
+        found = self._search.changed(self.views, watched.extent)
+        if found is None:
+            return
+        self._search = None
+        self.promise = found.live.promise
+        location = self.promise.location
+        self.run.reach(time_ns, "", "table found", location.how if location is not None else "")
+        for ring in found.live.rings:
+            self.run.dynamic[ring.path] = ring.entry.is_dynamic
+        for path, used_idx in found.begun.items():
+            self.run.traffic.follow_from(path, used_idx)
+        self._watch_table()
+        self._table_has_changed()
+        self._read_table(Actor(time_ns, role))
+        self._look(Actor(time_ns, ""))  # who put what is under way into the rings, nobody has seen
 
     def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns

@@ -12,7 +12,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table, scan_table
 from orchestrator.observe.views import Views
 
-__all__ = ["tables_in_memory"]
+__all__ = ["name_of", "places_of_tables", "tables_in_memory"]
 
 _HEADER = re.compile(  # version 1, up to 16 entries, two words of any kind, the first offset from 0x14 to 0xFFF
     rb"\x01\0\0\0(?=[\x01-\x10]\0\0\0.{8}(?:[\x14-\xff]\0|.[\x01-\x0f])\0\0)", re.DOTALL
@@ -25,14 +25,19 @@ _MOST_FOUND = 4
 
 def tables_in_memory(views: Views, images: Mapping[str, Image]) -> tuple[str, ...]:
     """Locators for ``--table`` of what reads as a table with a vdev, in memory that both cores reach."""
-    found: dict[int, str] = {}
+    return tuple(name_of(views, images, pa) for pa in places_of_tables(views))
+
+
+def places_of_tables(views: Views) -> tuple[int, ...]:
+    """Main's addresses of what reads as a table with a vdev, in memory that both cores reach and can write."""
+    constant = {each.name for each in views.platform.regions if not each.writable} if views.platform else set()
+    found: set[int] = set()
     seen: set[str] = set()
     for each in views.environment.ranges:
-        if each.name not in seen and each.size <= _MOST_MEMORY:
+        if each.name not in seen | constant and each.size <= _MOST_MEMORY:
             seen.add(each.name)
-            for pa in _tables(views, each.pa, each.size):
-                found[pa] = _named(views, images, pa)
-    return tuple(found[pa] for pa in sorted(found))[:_MOST_FOUND]
+            found |= set(_tables(views, each.pa, each.size))
+    return tuple(sorted(found))[:_MOST_FOUND]
 
 
 def _tables(views: Views, start: int, size: int) -> Iterator[int]:
@@ -60,7 +65,7 @@ def _is_power_of_2(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
 
 
-def _named(views: Views, images: Mapping[str, Image], pa: int) -> str:
+def name_of(views: Views, images: Mapping[str, Image], pa: int) -> str:
     """By the symbol that it lies in, of main's image first."""
     ranges = views.environment.ranges
     das = {pa - each.pa + each.da for each in ranges if pa in each.pa_extent}

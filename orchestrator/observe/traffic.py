@@ -538,6 +538,11 @@ class Traffic:
             self._see_used(look, used_idx) if used_idx != traffic.used_idx else 0,
         )
 
+    def follow_from(self, path: str, used_idx: int) -> None:
+        """A ring that was under way before anybody knew of it is followed from here."""
+        traffic = self.ring(path)
+        traffic.avail_idx = traffic.used_idx = used_idx
+
     def _see_available(self, look: _Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.avail_idx = traffic.avail_idx, idx

@@ -33,6 +33,7 @@ class WatchedKind(enum.Enum):
 
     TABLE = enum.auto()
     RING = enum.auto()
+    CANDIDATE = enum.auto()  # what reads as a table that nobody has named, and its rings
     CARVEOUT = enum.auto()  # only that something happens there: buffers are read when a ring moves
     BUFFERS = enum.auto()  # only who accesses them
 
