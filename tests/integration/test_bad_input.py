@@ -139,9 +139,16 @@ def test_a_broken_table_is_one_cause_in_the_file_and_on_the_board(rptwin, pair, 
     assert [cause["rule"] for cause in verdict["findings"] if cause["because_of"] is None] == [rule]
 
 
-def test_an_image_with_no_table_anywhere_is_said_so(rptwin, pair, broken):
+def test_an_image_with_no_table_section_has_the_one_that_its_firmware_makes(rptwin, pair, broken):
     path = broken(lambda image: image.data.replace(b".resource_table\0", b".ordinary_table\0"))
-    result = rptwin("run", "--quiet", pair("demo").main, path, "--timeout", "200 ms")
+    result = rptwin("run", pair("demo").main, path, "--timeout", "200 ms")
+    assert result.exit_code == 0
+    assert "shared memory, where it was found at main:" in result.stdout
+
+
+def test_a_table_that_nobody_works_with_is_not_taken(rptwin, pair, broken):
+    path = broken(lambda image: image.data.replace(b".resource_table\0", b".ordinary_table\0"))
+    result = rptwin("run", "--quiet", pair("crash-main").main, path, "--timeout", "200 ms")
     assert result.exit_code == 1
     assert "table.missing" in result.stdout
 

@@ -1,4 +1,4 @@
-"""Faults that real firmware lives with, and one that it does not."""
+"""What firmware does at run time and no image tells: faults that it lives with, a table that it makes."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def test_a_fault_that_is_taken_for_ever_ends_the_run_as_its_cause(patched):
     assert [cause.finding.rule for cause in verdict.causes] == ["core.fault"]
     assert "its handler returns to the instruction" in verdict.causes[0].finding.actual
     assert verdict.exit_code == 1
+
+
+def test_a_table_that_firmware_makes_at_run_time_is_found_and_judged(patched):
+    images = patched("table-made-at-run-time")
+    with Board("stm32h745", main=images.main, remote=images.remote) as board:
+        board.run(timeout="300 ms")
+        verdict = board.verdict()
+        table = board.observer.live.table
+    assert (verdict.findings, verdict.exit_code) == ((), 0)
+    assert table is not None
+    assert verdict.to_json()["table"]["how"].endswith(f"main:{table.address:#010x}")
+    traffic = board.observer.run.traffic.messages["vdev[0]"]
+    assert traffic.sent_by("main") == 10
+    assert traffic.sent_by("remote") == 11
