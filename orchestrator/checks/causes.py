@@ -139,7 +139,7 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("buffer.not-returned", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.RING),
     Follows("buffer.not-returned", _STOPPED, Scope.ANYWHERE),
     Follows("buffer.not-returned", (*_PLACE, "ring.*", *_ADDRESS), Scope.VDEV),
-    Follows("buffer.not-returned", ("notification.*",), Scope.VDEV),
+    Follows("buffer.not-returned", ("notification.*", "buffer.not-offered-again"), Scope.VDEV),
     Follows("vdev.buffer-size", ("ring.*", "vring.overlap"), Scope.VDEV),
     Follows("message.*", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed", "carveout.overlap"), Scope.VDEV),
     Follows("buffer.not-offered-again", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.VDEV),

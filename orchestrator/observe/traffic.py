@@ -153,6 +153,7 @@ class RingTraffic:
     reclaimed: int = 0
     restarts: int = 0
     used_before: int = 0  # before the last restart
+    used_unwritten: int = 0  # chains for the device to fill that came back as they were: no byte, no message
     posted_empty: int = 0
     outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
     first_posted: Actor | None = None
@@ -212,6 +213,11 @@ class MessageRecord:
     text: str = ""  # of a name-service message: "create rptwin-echo at 1024"
     payload: bytes = field(default=b"", repr=False)
 
+    @property
+    def is_blank(self) -> bool:
+        """From 0 to 0, without payload: memory that nobody has written a message to."""
+        return not (self.src or self.dst or self.length)
+
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
         return {
@@ -234,7 +240,10 @@ class AddressUse:
     unanswered: int = 0  # received since it last sent something
     unanswered_alike: int = 0  # of these, as long as one that it had answered
     most_unanswered: int = 0  # before it sent something, ever
+    longest_answer_ns: int = 0  # from a message to the next that it sent
+    is_awaited: bool = True  # none of the unanswered came sooner after the one before than the longest answer
     last_received: int = 0  # bytes of payload
+    last_received_ns: int = 0
     answered: set[int] = field(default_factory=set)  # bytes of payload, the first few lengths
     last_sent_ns: int | None = None
     announced_from: int | None = None  # source address of its last announcement
@@ -313,14 +322,19 @@ class MessageLog:
         source, target = self.use(record.side, record.src), self.use(record.side.other, record.dst)
         source.sent += 1
         source.most_unanswered = max(source.most_unanswered, source.unanswered)
-        if source.unanswered and len(source.answered) < HISTORY:
-            source.answered.add(source.last_received)
+        if source.unanswered:
+            source.longest_answer_ns = max(source.longest_answer_ns, record.time_ns - source.last_received_ns)
+            if len(source.answered) < HISTORY:
+                source.answered.add(source.last_received)
         source.unanswered = source.unanswered_alike = 0
+        source.is_awaited = True
         source.last_sent_ns = record.time_ns
+        if target.unanswered:
+            target.is_awaited &= record.time_ns - target.last_received_ns > target.longest_answer_ns
         target.received += 1
         target.unanswered += 1
         target.unanswered_alike += record.length in target.answered
-        target.last_received = record.length
+        target.last_received, target.last_received_ns = record.length, record.time_ns
 
     def restart(self) -> None:
         """The rings were set up anew: nobody has announced anything, and nothing waits for an answer."""
@@ -741,7 +755,8 @@ class Traffic:
                 buffer.used += 1
                 buffer.history.append(BufferUse(by.time_ns, Side.DRIVER, traffic.path, chain.head, element.len))
         if chain.is_empty:
-            self._read_message(look, chain, Side.DEVICE)
+            message = self._read_message(look, chain, Side.DEVICE)
+            traffic.used_unwritten += message is not None and message.is_blank and not element.len
 
     @staticmethod
     def _check_length(look: _Look, chain: Chain, slot: int, length: int) -> None:

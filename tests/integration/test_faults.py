@@ -79,14 +79,31 @@ FAULTS = {
         ("vring[0].notifyid", "vring[1].notifyid", "0 before, is 3 now", "written by main"),
         twin="notifyid-in-wrong-place.twin",
     ),
-    "returned-twice": Fault("ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "0.265 ms")),
+    "returned-twice": Fault(
+        "ring.used-twice", "vdev[0].vring[1]", ("used.ring[1].id", "head 0", "the first time after 0.2")
+    ),
     "crossed-vrings": Fault(
         "ring.direction", "vdev[0].vring[1]", ("main to the remote", "two vrings are exchanged"), timeout="20 ms"
+    ),
+    "device-exchanges-vrings": Fault(
+        "ring.direction",
+        "vdev[0].vring[0]",
+        ("nothing in them", "the remote has the two vrings exchanged"),
+        timeout="5 ms",
+    ),
+    "endpoint-falls-silent": Fault(
+        "endpoint.silent",
+        "vdev[0].endpoint[1024]",
+        ("as to the 5 messages before", "5 messages to it", "none answered"),
+        exit_code=0,
+    ),
+    "receive-buffers-never-offered": Fault(
+        "buffer.not-offered-again", "vdev[0].vring[0]", ("8 of 8 buffers came back to main", "has run dry")
     ),
     "transmit-writable": Fault(
         "ring.direction", "vdev[0].vring[1]", ("vring[1].desc[0].flags", "0 (the device reads it)", "0x2 (WRITE)")
     ),
-    "never-announced": Fault("endpoint.never-announced", "vdev[0]", ("NS accepted", "DRIVER_OK since 0.180 ms")),
+    "never-announced": Fault("endpoint.never-announced", "vdev[0]", ("NS accepted", "DRIVER_OK since 0.1")),
     "announced-other-address": Fault(
         "endpoint.other-address", "vdev[0].endpoint[1025]", ("10 messages to 1025", "none answered", "from 1024")
     ),

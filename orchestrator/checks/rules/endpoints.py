@@ -116,7 +116,7 @@ def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
         answered = use.received - use.unanswered
         if answered < _CONVERSATION or not use.unanswered or use.last_sent_ns is None:
             continue
-        if use.unanswered > 1 and not use.unanswered_alike:
+        if use.unanswered > 1 and not use.unanswered_alike and not use.is_awaited:
             continue  # of other lengths, and sent without waiting for an answer: news
         role = subject.vdev.role_of(side)
         yield Violation(
@@ -126,7 +126,7 @@ def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
             advice="the message was taken and nothing was sent: does every path through the callback answer?",
             subject=f"{subject.vdev.path}.endpoint[{address}]",
             core=role,
-            severity=Severity.ERROR if use.unanswered > 1 else None,
+            severity=Severity.ERROR if use.unanswered > 1 and use.unanswered_alike else None,
         )
 
 

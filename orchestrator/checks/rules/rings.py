@@ -273,9 +273,14 @@ def _driver_acted_after(subject: RingSubject, since_ns: int) -> bool:
     each=live_rings,
 )
 def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Iterator[Violation]:
-    """RPMsg's driver offers writable buffers on its first vring, and readable ones on its second."""
+    """RPMsg's driver offers writable buffers on its first vring, which the device fills, and readable ones on its
+    second.
+    """
     run, ring, wrong = subject.state.run, subject.ring, subject.traffic.unexpected
-    if run is None or wrong is None or not subject.vdev.is_rpmsg or not subject.vdev.is_driver_ok:
+    if run is None or not subject.vdev.is_rpmsg or not subject.vdev.is_driver_ok:
+        return
+    if wrong is None:
+        yield from _device_exchanges(subject)
         return
     if are_offsets(subject.state, subject.vdev.path):
         return  # both sides are OpenAMP of before 2020, which marks what it sends as writable and looks at no flag
@@ -298,6 +303,26 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
         else "WRITE is for the buffers that the device fills, on vring 0, and for no other",
         subject=ring.path,
         core=subject.vdev.role_of(Side.DRIVER),
+    )
+
+
+def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
+    """All that a device returns on the driver's receive queue came back as it was: it takes the queue for its own."""
+    run, traffic = subject.state.run, subject.traffic
+    first, second = subject.vdev.rings[:2]
+    if run is None or subject.ring.path != first.path or not traffic.used or traffic.used_unwritten != traffic.used:
+        return
+    if run.traffic.ring(second.path).used:
+        return
+    device = subject.vdev.role_of(Side.DEVICE)
+    yield Violation(
+        at=(first.at,),
+        expected=f"buffers that {the(device)} has filled",
+        actual=f"{traffic.used} of {traffic.used} came back with nothing in them, and none was used on {second.path}:"
+        f" {the(device)} has the two vrings exchanged",
+        advice="vring 0 is the driver's receive queue, on which the device sends, vring 1 its transmit queue",
+        subject=first.path,
+        core=device,
     )
 
 

@@ -152,6 +152,17 @@ def test_an_endpoint_that_does_not_answer_is_silent_only_where_it_always_did(
 
 
 @pytest.mark.usefixtures("driver")
+def test_an_endpoint_whose_peer_waits_for_an_answer_that_never_comes_is_silent_whatever_the_length() -> None:
+    def in_vain(bench: Bench) -> None:
+        for payload in (b"a longer", b"and the longest"):
+            bench.time_ns += 1_000_000
+            one_way(payload)(bench)
+
+    (found,) = run(after=in_vain).findings
+    assert (found.rule, found.severity.value) == ("endpoint.silent", "warning")
+
+
+@pytest.mark.usefixtures("driver")
 def test_an_endpoint_that_fell_silent_without_a_farewell_weighs_less_after_one_message() -> None:
     (one,) = run(after=one_way(b"ping")).findings
     (two,) = run(after=one_way(b"ping", b"ping")).findings
@@ -219,6 +230,29 @@ def test_a_driver_that_never_offers_a_buffer_again_lets_the_ring_run_dry() -> No
     assert found.severity.value == "error"
     assert "8 of 8" in found.actual
     assert "has run dry" in found.actual
+    assert causes(run(after=act)) == ["buffer.not-offered-again"]
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(("length", "rules"), [(0, ["ring.direction"]), (16, [])])
+def test_a_device_that_returns_empty_buffers_as_they_were_has_the_two_vrings_exchanged(
+    length: int, rules: list[str]
+) -> None:
+    """A blank message of 16 bytes is odd, and was written."""
+
+    def act(bench: Bench) -> None:
+        def back() -> None:
+            ring = bench.devices[0].rings[0]
+            ring.give_back(ring.offered() or 0, length)
+            bench.ring(bench.device)
+
+        bench.turn(bench.device, back)
+        bench.turn(bench.driver, lambda: bench.driver_poll(bench.sides, ping=False))
+
+    found = [each for each in run(announcement=b"", after=act).findings if each.rule == "ring.direction"]
+    assert [each.rule for each in found] == rules
+    assert all("the two vrings exchanged" in each.actual for each in found)
+    assert "ring.direction" not in [each.rule for each in run(after=act).findings]
 
 
 def test_a_driver_may_take_descriptors_in_any_order() -> None:
