@@ -70,7 +70,11 @@ _LOOK_NS = 1_000_000  # between two looks for what no hook tells
 _MOST_PART = 7  # bytes of a store that may lie before the first watched one
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
 _LOCKUP_PC = 0xEFFF_FFFE
-_BRANCH_TO_ITSELF, _WFI, _WFE = 0xE7FE, 0xBF30, 0xBF20
+_BRANCH_TO_ITSELF = bytes.fromhex("fee7")
+_WAITS, _WIDE_WAITS = (
+    (bytes.fromhex("30bf"), bytes.fromhex("20bf")),
+    (bytes.fromhex("aff30380"), bytes.fromhex("aff30280")),
+)
 _VECTPENDING = 12
 _SVC_SIZE = 2  # bytes
 _FAULTS = range(cortex_m.HARD_FAULT, cortex_m.SECURE_FAULT + 1)
@@ -422,11 +426,14 @@ class RenodeBoard:
         else:
             self._asleep.discard(core)
 
-    def _spins(self, core: str) -> bool:
-        """In a branch to itself, which Renode takes for WFI (tlib, arch/arm/translate.c, 0xe7fe)."""
+    def _sleeps(self, core: str) -> bool:
+        """A core is told to be asleep when it is to go on for the first time after it fell asleep; and in a branch to
+        itself too, which Renode takes for WFI (tlib: cpu_exec, and arch/arm/translate.c, 0xe7fe).
+        """
         pc = self._bus.pc(core) & ~1
-        before, at = (int.from_bytes(self._code(core, each, 2), "little") for each in (pc - 2, pc))
-        return at == _BRANCH_TO_ITSELF and before not in (_WFI, _WFE)
+        if self._code(core, pc - 2, 2) in _WAITS or self._code(core, pc - 4, 4) in _WIDE_WAITS:
+            return True
+        return core in self._asleep and self._code(core, pc, 2) != _BRANCH_TO_ITSELF
 
     def _machine_reset(self) -> None:
         """Firmware asked for a reset: what was set by hand is gone, in Renode and on the chip."""
@@ -681,7 +688,7 @@ class RenodeBoard:
             return CoreState.HELD
         if core in self._locked_up:
             return CoreState.LOCKED_UP
-        return CoreState.SLEEPING if core in self._asleep and not self._spins(core) else CoreState.RUNNING
+        return CoreState.SLEEPING if self._sleeps(core) else CoreState.RUNNING
 
     def memory(self, core: str) -> Memory:
         self._core(core)

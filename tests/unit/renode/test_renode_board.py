@@ -482,8 +482,16 @@ def test_a_lockup_is_told_once_and_two_of_them_end_the_run(rig: Rig) -> None:
     assert rig.board.state(MAIN) is CoreState.LOCKED_UP
 
 
-def test_a_core_that_fell_asleep_sleeps(rig: Rig) -> None:
-    rig.renode.memory["flash"][0xFE:0x100] = (0xBF30).to_bytes(2, "little")  # wfi
+@pytest.mark.parametrize("code", ["30bf", "20bf", "aff30380", "aff30280"])
+def test_a_core_behind_its_wfi_or_wfe_sleeps_before_renode_says_so(rig: Rig, code: str) -> None:
+    data = bytes.fromhex(code)
+    rig.renode.memory["flash"][0x100 - len(data) : 0x100] = data
+    assert rig.board.state(MAIN) is CoreState.SLEEPING
+    rig.renode.pcs[MAIN] += 2
+    assert rig.board.state(MAIN) is CoreState.RUNNING
+
+
+def test_a_core_sleeps_while_renode_says_so(rig: Rig) -> None:
     rig.renode.at(1, lambda: rig.renode.sleeps[MAIN](True))
     rig.board.run(100_000)
     assert rig.board.state(MAIN) is CoreState.SLEEPING
