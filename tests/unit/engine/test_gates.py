@@ -1,15 +1,28 @@
-"""What the STM32H745 needs a clock for: an access without it is said once, and goes on (RM0399, RCC)."""
+"""A gate that refuses nothing: an access while it is shut is said once, and goes on. Here the clock of an HSEM."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from orchestrator.events import GuestError
+from orchestrator.platform import load_platform
+from orchestrator.platform.model import Gate, GateKey
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
 CLOCK = "ldr r0, =0x580244E0\n ldr r1, =0x02000000\n str r1, [r0]\n"  # RCC_AHB4ENR.HSEMEN, of the core that writes it
 LOCK = "ldr r0, =0x58026480\n ldr r1, [r0]\n ldr r2, =MARKS\n str r1, [r2]\n ldr r1, [r0, #4]\n"
 WAIT = "ldr r2, =1000\n1: subs r2, #1\n bne 1b\n"
+
+
+@pytest.fixture(scope="module")
+def platform():
+    """The STM32H745 with a gate of its mailbox (RM0399, RCC), which the platform itself leaves open."""
+    bit = 0x0200_0000
+    keys = tuple(GateKey(f"RCC_C{core}_AHB4ENR.HSEMEN", "rcc", 0xE0 + 0x60 * core, bit, bit) for core in (1, 2))
+    gates = tuple(Gate(core, "hsem", keys, (MAIN, REMOTE), rights="rw", refuses=False) for core in (MAIN, REMOTE))
+    return replace(load_platform("stm32h745"), gates=gates)
 
 
 def errors(rig):
