@@ -24,9 +24,10 @@ from orchestrator.platform.model import Peripheral, Platform, Region, Registrati
 from orchestrator.platform.repl import parse_repl
 from orchestrator.platform.resolve import SCRIPT_TYPE, beside_or_above, tag_of
 
-__all__ = ["export", "inlined", "named"]
+__all__ = ["FRONT_SUFFIX", "export", "inlined", "named"]
 
 DEFAULT_WINDOW = 0x400  # bytes
+FRONT_SUFFIX = "_registers"  # of the name of a script that stands in front of a peripheral
 GAP = r"(?:\s|/\*.*?\*/|//[^\n]*\n)*"
 QUOTED = r"""(?:'''(?:[^'\\]|'(?!'')|\\''')*'''|"(?:[^"\\\n]|\\["\\])*")"""
 FILENAME = re.compile(rf"filename{GAP}:{GAP}{QUOTED}", re.DOTALL)
@@ -230,7 +231,7 @@ def _fronts(platform: Platform) -> Iterator[str]:
         script = "".join(f"{name} = {value!r}\n" for name, value in given.items()) + path.read_text(encoding="utf-8")
         yield f"\n{each.name}: @ sysbus\n"
         yield from (f"    {output} -> none\n" for output in {wire.output: None for wire in each.interrupts})
-        yield f"\n{each.name}_registers: {SCRIPT_TYPE} @ {{\n"
+        yield f"\n{each.name}{FRONT_SUFFIX}: {SCRIPT_TYPE} @ {{\n"
         yield ";\n".join(f"        sysbus {_point(at)}" for at in each.registrations)
         yield f"\n    }}\n    size: {each.size or DEFAULT_WINDOW:#x}\n    initable: true\n"
         yield f"    script: {inlined(script, path.name)}\n"

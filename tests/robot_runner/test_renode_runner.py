@@ -40,7 +40,7 @@ def runner() -> Path:
         pytest.skip("no Renode: its own runner is looked for in a build")
     lacking = [name for name in ("psutil", "yaml") if importlib.util.find_spec(name) is None]
     if lacking:
-        pytest.skip(f"no Renode: its runner needs {' and '.join(lacking)} (pip install --group renode)")
+        pytest.skip(f"no Renode: its runner needs {' and '.join(lacking)} (pip install --group renode-runner)")
     return renode.path / "tests" / "run_tests.py"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -61,7 +60,7 @@ from orchestrator.events import (
 )
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
-from orchestrator.platform.export import export, named
+from orchestrator.platform.export import FRONT_SUFFIX, export, named
 from orchestrator.platform.model import Core, Peripheral, Platform
 
 __all__ = ["RenodeBoard"]
@@ -85,7 +84,6 @@ _WANTED = (
 )
 _OUTSIDE = "Trying to execute code outside RAM or ROM"  # tlib, exec.c
 _OWN_SOURCES = ("sysbus", "machine-0", "board")
-_WINDOW = re.compile(r"tag_([0-9a-f]{8})", re.ASCII)
 _CLIDR, _CTR, _CCSIDR, _CSSELR = 0xD78, 0xD7C, 0xD80, 0xD84  # from the NVIC's base (DDI0403E B4.8)
 _CACHE_MAINTENANCE = range(0xF50, 0xFA0)  # from the NVIC's base: ICIALLU to BPIALL, and CACR (DDI0403E B3.2.2)
 # Where Renode departs from the hardware, and which rule looks for it.
@@ -494,14 +492,15 @@ class RenodeBoard:
         offset, model = entry.offset or 0, self._core(core)
         if entry.peripheral == model.nvic and offset in _CACHE_MAINTENANCE and model.model in cortex_m.CACHES:
             return  # there is nothing to maintain
-        address = entry.address if entry.address is not None else _base(self.platform, entry.peripheral, core) + offset
+        name = entry.peripheral.removesuffix(FRONT_SUFFIX)
+        address = entry.address if entry.address is not None else _base(self.platform, name, core) + offset
         key = (core, entry.pc, address, entry.writes)
         if key in self._known_accesses:
             return
         self._known_accesses.add(key)
         symbol = symbol_of(self._images[core], entry.pc) if entry.pc else None
         value = self._stored(core, entry) if entry.writes else None
-        access = UnmodelledAccess(entry.pc, symbol, address, entry.size, value, entry.peripheral, entry.what)
+        access = UnmodelledAccess(entry.pc, symbol, address, entry.size, value, name, entry.what)
         self._happens(core, access, self._moment(core))
 
     def _word(self, core: str, address: int) -> int:
@@ -824,14 +823,9 @@ def _mailbox_peripherals(platform: Platform) -> Iterator[Peripheral]:
 
 
 def _base(platform: Platform, name: str, core: str) -> int:
-    """Where a core finds a peripheral, or a tagged window: a peripheral of its name, or named by where it begins."""
-    for peripheral in platform.peripherals:
-        if peripheral.name == name:
-            return next((at.address for at in peripheral.registrations if at.seen_by(core)), 0)
-    window = _WINDOW.fullmatch(name)
-    if window is not None:
-        return int(window[1], 16)
-    return next((extent.start for tag, extent, _ in platform.tags if tag == name), 0)
+    """Where a core finds a peripheral."""
+    found = next((each for each in platform.peripherals if each.name == name), None)
+    return next((at.address for at in found.registrations if at.seen_by(core)), 0) if found else 0
 
 
 def _core_of(platform: Platform, nvic: str) -> str:

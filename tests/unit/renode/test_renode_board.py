@@ -521,7 +521,7 @@ def test_an_access_in_the_log_is_an_unmodelled_one_by_the_core_that_is_behind_it
     lines = [
         LogLine("sysbus", "[cpu_cm4: 0x8100152] (tag: 'FMC') WriteWord to overriding tag at 0x52004000, value 0x1."),
         LogLine("nvic_cm7", "Unhandled read from offset 0xE10.", MAIN, 0x0800_0200),
-        LogLine("rcc", "unmodelled write at 0x3FC", MAIN, 0x0800_0204),
+        LogLine("rcc_registers", "unmodelled write at 0x3FC", MAIN, 0x0800_0204),  # a script in front of a model
     ]
     rig.renode.at(
         1, lambda: rig.renode.says(REMOTE, lines[0]), *(lambda e=e: rig.renode.says(MAIN, e) for e in lines[1:])
@@ -534,6 +534,7 @@ def test_an_access_in_the_log_is_an_unmodelled_one_by_the_core_that_is_behind_it
     assert (second[1].pc, second[1].address, second[1].value) == (0x0800_0200, 0xE000_EE10, None)
     assert third[0] == MAIN
     assert (third[1].pc, third[1].address, third[1].value) == (0x0800_0204, 0x5802_47FC, 0)
+    assert third[1].peripheral == "rcc"
 
 
 def test_an_access_is_said_once_for_each_instruction(rig: Rig) -> None:
