@@ -21,10 +21,12 @@ from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
 from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
 from orchestrator.board import Board
+from orchestrator.engines.contract import Observing
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
+from orchestrator.memory import Extent
 
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000
@@ -152,6 +154,27 @@ def engines() -> None:
     show("rptwin run on Renode against Unicorn", f"{renode:.1f} s against {unicorn:.2f} s, {ratio:.1f} times")
 
 
+def observing() -> None:
+    """Pings while the table, the rings and the buffers are observed access by access, against the same unobserved."""
+    table, carveout = Extent(0x3004_0000, 0x110), Extent(0x3004_1000, 0x3000)
+    rings = (Extent(0x3004_1000, 0xE6), Extent(0x3004_10F0, 0xE6))
+
+    def pings(*, observed: bool) -> float:
+        with Board(main=PAIR[0], remote=PAIR[1]) as board:
+            board.run()
+            if observed:
+                assert isinstance(board.engine, Observing)
+                board.engine.observe("buffers", "cpu_cm7", carveout, merge=True)
+                for number, extent in enumerate((table, *rings)):
+                    board.engine.observe(f"words {number}", "cpu_cm7", extent)
+            board.consoles["main"].write(b"ping 500 64\n")
+            return clock(lambda: board.run_for("150 ms"))
+
+    pairs = [(pings(observed=False), pings(observed=True)) for _round in range(ROUNDS)]
+    ratio = statistics.median(seen / unseen for unseen, seen in pairs)
+    show("pings with every access to their memory observed, time against unobserved", f"{ratio:.2f} (aim: under 1.05)")
+
+
 def rates() -> None:
     """What firmware does all the time, how often a second."""
     for what in RATES:
@@ -230,6 +253,7 @@ def main() -> None:
     rates()
     command()
     engines()
+    observing()
     against_qemu()
     queues()
     length()

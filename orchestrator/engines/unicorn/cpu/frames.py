@@ -176,7 +176,8 @@ class Frames:
 
     def _note(self, frame: int, size: int, pc: int, *, writes: bool) -> None:
         """What the core itself stored or loaded, for who observes it."""
-        hooks.core_note_frame(self._pointers[0], frame, size, pc, writes)
+        if self._core.accesses:
+            hooks.core_note_frame(self._pointers[0], frame, size, pc, writes)
 
     def _check(self, frame: int, size: int, right: int, *, privileged: bool, exc_return: int) -> None:
         if self.denies is None:

@@ -123,12 +123,14 @@ static void note_part(struct accesses *a)
     a->part.count = 0;
 }
 
+/* Whether this piece of a load may be the second half of an unaligned one. */
 static int may_be_second_half(const struct accesses *a, uint64_t slot, uint32_t address, uint32_t size)
 {
     const struct record *p = &a->part;
     return p->count && p->first == slot && !p->flags && p->size <= size && p->address + p->size == address;
 }
 
+/* Of the piece before, if it is of the same instruction, only these bytes were asked for. */
 static void clip(struct accesses *a, uint64_t slot, uint32_t start, uint32_t end)
 {
     struct record *p = &a->part;
@@ -149,8 +151,9 @@ static void clip(struct accesses *a, uint64_t slot, uint32_t start, uint32_t end
     p->value &= mask_of(p->size);
 }
 
+/* A piece of an access, of at most 8 bytes; `joins`: it belongs to the piece before, where it goes on there. */
 static void touch(struct accesses *a, uint64_t slot, uint32_t pc, uint32_t address, uint32_t size, uint32_t flags,
-                    uint64_t value, uint64_t before, int joins)
+                  uint64_t value, uint64_t before, int joins)
 {
     struct record *p = &a->part;
 
