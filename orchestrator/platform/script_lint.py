@@ -33,9 +33,11 @@ API = {
         {"Absolute", "Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "Type", "Value"}
     ),
     "machine": frozenset({"SystemBus"}),
-    "bus": frozenset({"TryGetCurrentCPU"}),
-    # a core or its NVIC
-    "part": frozenset({"InDeepSleep", "InitVectorTableOffset", "IsHalted", "OnGPIO", "SetEventFlag"}),
+    "bus": frozenset({"GetCPUs", "TryGetCurrentCPU"}),
+    # a core or its NVIC; VectorTableOffset, which a reset overwrites in Renode, is not for setting
+    "part": frozenset(
+        {"InDeepSleep", "InitVectorTableOffset", "IsHalted", "OnGPIO", "SetEventFlag", "VectorTableOffset"}
+    ),
     "pin": frozenset({"IsSet"}),  # an output of an NVIC
 }
 CALLED = {

@@ -109,6 +109,10 @@ def test_a_module_that_is_allowed_exists_here_too(module: str) -> None:
         ("x = 7\nx /= 2\n", "2: /, which divides whole numbers differently in the two Pythons"),
         ("x = self.SystemBus\n", "1: no self.SystemBus in both engines"),
         ("x = self['sysbus.cpu']\n", "1: no self[...]"),
+        (
+            "self.GetMachine()['sysbus.cpu'].VectorTableOffset = 4\n",
+            "1: self.GetMachine()['sysbus.NAME'].VectorTableOffset cannot be set",
+        ),
         ("x = request.Machine\n", "1: no request.Machine in both engines"),
         ("request.Offset = 3\n", "1: request.Offset cannot be set"),
         ("self = 3\n", "1: self is Renode's"),
