@@ -107,12 +107,19 @@ class Places:
         self._fields: dict[str, list[_Field]] = {}
         self._rings: dict[str, list[_RingAt]] = {}
         self._buffers: dict[str, list[tuple[int, int, Buffer]]] = {}
+        self._extents: dict[str, list[Extent]] = {}  # of the buffers, where the table has them
         for role in views.memories:
-            self._fields[role] = sorted(_fields(live, role), key=lambda each: each.address)
-            self._rings[role] = list(_rings(live, role))
-            spans = ((each.span.seen_by(role), each) for each in buffers.values())
+            self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
+            self._rings[role] = list(_rings(live, views, role))
+            spans = [(each.span.seen_by(role), each) for each in buffers.values()]
+            self._extents[role] = sorted(extent for extent, _ in spans if extent is not None)
             self._buffers[role] = sorted(
-                ((extent.start, extent.end, each) for extent, each in spans if extent is not None),
+                (
+                    (at.start, at.end, each)
+                    for extent, each in spans
+                    if extent is not None
+                    for at in _everywhere(views, role, extent)
+                ),
                 key=lambda each: each[:2],
             )
 
@@ -139,39 +146,52 @@ class Places:
     def extents(self, role: str) -> Iterator[Extent]:
         """The buffers as a core addresses them, those that lie side by side as one."""
         start = end = None
-        for low, high, _ in self._buffers.get(role, ()):
-            if end is not None and low <= end:
-                end = max(end, high)
+        for each in self._extents.get(role, ()):
+            if end is not None and each.start <= end:
+                end = max(end, each.end)
                 continue
             if start is not None and end is not None:
                 yield Extent(start, end - start)
-            start, end = low, high
+            start, end = each.start, each.end
         if start is not None and end is not None:
             yield Extent(start, end - start)
 
 
-def _fields(live: LiveView, role: str) -> Iterator[_Field]:
+def _everywhere(views: Views, role: str, extent: Extent) -> Iterator[Extent]:
+    """Every address at which a core has these bytes, whichever of them the table names."""
+    if views.platform is None:
+        yield extent
+        return
+    core = views.name(role)
+    for name, address in views.platform.aliases(core, extent.start):
+        if name == core:
+            yield Extent(address, extent.size)
+
+
+def _fields(live: LiveView, views: Views, role: str) -> Iterator[_Field]:
     """The fields that the driver's side fills in."""
     span, table = live.span, live.table
     extent = span.seen_by(role) if span is not None else None
     if extent is None or table is None:
         return
-    for vdev in live.vdevs:
-        base = extent.start + vdev.entry.at.address - table.address
-        for name, size in (("status", 1), ("gfeatures", 4), ("notifyid", 4)):
-            yield _Field(base + VdevHeader.offset_of(name), size, f"{vdev.path}.{name}")
-        for ring in vdev.rings:
-            base = extent.start + ring.at.address - table.address
-            for name in ("da", "notifyid", "pa"):
-                yield _Field(base + Vring.offset_of(name), 4, f"{ring.path}.{name}")
+    for at in _everywhere(views, role, extent):
+        for vdev in live.vdevs:
+            base = at.start + vdev.entry.at.address - table.address
+            for name, size in (("status", 1), ("gfeatures", 4), ("notifyid", 4)):
+                yield _Field(base + VdevHeader.offset_of(name), size, f"{vdev.path}.{name}")
+            for ring in vdev.rings:
+                base = at.start + ring.at.address - table.address
+                for name in ("da", "notifyid", "pa"):
+                    yield _Field(base + Vring.offset_of(name), 4, f"{ring.path}.{name}")
 
 
-def _rings(live: LiveView, role: str) -> Iterator[_RingAt]:
+def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
     for vdev in live.vdevs:
         for ring in vdev.rings:
             extent = ring.span.seen_by(role) if ring.span is not None else None
             if extent is not None and ring.layout is not None:
-                yield _RingAt(extent, ring.layout.extent.start - extent.start, vdev, ring, ring.layout)
+                for at in _everywhere(views, role, extent):
+                    yield _RingAt(at, ring.layout.extent.start - at.start, vdev, ring, ring.layout)
 
 
 @dataclass(slots=True)

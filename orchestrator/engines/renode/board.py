@@ -34,6 +34,7 @@ from orchestrator.engines.contract import (
     Stop,
     StopReason,
 )
+from orchestrator.engines.renode.access_log import AccessLog, Observed
 from orchestrator.engines.renode.assemblies import as_known
 from orchestrator.engines.renode.faults import BKPT, SVC, Cause, Raised, cause_of
 from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
@@ -61,10 +62,11 @@ from orchestrator.events import (
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.export import FRONT_SUFFIX, export, named
-from orchestrator.platform.model import Core, Peripheral, Platform
+from orchestrator.platform.model import Core, Peripheral, Platform, Region
 
 __all__ = ["RenodeBoard"]
 
+_MOST_POLLS = 2_000  # loads of one value from one place by one core, with none of another in between
 _LOOK_NS = 1_000_000  # between two looks for what no hook tells
 _MOST_PART = 7  # bytes of a store that may lie before the first watched one
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
@@ -121,7 +123,9 @@ class RenodeBoard:
     """Implements :class:`orchestrator.engines.contract.Engine`; ``begin`` makes the session, a fake one in tests."""
 
     name = "renode"
-    capabilities = frozenset({Capability.WATCH, Capability.FAULTS, Capability.MONITOR, Capability.PLAY})
+    capabilities = frozenset(
+        {Capability.WATCH, Capability.FAULTS, Capability.MONITOR, Capability.PLAY, Capability.ACCESSES}
+    )
 
     def __init__(
         self,
@@ -148,6 +152,11 @@ class RenodeBoard:
         self._raised: dict[str, Raised] = {}  # by core: the last thing that it raised itself
         self._given_up = ""  # the core with which Renode has ended
         self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
+        self._loads: dict[str, Extent] = {}  # by region: offsets whose loads are told, or were until one was polled
+        self._accesses = AccessLog()
+        self._polled: tuple[str, int, int] | None = None  # the last read: by whom, where, and what
+        self._polls = 0  # since anything else was read
+        self._unheard: set[str] = set()  # regions of which a core polls a place
         self._turn: _Turn | None = None
         self._rung_ns: dict[str, int] = {}  # in this quantum, by core
         self._awaited: set[str] = set()  # cores whose next turn is told
@@ -253,6 +262,11 @@ class RenodeBoard:
         self._settle_mailboxes()
         turn, self._turn = self._turn, None
         if turn is not None:
+            self._tell_accesses(turn)
+            if self._unheard and any(isinstance(each.what, Store) for each in turn.happenings):
+                for name in tuple(self._unheard):
+                    self._polled, self._polls = None, 0
+                    self._hear_loads(next(region for region in self.platform.regions if region.name == name))
             with self._as_host():
                 for event in self.turns.told(turn.happenings):
                     self._say(event)
@@ -337,9 +351,35 @@ class RenodeBoard:
         if self._met is not None:
             self._await_end()
 
-    def _store(self, core: str, address: int, size: int, value: int) -> None:
+    def _store(self, core: str, region: str, offset: int, address: int, size: int, value: int) -> None:
         turn = self._acts(core)
         turn.happenings.append(Happening(turn.end_ns, core, Store(address, size, value)))
+        if self._accesses.has(region, offset, size):
+            before = int.from_bytes(self._bus.read(core, address, size), "little")
+            at = self._bus.pc(core), self._moment(core)
+            self._accesses.note(region, offset, address, size, *at, value, before)
+
+    def _load(self, region: Region, bases: Mapping[str, int], offset: int, size: int, value: int) -> None:
+        """Each costs some microseconds: of a place that is polled, no more are told until somebody writes there."""
+        core = self._turn.core if self._turn is not None else self._bus.acting()  # others' turns end this one
+        if core not in bases or not self._accesses.has(region.name, offset, size):
+            return
+        self._acts(core)
+        address = bases[core] + offset
+        polled = core, address, value
+        self._polls = self._polls + 1 if polled == self._polled else 0
+        self._polled = polled
+        if self._polls > _MOST_POLLS:
+            self._unheard.add(region.name)
+            self._bus.on_load(region.name, 0, 0, None)
+        elif not self._accesses.is_repeated(address, size, value):
+            at = self._bus.pc(core), self._moment(core)
+            self._accesses.note(region.name, offset, address, size, *at, value, None)
+
+    def _tell_accesses(self, turn: _Turn) -> None:
+        accessed = self._accesses.take()
+        if accessed is not None:
+            turn.happenings.append(Happening(turn.end_ns, turn.core, accessed))
 
     def _mailbox_store(self, mailbox: str, core: str, _offset: int, _size: int, _value: int) -> None:
         """Called before the store; so what the one before has done is seen now."""
@@ -353,6 +393,7 @@ class RenodeBoard:
         if turn is None or turn.wrote is None:
             return
         (mailbox, at_ns), turn.wrote = turn.wrote, None
+        self._tell_accesses(turn)
         for what in self._mailboxes.stored(mailbox, turn.core):
             turn.happenings.append(Happening(turn.end_ns, turn.core, what, at_ns))
             if isinstance(what, NotificationSent):
@@ -769,10 +810,41 @@ class RenodeBoard:
 
             def stored(by: str, at: int, size: int, value: int) -> None:
                 if by in bases and not self._is_host:
-                    self._store(by, bases[by] + at, size, value)
+                    self._store(by, region.name, at, bases[by] + at, size, value)
 
             self._bus.on_store(region.name, whole.start, whole.size, stored)
         return True
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        self._core(core)
+        found = self.platform.region_at(core, extent.start)
+        if found is None or found[1] + extent.size > found[0].size:
+            raise EngineError("what is to be observed does not lie in one piece of memory", where=core, found=extent)
+        if not self._hook(core, extent):
+            return frozenset()
+        region, offset = found
+        self._accesses.observe(name, Observed(region.name, offset, offset + extent.size, merge))
+        wanted = Extent.between(max(0, offset - _MOST_PART), offset + extent.size)
+        before = self._loads.get(region.name, wanted)
+        whole = Extent.between(min(before.start, wanted.start), max(before.end, wanted.end))
+        if self._loads.get(region.name) != whole:
+            self._loads[region.name] = whole
+            self._hear_loads(region)
+        return frozenset(each.name for each in self.platform.cores if each.name not in self._played)
+
+    def unobserve(self, name: str) -> None:
+        self._accesses.observe(name, None)
+
+    def _hear_loads(self, region: Region) -> None:
+        self._unheard.discard(region.name)
+        extent = self._loads[region.name]
+        bases = {each.name: at[0].start for each in self.platform.cores if (at := region.extents(each.name))}
+
+        def loaded(at: int, size: int, value: int) -> None:
+            if not self._is_host:
+                self._load(region, bases, at, size, value)
+
+        self._bus.on_load(region.name, extent.start, extent.size, loaded)
 
     def unwatch(self, name: str) -> None:
         self.turns.unwatch(name)

@@ -45,6 +45,10 @@ class Bus(Protocol):
         """Where this core is in its quantum; only when it is the one that calls."""
         ...
 
+    def acting(self) -> str:
+        """The core on whose thread this is called; "": none."""
+        ...
+
     def run(self, duration_ns: int) -> None:
         """Until that much time has passed, or ``end`` is called."""
         ...
@@ -92,6 +96,8 @@ class Bus(Protocol):
     def feed(self, uart: str, data: bytes) -> None: ...
 
     def on_store(self, peripheral: str, first: int, size: int, seen: Callable[[str, int, int, int], None]) -> None: ...
+
+    def on_load(self, region: str, first: int, size: int, seen: Callable[[int, int, int], None] | None) -> None: ...
 
     def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None: ...
 
@@ -373,7 +379,7 @@ class RenodeSession:
         from Antmicro.Renode.Core import Range  # noqa: PLC0415
         from System import Byte, Func, Int64, UInt16, UInt32, UInt64  # noqa: PLC0415
 
-        tell = self._safely(lambda offset, width, value: seen(self._current(), int(offset), width, int(value)))
+        tell = self._safely(lambda offset, width, value: seen(self.acting(), int(offset), width, int(value)))
         target = self._peripheral(peripheral)
         for kind, width in ((Byte, 1), (UInt16, 2), (UInt32, 4), (UInt64, 8)):
 
@@ -384,6 +390,26 @@ class RenodeSession:
             hook = Func[kind, Int64, kind](stored)
             self._kept.append(hook)
             self._bus.SetHookBeforePeripheralWrite[kind](target, hook, Range(first, size))
+
+    def on_load(self, region: str, first: int, size: int, seen: Callable[[int, int, int], None] | None) -> None:
+        """Called behind a load of these bytes, with offset, size and value, as by ``on_store``; None: no more."""
+        from Antmicro.Renode.Core import Range  # noqa: PLC0415
+        from System import Byte, Func, Int64, UInt16, UInt32, UInt64  # noqa: PLC0415
+
+        target = self._peripheral(region)
+        tell = None if seen is None else self._safely(seen)
+        for kind, width in ((Byte, 1), (UInt16, 2), (UInt32, 4), (UInt64, 8)):
+            if tell is None:
+                self._bus.ClearHookAfterPeripheralRead[kind](target)
+                continue
+
+            def loaded(value: Any, offset: Any, width: int = width, tell: Callable[..., None] = tell) -> Any:
+                tell(int(offset), width, int(value))
+                return value
+
+            hook = Func[kind, Int64, kind](loaded)
+            self._kept.append(hook)
+            self._bus.SetHookAfterPeripheralRead[kind](target, hook, Range(first, size))
 
     def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None:
         """What words of a device read, by offset, in place of what its model says; None: as it says."""
@@ -398,7 +424,7 @@ class RenodeSession:
         self._kept.append(hook)
         self._bus.SetHookAfterPeripheralRead[UInt32](self._peripheral(peripheral), hook, Range(first, size))
 
-    def _current(self) -> str:
+    def acting(self) -> str:
         found, cpu = self._bus.TryGetCurrentCPU()
         return self._slots.get(int(self._bus.GetCPUSlot(cpu)), "") if found else ""
 
@@ -455,7 +481,7 @@ class RenodeSession:
         from System.Collections.Generic import Dictionary  # noqa: PLC0415
 
         def logged(source: Any, text: Any) -> None:
-            core = self._current()
+            core = self.acting()
             said(LogLine(str(source or ""), str(text), core, self.pc(core) if core else 0))
 
         tell = self._safely(logged)

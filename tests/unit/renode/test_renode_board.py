@@ -14,6 +14,8 @@ from orchestrator.engines.renode.board import RenodeBoard
 from orchestrator.engines.renode.log import LogLine
 from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
+    Access,
+    Accessed,
     Changed,
     CoreState,
     Event,
@@ -55,6 +57,7 @@ class FakeRenode:
         self.hooks: dict[str, tuple[Extent, Callable[[str, int, int, int], None]]] = {}
         self.pages: dict[str, set[int]] = {core.name: set() for core in platform.cores}
         self.most_pages = 1024
+        self.loads: dict[str, tuple[Extent, Callable[[int, int, int], None] | None]] = {}
         self.outputs: dict[str, Callable[[int], None]] = {}
         self.exceptions: dict[str, Callable[[], None]] = {}
         self.raises: dict[str, Callable[[int], None]] = {}
@@ -96,6 +99,15 @@ class FakeRenode:
         if hook is not None and offset in watched and address & ~0x3FF in self.pages[core]:
             hook(core, offset, size, value)
         self.memory[region.name][offset : offset + size] = value.to_bytes(size, "little")
+
+    def load_word(self, core: str, address: int) -> None:
+        self.gets_turn(core)
+        place = self.platform.region_at(core, address)
+        assert place is not None
+        region, offset = place
+        watched, hook = self.loads.get(region.name, (Extent(0, 0), None))
+        if hook is not None and offset in watched:
+            hook(offset, 4, int.from_bytes(self.memory[region.name][offset : offset + 4], "little"))
 
     def device(self, core: str, address: int, value: int, effects: Mapping[tuple[str, int], int]) -> None:
         self.gets_turn(core)
@@ -207,6 +219,12 @@ class FakeRenode:
 
     def on_store(self, peripheral: str, first: int, size: int, seen: Callable[[str, int, int, int], None]) -> None:
         self.hooks[peripheral] = Extent(first, size), seen
+
+    def acting(self) -> str:
+        return self.turn
+
+    def on_load(self, region: str, first: int, size: int, seen: Callable[[int, int, int], None] | None) -> None:
+        self.loads[region] = Extent(first, size), seen
 
     def answer(self, peripheral: str, first: int, size: int, value: Callable[[int], int | None]) -> None:
         self.answers[peripheral] = value
@@ -378,6 +396,69 @@ def test_a_watch_that_ended_is_silent(rig: Rig) -> None:
     assert rig.events == []
     with pytest.raises(EngineError, match="what is to be watched"):
         rig.board.watch("nowhere", MAIN, Extent(ALIAS, 4))
+
+
+# Who reads and writes
+
+
+def test_accesses_are_told_before_the_changes_of_their_turn_with_instruction_and_moment(
+    rig: Rig,
+) -> None:
+    rig.board.watch("here", MAIN, Extent(SRAM, 16))
+    assert rig.board.observe("here", MAIN, Extent(SRAM, 16)) == {MAIN, REMOTE}
+    rig.renode.memory["sram3"][0] = 5
+    rig.renode.at(
+        1,
+        lambda: rig.renode.executes(REMOTE, 1_000),
+        *[lambda: rig.renode.load_word(REMOTE, ALIAS)] * 3,
+        lambda: rig.renode.executes(REMOTE, 1_000),
+        lambda: rig.renode.store(REMOTE, ALIAS, 6),
+    )
+    rig.board.run(100_000)
+    assert [event.kind for event in rig.events] == ["accessed", "changed"]
+    accessed = rig.events[0].detail
+    assert isinstance(accessed, Accessed)
+    pc = rig.renode.pcs[REMOTE]
+    assert accessed.accesses == (
+        Access(
+            21_000,
+            21_000,
+            pc,
+            SRAM,
+            4,
+            3,  # by the first of its addresses
+            False,
+            False,
+            5,
+            None,
+        ),
+        Access(22_000, 22_000, pc, SRAM, 4, 1, True, False, 6, 5),
+    )
+
+
+def test_ranges_that_touch_are_one_record_where_they_are_to_be_merged(rig: Rig) -> None:
+    rig.board.observe("buffer", MAIN, Extent(SRAM, 16), merge=True)
+    rig.renode.at(1, *[lambda n=n: rig.renode.store(MAIN, SRAM + 4 * n, n) for n in range(4)])
+    rig.board.run(100_000)
+    (event,) = rig.events
+    assert isinstance(event.detail, Accessed)
+    assert [(each.address, each.size, each.times, each.value) for each in event.detail.accesses] == [
+        (SRAM, 16, 4, None)
+    ]
+
+
+def test_a_place_that_is_polled_is_told_again_when_somebody_has_written_there(rig: Rig) -> None:
+    rig.board.observe("here", MAIN, Extent(SRAM, 16))
+    rig.renode.at(1, *[lambda: rig.renode.load_word(MAIN, SRAM)] * 3_000)
+    rig.renode.at(2, lambda: rig.renode.load_word(MAIN, SRAM))
+    rig.renode.at(3, lambda: rig.renode.store(REMOTE, ALIAS, 1))
+    rig.renode.at(4, lambda: rig.renode.load_word(MAIN, SRAM))
+    rig.board.run(200_000)
+    assert [(event.time_ns, event.core) for event in rig.events] == [
+        (2 * QUANTUM, MAIN),
+        (4 * QUANTUM, REMOTE),
+        (5 * QUANTUM, MAIN),
+    ]
 
 
 # Notifications and exceptions
