@@ -13,6 +13,7 @@ from orchestrator.engines.contract import Engine, StopReason
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.errors import EngineError
 from orchestrator.events import (
+    Accessed,
     Changed,
     CoreState,
     Event,
@@ -150,6 +151,34 @@ def test_stores_of_every_width_and_through_every_address_are_changes_with_memory
     unicorn, renode = seen
     assert [core for _, core, _, _ in renode] == [A, B, A]
     assert renode[-1][3] == 0x11
+    assert renode == unicorn
+
+
+READS = """
+reset:
+    ldr r0, =0x20004000
+    ldr r1, =0x00110022
+    str r1, [r0]
+    ldrh r2, [r0, #2]
+    mov r3, #3
+1:  ldr r1, [r0]            @ the same again: one record
+    subs r3, #1
+    bne 1b
+    ldm r0, {r4-r5}
+    ldrb r1, [r0, #33]      @ beside what is observed
+    b done
+"""
+
+
+def test_each_access_to_observed_bytes_is_told_with_instruction_value_and_what_was_there(both):
+    told = []
+    for rig in both(READS):
+        assert rig.engine.observe("here", A, Extent(0x2000_4000, 32)) >= {A}
+        rig.engine.run(100_000)
+        (event,) = rig.of(Accessed)
+        told.append([each._replace(time_ns=0, last_ns=0) for each in event.detail.accesses])
+    unicorn, renode = told
+    assert [each.times for each in renode] == [1, 1, 3, 1, 1]
     assert renode == unicorn
 
 

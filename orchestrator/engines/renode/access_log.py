@@ -81,14 +81,6 @@ class AccessLog:
         """Whether any of these bytes is observed."""
         return any(start < offset + size and offset < end for start, end, _ in self._spans.get(region, ()))
 
-    def is_repeated(self, address: int, size: int, value: int) -> bool:
-        """Count a read that says what the last record says, whatever instruction it is of: a loop reads by one."""
-        last = self._records[-1] if self._records else None
-        if last is None or last.writes or (last.address, last.size, last.value) != (address, size, value):
-            return False
-        last.times += 1
-        return True
-
     def note(
         self, region: str, offset: int, address: int, size: int, pc: int, now_ns: int, value: int, before: int | None
     ) -> None:

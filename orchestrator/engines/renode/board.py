@@ -40,7 +40,7 @@ from orchestrator.engines.renode.faults import BKPT, SVC, Cause, Raised, cause_o
 from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
 from orchestrator.engines.renode.played import Played
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.engines.renode.thumb import access_of
+from orchestrator.engines.renode.thumb import access_of, is_second_half
 from orchestrator.errors import CapabilityError, EngineError, RptwinError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -154,6 +154,7 @@ class RenodeBoard:
         self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
         self._loads: dict[str, Extent] = {}  # by region: offsets whose loads are told, or were until one was polled
         self._accesses = AccessLog()
+        self._begins: dict[tuple[str, int], int] = {}  # of instructions, by core and PC
         self._polled: tuple[str, int, int] | None = None  # the last read: by whom, where, and what
         self._polls = 0  # since anything else was read
         self._unheard: set[str] = set()  # regions of which a core polls a place
@@ -356,7 +357,7 @@ class RenodeBoard:
         turn.happenings.append(Happening(turn.end_ns, core, Store(address, size, value)))
         if self._accesses.has(region, offset, size):
             before = int.from_bytes(self._bus.read(core, address, size), "little")
-            at = self._bus.pc(core), self._moment(core)
+            at = self._instruction(core, self._bus.pc(core)), self._moment(core)
             self._accesses.note(region, offset, address, size, *at, value, before)
 
     def _load(self, region: Region, bases: Mapping[str, int], offset: int, size: int, value: int) -> None:
@@ -372,8 +373,8 @@ class RenodeBoard:
         if self._polls > _MOST_POLLS:
             self._unheard.add(region.name)
             self._bus.on_load(region.name, 0, 0, None)
-        elif not self._accesses.is_repeated(address, size, value):
-            at = self._bus.pc(core), self._moment(core)
+        else:
+            at = self._instruction(core, self._bus.pc(core)), self._moment(core)
             self._accesses.note(region.name, offset, address, size, *at, value, None)
 
     def _tell_accesses(self, turn: _Turn) -> None:
@@ -450,6 +451,13 @@ class RenodeBoard:
             what = f"stacking for {exception_name(number)} at {frame:#010x}, where there is no memory"
             status, escalated = FaultStatus(("STKERR",), None), number == cortex_m.HARD_FAULT
             yield describe_fault(cortex_m.BUS_FAULT, status, what, registers, memory, images, escalated=escalated)
+
+    def _instruction(self, core: str, pc: int) -> int:
+        """Where the instruction begins that made an access at this PC."""
+        key = core, pc
+        if key not in self._begins:
+            self._begins[key] = pc - 2 if is_second_half(self._code(core, pc - 2, 6)) else pc
+        return self._begins[key]
 
     def _code(self, core: str, address: int, size: int) -> bytes:
         """Instructions; b"" where there is no memory."""
@@ -615,6 +623,7 @@ class RenodeBoard:
             path = Path(self._scratch.name) / f"{core}-{len(self._images[core])}.elf"
             write(path, image.data)
             self._bus.load(core, path)
+        self._begins.clear()
         self._images[core] = loaded_images(image, self._images[core])
         self._vector_tables[core] = vector_table
         self._bus.set_vector_table(core, vector_table)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DataAccess", "access_of"]
+__all__ = ["DataAccess", "access_of", "is_second_half"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ def access_of(code: bytes) -> DataAccess | None:
         return None
     first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:4], "little")
     return _wide(first, second) if first >> 11 in (0b11101, 0b11110, 0b11111) else _narrow(first)
+
+
+def is_second_half(code: bytes) -> bool:
+    """Whether an access in these six bytes is of an instruction of several words that begins with them, and not of one
+    that begins two bytes later, where tlib says that such a one is.
+    """
+    first = int.from_bytes(code[:2], "little")
+    return first >> 9 == 0b1110100 and access_of(code[:4]) is not None and access_of(code[2:6]) is None
 
 
 def _narrow(code: int) -> DataAccess | None:

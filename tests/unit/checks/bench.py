@@ -379,8 +379,11 @@ class Bench:
         self, core: str, address: int, size: int, *, before: int | None = None, value: int | None = None
     ) -> None:
         """An access that an engine has told: a write where there is a value, else a read."""
+        self.access_at(core, self.seen_by(core, address), size, before=before, value=value)
+
+    def access_at(self, core: str, at: int, size: int, *, before: int | None = None, value: int | None = None) -> None:
+        """The same, by this very address of the core's."""
         self.time_ns += 10
-        at = self.seen_by(core, address)
         record = Access(
             self.time_ns, self.time_ns, FLASH + 0x100, at, size, 1, value is not None, False, value or 0, before or 0
         )

@@ -406,3 +406,16 @@ def test_a_ring_whose_buffers_nobody_used_is_not_answered_yet():
     assert not observer.is_answered()
     observer.run.reach(2, "remote", "vdev[0].vring[1] first buffer used")
     assert observer.is_answered()
+
+
+def test_an_access_counts_by_every_address_that_its_core_has_for_the_place() -> None:
+    bench = Bench(Script())
+    bench.run()
+    table = bench.observer.live.table
+    assert table is not None
+    status = table.field("vdev[0].status")
+    assert status is not None
+    offset = status.at.address - PA
+    for base in (PA, DA):  # the remote has both; the table's users name one
+        bench.access_at(REMOTE, base + offset, 1, before=7, value=1)
+    assert [write.by.role for write in bench.observer.run.history.writes["vdev[0].status"]] == ["remote", "remote"]

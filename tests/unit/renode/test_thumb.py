@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.renode.thumb import DataAccess, access_of
+from orchestrator.engines.renode.thumb import DataAccess, access_of, is_second_half
 
 READS, WRITES = True, False
 
@@ -70,3 +70,16 @@ def test_what_is_no_load_and_no_store_says_nothing(text: str, code: str) -> None
 
 def test_code_that_ends_too_soon_says_nothing() -> None:
     assert access_of(b"\x1b\x68") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "second"),
+    [
+        ("ldm.w r0, {r4, r5}", "90e83000 00bf", True),
+        ("strd r3, r4, [r0], #8", "e0e80234 00bf", True),
+        ("(the end of something); ldr r3, [r3]; nop", "01e8 1b68 00bf", False),
+        ("adds r0, r1; ldr r3, [r3]; nop", "4018 1b68 00bf", False),
+    ],
+)
+def test_where_an_instruction_of_several_words_begins(text: str, code: str, second: bool) -> None:
+    assert is_second_half(bytes.fromhex(code)) is second, text
