@@ -143,7 +143,7 @@ def test_an_image_with_no_table_section_has_the_one_that_its_firmware_makes(rptw
     path = broken(lambda image: image.data.replace(b".resource_table\0", b".ordinary_table\0"))
     result = rptwin("run", pair("demo").main, path, "--timeout", "200 ms")
     assert result.exit_code == 0
-    assert "shared memory, where it was found at main:" in result.stdout
+    assert "table found: shared memory, where it was found at" in result.stdout
 
 
 def test_a_table_that_nobody_works_with_is_not_taken(rptwin, pair, broken):
