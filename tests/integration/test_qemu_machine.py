@@ -52,7 +52,7 @@ def theirs(engine: QemuEngine, core: int) -> set[Window]:
 
 def ours(platform: Platform, core: str) -> set[Window]:
     found = {(extent, "memory") for region in platform.regions for extent in region.extents(core)}
-    found |= {(extent, "device") for _, extent, _ in platform.tags}
+    found |= {(extent, "device") for _, extent, _ in platform.tags if extent.start not in PRIVATE}
     for each in platform.peripherals:
         for at in each.registrations:
             extent = Extent(at.address, at.size or each.size or WINDOW)
