@@ -243,14 +243,16 @@ class Board:
         timeout: Duration = DEFAULT_TIMEOUT_NS / 1e9,
         progress: Callable[[Progress], None] | None = None,
         attended: Callable[[], bool] | None = None,
+        *,
+        required: bool = True,
     ) -> End:
         """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
 
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
         ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
         It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
-        A condition that the firmware did not meet until then is a finding, ``run.until-not-met``; a function is the
-        caller's own question, and for the caller to judge.
+        A condition that the firmware did not meet until then is a finding, ``run.until-not-met``, where it is
+        ``required``; a function is the caller's own question, and for the caller to judge.
         KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
         question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
@@ -270,7 +272,7 @@ class Board:
             raise
         finally:
             self._stopping = False
-            is_unmet = goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
+            is_unmet = required and goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
             self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None)
         return End(reason, self.engine.time_ns)
 

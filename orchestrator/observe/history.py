@@ -210,8 +210,10 @@ class History:
     _indices: dict[str, _Indices] = field(default_factory=dict)
     _owned: dict[int, _Owned] = field(default_factory=dict)  # by the buffer's address in descriptors
 
-    def see(self, role: str, accesses: Iterable[Access], places: Places, traffic: Traffic) -> None:
-        """The accesses of one core's turn, in order."""
+    def see(
+        self, role: str, accesses: Iterable[Access], places: Places, traffic: Traffic, *, knows_owners: bool = True
+    ) -> None:
+        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told."""
         self.told = True
         for access in accesses:
             step = Step(access.time_ns, role, access.pc)
@@ -222,7 +224,7 @@ class History:
             if at is not None:
                 self._see_ring(step, access, at, places.views, traffic)
                 continue
-            for buffer in places.buffers(role, access):
+            for buffer in places.buffers(role, access) if knows_owners else ():
                 self._see_buffer(step, access, buffer, places.live)
 
     def _note(self, write: Write) -> None:

@@ -359,7 +359,8 @@ class Observer:
 
     def _on_accessed(self, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
-        self.run.history.see(role, detail.accesses, self._placed(), self.run.traffic)
+        both = self._watches.told is not None and self._roles.keys() <= self._watches.told
+        self.run.history.see(role, detail.accesses, self._placed(), self.run.traffic, knows_owners=both)
 
     def _placed(self) -> Places:
         """What lies where by now."""

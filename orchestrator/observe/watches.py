@@ -52,6 +52,7 @@ class Watches:
     def __init__(self, watcher: Watcher | None, owner: str = "", accesses: AccessWatcher | None = None) -> None:
         self._watcher = watcher
         self._accesses = accesses
+        self.told: frozenset[str] | None = None  # cores whose accesses are told of everything that is observed
         self._owner = owner
         self._by_name: dict[str, Watched] = {}
 
@@ -67,7 +68,8 @@ class Watches:
         if self._watcher is not None and kind is not WatchedKind.BUFFERS:
             self._watcher.watch(name, core, extent)
         if self._accesses is not None and kind is not WatchedKind.CARVEOUT:
-            self._accesses.observe(name, core, extent, merge=kind is WatchedKind.BUFFERS)
+            told = self._accesses.observe(name, core, extent, merge=kind is WatchedKind.BUFFERS)
+            self.told = told if self.told is None else self.told & told
 
     def find(self, name: str) -> Watched | None:
         """What a change is about; None: nothing that this observer watches."""

@@ -41,7 +41,7 @@ class _BoardCable:
     def advance(self, limit_ns: int) -> bool:
         if self._console.name in self._board.engine.consoles:
             anything = ConsoleText(self._console.name, r"[\s\S]", regex=True)
-            end = self._board.run(until=anything, timeout=f"{limit_ns} ns")
+            end = self._board.run(until=anything, timeout=f"{limit_ns} ns", required=False)
         else:
             end = self._board.run_for(f"{min(limit_ns, _TRACE_LOOK_NS)} ns")
         return not (end.reason.is_dead_end or end.reason.is_cut)
