@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from conftest import ROOT, Pair
+from conftest import Pair
 
 from orchestrator.board import Board
 from orchestrator.config import DEFAULT_PLATFORM
@@ -16,6 +17,8 @@ from orchestrator.events import Event
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import HostState
 from orchestrator.platform import load_platform
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TABLE = "remote:0x10040000"
 AN521 = "mps2_an521"
