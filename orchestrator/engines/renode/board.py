@@ -85,7 +85,7 @@ _WANTED = (
     *("SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL"),
 )
 _OUTSIDE = "Trying to execute code outside RAM or ROM"  # tlib, exec.c
-_OWN_SOURCES = ("sysbus", "machine-0", "board")
+_OWN_SOURCES = ("", "sysbus", "machine-0", "board")  # of lines that Renode says of itself
 _CLIDR, _CTR, _CCSIDR, _CSSELR = 0xD78, 0xD7C, 0xD80, 0xD84  # from the NVIC's base (DDI0403E B4.8)
 _CACHE_MAINTENANCE = range(0xF50, 0xFA0)  # from the NVIC's base: ICIALLU to BPIALL, and CACR (DDI0403E B3.2.2)
 # Where Renode departs from the hardware, and which rule looks for it.

@@ -3,14 +3,13 @@
 Every call was run on Renode 1.16.1 with pyrenode3 at commit dde4a47; names in parentheses are Renode's source of that
 time. One session per process: runtime, emulation and monitor are singletons.
 
-While Renode runs, its threads call in here: a core's own for what the core does, its clock's for the ends of quanta.
+While Renode runs, its threads call in here: a core's own for what the core does, that of a run for the ends of quanta.
 Execution is serial, so one of them at a time. An exception must not pass through Renode, which it would end: it is
 kept, the run ends, and :meth:`RenodeSession.run` raises it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +24,9 @@ from orchestrator.memory import Extent
 __all__ = ["Bus", "RenodeSession"]
 
 _EXCP_IRQ = 5  # tlib's class of an exception that is taken (arch/arm/cpu.h)
-_QUEUE = "InvokeInCpuThreadSafely"
+_QUEUE, _OVER = "InvokeInCpuThreadSafely", "isDisposed"
+_GIVES_UP = "CPU abort "  # TranslationCPU.ReportAbort
+_THREAD = "rptwin"  # models draw random numbers by the thread's name (PseudorandomNumberGenerator)
 _PAGE = 1024  # bytes that tlib reaches through the bus or not (TARGET_PAGE_BITS of arm-m)
 _MOST_PAGES = 1024  # that one core may have (tlib, MAX_IO_ACCESS_REGIONS_COUNT): one more and it aborts
 
@@ -145,7 +146,7 @@ class RenodeSession:
         from System.Threading import Thread  # noqa: PLC0415
 
         if Thread.CurrentThread.Name is None:
-            Thread.CurrentThread.Name = "rptwin"  # models draw random numbers by it (PseudorandomNumberGenerator)
+            Thread.CurrentThread.Name = _THREAD
         self._class: Callable[[Any], Any] = interface_to_class
         self._interval: Callable[[int], Any] = TimeInterval.FromMicroseconds
         self._stamp: Callable[[Any, Any], Any] = TimeStamp
@@ -155,10 +156,8 @@ class RenodeSession:
         self._emulation: Any = EmulationManager.Instance.CurrentEmulation
         self._master: Any = self._emulation.MasterTimeSource
         self._kept: list[object] = []  # delegates that Renode calls: they must not be collected
-        self._ended = threading.Event()
-        self._ended.set()
+        self._runs = False
         self._failure: BaseException | None = None
-        self._is_dead = False
         self.command('mach set "board"')
         self.command("emulation SetGlobalSerialExecution True")  # without it two runs differ
         self.command("emulation SetGlobalAdvanceImmediately True")  # no sleep where virtual time is ahead
@@ -179,6 +178,7 @@ class RenodeSession:
         self._slots = {int(self._bus.GetCPUSlot(cpu)): name for name, cpu in self._cores.items()}
         self._pages: dict[str, set[int]] = {core: set() for core in cores}
         self._aborted: list[Callable[[str], None]] = []
+        self._over = self._private("GetField", self._master, _OVER)
         self._queues = {name: self._queue_of(cpu) for name, cpu in self._cores.items()}
         for name, cpu in self._cores.items():
             self._follow(name, cpu)
@@ -214,21 +214,14 @@ class RenodeSession:
         return self._failures.in_words(error) if hasattr(error, "GetType") else error
 
     def _follow(self, core: str, cpu: Any) -> None:
-        """A core that leaves its reset has forgotten which pages go through the bus; one that aborts never ends."""
+        """A core that leaves its reset has forgotten which pages go through the bus."""
         from Antmicro.Renode.Peripherals.CPU import ICPU, EmulationCPUState  # noqa: PLC0415
         from System import Action  # noqa: PLC0415
 
-        def changed(_cpu: Any, before: Any, now: Any) -> None:
+        def changed(_cpu: Any, before: Any, _now: Any) -> None:
             if before == EmulationCPUState.InReset:
                 for page in self._pages[core]:
                     cpu.SetPageAccessViaIo(page)
-            if now == EmulationCPUState.Aborted:
-                self._is_dead = True
-                try:
-                    for happened in self._aborted:
-                        happened(core)
-                finally:
-                    self._ended.set()
 
         handler = Action[ICPU, EmulationCPUState, EmulationCPUState](self._safely(changed))
         self._kept.append(handler)
@@ -237,19 +230,30 @@ class RenodeSession:
     def _queue_of(self, cpu: Any) -> Callable[[Any], None]:
         """Renode's own queue of what a core's thread does before it goes on (TranslationCPU.ExecuteInstructions)."""
         from System import Array, Object  # noqa: PLC0415
+
+        method = self._private("GetMethod", cpu, _QUEUE)
+        return lambda action: method.Invoke(cpu, Array[Object]([action]))
+
+    def _set_over(self, *, over: bool) -> None:
+        """Whether RunFor ends with the quantum (MasterTimeSource): there is no other way out of it."""
+        self._over.SetValue(self._master, over)
+
+    @staticmethod
+    def _private(get: str, thing: Any, name: str) -> Any:
+        """A member that Renode does not publish; EngineError where it has another one."""
         from System.Reflection import BindingFlags  # noqa: PLC0415
 
-        kind, method = cpu.GetType(), None
-        while kind is not None and method is None:
-            method = kind.GetMethod(_QUEUE, BindingFlags.NonPublic | BindingFlags.Instance)
+        kind, found = thing.GetType(), None
+        while kind is not None and found is None:
+            found = getattr(kind, get)(name, BindingFlags.NonPublic | BindingFlags.Instance)
             kind = kind.BaseType
-        if method is None:
+        if found is None:
             raise EngineError(
-                f"the cores of this Renode have no {_QUEUE}",
+                f"{thing.GetType().Name} of this Renode has no {name}",
                 where="engine renode",
-                advice="their turns cannot be told apart: use a Renode with which rptwin was tried",
+                advice="its cores' turns cannot be told apart: use a Renode with which rptwin was tried",
             )
-        return lambda action: method.Invoke(cpu, Array[Object]([action]))
+        return found
 
     # firmware
 
@@ -288,30 +292,24 @@ class RenodeSession:
         return int(cpu.TimeHandle.TotalElapsedTime.Ticks)
 
     def run(self, duration_ns: int) -> None:
-        """Renode's own clock runs in a thread; what RunFor does otherwise, it cannot be stopped (MasterTimeSource)."""
-        self._ended.clear()
-        self.at_quantum_end(self.end, self.time_ns + duration_ns)
-        self._emulation.ExternalsManager.Start()
-        self._machine.internal.Start()
-        self._master.Start()
-        self._ended.wait()
-        if not self._is_dead:  # then the clock waits for ever for the core that was given up
-            self._emulation.PauseAll()
+        self._set_over(over=False)
+        self._runs = True
+        try:
+            self._emulation.RunFor(self._interval(duration_ns // 1000))
+        finally:
+            self._runs = False
+            self._set_over(over=False)
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
     def end(self) -> None:
-        if self._ended.is_set():
+        if not self._runs:
             return
         if self._master.IsOnSyncPhaseThread:  # at the end of a quantum: what is asked for now comes with the next one
-            self._stop()
+            self._set_over(over=True)
         else:
-            self.at_quantum_end(self._stop)
-
-    def _stop(self) -> None:
-        self._master.Stop()  # from the clock's own thread: no further quantum is begun
-        self._ended.set()
+            self.at_quantum_end(lambda: self._set_over(over=True))
 
     def at_quantum_end(self, act: Callable[[], None], time_ns: int = 0) -> None:
         when = self._stamp(self._interval(-(-time_ns // 1000)), self._master.Domain)
@@ -471,7 +469,9 @@ class RenodeSession:
         self._machine.internal.MachineReset += handler
 
     def on_abort(self, happened: Callable[[str], None]) -> None:
-        """Called when Renode has given a core up, which never comes back; its log says why."""
+        """Called when Renode has given a core up, with its log's line told: no quantum may be begun after it, as the
+        clock would wait for that core for ever.
+        """
         self._aborted.append(happened)
 
     def on_log(self, said: Callable[[LogLine], None]) -> None:
@@ -482,7 +482,12 @@ class RenodeSession:
 
         def logged(source: Any, text: Any) -> None:
             core = self.acting()
+            gives_up = core and str(text).startswith(_GIVES_UP)
+            if gives_up:
+                self._set_over(over=True)
             said(LogLine(str(source or ""), str(text), core, self.pc(core) if core else 0))
+            for happened in self._aborted if gives_up else ():
+                happened(core)
 
         tell = self._safely(logged)
 
