@@ -370,7 +370,7 @@ BREAKAGES = (
         "wfi_ends_for_what_primask_holds_back",
         ExceptionState,
         "wakes",
-        _answers(False),
+        _answers(None),
     ),
     Breakage("WFE has no event", "wfe_ends_after_sev", Core, "set_event", _answers(None)),
     Breakage(

@@ -335,7 +335,9 @@ class Bench:
         self.table_bytes = script.patch(table) if script.patch else table.encode()
         self.images = self._images()
         options = ObserveOptions(profile=script.profile, locator=script.locator)
-        self.observer = Observer(PLATFORM, self.images, {MAIN: self.main, REMOTE: self.remote}, options, self)
+        self.observer = Observer(
+            PLATFORM, self.images, {MAIN: self.main, REMOTE: self.remote}, options, self, accesses=self
+        )
 
     def _images(self) -> dict[str, Image]:
         script = self.script
@@ -374,6 +376,14 @@ class Bench:
 
     def unwatch(self, name: str) -> None:
         del self.watches[name]
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
+        """Accesses are told where a script makes them (:meth:`access`), and of both cores."""
+        assert self.memory(core).read(extent.start, extent.size)
+        return frozenset((MAIN, REMOTE))
+
+    def unobserve(self, name: str) -> None:
+        pass
 
     def access(
         self, core: str, address: int, size: int, *, before: int | None = None, value: int | None = None

@@ -46,7 +46,9 @@ SAYS: list[Entry | None] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "entry"), zip(RECORDED, SAYS, strict=True), ids=[line.text[:40] for line in RECORDED])
+@pytest.mark.parametrize(
+    ("line", "entry"), list(zip(RECORDED, SAYS, strict=True)), ids=[line.text[:40] for line in RECORDED]
+)
 def test_a_line_says_what_it_says(line: LogLine, entry: Entry | None) -> None:
     said = parse(line)
     if isinstance(said, Access) and isinstance(entry, Access):
