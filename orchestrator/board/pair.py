@@ -49,6 +49,7 @@ class BoardPair:
             watcher=engine,
             name=name,
             accesses=engine if isinstance(engine, Observing) and Capability.ACCESSES in engine.capabilities else None,
+            vector_tables={role: table.address for role, table in vector_tables.items()},
         )
         self.host: Host | None = None
         self.python_remote: PythonRemote | None = None

@@ -39,8 +39,9 @@ class Follows:
     scope: Scope
 
 
-_IMAGE = ("elf.*", "vector.missing", "vector.stack-outside-memory", "vector.reset-*")
-_DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent")
+_IMAGE = ("elf.*", "vector.missing", "vector.stack-in-use", "vector.stack-outside-memory", "vector.reset-*")
+_DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent",
+         "core.stack-overflow")
 _STOPPED = (*_DEAD, "core.polling", "core.stuck", "core.spins", "core.never-returned", "core.lock-held",
             "notification.not-cleared")  # fmt: skip
 _TABLE = (
@@ -62,12 +63,14 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("run.until-not-met", ("*",), Scope.ANYWHERE),
     # a core that cannot start, or dies
     Follows("core.*", _IMAGE, Scope.CORE),
+    Follows("core.*", ("core.stack-overflow",), Scope.CORE),
     Follows("core.lockup", ("core.fault",), Scope.CORE),
     Follows("core.resets", ("core.fault",), Scope.CORE),
     Follows("core.guest-error", ("core.fault", "core.lockup"), Scope.CORE),
     Follows("core.fault", ("buffer.unreachable-*", "vring.outside-*", "vring.one-core-only", "carveout.outside-memory"),
             Scope.ADDRESS),
     Follows("core.guest-error", ("buffer.*", "vring.*", "carveout.*"), Scope.ADDRESS),
+    Follows("core.stack-overflow", ("vector.stack-in-use",), Scope.CORE),
     Follows("core.*", _IN_USE, Scope.CORE),
     Follows("vring.memory-in-use", ("vring.overlap",), Scope.RING),
     Follows("vring.memory-in-use", ("carveout.memory-in-use", "vring.untranslated", *_FIELD), Scope.VDEV),

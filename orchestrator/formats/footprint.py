@@ -20,6 +20,7 @@ __all__ = ["ASSUMED_STACK", "Footprint", "Use"]
 
 ASSUMED_STACK = 0x400  # bytes; where no name tells: what CMSIS's and ST's templates reserve
 _LARGEST_STACK = 1 << 20
+_AT_LEAST = re.compile("min", re.IGNORECASE)  # in the name of a size: what is set aside, and the stack may grow past it
 
 # Symbols at the lowest address of the main stack: CMSIS, armlink, TI, newlib's and vendors' linker scripts.
 _STACK_LIMITS = (
@@ -92,20 +93,72 @@ class Footprint:
         return Use("the stack", Extent.between(max(0, self._end_of_stack(top)), top)) if top else None
 
     def _end_of_stack(self, top: int) -> int:
-        """Its lowest address: that of a section or an object which ends there, of a symbol, or by its size."""
+        """Its lowest address, declared or assumed."""
+        declared = self._declared_end(top)
+        if declared is not None:
+            return declared[0]
+        symbols = self.image.symbols
+        sizes = [symbols[name].address for name in _STACK_SIZES if name in symbols]
+        return top - next((each for each in sizes if 0 < each <= _LARGEST_STACK), ASSUMED_STACK)
+
+    def _declared_end(self, top: int) -> tuple[int, str] | None:
+        """Of a section or an object that ends at the top, of a symbol, or by a size; and what says so."""
         last = top - 1
         for section in self._sections:
             if "stack" in section.name.lower() and last in Extent(section.address, section.size):
-                return section.address
-        for start, end, _ in self._objects:
+                return section.address, f"section {section.name}"
+        for start, end, each in self._objects:
             if start <= last < end:
-                return start
+                return start, each.name
         symbols = self.image.symbols
-        limits = [symbols[name].address for name in _STACK_LIMITS if name in symbols]
-        if near := [each for each in limits if 0 < top - each <= _LARGEST_STACK]:
+        limits = [(symbols[name].address, name) for name in _STACK_LIMITS if name in symbols]
+        if near := [each for each in limits if 0 < top - each[0] <= _LARGEST_STACK]:
             return max(near)
-        sizes = [symbols[name].address for name in _STACK_SIZES if name in symbols]
-        return top - next((each for each in sizes if 0 < each <= _LARGEST_STACK), ASSUMED_STACK)
+        sizes = [(symbols[name].address, name) for name in _STACK_SIZES if name in symbols]
+        for size, name in sizes:
+            if 0 < size <= _LARGEST_STACK and not _AT_LEAST.search(name):
+                return top - size, f"{name} below its top"
+        return None
+
+    @cached_property
+    def declared_stack(self) -> Use | None:
+        """The main stack where the image says how far down it goes; ``what`` is by what."""
+        top = self.stack.extent.end if self.stack is not None else 0
+        declared = self._declared_end(top) if top else None
+        return Use(declared[1], Extent.between(declared[0], top)) if declared is not None else None
+
+    @cached_property
+    def stack_end(self) -> tuple[int, str] | None:
+        """How far down the main stack may go, and what says so: what is declared, else the end of the program's own
+        variables below it; None where nothing is.
+        """
+        if self.stack is None:
+            return None
+        if self.declared_stack is not None:
+            return self.declared_stack.extent.start, self.declared_stack.what
+        top = self.stack.extent.end
+        ends = [
+            (each.address + each.size, f"the end of {each.name}")
+            for each in self._sections
+            if 0 < top - (each.address + each.size) <= _LARGEST_STACK and not _OWN_OBJECT.search(each.name)
+        ]
+        return max(ends, default=None)
+
+    @cached_property
+    def sections_in_stack(self) -> tuple[Section, ...]:
+        """Those that share a part with the declared stack and are for neither a stack nor a heap."""
+        stack = self.declared_stack.extent if self.declared_stack is not None else None
+        found = []
+        for each in self._sections if stack is not None else ():
+            extent = Extent(each.address, each.size)
+            if stack is not None and extent.overlaps(stack) and stack not in extent:
+                found += [] if _OWN_OBJECT.search(each.name) else [each]
+        return tuple(found)
+
+    def objects_in(self, extent: Extent) -> tuple[str, ...]:
+        """The names of the objects that share bytes with an extent, from the highest down."""
+        return tuple(s.name for start, end, s in sorted(self._objects, key=lambda e: e[:2], reverse=True)
+                     if start < extent.end and extent.start < end)  # fmt: skip
 
     @cached_property
     def heap(self) -> Use | None:

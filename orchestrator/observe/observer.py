@@ -36,6 +36,7 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
+from orchestrator.formats.footprint import Footprint
 from orchestrator.formats.locator import TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -56,6 +57,7 @@ from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, CoreRun, Run, Unmet
+from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault, RingTraffic
 from orchestrator.observe.views import Views
 from orchestrator.observe.watches import AccessWatcher, Watched, WatchedKind, Watcher, Watches
@@ -117,6 +119,7 @@ class Observer:
         watcher: Watcher | None = None,
         name: str = "",
         accesses: AccessWatcher | None = None,
+        vector_tables: Mapping[str, int] | None = None,
     ) -> None:
         self.platform = platform
         self.images = images
@@ -135,6 +138,8 @@ class Observer:
         self._tells_accesses = accesses is not None
         is_unnamed = self.promise.location is None and self.options.locator is None
         self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
+        if self._tells_accesses:
+            self._guard_stacks(vector_tables or {})
         self._watch_table()
 
     # what others ask
@@ -360,7 +365,27 @@ class Observer:
     def _on_accessed(self, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
         both = self._watches.told is not None and self._roles.keys() <= self._watches.told
-        self.run.history.see(role, detail.accesses, self._placed(), self.run.traffic, knows_owners=both)
+        accesses = detail.accesses
+        guard = self.run.stacks.get(role)
+        if guard is not None:
+            extent = guard.extent
+            guard.see(accesses, self.views.memories[role])
+            if guard.extent != extent:
+                self._watch_stack(guard)
+        self.run.history.see(role, accesses, self._placed(), self.run.traffic, knows_owners=both)
+
+    def _guard_stacks(self, vector_tables: Mapping[str, int]) -> None:
+        """Have the ends of the stacks observed, of the cores that run firmware."""
+        for role, image in self.images.items():
+            core = self.platform.core(role).name
+            memory = [each for region in self.platform.regions if region.writable for each in region.extents(core)]
+            guard = StackGuard.of(role, Footprint(image, vector_tables.get(role, image.vector_table)), memory)
+            if guard is not None:
+                self.run.stacks[role] = guard
+                self._watch_stack(guard)
+
+    def _watch_stack(self, guard: StackGuard) -> None:
+        self._watches.set(WatchedKind.STACK, f"stack {guard.role}", self.views.name(guard.role), guard.extent)
 
     def _placed(self) -> Places:
         """What lies where by now."""

@@ -19,6 +19,7 @@ from orchestrator.events import (
 )
 from orchestrator.observe.faults import FaultPlace, Faults
 from orchestrator.observe.history import History
+from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
 __all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
@@ -267,6 +268,7 @@ class Run:
     history: History = field(default_factory=History)
     unmodelled: Tally = field(default_factory=Tally)
     notes: Tally = field(default_factory=Tally)
+    stacks: dict[str, StackGuard] = field(default_factory=dict)  # by role, where accesses are told
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     up_ns: int | None = None
     last_activity_ns: int = 0

@@ -36,6 +36,7 @@ class WatchedKind(enum.Enum):
     CANDIDATE = enum.auto()  # what reads as a table that nobody has named, and its rings
     CARVEOUT = enum.auto()  # only that something happens there: buffers are read when a ring moves
     BUFFERS = enum.auto()  # only who accesses them
+    STACK = enum.auto()  # the same, of a core's own memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,12 @@ class Watches:
         if self._by_name.get(name) == wanted:
             return
         self._by_name[name] = wanted
-        if self._watcher is not None and kind is not WatchedKind.BUFFERS:
+        if self._watcher is not None and kind not in (WatchedKind.BUFFERS, WatchedKind.STACK):
             self._watcher.watch(name, core, extent)
         if self._accesses is not None and kind is not WatchedKind.CARVEOUT:
             told = self._accesses.observe(name, core, extent, merge=kind is WatchedKind.BUFFERS)
-            self.told = told if self.told is None else self.told & told
+            if kind is not WatchedKind.STACK:
+                self.told = told if self.told is None else self.told & told
 
     def find(self, name: str) -> Watched | None:
         """What a change is about; None: nothing that this observer watches."""

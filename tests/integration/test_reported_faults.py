@@ -61,6 +61,14 @@ FAULTS = {
     "device-writes-descriptor": Fault(
         "ring.wrong-writer", "vdev[0].vring[1]", ("desc[3].len", "by main only", "written by remote")
     ),
+    "stack-overflow": Fault(
+        "core.stack-overflow",
+        "remote",
+        ("deep", "0x1001f000", "__stack_limit", "pushed by the remote (cpu_cm4, deep", "bytes below"),
+    ),
+    "stack-into-bss": Fault(
+        "core.stack-overflow", "remote", ("the end of .bss", "pushed by the remote (cpu_cm4, deep", "over received")
+    ),
     "interrupts-lost": Fault(
         "notification.left-out", "vdev[0].vring[0]", ("a notification to main", "2 times none", "own time-out")
     ),

@@ -74,6 +74,7 @@ from orchestrator.formats.resource_entry import (
 from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
 from orchestrator.memory import Extent
 from orchestrator.observe.run import Unmet
+from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import MessageRecord
 
 Findings = tuple[Finding, ...]
@@ -486,6 +487,14 @@ def device_reads_what_it_has_returned(bench: Bench) -> None:
     bench.access(bench.device, address + 16, 4)
 
 
+def runs_over_its_stack(bench: Bench) -> None:
+    bench.store.bytes["flash"][0x100:0x104] = b"\x10\xb5\0\0"  # PUSH {r4, lr}: what accesses are made by
+    end = REMOTE_RAM + 0x1000
+    bench.observer.run.stacks["remote"] = StackGuard("remote", end, "__stack_limit", end + 0x800, REMOTE_RAM)
+    for address in (end + 8, end, end - 8):
+        bench.access_at(REMOTE, address, 8, value=0)
+
+
 def looks_somewhere_else() -> Findings:
     def look(bench: Bench) -> None:
         ring = bench.sides[0].rings[1]
@@ -501,6 +510,14 @@ CASES: dict[str, Callable[[], Findings]] = {
     "elf.images-overlap": static(main=[MAIN_CODE, Piece(FLASH + 0x10_1000, b"\1" * 64)]),
     "vector.missing": static(main=[Piece(FLASH, b"\1" * 4, section=".isr_vector")]),
     "vector.stack-outside-memory": static(main=[code(FLASH, 0x6000_0000)]),
+    "vector.stack-in-use": static(
+        main=[
+            code(FLASH, MAIN_RAM + 0x1000),
+            Piece(FLASH + 0x1000, bytes(0x1000), MAIN_RAM, section=".main_stack"),
+            Piece(FLASH + 0x3000, b"\1" * 64, MAIN_RAM + 0x800 - 32, section=".data"),
+            Piece(FLASH + 0x4000, b"\1" * 64, MAIN_RAM + 0x1000, section=".bss"),
+        ]
+    ),
     "vector.stack-misaligned": static(main=[code(FLASH, MAIN_RAM + 0x1004)]),
     "vector.reset-even": static(main=[code(FLASH, MAIN_RAM + 0x1000, FLASH + 8)]),
     "vector.reset-outside-code": static(main=[code(FLASH, MAIN_RAM + 0x1000, FLASH + 0x8001)]),
@@ -673,6 +690,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "notification.suppressed": after(offered_though_nobody_wants_to_know),
     "notification.left-out": after(returned_without_a_word),
     "core.never-returned": takes_and_never_returns,
+    "core.stack-overflow": after(runs_over_its_stack),
     "core.spins": spins_after_it_was_told,
     "core.lock-held": waits_for_a_lock,
     "message.blank": after(nothing_but_blank_buffers),

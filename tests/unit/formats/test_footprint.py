@@ -141,3 +141,12 @@ def test_a_heap_is_between_the_symbols_around_it(names: tuple[str, str], tools: 
     assert found.use_of(Extent(0x1000_9000, 16)) is None
     assert footprint(tools, f"{names[0]}=0x10008000").heap is None
     assert footprint(tools, f"{names[0]}=0x10009000", f"{names[1]}=0x10008000").heap is None
+
+
+@pytest.mark.parametrize(("names", "end"), [
+    (("__StackLimit=0x1000f800",), (0x1000_F800, "__StackLimit")),
+    (("__StackSize=0x600",), (TOP - 0x600, "__StackSize below its top")),
+    (("_Min_Stack_Size=0x200",), (0x1000_5000, "the end of .exchange")),  # it may grow past what is set aside
+])  # fmt: skip
+def test_how_far_down_a_stack_may_go(names: tuple[str, ...], end: tuple[int, str], tools: Tools) -> None:
+    assert footprint(tools, *names).stack_end == end

@@ -1,0 +1,108 @@
+"""The end of each core's stack, guarded: stores by the stack pointer that run over it, in one descent.
+
+What lies below a stack may be another stack (a thread's, an interrupt's), so a push there says nothing by itself. It
+does where the pushes before it, with no return in between, lie just above the end: then it is this stack that ran over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.errors import RptwinError
+from orchestrator.events import Access
+from orchestrator.formats.footprint import Footprint
+from orchestrator.memory import Extent, Memory
+from orchestrator.observe.history import Step
+
+__all__ = ["StackGuard"]
+
+_NEAR = 1 << 10  # bytes on both sides of the end: a frame without a push that is larger is not seen to cross
+_DEPTH = 1 << 14  # bytes below the end that are looked at once it was crossed, for the deepest push
+
+
+@dataclass(slots=True)
+class StackGuard:
+    """One core's main stack: where it ends, and whether the core ran over that."""
+
+    role: str
+    end: int  # its lowest address
+    how: str  # what says so
+    top: int
+    floor: int  # of the memory that it lies in
+    near: int | None = None  # the last store by the stack pointer above the end, with no return since
+    crossed: Step | None = None  # the first time
+    deepest: int = 0  # the lowest address that was stored to
+    deepest_by: Step | None = None
+
+    @classmethod
+    def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
+        """None where the image does not say where its stack ends; ``memory`` is what the core can write."""
+        stack, found = footprint.stack, footprint.stack_end
+        if stack is None or found is None:
+            return None
+        end, how = found
+        floor = next((each.start for each in memory if end in each and stack.extent.end - 1 in each), None)
+        return None if floor is None else cls(role, end, how, stack.extent.end, floor)
+
+    @property
+    def extent(self) -> Extent:
+        """What is to be observed by now."""
+        below = _DEPTH if self.crossed is not None else _NEAR
+        return Extent.between(max(self.floor, self.end - below), min(self.top, self.end + _NEAR))
+
+    def see(self, accesses: Iterable[Access], memory: Memory) -> None:
+        """What the core did in its turn, in order."""
+        extent = self.extent
+        for access in accesses:
+            if access.address not in extent:
+                continue
+            if access.writes:
+                if access.frame or _stores_by_sp(memory, access.pc):
+                    self._push(access)
+            elif access.frame or access.address < self.end or _is_return(memory, access.pc):
+                if self.crossed is None or access.address >= self.end:
+                    self.near = None  # it came back, or another stack is in use
+
+    def _push(self, access: Access) -> None:
+        if access.address >= self.end:
+            self.near = access.address
+        elif self.near is not None:
+            step = Step(access.last_ns, self.role, access.pc)
+            self.crossed = self.crossed or step
+            if not self.deepest or access.address < self.deepest:
+                self.deepest, self.deepest_by = access.address, step
+
+
+def _code(memory: Memory, pc: int) -> tuple[int, int]:
+    try:
+        data = memory.read(pc & ~1, 4)
+    except RptwinError:
+        return 0, 0
+    return int.from_bytes(data[:2], "little"), int.from_bytes(data[2:], "little")
+
+
+def _stores_by_sp(memory: Memory, pc: int) -> bool:
+    """PUSH, STMDB, STR, STRD, VPUSH and VSTR with SP as the base (DDI0403E A7.7)."""
+    first, second = _code(memory, pc)
+    return (
+        first & 0xFE00 == 0xB400  # PUSH
+        or first & 0xF800 == 0x9000  # STR [SP, #]
+        or first == 0xE92D  # PUSH.W
+        or (first == 0xF84D and second & 0x0800 != 0)  # STR.W [SP, #-]!
+        or first in (0xF8CD, 0xF88D, 0xF8AD)  # STR.W, STRB.W, STRH.W [SP, #]
+        or first in (0xE94D, 0xE96D, 0xE9CD)  # STRD
+        or first & 0xFFBF == 0xED2D  # VPUSH
+        or first & 0xFFBF == 0xED8D  # VSTR
+    )
+
+
+def _is_return(memory: Memory, pc: int) -> bool:
+    """POP, LDMIA SP!, LDR [SP], #4 and VPOP."""
+    first, second = _code(memory, pc)
+    return (
+        first & 0xFE00 == 0xBC00
+        or first == 0xE8BD
+        or (first == 0xF85D and second & 0x0F00 == 0x0B00)
+        or first & 0xFFBF == 0xECBD
+    )
