@@ -126,6 +126,10 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("vring.overlap", ("carveout.overlap", "vring.outside-carveout", "vring.num-*"), Scope.VDEV),
     Follows("vdev.notifyid-collision", ("vring.notifyid-*",), Scope.VDEV),
     # what goes through the rings
+    *(Follows(each, ("core.deadlock",), Scope.ANYWHERE) for each in (
+        "core.spins", "core.never-returned", "core.lock-held", "buffer.not-*", "notification.*", "ring.layout-*",
+        "endpoint.*", "traffic.none")),
+    Follows("notification.in-vain", ("vring.elsewhere", "ring.layout-disagreement"), Scope.VDEV),
     Follows("ring.layout-disagreement", (*_FIELD, *_PLACE, "ring.wrong-writer", "message.malformed"), Scope.RING),
     Follows("ring.layout-disagreement", _STOPPED, Scope.CORE),
     Follows("ring.layout-disagreement", (*_PLACE, *_ADDRESS), Scope.VDEV),
@@ -162,9 +166,11 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("notification.*", ("vring.elsewhere", "vdev.notifyid-misplaced", "vdev.status-writer"), Scope.VDEV),
     # who tells whom
     Follows("notification.*", _STOPPED, Scope.ANYWHERE),
+    Follows("notification.in-vain", ("notification.in-vain",), Scope.VDEV),
     Follows("notification.*", (*_FIELD, *_PLACE, *_ADDRESS, "ring.*", "message.malformed"), Scope.RING),
     Follows("notification.*", ("vring.untranslated", "vring.outside-*", "vring.one-core-only", "ring.*",
-            "buffer.unreachable-*", "buffer.not-returned"), Scope.VDEV),
+            "buffer.unreachable-*", "buffer.not-offered-again"), Scope.VDEV),
+    Follows("notification.[!i]*", ("buffer.not-returned",), Scope.VDEV),
     Follows("traffic.none", ("*",), Scope.RING),
     Follows("traffic.none", ("*",), Scope.VDEV),
     Follows("traffic.none", ("*",), Scope.ANYWHERE),

@@ -106,7 +106,7 @@ def check_live(
                     run.traffic.adopt(queue)
                 except RingError:
                     continue
-                run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log)
+                run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log, event_idx=vdev.has_event_idx)
     state = State(
         profile=profile or choose_profile(promise.scan or live.scan)[0],
         images=images or {},

@@ -199,6 +199,7 @@ class History:
     """What the cores did to what is observed. ``told`` is False where the engine does not tell."""
 
     told: bool = False
+    tells: frozenset[str] = frozenset()  # roles of the cores whose every access to what is observed is told
     writes: dict[str, list[Write]] = field(default_factory=dict)  # by path: the first few
     last: dict[str, Write] = field(default_factory=dict)  # by path
     trespasses: dict[tuple[str, Side, bool], Trespass] = field(default_factory=dict)  # first by ring, side, writes

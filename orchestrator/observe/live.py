@@ -168,6 +168,11 @@ class LiveVdev:
         return self.entry.value.head.id == VIRTIO_ID_RPMSG
 
     @property
+    def has_event_idx(self) -> bool:
+        """The sides say by an index of a buffer when they want to be notified, and flags mean nothing."""
+        return bool(self.entry.value.head.gfeatures & Feature.EVENT_IDX)
+
+    @property
     def has_places_for_buffers(self) -> bool:
         """The driver was to put the buffers where the config space says (NuttX's BUFADDR)."""
         places = (self.config.r2h_buf_addr, self.config.h2r_buf_addr) if self.config else ()

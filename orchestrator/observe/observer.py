@@ -98,9 +98,9 @@ class _Published:
     @classmethod
     def of(cls, ring: RingTraffic) -> _Published:
         """As it was at the last look."""
-        tells = not ring.is_pool and not ring.suppress_available
+        tells = not ring.is_pool and ring.suppress_available is None
         offered = min((chain.posted_ns for chain in ring.outstanding.values()), default=None) if tells else None
-        return cls(offered, ring.oldest_unseen_ns if ring.is_pool and not ring.suppress_used else None)
+        return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
 
 
 class Observer:
@@ -235,6 +235,8 @@ class Observer:
             if exceptions is not None and core.name in exceptions:
                 core.served.finish(core.exception, core.acted_ns)
         self._look(Actor(time_ns, ""))
+        told = self._watches.told or frozenset()
+        self.run.history.tells = frozenset(role for name, role in self._roles.items() if name in told)
 
     # what the engine says
 
@@ -471,7 +473,10 @@ class Observer:
                 if queue is None:
                     continue
                 before = _Published.of(traffic.ring(ring.path))
-                posted, used = traffic.sync(queue, self.views, by, vdev.sides, log, self._io.get(vdev.path))
+                io = self._io.get(vdev.path)
+                posted, used = traffic.sync(
+                    queue, self.views, by, vdev.sides, log, io, event_idx=vdev.has_event_idx
+                )
                 if posted and before.returned_ns is not None:
                     self._note_late(ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
                 if used and before.offered_ns is not None:

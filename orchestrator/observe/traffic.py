@@ -37,6 +37,7 @@ __all__ = [
     "MessageRecord",
     "RingFault",
     "RingTraffic",
+    "Suppression",
     "Traffic",
     "UnexpectedDirection",
 ]
@@ -141,6 +142,41 @@ class UnexpectedDirection:
     element: ChainElement
 
 
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A side has asked not to be told of what is published: by its flag, or by an index that lies elsewhere."""
+
+    path: str  # in the ring: ``used.flags``, ``avail_event``
+    address: int  # in the view of the ring's layout
+    event: int | None  # None: the flag; else it is to be told when the other side's index goes past this one
+    since: int  # the other side's index up to which it has acted
+    until: int  # the other side's index now
+
+    @classmethod
+    def by_device(cls, ring: SplitRing, *, event_idx: bool) -> Suppression | None:
+        """Of what is made available."""
+        layout, flags = ring.layout, ring.used_flags
+        if not event_idx:
+            return cls("used.flags", layout.used_flags_at, None, 0, 0) if flags & 1 else None
+        return cls._by_event("avail_event", layout.avail_event_at, ring.avail_event, ring.used_idx, ring.avail_idx)
+
+    @classmethod
+    def by_driver(cls, ring: SplitRing, unseen: int, *, event_idx: bool) -> Suppression | None:
+        """Of what is returned; ``unseen`` are those that the driver has not acted on."""
+        layout, flags = ring.layout, ring.avail_flags
+        if not event_idx:
+            return cls("avail.flags", layout.avail_flags_at, None, 0, 0) if flags & 1 else None
+        used = ring.used_idx
+        return cls._by_event("used_event", layout.used_event_at, ring.used_event, (used - unseen) & 0xFFFF, used)
+
+    @classmethod
+    def _by_event(cls, path: str, address: int, event: int, since: int, until: int) -> Suppression | None:
+        """Nothing is published, or the index is among what is: no suppression (virtio 1.3, 2.7.7.1)."""
+        count = (until - since) & 0xFFFF
+        is_asked = (event - since) & 0xFFFF < count
+        return None if is_asked or not count else cls(path, address, event, since, until)
+
+
 @dataclass(slots=True)
 class RingTraffic:
     """One ring's counters and what is under way in it."""
@@ -164,8 +200,8 @@ class RingTraffic:
     used_unseen: int = 0
     ran_dry_ns: int | None = None  # the device had nothing left; None: it has, or never had anything
     refilled_ns: int | None = None  # first offer after it had run dry
-    suppress_available: bool = False  # used.flags: the device wants no notification
-    suppress_used: bool = False  # avail.flags: the driver wants none
+    suppress_available: Suppression | None = None  # by the device
+    suppress_used: Suppression | None = None  # by the driver
     most_outstanding: int = 0  # chains with the device at one time
     full_ns: int | None = None  # when it last had so many
     returned: dict[int, Actor] = field(default_factory=dict)  # by head: used, and not offered again since
@@ -524,10 +560,13 @@ class Traffic:
         sides: Sides,
         log: MessageLog | None = None,
         io: IoRegion | None = None,
+        *,
+        event_idx: bool = False,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
-        ``sides`` says which core makes buffers available; ``io`` where offsets may count from.
+        ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
+        ``event_idx`` whether that feature was negotiated.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
@@ -535,11 +574,13 @@ class Traffic:
         look = _Look(traffic, ring, views, by, sides, log, io)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
-            traffic.suppress_available = bool(ring.used_flags & 1)
-            traffic.suppress_used = bool(ring.avail_flags & 1)
+            suppress_available = Suppression.by_device(ring, event_idx=event_idx)
+            unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
+            suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
         except RingError as error:
             look.fault(error)
             return 0, 0
+        traffic.suppress_available, traffic.suppress_used = suppress_available, suppress_used
         num = ring.layout.num
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
         if avail_idx == 0 and used_idx == 0 and not went_round:

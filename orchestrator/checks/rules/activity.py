@@ -8,12 +8,11 @@ from orchestrator.base.roles import the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.boot import frames_of, spins_unheard
-from orchestrator.checks.state import REST_NS, CoreSubject, State, cores
-from orchestrator.checks.work import Work, was_told, work_for
-from orchestrator.events import CoreState, Poll
+from orchestrator.checks.state import REST_NS, CoreSubject, State, cores, states
+from orchestrator.checks.waits import Work, cycle_of, lock_of, waits_of, work_for
+from orchestrator.events import CoreState
 from orchestrator.memory import Place
 from orchestrator.observe.run import CoreRun
-from orchestrator.platform.model import Platform
 
 __all__: list[str] = []
 
@@ -36,7 +35,7 @@ def _busy(state: State) -> Iterator[CoreSubject]:
 
 
 def _pending(subject: CoreSubject) -> tuple[str, ...]:
-    return tuple(f"{work.subject.ring.path}: {work.what}" for work in work_for(subject.state, subject.core.role))
+    return tuple(map(str, work_for(subject.state, subject.core.role)))
 
 
 def _at(core: CoreRun) -> tuple[Place, ...]:
@@ -90,14 +89,9 @@ def _is_idle_place(core: CoreRun, since_ns: int) -> bool:
 
 def _told_of(subject: CoreSubject) -> list[Work]:
     """The work that the core has taken a notification for, or that waits since before it last took one."""
-    run, core = subject.run, subject.core
-    taken = run.ledger.last_taken_ns.get(core.role, -1)
-    found = work_for(subject.state, core.role)
-    return [
-        each
-        for each in found
-        if was_told(subject.state, run, each, core.role) and taken >= each.since_ns - subject.state.turn_ns
-    ]
+    taken = subject.run.ledger.last_taken_ns.get(subject.core.role, -1)
+    found = work_for(subject.state, subject.core.role)
+    return [each for each in found if each.was_told and taken >= each.since_ns - subject.state.turn_ns]
 
 
 @rule(
@@ -110,7 +104,7 @@ def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
     """No core that was told of work is busy to the end somewhere else than where it waits for work."""
     core = subject.core
     told = _told_of(subject)
-    if core.exception or not told or _lock(subject) is not None:
+    if core.exception or not told or lock_of(subject.state, core) is not None:
         return
     since = min(each.since_ns for each in told)
     if _is_idle_place(core, since):
@@ -126,35 +120,6 @@ def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
     )
 
 
-def _holder(platform: Platform, mailbox: str, value: int) -> str:
-    """The core whose number stands in the value of a lock: the one that it stores to free it."""
-    for drive in platform.drives:
-        freed = next((step.value for step in drive.ring if step.writes and step.value), None)
-        if drive.mailbox == mailbox and freed is not None and value & 0xFFFF == freed:
-            return drive.core
-    return ""
-
-
-def _lock(subject: CoreSubject) -> tuple[Poll, str, int, str] | None:
-    """A mailbox's lock that a core polls: the poll, the mailbox, the channel, and the core that holds it or ""."""
-    core, platform = subject.core, subject.state.platform
-    if platform is None or core.waiting is None:
-        return None
-    bases = {
-        each.name: [at.address for at in each.registrations if at.seen_by(core.name)] for each in platform.peripherals
-    }
-    for poll in core.waiting.polls:
-        for drive in platform.drives:
-            steps = [step for step in drive.ring if not step.writes]
-            if drive.core != core.name or drive.mailbox != poll.peripheral or not steps:
-                continue
-            for base in bases.get(drive.mailbox, ()):
-                channel, rest = divmod(poll.address - base - steps[0].offset, steps[0].stride or 4)
-                if not rest and 0 <= channel < drive.channels:
-                    return poll, drive.mailbox, channel, _holder(platform, drive.mailbox, poll.value)
-    return None
-
-
 @rule(
     "core.lock-held",
     stage=Stage.BOOT,
@@ -163,18 +128,46 @@ def _lock(subject: CoreSubject) -> tuple[Poll, str, int, str] | None:
 )
 def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
     """No core waits to the end for the lock of a channel that another one holds."""
-    core, found = subject.core, _lock(subject)
+    core = subject.core
+    found = lock_of(subject.state, core)
     if found is None or subject.run.time_ns - (core.acted_ns or 0) < REST_NS:
         return
-    poll, mailbox, channel, holder = found
-    who = f"which {holder} holds" if holder else "which is taken"
+    poll, name = found.poll, f"{found.mailbox} {found.channel}"
+    who = f"which {found.holder} holds" if found.holder else "which is taken"
     yield Violation(
         at=_at(core),
-        expected=f"{mailbox} {channel} to be free",
-        actual=f"{core.name} waits for {mailbox} {channel}, {who} ({poll.value:#x} at {poll.address:#010x}),"
+        expected=f"{name} to be free",
+        actual=f"{core.name} waits for {name}, {who} ({poll.value:#x} at {poll.address:#010x}),"
         f" since {(core.acted_ns or 0) / 1e6:.3f} ms",
         advice="reading the lock register may take the lock: look at a status register instead, and free what is taken",
         subject=core.role,
         core=core.role,
         detail=(*core.waits_for, *frames_of(core.backtrace)),
+    )
+
+
+@rule(
+    "core.deadlock",
+    stage=Stage.BOOT,
+    source="E. G. Coffman et al., System Deadlocks, 1971: a circle of waits ends by none of those who wait"
+    " (open-amp PR 320, zephyr PR 68764)",
+    each=states,
+)
+def cores_do_not_wait_for_each_other(state: State) -> Iterator[Violation]:
+    """The cores do not wait for each other's buffers or locks to the end."""
+    run, cycle = state.run, cycle_of(waits_of(state))
+    if run is None or not cycle:
+        return
+    pair = [run.cores[each.role] for each in cycle]
+    if any(core.lockup is not None or core.fatal_faults(run.time_ns) for core in pair):
+        return
+    yield Violation(
+        at=tuple(place for core in pair if core.backtrace for place in _at(core)),
+        expected="one of the two cores to go on without the other",
+        actual=", and ".join(
+            f"{the(each.role)} waits since {each.since_ns / 1e6:.3f} ms for {each.what}" for each in cycle
+        ),
+        advice="take what has come, and give its buffers back, while waiting for one to send in",
+        subject=next((each.vdev for each in cycle if each.vdev), "cores"),
+        detail=tuple(f"{core.name} is {core.state} at {core.where}" for core in pair if core.where),
     )

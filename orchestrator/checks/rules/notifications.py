@@ -9,9 +9,9 @@ from orchestrator.base.roles import ROLES, Side, other_role, the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, live_rings
-from orchestrator.checks.work import Work, was_told, work_for
+from orchestrator.checks.waits import Reached, Work, lost_signals, work_for
 from orchestrator.memory import Place
-from orchestrator.observe.run import Channel, Run
+from orchestrator.observe.run import Run
 
 __all__: list[str] = []
 
@@ -23,10 +23,9 @@ class _Direction:
     target: str
     waiting: list[Work]
 
-    @property
-    def asked(self) -> list[Work]:
-        """What the target wanted to be told of."""
-        return [each for each in self.waiting if not each.suppressed]
+    def stuck_at(self, reached: Reached) -> list[Work]:
+        """What got no further on its way to the target."""
+        return [each for each in self.waiting if each.reached is reached]
 
 
 def _directions(state: State) -> Iterator[_Direction]:
@@ -44,13 +43,11 @@ def _directions(state: State) -> Iterator[_Direction]:
 def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     """What one side publishes and the other has not acted on was followed by a notification to that core."""
     state, run, target = direction.state, direction.run, direction.target
-    silent = [each for each in direction.asked if not was_told(state, run, each, target)]
+    silent = direction.stuck_at(Reached.PUBLISHED)
     if not silent:
         return
     sender = other_role(target)
     first = min(silent, key=lambda each: each.since_ns)
-    if any(channel.target == target and lost >= first.since_ns - state.turn_ns for channel, lost in _lost(run)):
-        return  # it was told before it listened
     ignored = run.ledger.ignored_since(target, first.since_ns - state.turn_ns)
     named = ", ".join(f"{channel} ({run.ledger.ignored[channel]} times)" for channel in ignored)
     views = state.views
@@ -64,13 +61,8 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
         else "ring the mailbox after publishing the index",
         subject=first.subject.ring.path,
         core=sender,
-        detail=tuple(f"{each.subject.ring.path}: {each.what}" for each in silent),
+        detail=tuple(map(str, silent)),
     )
-
-
-def _lost(run: Run) -> Iterator[tuple[Channel, int]]:
-    """Channels that were signalled before their core listened, and when."""
-    return ((channel, signalled) for channel, (signalled, _) in sorted(run.ledger.lost.items()))
 
 
 @rule(
@@ -82,17 +74,12 @@ def _lost(run: Run) -> Iterator[tuple[Channel, int]]:
 def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violation]:
     """A signal that comes before the receiver has enabled its channel is still there when it does."""
     state, run, target = direction.state, direction.run, direction.target
-    for channel, signalled in _lost(run):
-        late = [
-            each
-            for each in direction.asked
-            if channel.target == target
-            and signalled >= each.since_ns - state.turn_ns
-            and not was_told(state, run, each, target)
-        ]
+    missed = direction.stuck_at(Reached.MISSED)
+    for channel, signalled, listened in lost_signals(run):
+        late = [each for each in missed if channel.target == target and signalled >= each.since_ns - state.turn_ns]
         if not late:
             continue
-        core, listened = run.cores[target], run.ledger.lost[channel][1]
+        core = run.cores[target]
         frame = core.backtrace[0] if core.backtrace else None
         yield Violation(
             at=(Place(core.name, frame.pc if frame else 0, (frame.symbol if frame else None) or str(channel)),),
@@ -102,7 +89,7 @@ def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violati
             advice="enable the channel without clearing its status, or look at the rings once after enabling it",
             subject=late[0].subject.ring.path,
             core=target,
-            detail=tuple(f"{each.subject.ring.path}: {each.what}" for each in late),
+            detail=tuple(map(str, late)),
         )
 
 
@@ -114,23 +101,35 @@ def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violati
     each=_directions,
 )
 def who_wants_no_notification_looks_by_itself(direction: _Direction) -> Iterator[Violation]:
-    """What is published while its receiver wants no notification is taken by the receiver all the same."""
+    """What is published while its receiver wants no notification, by a flag or an event index, is taken by the
+    receiver all the same.
+    """
     run, target, views = direction.run, direction.target, direction.state.views
-    for each in direction.waiting:
-        ring, layout, side = each.subject.ring, each.subject.ring.layout, each.subject.vdev.sides.side_of(target)
-        if not each.suppressed or layout is None or views is None:
+    for each in direction.stuck_at(Reached.SUPPRESSED):
+        ring, found = each.subject.ring, each.suppression
+        if found is None or views is None:
             continue
-        device = side is Side.DEVICE
-        flag, address = ("used.flags", layout.used) if device else ("avail.flags", layout.avail)
-        name = "NO_NOTIFY" if device else "NO_INTERRUPT"
         core = run.cores.get(target)
         doing = f": {core.name} is {core.state}" if core and core.state else ""
+        since = f"{each.what} since {each.since_ns / 1e6:.3f} ms"
+        if found.event is None:
+            name = "NO_NOTIFY" if each.side is Side.DEVICE else "NO_INTERRUPT"
+            expected = f"{name} taken back by {the(target)} before it stops looking"
+            actual = f"{since} while {the(target)} has {name} set, and none taken{doing}"
+            advice = "clear the flag and look at the ring once more before sleeping"
+        else:
+            index = "avail.idx" if each.side is Side.DEVICE else "used.idx"
+            expected = f"{the(target)} to be told of what comes next, {found.path} {found.since}"
+            actual = (
+                f"{since}, {index} from {found.since} to {found.until}, and none taken: by {found.path} {found.event}"
+                f" {the(target)} wants to be told when {index} goes past that{doing}"
+            )
+            advice = f"set {found.path} to the index that was looked at last, and look at the ring once more after that"
         yield Violation(
-            at=(views.place(ring.role, address, f"{ring.path}.{flag}"),),
-            expected=f"{name} taken back by {the(target)} before it stops looking",
-            actual=f"{each.what} since {each.since_ns / 1e6:.3f} ms while {the(target)} has {name} set, and none taken"
-            + doing,
-            advice="clear the flag and look at the ring once more before sleeping",
+            at=(views.place(ring.role, found.address, f"{ring.path}.{found.path}"),),
+            expected=expected,
+            actual=actual,
+            advice=advice,
             subject=ring.path,
             core=target,
         )
@@ -167,10 +166,8 @@ def publications_are_told_of_each_time(subject: RingSubject) -> Iterator[Violati
 )
 def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
     """A core takes the exception of a notification that tells of something it has not acted on."""
-    state, run, target = direction.state, direction.run, direction.target
-    told = [each for each in direction.asked if was_told(state, run, each, target)]
-    taken = run.ledger.last_taken_ns.get(target, -1)
-    waiting = [each for each in told if taken < each.since_ns - state.turn_ns]
+    run, target = direction.run, direction.target
+    waiting = direction.stuck_at(Reached.TOLD)
     if not waiting:
         return
     core = run.cores[target]
@@ -181,8 +178,39 @@ def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
         advice="enable the mailbox interrupt in this core's NVIC, and leave interrupts unmasked",
         subject=waiting[0].subject.ring.path,
         core=target,
-        detail=tuple(f"{each.subject.ring.path}: {each.what}" for each in waiting),
+        detail=tuple(map(str, waiting)),
     )
+
+
+@rule(
+    "notification.in-vain",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 2.7.14 and 2.7.7: who is notified looks at the index of the other side (linux-xlnx 51)",
+    each=_directions,
+)
+def who_is_told_looks_at_the_ring(direction: _Direction) -> Iterator[Violation]:
+    """A core that has taken a notification reads the index of the queue in which something waits for it."""
+    state, run, target = direction.state, direction.run, direction.target
+    for each in direction.stuck_at(Reached.TAKEN):
+        ring, layout, core = each.subject.ring, each.subject.ring.layout, run.cores[target]
+        if layout is None or state.views is None:
+            continue
+        index = "avail.idx" if each.side is Side.DEVICE else "used.idx"
+        address = layout.avail_idx_at if each.side is Side.DEVICE else layout.used_idx_at
+        looked = run.history.looked_ns.get((ring.path, each.side))
+        last = "never" if looked is None else f"last after {looked / 1e6:.3f} ms"
+        taken = run.ledger.last_taken_ns[target]
+        doing = f"; {core.name} is {core.state}" + (f" at {core.where}" if core.where else "") if core.state else ""
+        yield Violation(
+            at=(state.views.place(ring.role, address, f"{ring.path}.{index}"),),
+            expected=f"{the(target)} to look at {index} of {ring.path} once it is told of what waits there",
+            actual=f"{each.what} since {each.since_ns / 1e6:.3f} ms, the last notification taken after"
+            f" {taken / 1e6:.3f} ms, the index read {last}{doing}",
+            advice="does the handler, or the thread that it wakes, look at every queue that the channel stands for?",
+            subject=ring.path,
+            core=target,
+            detail=core.waits_for,
+        )
 
 
 @rule(

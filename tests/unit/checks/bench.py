@@ -287,6 +287,7 @@ class Script:
     remote_rings: bool = True
     device_takes: bool = True
     device_returns: bool = True
+    tells_looks: bool = True  # that a side reads the index of the other one
     announcement: bytes = ANNOUNCEMENT  # empty: none
     answers: int = 1 << 30  # messages that are answered; those after them are taken and returned
     ping_to: int = 1024
@@ -398,6 +399,11 @@ class Bench:
             self.time_ns, self.time_ns, FLASH + 0x100, at, size, 1, value is not None, False, value or 0, before or 0
         )
         self.emit(core, Accessed.of([record]))
+
+    def look(self, core: str, address: int) -> None:
+        """A side reads the index of the other one."""
+        if self.script.tells_looks:
+            self.access(core, address, 2)
 
     def emit(self, core: str, detail: Detail) -> None:
         event = Event(self.time_ns, core, detail)
@@ -649,6 +655,7 @@ class Bench:
     def device_poll(self, devices: list[Queues]) -> None:
         for device in devices:
             ring = device.rings[1]
+            self.look(self.device, ring.avail + 2)
             while (head := ring.offered()) is not None:
                 try:
                     data = b"".join(ring.memory.read(*piece) for piece in self._pieces_at(ring, head))
@@ -674,6 +681,7 @@ class Bench:
     def driver_poll(self, sides: list[Queues], *, ping: bool = True) -> None:
         acted = False
         for side in sides:
+            self.look(self.driver, side.rings[0].used + 2)
             while (head := side.rings[0].given_back()) is not None:
                 side.rings[0].offer(head)
                 acted = True

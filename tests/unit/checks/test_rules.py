@@ -468,6 +468,7 @@ def send_by_accesses(bench: Bench, *, returned: bool) -> int:
     ring = bench.sides[0].rings[1]
     ring.offer(0)
     bench.access(bench.driver, ring.avail + 2, 2, before=ring.posted - 1, value=ring.posted)
+    bench.look(bench.device, ring.avail + 2)
     if returned:
         there = bench.devices[0].rings[1]
         there.give_back(0)
@@ -487,6 +488,35 @@ def device_reads_what_it_has_returned(bench: Bench) -> None:
     bench.access(bench.device, address + 16, 4)
 
 
+def wait_for_each_other(bench: Bench) -> None:
+    """The driver has sent all its buffers, the device filled all of the other queue, and each looks for one to use."""
+    side, device = bench.sides[0], bench.devices[0]
+
+    def fill() -> None:
+        for _ in range(8):
+            bench.driver_send(side, message(1030, 1024, b"ping"))
+        bench.ring(bench.driver)
+
+    def answer() -> None:
+        for _ in range(8):
+            bench.device_send(device, message(1024, 1030, b"ping"))
+        bench.ring(bench.device)
+
+    bench.turn(bench.driver, fill)
+    bench.turn(bench.device, answer)
+    bench.turn(bench.driver, lambda: None)
+    bench.look(bench.driver, side.rings[1].used + 2)
+    bench.look(bench.device, device.rings[0].avail + 2)
+
+
+def takes_and_does_not_look(bench: Bench) -> None:
+    """The device takes a notification of a message and looks at no queue."""
+    bench.time_ns += 1_000_000
+    send = message(1030, 1024, b"ping")
+    bench.turn(bench.driver, lambda: (bench.driver_send(bench.sides[0], send), bench.ring(bench.driver)))
+    bench.turn(bench.device, lambda: None)
+
+
 def runs_over_its_stack(bench: Bench) -> None:
     bench.store.bytes["flash"][0x100:0x104] = b"\x10\xb5\0\0"  # PUSH {r4, lr}: what accesses are made by
     end = REMOTE_RAM + 0x1000
@@ -501,7 +531,7 @@ def looks_somewhere_else() -> Findings:
         for _ in range(3):
             bench.access(bench.device, ring.avail + 34, 2)
 
-    return run(device_returns=False, after=look).findings
+    return run(device_returns=False, after=look, tells_looks=False).findings
 
 
 CASES: dict[str, Callable[[], Findings]] = {
@@ -688,10 +718,12 @@ CASES: dict[str, Callable[[], Findings]] = {
     "notification.not-cleared": after(storm),
     "notification.before-listening": after(signalled_before_anybody_listened),
     "notification.suppressed": after(offered_though_nobody_wants_to_know),
+    "notification.in-vain": after(takes_and_does_not_look),
     "notification.left-out": after(returned_without_a_word),
     "core.never-returned": takes_and_never_returns,
     "core.stack-overflow": after(runs_over_its_stack),
     "core.spins": spins_after_it_was_told,
+    "core.deadlock": after(wait_for_each_other),
     "core.lock-held": waits_for_a_lock,
     "message.blank": after(nothing_but_blank_buffers),
     # what only an engine can tell that sees each access
@@ -735,6 +767,7 @@ BLAMED = {
     "endpoint.silent": Side.DEVICE,
     "message.malformed": Side.DRIVER,
     "message.unknown-destination": Side.DRIVER,
+    "notification.in-vain": Side.DEVICE,
     "notification.missing": Side.DRIVER,
     "notification.not-taken": Side.DEVICE,
     "ring.avail-overrun": Side.DRIVER,
