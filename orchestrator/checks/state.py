@@ -28,6 +28,7 @@ __all__ = [
     "VdevSubject",
     "core_images",
     "cores",
+    "has_rested",
     "live_rings",
     "live_vdevs",
     "rings",
@@ -183,6 +184,20 @@ def live_vdevs(state: State) -> Iterator[VdevSubject]:
 def live_rings(state: State) -> Iterator[RingSubject]:
     """Each vring of the table in memory that has an address."""
     return (each for each in rings(state) if each.table.is_live and each.ring.has_address)
+
+
+def has_rested(state: State, vdev: LiveVdev) -> bool:
+    """The run is over, and nothing had happened on this vdev for ``REST_NS`` before, whatever the others did."""
+    run = state.run
+    if run is None or run.ended is None:
+        return False
+    start = run.milestone(f"{vdev.path} DRIVER_OK")
+    times = [start.time_ns] if start is not None else []
+    for ring in vdev.rings:
+        traffic = run.traffic.rings.get(ring.path)
+        acts = (traffic.last_posted, traffic.last_used) if traffic is not None else ()
+        times += [each.time_ns for each in acts if each is not None]
+    return run.time_ns - max(times, default=0) >= REST_NS
 
 
 def rings_at_rest(state: State) -> Iterator[RingSubject]:

@@ -117,6 +117,22 @@ def test_every_profile_brings_it_up_with_a_status_of_its_own(pair: Pairs, profil
         assert board.live.vdevs[0].status == {"linux": 7, "openamp": 4, "nuttx": 7}[profile]
 
 
+@pytest.mark.parametrize("variant", ["demo", "static"])
+@pytest.mark.parametrize("profile", ["linux", "openamp", "nuttx"])
+def test_a_stop_by_the_host_is_no_fault_under_any_profile(pair: Pairs, profile: str, variant: str) -> None:
+    """Wherever the host has placed what it took back, and whatever words of the table the remote uses."""
+    with Board(remote=pair(variant).remote, profile=profile) as board:
+        endpoint = board.host.endpoint("rptwin-echo")
+        endpoint.send(b"x")
+        assert endpoint.receive() == b"x"
+        board.host.stop()
+        board.run(timeout="20 ms")
+        verdict = board.verdict()
+        assert (verdict.exit_code, verdict.findings) == (0, ())
+        assert verdict.headline == "RPTUN was up and was stopped"
+        assert board.host.leaks == ()
+
+
 def test_more_messages_than_buffers_wait_and_all_arrive_in_order(pair: Pairs) -> None:
     with Board(remote=pair("demo").remote) as board:
         endpoint = board.host.endpoint("rptwin-echo")

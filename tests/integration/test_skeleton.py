@@ -82,9 +82,9 @@ def test_a_uart_without_a_model_costs_the_console_and_not_the_verdict(rptwin: Rp
 def test_a_python_host_brings_the_lone_remote_up(rptwin: Rptwin, skeleton: Path) -> None:
     result = rptwin("run", "--platform", skeleton / "chip.repl", "--remote", skeleton / "smoke" / "remote.elf")
     assert "remote: main rang" in result.output
-    # It answers the mailbox and works no queue: that is said.
+    # It answers the mailbox and works no queue, and the host has nobody to send to: that is said, and no error.
     assert "RPTUN came up, and nothing went through vdev[0]" in result.output
-    assert result.exit_code == 1
+    assert result.exit_code == 0
 
 
 def test_it_exports_to_plain_renode_as_the_same_platform(rptwin: Rptwin, skeleton: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from orchestrator.base.roles import REMOTE, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
-from orchestrator.formats.resource_entry import Feature
+from orchestrator.formats.resource_entry import Feature, Profile
 from orchestrator.memory import Extent, Place
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
@@ -168,6 +168,7 @@ def buffer_addresses_are_the_devices(subject: RingSubject) -> Iterator[Violation
     stage=Stage.TRAFFIC,
     source="RPTUN, Carveout: what the vrings leave of it is the heap that buffers are allocated from",
     each=live_rings,
+    profiles={Profile.LINUX: None, Profile.OPENAMP: None, Profile.COMMON: None},
 )
 def buffers_lie_in_the_carveout(subject: RingSubject) -> Iterator[Violation]:
     """Buffers of a device whose vrings were cut from a carveout lie in that carveout too, unless NuttX's BUFADDR

@@ -15,7 +15,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint, Use
 from orchestrator.formats.resource_entry import ANY, Carveout, Profile, Trace
 from orchestrator.memory import Extent, Place
-from orchestrator.observe.live import LiveRing
+from orchestrator.observe.live import LiveCarveout, LiveRing
 from orchestrator.observe.views import Span, Views
 
 __all__: list[str] = []
@@ -85,8 +85,12 @@ def both_cores_reach_vrings(subject: RingSubject) -> Iterator[Violation]:
     each=live_rings,
 )
 def allocated_rings_lie_in_their_carveout(subject: RingSubject) -> Iterator[Violation]:
-    """A ring that the host placed lies wholly inside the carveout that it was to be cut from."""
+    """A ring that the host placed lies wholly inside the carveout that it was to be cut from: by RPTUN the one of the
+    vdev's index, by others one that is named after the ring.
+    """
     ring = subject.ring
+    if subject.state.profile is not Profile.NUTTX and not (ring.carveout and _is_of_a_ring(ring.carveout)):
+        return
     carveout = ring.carveout.span if ring.carveout else None
     extent = _da_extent(ring)
     if not ring.was_dynamic or carveout is None or ring.span is None or extent is None or carveout.contains(ring.span):
@@ -105,6 +109,14 @@ def allocated_rings_lie_in_their_carveout(subject: RingSubject) -> Iterator[Viol
         advice="enlarge the carveout, or give the ring an address of its own",
         touches=(*ring.span.extents, extent),
     )
+
+
+_OF_A_VDEV = re.compile(r"vdev\d+(vring\d+|buffer)")  # Linux, remoteproc_virtio
+
+
+def _is_of_a_ring(carveout: LiveCarveout) -> bool:
+    found = _OF_A_VDEV.fullmatch(carveout.entry.value.text)
+    return found is not None and found[1] != "buffer"
 
 
 def _starts_in(carveout: Span, extent: Extent) -> bool:
@@ -274,9 +286,6 @@ def vrings_lie_over_no_image(state: State) -> Iterator[Violation]:
         if span is not None:
             found.append(footprints.taken(ring.path, ring.field("da"), span))
     yield from _in_use(found)
-
-
-_OF_A_VDEV = re.compile(r"vdev\d+(vring\d+|buffer)")  # Linux, remoteproc_virtio
 
 
 @rule(

@@ -8,7 +8,7 @@ from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE, are_offsets
-from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
+from orchestrator.checks.state import RingSubject, has_rested, live_rings, rings_at_rest
 from orchestrator.errors import RingError, RptwinError
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing
 from orchestrator.memory import Place, place_of
@@ -337,7 +337,8 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
 )
 def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
     """Each ring has seen a used buffer; where it has not, the report says so. A vdev on which nothing ever moved
-    although buffers were offered is at fault, whatever the cause.
+    although buffers were offered is at fault, whatever the cause, unless nobody was there to begin: where Python drives,
+    it sends when it is told to, and where no RPMsg goes, a device that is to fill buffers may have nothing to say.
     """
     state, traffic = subject.state, subject.traffic
     run = state.run
@@ -345,7 +346,10 @@ def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
         return
     queues = [run.traffic.ring(ring.path) for ring in subject.vdev.rings]
     offered = [each for each in queues if each.posted]
-    dead = state.is_at_rest and bool(offered) and not any(each.used for each in queues)
+    can_begin = subject.vdev.is_rpmsg or any(not each.is_pool for each in offered)
+    is_driven = subject.vdev.role_of(Side.DRIVER) in state.images
+    dead = is_driven and can_begin and bool(offered) and not any(each.used for each in queues)
+    dead = dead and has_rested(state, subject.vdev)
     yield Violation(
         at=(subject.ring.at,),
         expected="a used buffer",
