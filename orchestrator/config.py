@@ -66,6 +66,8 @@ class Settings:
     engine: str = "unicorn"
     profile: str = "auto"
     table: str | None = None
+    vrings: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
     vtor: Mapping[str, int] = field(default_factory=dict)
     map: tuple[str, ...] = ()
     nuttx_config: str | None = None
@@ -168,6 +170,21 @@ SETTINGS: tuple[Setting, ...] = (
         "LOCATOR",
         _text,
         "Where the resource table is: [main:|remote:] and then `section`, SYMBOL[+OFFSET] or 0xADDRESS.",
+    ),
+    Setting(
+        "vrings",
+        "ADDRESS:NUM:ALIGN",
+        _texts,
+        "A vring of a pair without a table, by its address for the remote; twice for an RPMsg device: first the one that "
+        "carries to main, then the one from it. Default: found from what the cores do. Repeatable.",
+        repeated=True,
+    ),
+    Setting(
+        "memory",
+        "ADDRESS:SIZE",
+        _texts,
+        "Memory that the board has beside the chip's, such as an SDRAM: 0xd0000000:8M. Both cores reach it. Repeatable.",
+        repeated=True,
     ),
     Setting(
         "vtor",

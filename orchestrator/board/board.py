@@ -43,15 +43,17 @@ from orchestrator.formats.translation import AddressRange
 from orchestrator.host import Host, PythonRemote
 from orchestrator.host.player import CorePlayer
 from orchestrator.memory import Memory
+from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
-from orchestrator.platform import load_platform, refuse_without_pair
+from orchestrator.platform import load_platform, refuse_without_pair, with_memory
 from orchestrator.platform.model import Platform
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
+_OWN_MEMORY = ("renode", "qemu")  # engines that make the machine from text of their own
 _EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (DDI0403E B1.4.2)
 
 Until = str | Condition | Callable[["Board"], bool]
@@ -101,6 +103,8 @@ class Board:
         engine: str | Engine = "unicorn",
         profile: str = "auto",
         table: str | None = None,
+        vrings: Iterable[str] = (),
+        memory: Iterable[str] = (),
         vtor: Mapping[str, int] | None = None,
         maps: Iterable[str] = (),
         nuttx_config: str | None = None,
@@ -109,13 +113,14 @@ class Board:
         seed: int = 0,
         wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
     ) -> None:
-        self.platform = load_platform(platform) if isinstance(platform, str) else platform
+        self.platform = self._with_memory(load_platform(platform) if isinstance(platform, str) else platform, memory, engine)
         refuse_without_pair(self.platform)
         self.images = load_images(main, remote)
         self._others = {self.platform.core(name).name: load_elf(path) for name, path in (others or {}).items()}
         options = ObserveOptions(
             profile=parse_profile(profile),
             locator=None if table is None else parse_locator(table),
+            vrings=parse_vrings(vrings),
             maps=tuple(AddressRange.parse(each) for each in maps),
             notify=checked_notify(self.platform, notify or {}),
             release=parse_release(nuttx_config),
@@ -137,6 +142,19 @@ class Board:
         except BaseException:
             self.engine.close()
             raise
+
+    @staticmethod
+    def _with_memory(platform: Platform, memory: Iterable[str], engine: str | Engine) -> Platform:
+        """The chip, with what the board has beside it."""
+        given = tuple(memory)
+        if given and engine in _OWN_MEMORY:
+            raise UsageError(
+                "its memory is its own",
+                where=f"engine {engine}",
+                found=f"memory {given[0]}",
+                advice="put a Memory.MappedMemory into a .repl on top of the chip's (using)",
+            )
+        return with_memory(platform, given)
 
     def _vector_tables(self, given: Mapping[str, int]) -> dict[str, VectorTable]:
         """By role, and by name for cores without one."""
@@ -166,7 +184,7 @@ class Board:
         mailboxes = {each.peripheral for each in self.platform.mailboxes}
         # Vrings and tables that were named are the first pair's.
         notify = {name: channel for name, channel in options.notify.items() if name in mailboxes}
-        further = replace(options, locator=None, notify=notify)
+        further = replace(options, locator=None, vrings=(), notify=notify)
         for name, roles in self.platform.pairs.items():
             if not self._others.keys().isdisjoint(roles.values()):
                 own = {role: images[core] for role, core in roles.items() if core in images}

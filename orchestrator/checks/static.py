@@ -18,6 +18,7 @@ from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Memory
 from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.given import GivenVring
 from orchestrator.observe.live import read_live
 from orchestrator.observe.run import Run
 from orchestrator.observe.traffic import Actor, MessageLog
@@ -35,13 +36,14 @@ def check_static(
     *,
     maps: tuple[AddressRange, ...] = (),
     vector_tables: Mapping[str, int] | None = None,
+    vrings: tuple[GivenVring, ...] = (),
 ) -> tuple[Finding, ...]:
     """What can be said of images by role, one or both, before anything runs.
 
     One image alone may do without a table, as the other one can have it: that is a note then, unless it is the remote's
     and the host Linux, which takes the table from nowhere else.
     """
-    promise = find_promise(images, locator)
+    promise = find_promise(images, locator, vrings)
     nothing = {role: _Nothing(platform.core(role).name) for role in ROLES} if platform else {}
     views = Views.of(nothing, platform, maps) if platform else None
     state = State(

@@ -187,16 +187,18 @@ class Verdict:
     def _table(self) -> dict[str, object] | None:
         live = self.live
         location, table = live.promise.location, live.table
-        if location is None or table is None or live.span is None:
+        if table is None or (not live.is_given and (location is None or live.span is None)):
             return None
+        span = live.span
         return {
-            "how": location.how,
-            "main": live.span.pa,
-            "remote": live.span.da,
-            "size": live.span.size,
+            "how": location.how if location is not None else "no table: vrings that were given or found",
+            "main": span.pa if span is not None else None,
+            "remote": span.da if span is not None else None,
+            "size": span.size if span is not None else 0,
             "entries": [
                 {"path": each.at.path, "address": each.at.address, "type": _type_of(each.at.path)}
                 for each in table.entries
+                if not live.is_given
             ],
             "vdevs": [
                 {

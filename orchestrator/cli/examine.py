@@ -19,8 +19,9 @@ from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.live import LiveView
-from orchestrator.platform import Platform, load_platform, refuse_without_pair
+from orchestrator.platform import Platform, load_platform, refuse_without_pair, with_memory
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.images import print_image, print_promise, promised_view
@@ -86,7 +87,7 @@ def _by_role(platform: Platform, first: Image, second: Image | None, given: str 
 
 
 def _examined(settings: Settings, first: str, second: str | None, role: str | None) -> _Examination:
-    platform = load_platform(settings.platform)
+    platform = with_memory(load_platform(settings.platform), settings.memory)
     refuse_without_pair(platform)
     locator = None if settings.table is None else parse_locator(settings.table)
     maps = tuple(AddressRange.parse(each) for each in settings.map)
@@ -94,7 +95,8 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     given = {platform.core(name).name: address for name, address in settings.vtor.items()}
     cores = {each: platform.core(each) for each in images}
     boots = {each: choose_vector_table(core, images[each], given.get(core.name)) for each, core in cores.items()}
-    promise = find_promise(images, locator)
+    vrings = parse_vrings(settings.vrings)
+    promise = find_promise(images, locator, vrings)
     profile, why = choose_profile(promise.scan)
     if settings.profile != "auto":
         profile, why = Profile(settings.profile), "given"
@@ -107,7 +109,9 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
         view=promised_view(platform, promise, maps, parse_release(settings.nuttx_config)),
         profile=profile,
         profile_reason=why,
-        findings=check_static(images, platform, profile, locator, maps=maps, vector_tables=tables),
+        findings=check_static(
+            images, platform, profile, locator, maps=maps, vector_tables=tables, vrings=vrings
+        ),
     )
 
 

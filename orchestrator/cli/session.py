@@ -30,6 +30,8 @@ def open_board(settings: Settings) -> Board:
         engine=settings.engine,
         profile=settings.profile,
         table=settings.table,
+        vrings=settings.vrings,
+        memory=settings.memory,
         vtor=settings.vtor,
         maps=settings.map,
         nuttx_config=settings.nuttx_config,

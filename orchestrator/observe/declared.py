@@ -10,8 +10,9 @@ from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate
 from orchestrator.formats.resource_entry import Checksum, Custom, Profile, RprocMem
 from orchestrator.formats.resource_table import Scan, scan_table_bytes
+from orchestrator.observe.given import GivenVring, table_of
 
-__all__ = ["TABLE_LIMIT", "Promise", "choose_profile", "find_promise"]
+__all__ = ["TABLE_LIMIT", "Promise", "choose_profile", "find_promise", "promise_of_vrings"]
 
 TABLE_LIMIT = 0x10000  # bytes; real tables have a few hundred, and more than this is not read
 
@@ -24,6 +25,7 @@ class Promise:
     error: FormatError | None = None
     scan: Scan | None = None
     data: bytes = b""
+    vrings: tuple[GivenVring, ...] = ()  # without a table
 
     @property
     def can_be_made_at_run_time(self) -> bool:
@@ -31,8 +33,14 @@ class Promise:
         return self.location is not None and self.scan is None
 
 
-def find_promise(images: Mapping[str, Image], locator: TableLocator | None = None) -> Promise:
-    """Look for the table in the images, by role. :class:`UsageError` when the locator names what cannot be."""
+def find_promise(
+    images: Mapping[str, Image], locator: TableLocator | None = None, vrings: tuple[GivenVring, ...] = ()
+) -> Promise:
+    """Look for the table in the images, by role; none where vrings are given instead. :class:`UsageError` when the
+    locator names what cannot be.
+    """
+    if vrings:
+        return promise_of_vrings(vrings)
     try:
         location = locate(locator or AUTO, images)
     except (ElfError, TableError) as error:
@@ -43,6 +51,11 @@ def find_promise(images: Mapping[str, Image], locator: TableLocator | None = Non
         return Promise(location)
     view = image.name if image else location.role
     return Promise(location, None, scan_table_bytes(data, view=view, address=location.address), data)
+
+
+def promise_of_vrings(vrings: tuple[GivenVring, ...]) -> Promise:
+    """That these are the vrings, and there is no table."""
+    return Promise(None, None, table_of(vrings, "vrings"), vrings=vrings)
 
 
 def _bytes_of(image: Image, location: TableLocation, locator: TableLocator | None) -> bytes:

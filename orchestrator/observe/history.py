@@ -173,7 +173,7 @@ def _fields(live: LiveView, views: Views, role: str) -> Iterator[_Field]:
     span, table = live.span, live.table
     extent = span.seen_by(role) if span is not None else None
     if extent is None or table is None:
-        return
+        return  # nowhere, or vrings without a table
     for at in _everywhere(views, role, extent):
         for vdev in live.vdevs:
             base = at.start + vdev.entry.at.address - table.address

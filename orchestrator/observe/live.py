@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role
 from orchestrator.errors import FormatError, RingError, RptwinError
@@ -28,6 +28,7 @@ from orchestrator.formats.resource_table import Scan, Table, scan_table
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE, Part, RingLayout, SplitRing, available_ring_size
 from orchestrator.memory import Located, Place
 from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.given import table_of
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views
 
@@ -91,6 +92,7 @@ class LiveRing:
     role: str  # whose view ``layout`` is of
     carveout: LiveCarveout | None  # that it is cut from, if the host places it
     was_dynamic: bool | None  # the host was to place it; None: the table came with an address, or was never seen before
+    is_given: bool = False  # by a person, or by what memory holds: no table has an entry for it
 
     @property
     def path(self) -> str:
@@ -108,7 +110,9 @@ class LiveRing:
         return self.span is not None and self.span.pa is not None and self.span.da is not None
 
     def field(self, name: str) -> Place:
-        """One field of the entry."""
+        """One field of the entry; of a vring without one, the vring."""
+        if self.is_given:
+            return Place(self.at.view, self.at.address, f"{self.path}.{name}")
         return Place(self.at.view, self.at.address + Vring.offset_of(name), f"{self.path}.{name}")
 
     def parts(self) -> Iterator[Part]:
@@ -219,6 +223,11 @@ class LiveView:
         return IoRegion(tuple(sorted({*known, *regions})), tuple(spans))
 
     @property
+    def is_given(self) -> bool:
+        """There is no table: somebody, or memory, says where the vrings are."""
+        return bool(self.promise.vrings)
+
+    @property
     def is_as_promised(self) -> bool:
         """Memory holds the table of the image: version, number of entries and offsets, which nobody may change."""
         wanted = self.promise.scan.table if self.promise.scan else None
@@ -260,6 +269,8 @@ def read_live(
     ``dynamic`` says of vrings by path whether the host was to place them, for tables that memory alone has seen.
     """
     location = promise.location
+    if promise.vrings:
+        return _live_of_vrings(views, promise)
     if location is None:
         return LiveView(promise, None, REMOTE, None, {}, (), (), ())
     span = views.span_at(location.role, "table", location.address, 16)
@@ -277,6 +288,35 @@ def read_live(
     vdevs = tuple(vdevs_of(table, carveouts, views, known, release))
     traces = tuple(_trace(views, each) for each in table.of(Trace))
     return LiveView(promise, span, role, scan, _read_all(views, span, table.size), vdevs, carveouts, traces)
+
+
+def _live_of_vrings(views: Views, promise: Promise) -> LiveView:
+    """Vrings that no table describes; a device is ready once something was made available in one of its rings."""
+    view = views.name(REMOTE)
+
+    def vdevs_as(scan: Scan) -> Iterator[LiveVdev]:
+        for index, located in enumerate(scan.table.vdevs if scan.table else ()):
+            rings = tuple(
+                replace(_ring(views, index, i, _at_itself(view, located, i, entry), entry), is_given=True)
+                for i, entry in enumerate(located.value.vrings)
+            )
+            yield LiveVdev(index, located, rings, None, None, None)
+
+    ready = [any(map(_has_moved, (ring.open(views) for ring in vdev.rings)))
+             for vdev in vdevs_as(table_of(promise.vrings, view))]  # fmt: skip
+    scan = table_of(promise.vrings, view, ready)
+    return LiveView(promise, None, REMOTE, scan, {}, tuple(vdevs_as(scan)), (), ())
+
+
+def _at_itself(view: str, vdev: Located[Vdev], index: int, entry: Vring) -> Place:
+    return Place(view, entry.da, f"{vdev.at.path}.vring[{index}]")
+
+
+def _has_moved(queue: SplitRing | None) -> bool:
+    try:
+        return queue is not None and (queue.avail_idx != 0 or queue.used_idx != 0)
+    except RingError:
+        return False
 
 
 def _trace(views: Views, entry: Located[Trace]) -> LiveTrace:
@@ -342,10 +382,10 @@ def _ring(
     at: Place,
     entry: Vring,
     *,
-    carveout: LiveCarveout | None,
-    dynamic: Mapping[str, bool],
+    carveout: LiveCarveout | None = None,
+    dynamic: Mapping[str, bool] | None = None,
 ) -> LiveRing:
-    was_dynamic = True if entry.is_dynamic else dynamic.get(at.path)
+    was_dynamic = True if entry.is_dynamic else (dynamic or {}).get(at.path)
     by_da = None if entry.is_dynamic else ring_layout(entry.da, entry.num, entry.align)
     if views is None or by_da is None:
         return LiveRing(vdev, index, at, entry, None, by_da, REMOTE, carveout, was_dynamic)

@@ -51,8 +51,9 @@ from orchestrator.formats.resource_entry import (
 from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
 from orchestrator.memory import Extent, Memory
-from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise, promise_of_vrings
 from orchestrator.observe.found import TableSearch
+from orchestrator.observe.given import GivenVring
 from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.offsets import IoRegion
@@ -60,6 +61,7 @@ from orchestrator.observe.run import Channel, CoreRun, Run, Unmet
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import Actor, MessageLog, RingFault, RingTraffic
 from orchestrator.observe.views import Views
+from orchestrator.observe.vring_search import VringSearch
 from orchestrator.observe.watches import AccessWatcher, Watched, WatchedKind, Watcher, Watches
 from orchestrator.platform.model import Platform
 
@@ -82,6 +84,7 @@ class ObserveOptions:
 
     profile: Profile | None = None
     locator: TableLocator | None = None
+    vrings: tuple[GivenVring, ...] = ()  # instead of a table
     maps: tuple[AddressRange, ...] = ()
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel
     release: NuttxRelease | None = None
@@ -126,7 +129,7 @@ class Observer:
         self.options = options or ObserveOptions()
         names = {role: platform.core(role).name for role in ROLES}
         self.views = Views.of({role: memories[name] for role, name in names.items()}, platform, self.options.maps)
-        self.promise: Promise = find_promise(images, self.options.locator)
+        self.promise: Promise = find_promise(images, self.options.locator, self.options.vrings)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
         self._roles = {name: role for role, name in names.items()}
         self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
@@ -136,7 +139,8 @@ class Observer:
         self._published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
         self._places: Places | None = None
         self._tells_accesses = accesses is not None
-        is_unnamed = self.promise.location is None and self.options.locator is None
+        is_unnamed = self.promise.location is None and self.options.locator is None and not self.options.vrings
+        self._rings_found = VringSearch()
         self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
         if self._tells_accesses:
             self._guard_stacks(vector_tables or {})
@@ -184,12 +188,13 @@ class Observer:
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
         seen = copy.deepcopy((self.run, self._raw, self._published))
-        return seen, self.promise, self._copy_of(self._search)
+        return seen, self.promise, self._copy_of(self._search), self._rings_found.rings
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        seen, self.promise, search = snapshot
+        seen, self.promise, search, rings = snapshot
+        self._rings_found = VringSearch(rings)
         self.run, self._raw, self._published = copy.deepcopy(seen)
         self._search = self._copy_of(search)
         self._read_table()
@@ -198,7 +203,7 @@ class Observer:
     def is_stopped(self) -> bool:
         """Main has shut every vdev down in order: it took DRIVER_OK back, the remote acknowledged STOP or is held."""
         vdevs, table = self._live.vdevs, self._live.table
-        if not vdevs or table is None or self.run.cores[REMOTE].lockup or self.run.cores[REMOTE].faults:
+        if not vdevs or table is None or self._live.is_given or self.run.cores[REMOTE].lockup or self.run.cores[REMOTE].faults:
             return False
         is_held = self.run.cores[REMOTE].state is CoreState.HELD
         is_acknowledged = CommandWord(table.header.reserved[0]).code is CommandCode.ACK
@@ -334,12 +339,19 @@ class Observer:
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
         if self._search is not None and self._search.is_due():
             self._search.look(self.views, self.images, self._watches, self.options.release)
+            if not self._search.candidates and self._rings_found.look(self.views):
+                for each in self._rings_found.rings:
+                    name = f"vring at {each.extent.start:#010x}"
+                    self._watches.set(WatchedKind.CANDIDATE, name, self.views.name(MAIN), each.extent)
 
     def _on_candidate(self, time_ns: int, role: str, watched: Watched) -> None:
         """What reads as a table has changed, or one of its rings: it is in use, and followed from now on."""
         if self._search is None or role not in self.run.cores:
             return
         self.run.last_activity_ns = time_ns
+        if self._rings_found.changed(watched.extent):
+            self._follow_rings(time_ns)
+            return
         found = self._search.changed(self.views, watched.extent)
         if found is None:
             return
@@ -355,6 +367,19 @@ class Observer:
         self._table_has_changed()
         self._read_table(Actor(time_ns, role))
         self._look(Actor(time_ns, ""))  # who put what is under way into the rings, nobody has seen
+
+    def _follow_rings(self, time_ns: int) -> None:
+        """Vrings without a table are in use, and followed from now on."""
+        rings, self._search = self._rings_found.rings, None
+        self.promise = promise_of_vrings(tuple(each.vring for each in rings))
+        self.run.reach(time_ns, "", "vrings found", ", ".join(str(each.vring) for each in rings))
+        for index, each in enumerate(rings):
+            path = f"vdev[{index // 2}].vring[{index % 2}]"
+            self.run.dynamic[path] = False
+            self.run.traffic.follow_from(path, each.used_idx)
+        self._watch_table()
+        self._read_table(Actor(time_ns, ""))
+        self._look(Actor(time_ns, ""))
 
     def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns
@@ -422,7 +447,7 @@ class Observer:
         span = self._live.span
         extent = None if span is None else span.seen_by(self._live.role)
         if extent is None:
-            return False
+            return self._live.is_given  # whether it is ready is read from the rings
         try:
             raw = self.views.memories[self._live.role].read(extent.start, max(extent.size, 16))
         except RptwinError:
@@ -527,6 +552,7 @@ class Observer:
     def _watch_table(self) -> None:
         location = self.promise.location
         if location is None:
+            self._watch_live()
             return
         size = min(len(self.promise.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
         span = self.views.span_at(location.role, _TABLE, location.address, 16)
@@ -541,7 +567,7 @@ class Observer:
     def _watch_live(self) -> None:
         live = self._live
         table: Table | None = live.table
-        if table is not None:
+        if table is not None and not live.is_given:
             self._watches.set(WatchedKind.TABLE, _TABLE, self.views.name(live.role), Extent(table.address, table.size))
         for kind, path, span in [
             *((WatchedKind.RING, ring.path, ring.span) for ring in live.rings),

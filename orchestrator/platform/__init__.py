@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.platform.memory import with_memory
 from orchestrator.platform.model import (
     Core,
     Interrupt,
@@ -29,4 +30,5 @@ __all__ = [
     "load_platform",
     "platforms_folder",
     "refuse_without_pair",
+    "with_memory",
 ]

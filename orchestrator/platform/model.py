@@ -234,6 +234,7 @@ class Platform:
     models: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the file that models it on Unicorn
     fronts: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the script before Renode's own model
     pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # roles of further pairs of cores, by name
+    external: tuple[tuple[str, Extent], ...] = ()  # where the chip reaches memory that a board may have
 
     def with_pair(self, name: str) -> Platform:
         """The same chip with the roles of another pair; :class:`UsageError` names the pairs there are."""

@@ -269,6 +269,7 @@ class _Resolver:
             notes=tuple(self.notes),
             models=self.files("models", self.settings.models, peripherals),
             fronts=self.files("renode", self.settings.fronts, peripherals),
+            external=self.settings.external,
         )
 
     def unique_names(self, variables: list[_Variable]) -> None:

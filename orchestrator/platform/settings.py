@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import PlatformError
+from orchestrator.memory import Extent
 
 __all__ = [
     "ROLES",
@@ -133,6 +134,7 @@ class Settings:
     gates: tuple[GateSettings, ...] = ()
     models: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
     fronts: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
+    external: tuple[tuple[str, Extent], ...] = ()
 
     def error(self, key: str, what: str, **sides: Any) -> PlatformError:
         """An error at a key, whose line is looked up in the text (tomllib keeps none)."""
@@ -239,7 +241,7 @@ def load_settings(path: Path) -> Settings:
     root = _Reader(bare, "", document)
     root.only(
         *("description", "roles", "pairs", "consoles", "cores"),
-        *("regions", "mailboxes", "connections", "gates", "models", "renode"),
+        *("regions", "mailboxes", "connections", "gates", "models", "renode", "external"),
     )
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
@@ -258,7 +260,18 @@ def load_settings(path: Path) -> Settings:
         tuple(_gate(each) for each in root.each("gates")),
         _files(_Reader(bare, "models", document.get("models", {}))),
         _files(_Reader(bare, "renode", document.get("renode", {}))),
+        tuple(_external(each) for each in root.each("external")),
     )
+
+
+def _external(table: _Reader) -> tuple[str, Extent]:
+    table.only("name", "address", "size")
+    name = table.required("name", table.take("name", str, "a string"))
+    address = table.required("address", table.integer("address", 1 << 32))
+    size = table.required("size", table.integer("size", 1 << 32))
+    if not size or address + size > 1 << 32:
+        raise table.settings.error(table.key("size"), "out of range", found=f"{size:#x}")
+    return name, Extent(address, size)
 
 
 def _files(table: _Reader) -> dict[str, Path]:

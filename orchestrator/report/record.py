@@ -58,6 +58,8 @@ class Record:
             },
             "profile": {"asked": settings.profile, "used": self.profile, "why": self.profile_reason},
             "table": settings.table,
+            "vrings": list(settings.vrings),
+            "memory": list(settings.memory),
             "map": list(settings.map),
             "nuttx_config": settings.nuttx_config,
             "notify": dict(settings.notify),

@@ -8,13 +8,14 @@ from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import CoreSubject, State, cores, states
-from orchestrator.events import Backtrace, CoreState, Poll
+from orchestrator.events import Backtrace, CoreState, Fault, Poll
 from orchestrator.memory import Extent, Place
 from orchestrator.platform.model import Platform
 
 __all__ = ["frames_of", "spins_unheard"]
 
 
+_NOTHING = "where this chip has nothing"
 _FOR_EVER = 3  # resets in one run; one or two are part of some start-ups
 
 
@@ -51,6 +52,15 @@ def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
         )
 
 
+def _what(platform: Platform | None, fault: Fault) -> str:
+    """What the engine says; that a board may have memory there, where the chip leads out of itself."""
+    external = platform.external if platform is not None and fault.address is not None else ()
+    name = next((name for name, extent in external if fault.address in extent), None)
+    if name is None:
+        return fault.what
+    return fault.what.replace(_NOTHING, f"in {name}: what the board has there is given by --memory ADDRESS:SIZE")
+
+
 @rule("core.fault", stage=Stage.BOOT, source="DDI0403E B1.5.14, fault behaviour", each=cores)
 def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
     """No core takes a fault whose handler does not return, or after which it does nothing else any more."""
@@ -66,7 +76,7 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
         yield Violation(
             at=(Place(core.name, fault.pc, fault.symbol or ""),),
             expected="no fault",
-            actual=f"{fault.name} after {time_ns / 1e6:.3f} ms: {fault.what}{more}",
+            actual=f"{fault.name} after {time_ns / 1e6:.3f} ms: {_what(subject.state.platform, fault)}{more}",
             advice=f"status {' | '.join(fault.status) or 'none'}"
             + (", escalated to HardFault" if fault.escalated else ""),
             subject=core.role,

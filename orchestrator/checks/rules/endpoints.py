@@ -61,8 +61,8 @@ def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Vi
     log = _log(subject)
     if log is None or not log.announced or not subject.vdev.is_driver_ok:
         return
-    if subject.vdev.entry.value.head.gfeatures & Feature.NS:
-        return
+    if subject.vdev.entry.value.head.gfeatures & Feature.NS or any(ring.is_given for ring in subject.vdev.rings):
+        return  # vrings without a table: nobody says which features there are
     first = log.announced[0]
     offered = "offered and not accepted" if subject.vdev.entry.value.head.dfeatures & Feature.NS else "not offered"
     yield Violation(

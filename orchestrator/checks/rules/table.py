@@ -65,7 +65,7 @@ def _without_table(state: State) -> tuple[str, ...]:
         return ()
     return (
         "both cores notify each other all the same: vrings that two images fix when they are built (Zephyr's static"
-        " vrings) have no table, and only what a table describes is judged",
+        " vrings) have no table; give them by --vrings ADDRESS:NUM:ALIGN, twice, where they are not found",
     )
 
 

@@ -27,8 +27,10 @@ _IN_CONFIG = Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR  # NuttX rpmsg_vi
 
 
 def field(subject: VdevSubject, name: str) -> Place:
-    """One field of a vdev's head."""
+    """One field of a vdev's head; of a vdev without one, its first vring."""
     at = subject.vdev.entry.at
+    if any(ring.is_given for ring in subject.vdev.rings):
+        return Place(at.view, subject.vdev.rings[0].at.address, f"{at.path}.{name}")
     return Place(at.view, at.address + VdevHeader.offset_of(name), f"{at.path}.{name}")
 
 
@@ -196,12 +198,15 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
         core = run.cores.get(driver) if run else None
         detail = (f"{the(driver)} is {core.state} at {core.where}",) if core and core.state and core.where else ()
         once = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
+        is_given = any(ring.is_given for ring in subject.vdev.rings)
         earlier = f" now, DRIVER_OK from {once.time_ns / 1e6:.3f} ms on for a while" if once else ""
         yield Violation(
             at=(field(subject, "status"),),
-            expected="DRIVER_OK",
-            actual=status_text(subject.vdev.status) + earlier,
-            advice=f"{the(driver)} sets the status when rings and buffers are ready; "
+            expected="buffers made available in a vring" if is_given else "DRIVER_OK",
+            actual="none in any: both indices are 0" if is_given else status_text(subject.vdev.status) + earlier,
+            advice=f"does {the(driver)} work the vrings at these addresses? --vrings says where they are"
+            if is_given
+            else f"{the(driver)} sets the status when rings and buffers are ready; "
             f"{the(device)} waits for it, usually for ever",
             core=driver,
             detail=detail,
