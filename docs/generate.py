@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,12 +44,26 @@ def _pair(variant: str) -> tuple[Path, Path]:
     return images / "main.elf", images / "remote.elf"
 
 
+def _patched(folder: Path, name: str, variant: str) -> tuple[Path, Path]:
+    """The images of a variant of the firmware with a patch of the tests in it, built in a folder."""
+    top = folder / f"{name}-{variant}"
+    firmware = top / "firmware"
+    if not firmware.exists():
+        shutil.copytree(DOCS.parent / "firmware", firmware)
+        patch = DOCS.parent / "tests" / "integration" / "faults" / f"{name}.patch"
+        environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder)}
+        subprocess.run(["git", "apply", "-p1", patch], cwd=top, env=environment, check=True)
+        subprocess.run(["make", "-s", "-C", firmware, f"PYTHON={sys.executable}", variant], check=True)
+    images = firmware / "build" / DEFAULT_PLATFORM / variant
+    return images / "main.elf", images / "remote.elf"
+
+
 def field_bugs() -> str:
     """Bugs of public projects, built, judged and run."""
     sys.path.insert(0, str(DOCS.parent / "tests" / "integration"))
     bugs = importlib.import_module("field_bugs")  # it stands with the tests that judge the same images
     with tempfile.TemporaryDirectory() as folder:
-        return str(bugs.page(bugs.Workplace(Path(folder), _pair)))
+        return str(bugs.page(bugs.Workplace(Path(folder), _pair, functools.partial(_patched, Path(folder)))))
 
 
 PAGES = {

@@ -47,7 +47,7 @@ _STOPPED = (*_DEAD, "core.polling", "core.stuck", "core.spins", "core.never-retu
 _TABLE = (
     "table.missing", "table.not-loaded", "table.one-core-only", "table.not-copied", "table.absent",
     "table.views-differ", "table.version", "table.truncated", "table.outside-memory", "table.too-many-entries",
-    "table.offset-*", "table.entries-overlap", "table.no-vdev",
+    "table.offset-*", "table.entries-overlap", "table.no-vdev", "table.second-copy",
 )  # fmt: skip
 _FORM = ("table.entries-overlap", "table.offset-*", "table.truncated")  # an entry is read from where it is not
 _FIELD = ("vring.num-*", "vring.align-*")
@@ -106,6 +106,7 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("vring.unresolved", (*_FIELD, *_VDEV, *_PLACE), Scope.VDEV),
     Follows("vring.unresolved", (*_FIELD, *_VDEV, *_PLACE), Scope.ANYWHERE),
     Follows("vdev.failed", (*_FIELD, *_VDEV, *_PLACE, "vring.unresolved"), Scope.VDEV),
+    Follows("vdev.failed", ("table.second-copy", "vring.unresolved"), Scope.ANYWHERE),
     Follows("vdev.failed", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
     Follows("vdev.failed", _TABLE, Scope.ANYWHERE),
     Follows("vdev.driver-ok-not-reached", (*_IMAGE, *_STOPPED), Scope.ANYWHERE),
@@ -130,6 +131,11 @@ FOLLOWS: tuple[Follows, ...] = (
         "core.spins", "core.never-returned", "core.lock-held", "buffer.not-*", "notification.*", "ring.layout-*",
         "endpoint.*", "traffic.none")),
     Follows("notification.in-vain", ("vring.elsewhere", "ring.layout-disagreement"), Scope.VDEV),
+    Follows("ring.used-length", ("vdev.buffer-size",), Scope.VDEV),
+    Follows("message.malformed", ("vdev.buffer-size",), Scope.VDEV),
+    Follows("ring.a*", ("ring.used-*",), Scope.RING),
+    Follows("ring.head-in-use", ("ring.used-*",), Scope.RING),
+    Follows("ring.used-[nt]*", ("ring.used-ahead",), Scope.RING),
     Follows("ring.layout-disagreement", (*_FIELD, *_PLACE, "ring.wrong-writer", "message.malformed"), Scope.RING),
     Follows("ring.layout-disagreement", _STOPPED, Scope.CORE),
     Follows("ring.layout-disagreement", (*_PLACE, *_ADDRESS), Scope.VDEV),

@@ -209,18 +209,32 @@ def _for_buffers(subject: RingSubject) -> Iterator[Wait]:
     run = subject.state.run
     if run is None or not vdev.is_rpmsg:
         return
-    looked = run.history.looked_ns
     if traffic.is_pool:
         since, got = traffic.ran_dry_ns, traffic.used_unseen
-        if since is not None and got and not traffic.outstanding and looked.get((path, Side.DEVICE), -1) > since:
+        if since is not None and got and not traffic.outstanding and _looks(subject, run, Side.DEVICE, since):
             what = f"an empty buffer on {path}: {the(driver)} has got all {got} and offers none again"
             yield Wait(device, driver, what, since, vdev.path)
         return
     known = sum(1 for each in run.traffic.buffers.values() if each.ring == path)
     last = traffic.last_posted
-    if last is not None and known == len(traffic.outstanding) > 1 and looked.get((path, Side.DRIVER), -1) > last.time_ns:
+    is_full = known == len(traffic.outstanding) > 1
+    if last is not None and is_full and _looks(subject, run, Side.DRIVER, last.time_ns):
         what = f"a buffer on {path}: {the(device)} has all {known} and returns none"
         yield Wait(driver, device, what, last.time_ns, vdev.path)
+
+
+def _looks(subject: RingSubject, run: Run, side: Side, since_ns: int) -> bool:
+    """A side has looked at the index of the other one since then, or polls it to the end."""
+    ring, role = subject.ring, subject.vdev.role_of(side)
+    if run.history.looked_ns.get((ring.path, side), -1) > since_ns:
+        return True
+    layout, extent = ring.layout, ring.span.seen_by(role) if ring.span is not None else None
+    waiting = run.cores[role].waiting if role in run.cores else None
+    if layout is None or extent is None or waiting is None:
+        return False
+    index = layout.avail_idx_at if side is Side.DEVICE else layout.used_idx_at
+    address = extent.start + index - layout.extent.start
+    return any(poll.address <= address < poll.address + poll.size for poll in waiting.polls)
 
 
 def cycle_of(waits: list[Wait]) -> tuple[Wait, ...]:

@@ -6,6 +6,7 @@ Fed with the accesses of each core's turn, where the engine tells them. Plain da
 from __future__ import annotations
 
 import bisect
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from orchestrator.observe.views import Views
 __all__ = ["History", "Places", "Step", "Trespass", "Write"]
 
 _KEPT = 8  # of each kind
+_SLOT = re.compile(r"used\.ring\[(\d+)\]")
 _MAX_READS = 256  # distinct places per ring and side
 
 
@@ -209,6 +211,7 @@ class History:
     looked_ns: dict[tuple[str, Side], int] = field(default_factory=dict)  # when a side last read the other's index
     _status: dict[str, int] = field(default_factory=dict)  # by vdev
     _indices: dict[str, _Indices] = field(default_factory=dict)
+    _used_slots: dict[str, set[int]] = field(default_factory=dict)  # by ring: written since used.idx last moved
     _owned: dict[int, _Owned] = field(default_factory=dict)  # by the buffer's address in descriptors
 
     def see(
@@ -264,6 +267,8 @@ class History:
             return
         write = Write(f"{path}.{name}", step, access.before, access.value)
         self._note(write)
+        if slot := _SLOT.match(name):
+            self._used_slots.setdefault(path, set()).add(int(slot[1]))
         up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
         owner = Side.DEVICE if name.startswith("used.") or name == "avail_event" else Side.DRIVER
         if up and side is not owner:
@@ -280,7 +285,30 @@ class History:
         if name in ("avail.idx", "used.idx"):
             if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
                 self.backward.setdefault(write.path, write)
+            if name == "used.idx":
+                self._check_slots(step, at, access, views, traffic)
             self._pass_on(step, at, name, access, views, traffic)
+
+    def _check_slots(self, step: Step, at: _RingAt, access: Access, views: Views, traffic: Traffic) -> None:
+        """The device has written each element that its index moves past, if it was seen to write any."""
+        path, num = at.ring.path, at.layout.num
+        written = self._used_slots.pop(path, set())
+        assert access.before is not None
+        assert access.value is not None
+        count = (access.value - access.before) & 0xFFFF
+        slots = [index % num for index in range(access.before, access.before + count)] if count <= num else []
+        missed = [slot for slot in slots if slot not in written]
+        if not written or not missed:
+            return
+        error = RingError(
+            f"used.idx moved by {count}, and {len(missed)} of these elements were not written, used.ring[{missed[0]}] first",
+            rule="ring.used-ahead",
+            where=Place(views.name(at.ring.role), at.layout.used_idx_at, f"{path}.used.idx"),
+            expected=f"no further than used.ring[{missed[0]}], {(access.before + slots.index(missed[0])) & 0xFFFF}",
+            found=access.value,
+        )
+        fault = RingFault.of(error, path, Actor(step.time_ns, step.role))
+        traffic.ring(path).faults.setdefault(error.rule, fault)
 
     def _pass_on(self, step: Step, at: _RingAt, name: str, access: Access, views: Views, traffic: Traffic) -> None:
         """An index moves: what lies behind it has another owner from now on."""

@@ -12,12 +12,18 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
-def place(pair: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def place(
+    pair: Callable[..., object], patched: Callable[..., object], tmp_path_factory: pytest.TempPathFactory
+) -> Workplace:
     def of(variant: str) -> tuple[Path, Path]:
         images = pair(variant)
         return images.main, images.remote  # type: ignore[attr-defined]  # a Pair of tests/conftest.py
 
-    return Workplace(tmp_path_factory.mktemp("bugs"), of)
+    def with_patch(name: str, variant: str) -> tuple[Path, Path]:
+        images = patched(name, variant)
+        return images.main, images.remote  # type: ignore[attr-defined]  # likewise
+
+    return Workplace(tmp_path_factory.mktemp("bugs"), of, with_patch)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda each: f"{each.id}-{each.rule}")

@@ -36,16 +36,20 @@ def _at_rest(subject: VdevSubject) -> MessageLog | None:
 def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     """Where the name service was negotiated, an endpoint is announced, unless messages go to fixed addresses."""
     log = _at_rest(subject)
-    if log is None or not subject.vdev.entry.value.head.gfeatures & Feature.NS or any(log.sent.values()):
+    if log is None or not subject.vdev.entry.value.head.gfeatures & Feature.NS or any(log.sent_since.values()):
         return
     run = subject.state.run
+    again = any(log.sent.values())
     ready = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
-    since = f", DRIVER_OK since {ready.time_ns / 1e6:.3f} ms" if ready else ""
+    since = f", DRIVER_OK since {ready.time_ns / 1e6:.3f} ms" if ready and not again else ""
+    since += " again" if again else ""
     yield Violation(
         at=(subject.vdev.entry.at,),
         expected="the announcement of an endpoint",
         actual=f"NS accepted{since}, and no announcement and no message from either side",
-        advice="create the endpoint with a name, and only once the other side is ready to hear of it",
+        advice="what of an earlier start was kept? An endpoint is announced after each (openamp-system-reference 56)"
+        if again
+        else "create the endpoint with a name, and only once the other side is ready to hear of it",
         core=subject.vdev.role_of(Side.DEVICE),
     )
 

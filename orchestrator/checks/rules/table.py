@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from itertools import pairwise
 
-from orchestrator.base.roles import MAIN, REMOTE
+from orchestrator.base.roles import MAIN, REMOTE, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, states, tables
@@ -25,8 +26,9 @@ from orchestrator.formats.resource_entry import (
     VdevHeader,
     Vring,
 )
-from orchestrator.formats.resource_table import Table, table_further_on
+from orchestrator.formats.resource_table import Table, scan_table, table_further_on
 from orchestrator.memory import Extent, Place, place_of
+from orchestrator.observe.live import LiveView
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Span, Views
 
@@ -169,6 +171,66 @@ def table_made_at_run_time_appears(state: State) -> Iterator[Violation]:
         subject="table",
         core=location.role,
     )
+
+
+_MOST_SEARCHED = 1 << 21  # bytes of a region that are looked through for a copy
+
+
+def _copies(state: State, live: LiveView, table: Table) -> Iterator[tuple[str, int, Table]]:
+    """Role, address and content of what is the same table elsewhere in memory that a core can write."""
+    platform, views = state.platform, state.views
+    if platform is None or views is None or live.span is None:
+        return
+    own = live.span
+    head = struct.pack("<2I", table.header.ver, table.header.num)
+    offsets = b"".join(each.to_bytes(4, "little") for each in table.offsets)
+    for role, memory in views.memories.items():
+        core = platform.core(role).name
+        for region in platform.regions:
+            extent = next(iter(region.extents(core)), None)
+            if extent is None or not region.writable or extent.size > _MOST_SEARCHED:
+                continue
+            try:
+                data = memory.read(extent.start, extent.size)
+            except RptwinError:
+                continue
+            for match in re.finditer(re.escape(head) + rb".{8}" + re.escape(offsets), data, re.DOTALL):
+                address = extent.start + match.start()
+                found = scan_table(memory, address, extent.size - match.start()).table
+                aliases = {at for name, at in platform.aliases(core, address) if name == core}
+                is_other = not any(at.start in aliases for at in (own.seen_by(role),) if at is not None)
+                if found is not None and is_other:
+                    yield role, address, found
+
+
+@rule(
+    "table.second-copy",
+    stage=Stage.BOOT,
+    source="zephyr PR 105778: the host updates a copy that the remote never reads",
+    each=states,
+)
+def there_is_one_table_in_use(state: State) -> Iterator[Violation]:
+    """Where the bring-up stops, no core has worked with a copy of the table instead of the table."""
+    live, run = state.live, state.run
+    table = live.table if live is not None and not live.is_given else None
+    if live is None or table is None or run is None or run.ended is None or state.is_stopped:
+        return
+    if all(vdev.is_driver_ok for vdev in live.vdevs) or state.views is None:
+        return
+    here = {each.at.path: each.value.head.status for each in table.vdevs}
+    for role, address, copy in _copies(state, live, table):
+        there = {each.at.path: each.value.head.status for each in copy.vdevs}
+        path = next((path for path, status in there.items() if status and not here.get(path)), None)
+        if path is not None:
+            yield Violation(
+                at=(state.views.place(role, address, "copy of the table"), Place(table.view, table.address, "table")),
+                expected="one table, which both cores work with",
+                actual=f"{the(role)} works with a copy: {path}.status is {there[path]:#x} there, and 0 in the table",
+                advice="write status, features and addresses to the table in shared memory, where the remote reads them",
+                subject="table",
+                core=role,
+            )
+            return
 
 
 def _made_further_on(state: State, location: TableLocation) -> int | None:

@@ -8,10 +8,17 @@ from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
-from orchestrator.formats.resource_entry import ANY, Checksum, Profile, RprocMem, VdevHeader
+from orchestrator.formats.resource_entry import (
+    ANY,
+    VIRTIO_CONFIG_S_FAILED,
+    Checksum,
+    Profile,
+    RprocMem,
+    VdevHeader,
+)
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
 from orchestrator.memory import Place
-from orchestrator.observe.live import ring_layout
+from orchestrator.observe.live import LiveRing, ring_layout
 
 __all__: list[str] = []
 
@@ -232,6 +239,16 @@ def pa_is_left_to_the_host(subject: RingSubject) -> Iterator[Violation]:
         )
 
 
+def _why_unplaced(state: State, missing: list[LiveRing]) -> str:
+    """What the status says of main's part."""
+    failed = any(vdev.status & VIRTIO_CONFIG_S_FAILED for vdev in (state.live.vdevs if state.live else ()))
+    if failed and all(ring.entry.da == 0 for ring in missing):
+        return "main found the vdev and gave up: it must place a vring whose da is 0 as it does ANY (nuttx PR 11719)"
+    if failed:
+        return "main found the vdev and gave up (FAILED): was there room, and did it like what the vring says?"
+    return "main never placed them: it did not find the table, or never started the device (zephyr 69433)"
+
+
 @rule(
     "vring.unresolved",
     stage=Stage.BOOT,
@@ -246,7 +263,7 @@ def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
             at=tuple(ring.field("da") for ring in missing),
             expected="an address in each",
             actual=", ".join(f"{ring.path}.da {ring.entry.da:#x}" for ring in missing),
-            advice="main never placed them: it did not find the table, or never started the device (zephyr 69433)",
+            advice=_why_unplaced(state, missing),
             subject=missing[0].path if len(missing) == 1 else "table",
             core=MAIN,
         )

@@ -517,6 +517,13 @@ def takes_and_does_not_look(bench: Bench) -> None:
     bench.turn(bench.device, lambda: None)
 
 
+def work_with_a_copy(bench: Bench) -> None:
+    """Main has a copy of the table in memory of its own, and sets the status there."""
+    table_ = scan_table_bytes(bench.table_bytes).table
+    assert table_ is not None
+    bench.main.write(MAIN_RAM + 0x100, table_.patched("vdev[0].status", 7))
+
+
 def runs_over_its_stack(bench: Bench) -> None:
     bench.store.bytes["flash"][0x100:0x104] = b"\x10\xb5\0\0"  # PUSH {r4, lr}: what accesses are made by
     end = REMOTE_RAM + 0x1000
@@ -557,6 +564,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "table.one-core-only": live(table_run=REMOTE_RAM + 0x100, starts_rings=False),
     "table.not-copied": live(copies_table=False),
     "table.absent": live(table_at_run_time=True, copies_table=False, locator=parse_locator(f"remote:{DA:#x}")),
+    "table.second-copy": live(starts_rings=False, after=work_with_a_copy),
     "table.views-differ": views_differ,
     "table.version": field("header.ver", 2),
     "table.truncated": field("vdev[0].config_len", 5000),

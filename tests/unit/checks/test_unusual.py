@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from test_rules import announce, keep, name_service
 
-from bench import BUFFER, DA, Bench, causes, default_entries, message, run
+from bench import BUFFER, DA, MAIN_RAM, Bench, causes, default_entries, message, run
 from orchestrator.base.roles import Side
 from orchestrator.formats.resource_entry import Carveout, Entry, Feature, Vdev, Vring
 
@@ -290,3 +290,29 @@ def test_the_event_index_is_no_rubbish_behind_a_ring() -> None:
 
     found = run(entries=dynamic(8, features=5 | int(Feature.EVENT_IDX)), after=act).findings
     assert found == ()
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(("written", "rules"), [((3,), ["ring.used-ahead"]), ((), []), ((0, 1, 2, 3), [])])
+def test_an_index_that_moves_past_elements_that_were_seen_not_written_is_ahead(
+    written: tuple[int, ...], rules: list[str]
+) -> None:
+    """Where accesses tell that the device wrote some of them and not the others; where it wrote none, nobody knows."""
+
+    def act(bench: Bench) -> None:
+        ring = bench.devices[0].rings[0]
+        for slot in written:
+            bench.access(bench.device, ring.used + 4 + 8 * slot, 4, before=0, value=0)
+        bench.access(bench.device, ring.used + 2, 2, before=0, value=4)
+
+    verdict = run(after=act)
+    assert [each.rule for each in verdict.findings if each.rule == "ring.used-ahead"] == rules
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_template_of_the_table_that_nobody_works_with_is_no_second_table() -> None:
+    def keep(bench: Bench) -> None:
+        bench.main.write(MAIN_RAM + 0x100, bench.table_bytes)
+
+    assert "table.second-copy" not in [each.rule for each in run(starts_rings=False, after=keep).findings]
+    assert run(after=keep).findings == ()
