@@ -175,15 +175,16 @@ SETTINGS: tuple[Setting, ...] = (
         "vrings",
         "ADDRESS:NUM:ALIGN",
         _texts,
-        "A vring of a pair without a table, by its address for the remote; twice for an RPMsg device: first the one that "
-        "carries to main, then the one from it. Default: found from what the cores do. Repeatable.",
+        "A vring of a pair without a table, by its address for the remote; twice for an RPMsg device: first the one "
+        "that carries to main, then the one from it. Default: found from what the cores do. Repeatable.",
         repeated=True,
     ),
     Setting(
         "memory",
         "ADDRESS:SIZE",
         _texts,
-        "Memory that the board has beside the chip's, such as an SDRAM: 0xd0000000:8M. Both cores reach it. Repeatable.",
+        "Memory that the board has beside the chip's, such as an SDRAM: 0xd0000000:8M. Both cores reach it. "
+        "Repeatable.",
         repeated=True,
     ),
     Setting(

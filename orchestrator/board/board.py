@@ -113,7 +113,9 @@ class Board:
         seed: int = 0,
         wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
     ) -> None:
-        self.platform = self._with_memory(load_platform(platform) if isinstance(platform, str) else platform, memory, engine)
+        self.platform = self._with_memory(
+            load_platform(platform) if isinstance(platform, str) else platform, memory, engine
+        )
         refuse_without_pair(self.platform)
         self.images = load_images(main, remote)
         self._others = {self.platform.core(name).name: load_elf(path) for name, path in (others or {}).items()}

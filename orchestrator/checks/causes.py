@@ -7,6 +7,7 @@ that fits decides, so the most direct cause stands first.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -40,8 +41,7 @@ class Follows:
 
 
 _IMAGE = ("elf.*", "vector.missing", "vector.stack-in-use", "vector.stack-outside-memory", "vector.reset-*")
-_DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent",
-         "core.stack-overflow")
+_DEAD = ("core.fault", "core.lockup", "core.resets", "core.never-started", "core.silent", "core.stack-overflow")
 _STOPPED = (*_DEAD, "core.polling", "core.stuck", "core.spins", "core.never-returned", "core.lock-held",
             "notification.not-cleared")  # fmt: skip
 _TABLE = (
@@ -183,18 +183,22 @@ FOLLOWS: tuple[Follows, ...] = (
 )  # fmt: skip
 
 
-def _ring_of(subject: str) -> str:
-    """``vdev[0].vring[1]`` of a subject within it; empty otherwise."""
-    parts = subject.split(".")
-    return ".".join(parts[:2]) if len(parts) > 1 and parts[1].startswith("vring[") else ""
+_SUBJECT = re.compile(r"(vdev|carveout)\[(\d+)\](?:\.vring\[(\d+)\])?(?:\..*)?")
 
 
-def _vdev_of(subject: str) -> str:
-    """``vdev[0]`` of a subject within it, or of the carveout that RPTUN pairs with it; empty for the whole table."""
-    head = subject.split(".", maxsplit=1)[0]
-    if head.startswith("carveout["):
-        return "vdev" + head.removeprefix("carveout")
-    return head if head.startswith("vdev[") else ""
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a subject lies in: a vdev, or the vdev that RPTUN pairs a carveout with, and one of its vrings."""
+
+    vdev: int | None = None  # None: it is about the whole table, or a core
+    ring: int | None = None
+
+    @classmethod
+    def of(cls, finding: Finding) -> _About:
+        found = _SUBJECT.fullmatch(finding.subject)
+        if found is None:
+            return cls()
+        return cls(int(found[2]), int(found[3]) if found[3] is not None and found[1] == "vdev" else None)
 
 
 def _is_near(effect: Finding, cause: Finding, scope: Scope) -> bool:
@@ -202,13 +206,13 @@ def _is_near(effect: Finding, cause: Finding, scope: Scope) -> bool:
         return bool(effect.core) and effect.core == cause.core
     if scope is Scope.OTHER_CORE:
         return effect.core != cause.core
+    mine, theirs = _About.of(effect), _About.of(cause)
     if scope is Scope.RING:
-        return bool(_ring_of(effect.subject)) and _ring_of(effect.subject) == _ring_of(cause.subject)
+        return mine.ring is not None and mine == theirs
     if scope is Scope.VDEV:
-        vdev = _vdev_of(cause.subject)
-        return bool(vdev) and _vdev_of(effect.subject) in ("", vdev)
+        return theirs.vdev is not None and mine.vdev in (None, theirs.vdev)
     if scope is Scope.ADDRESS:
-        return any(mine.overlaps(theirs) for mine in effect.touches for theirs in cause.touches)
+        return any(one.overlaps(other) for one in effect.touches for other in cause.touches)
     return True
 
 

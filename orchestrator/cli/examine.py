@@ -109,9 +109,7 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
         view=promised_view(platform, promise, maps, parse_release(settings.nuttx_config)),
         profile=profile,
         profile_reason=why,
-        findings=check_static(
-            images, platform, profile, locator, maps=maps, vector_tables=tables, vrings=vrings
-        ),
+        findings=check_static(images, platform, profile, locator, maps=maps, vector_tables=tables, vrings=vrings),
     )
 
 

@@ -28,7 +28,17 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote"))
-STATIC_OPTIONS = ("platform", "profile", "table", "vrings", "memory", "vtor", "map", "nuttx-config", "json")  # what needs no running board
+STATIC_OPTIONS = (
+    "platform",
+    "profile",
+    "table",
+    "vrings",
+    "memory",
+    "vtor",
+    "map",
+    "nuttx-config",
+    "json",
+)  # what needs no running board
 # What does not depend on the images.
 DEMO_OPTIONS = ("engine", "quantum", "timeout", "wall-time", "until", "json", "junit", "seed")
 

@@ -74,4 +74,3 @@ def table_of(vrings: Iterable[GivenVring], view: str, ready: Iterable[bool] = ()
         vdevs.append(Vdev.of(VdevHeader(id=VIRTIO_ID_RPMSG, notifyid=ANY, status=status), rings))
     table: Table = build_table(vdevs, view=view)
     return Scan(table, ())
-

@@ -301,7 +301,8 @@ class History:
         if not written or not missed:
             return
         error = RingError(
-            f"used.idx moved by {count}, and {len(missed)} of these elements were not written, used.ring[{missed[0]}] first",
+            f"used.idx moved by {count}, and {len(missed)} of these elements, from used.ring[{missed[0]}] on, were not"
+            " written",
             rule="ring.used-ahead",
             where=Place(views.name(at.ring.role), at.layout.used_idx_at, f"{path}.used.idx"),
             expected=f"no further than used.ring[{missed[0]}], {(access.before + slots.index(missed[0])) & 0xFFFF}",

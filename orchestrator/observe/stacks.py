@@ -60,9 +60,14 @@ class StackGuard:
             if access.writes:
                 if access.frame or _stores_by_sp(memory, access.pc):
                     self._push(access)
-            elif access.frame or access.address < self.end or _is_return(memory, access.pc):
-                if self.crossed is None or access.address >= self.end:
-                    self.near = None  # it came back, or another stack is in use
+            elif self._ends_descent(access, memory):
+                self.near = None
+
+    def _ends_descent(self, access: Access, memory: Memory) -> bool:
+        """A read that says that the core came back, or uses another stack."""
+        if self.crossed is not None and access.address < self.end:
+            return False  # what ran over comes back
+        return access.frame or access.address < self.end or _is_return(memory, access.pc)
 
     def _push(self, access: Access) -> None:
         if access.address >= self.end:

@@ -5,26 +5,27 @@ Everything here is plain data, so that a board's snapshot can copy it: memory is
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from orchestrator.base.roles import MAIN, REMOTE, Side, Sides
-from orchestrator.errors import FormatError, RingError, RptwinError
-from orchestrator.formats.rpmsg import (
-    ADDRESS_FIRST_DYNAMIC,
-    ADDRESS_NAME_SERVICE,
-    Endpoint,
-    EndpointChange,
-    EndpointTracker,
-    Message,
-    NameServiceFlag,
-    decode_message,
+from orchestrator.base.roles import Side, Sides
+from orchestrator.errors import FormatError, RingError
+from orchestrator.formats.rpmsg import decode_message
+from orchestrator.formats.virtqueue import SplitRing
+from orchestrator.observe.buffers import MAX_BUFFERS, MAX_FAULTS, Buffers
+from orchestrator.observe.messages import HISTORY, Actor, MessageLog, MessageRecord
+from orchestrator.observe.offsets import IoRegion
+from orchestrator.observe.ring_traffic import (
+    Buffer,
+    BufferUse,
+    Chain,
+    Look,
+    RingFault,
+    RingTraffic,
+    Suppression,
+    UnexpectedDirection,
 )
-from orchestrator.formats.virtqueue import ChainElement, SplitRing, UsedElement
-from orchestrator.memory import Place, place_of
-from orchestrator.observe.offsets import IoRegion, is_shared
-from orchestrator.observe.views import Span, Views
+from orchestrator.observe.views import Views
 
 __all__ = [
     "HISTORY",
@@ -42,483 +43,13 @@ __all__ = [
     "UnexpectedDirection",
 ]
 
-HISTORY = 32  # of each kind, the first and the last so many are kept
-MAX_BUFFERS = 4096  # addresses that descriptors ever named; a firmware that takes each from a new place has a leak
-_MAX_FAULTS = 16
-_MAX_MESSAGE = 0x10000  # bytes of a buffer that are read to find a message; ``len`` of its header has 16 bits
-_MAX_PEERS = 4096
-_FOR_EVER = 2_000  # blank messages in a row: no queue has so many buffers, so somebody sends them again and again
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did something, and when: virtual nanoseconds, the role of the core ("" when nobody knows)."""
-
-    time_ns: int
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class BufferUse:
-    """One passage of a buffer from one side to the other."""
-
-    time_ns: int
-    owner: Side  # from then on
-    ring: str
-    head: int
-    length: int
-
 
 @dataclass(slots=True)
-class Buffer:
-    """Memory that a descriptor named, and its way between the sides."""
-
-    address: int  # as the descriptor says it
-    span: Span  # the largest length that was ever given with this address
-    ring: str
-    writable: bool  # for the device to fill
-    owner: Side = Side.DRIVER
-    posted: int = 0
-    used: int = 0
-    history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    origin: int | None = None  # the remote's address that it is an offset from; None: it is an address
-    room: int = 0  # bytes that its chain offers the device to fill, in all its buffers
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values in a stable order."""
-        return {
-            "address": self.address,
-            "main": self.span.pa,
-            "remote": self.span.da,
-            "size": self.span.size,
-            "ring": self.ring,
-            "writable": self.writable,
-            "owner": self.owner.value,
-            "posted": self.posted,
-            "used": self.used,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A chain of descriptors that the driver made available."""
-
-    head: int
-    elements: tuple[ChainElement, ...]
-    posted_ns: int
-    is_empty: bool  # offered for the device to fill
-    message: MessageRecord | None = None  # that the driver sends in it
-
-    @property
-    def room(self) -> int:
-        """Bytes that the device may write."""
-        return sum(each.descriptor.len for each in self.elements if each.descriptor.is_writable)
-
-
-@dataclass(frozen=True, slots=True)
-class RingFault:
-    """A ring's state that breaks the protocol; the first of its kind on its ring."""
-
-    ring: str
-    rule: str
-    at: Place
-    expected: str
-    found: str
-    what: str
-    by: Actor
-
-    @classmethod
-    def of(cls, error: RingError, ring: str, by: Actor) -> RingFault:
-        """What an error says of a ring."""
-        at = place_of(error, ring)
-        return cls(ring, error.rule, at, str(error.expected or ""), str(error.found), error.what, by)
-
-
-@dataclass(frozen=True, slots=True)
-class UnexpectedDirection:
-    """A buffer of a chain that is marked for the other direction than the queue has."""
-
-    is_empty: bool  # of a chain that is for the device to fill
-    element: ChainElement
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """A side has asked not to be told of what is published: by its flag, or by an index that lies elsewhere."""
-
-    path: str  # in the ring: ``used.flags``, ``avail_event``
-    address: int  # in the view of the ring's layout
-    event: int | None  # None: the flag; else it is to be told when the other side's index goes past this one
-    since: int  # the other side's index up to which it has acted
-    until: int  # the other side's index now
-
-    @classmethod
-    def by_device(cls, ring: SplitRing, *, event_idx: bool) -> Suppression | None:
-        """Of what is made available."""
-        layout, flags = ring.layout, ring.used_flags
-        if not event_idx:
-            return cls("used.flags", layout.used_flags_at, None, 0, 0) if flags & 1 else None
-        return cls._by_event("avail_event", layout.avail_event_at, ring.avail_event, ring.used_idx, ring.avail_idx)
-
-    @classmethod
-    def by_driver(cls, ring: SplitRing, unseen: int, *, event_idx: bool) -> Suppression | None:
-        """Of what is returned; ``unseen`` are those that the driver has not acted on."""
-        layout, flags = ring.layout, ring.avail_flags
-        if not event_idx:
-            return cls("avail.flags", layout.avail_flags_at, None, 0, 0) if flags & 1 else None
-        used = ring.used_idx
-        return cls._by_event("used_event", layout.used_event_at, ring.used_event, (used - unseen) & 0xFFFF, used)
-
-    @classmethod
-    def _by_event(cls, path: str, address: int, event: int, since: int, until: int) -> Suppression | None:
-        """Nothing is published, or the index is among what is: no suppression (virtio 1.3, 2.7.7.1)."""
-        count = (until - since) & 0xFFFF
-        is_asked = (event - since) & 0xFFFF < count
-        return None if is_asked or not count else cls(path, address, event, since, until)
-
-
-@dataclass(slots=True)
-class RingTraffic:
-    """One ring's counters and what is under way in it."""
-
-    path: str
-    avail_idx: int = 0
-    used_idx: int = 0
-    posted: int = 0
-    used: int = 0
-    reclaimed: int = 0
-    restarts: int = 0
-    used_before: int = 0  # before the last restart
-    used_unwritten: int = 0  # chains for the device to fill that came back as they were: no byte, no message
-    posted_empty: int = 0
-    outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
-    first_posted: Actor | None = None
-    last_posted: Actor | None = None
-    first_used: Actor | None = None
-    last_used: Actor | None = None
-    oldest_unseen_ns: int | None = None  # used since the driver last offered something here
-    used_unseen: int = 0
-    ran_dry_ns: int | None = None  # the device had nothing left; None: it has, or never had anything
-    refilled_ns: int | None = None  # first offer after it had run dry
-    suppress_available: Suppression | None = None  # by the device
-    suppress_used: Suppression | None = None  # by the driver
-    most_outstanding: int = 0  # chains with the device at one time
-    full_ns: int | None = None  # when it last had so many
-    returned: dict[int, Actor] = field(default_factory=dict)  # by head: used, and not offered again since
-    elements: dict[int, UsedElement] = field(default_factory=dict)  # by slot of the used ring: the last that was used
-    unexpected: UnexpectedDirection | None = None  # the first
-    directed: Counter[bool] = field(default_factory=Counter)  # chains, by whether the device may write to them
-    late: Counter[Side] = field(default_factory=Counter)  # what a side found long after, and nobody had told it
-    first_late: dict[Side, tuple[int, int]] = field(default_factory=dict)  # the first of them: published, found
-    faults: dict[str, RingFault] = field(default_factory=dict)
-
-    def see_late(self, side: Side, published_ns: int, found_ns: int) -> None:
-        """Something was found late by this side."""
-        self.late[side] += 1
-        self.first_late.setdefault(side, (published_ns, found_ns))
-
-    @property
-    def is_pool(self) -> bool:
-        """The driver offers empty buffers here, which wait until the device has something to say."""
-        return self.posted_empty > 0
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values in a stable order."""
-        return {
-            "ring": self.path,
-            "posted": self.posted,
-            "used": self.used,
-            "reclaimed": self.reclaimed,
-            "with_device": len(self.outstanding),
-            "restarts": self.restarts,
-            "direction": "device to driver" if self.is_pool else "driver to device",
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
-    """One RPMsg message as it was published."""
-
-    time_ns: int
-    ring: str
-    side: Side  # that sent it
-    sender: str  # role of the core that plays this side
-    src: int
-    dst: int
-    length: int  # of the payload
-    text: str = ""  # of a name-service message: "create rptwin-echo at 1024"
-    payload: bytes = field(default=b"", repr=False)
-
-    @property
-    def is_blank(self) -> bool:
-        """From 0 to 0, without payload: memory that nobody has written a message to."""
-        return not (self.src or self.dst or self.length)
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values in a stable order."""
-        return {
-            "time_ns": self.time_ns,
-            "ring": self.ring,
-            "sender": self.sender,
-            "src": self.src,
-            "dst": self.dst,
-            "length": self.length,
-            "text": self.text,
-        }
-
-
-@dataclass(slots=True)
-class AddressUse:
-    """What went to and from one RPMsg address of a side; the name service's own messages apart."""
-
-    received: int = 0
-    sent: int = 0
-    unanswered: int = 0  # received since it last sent something
-    unanswered_alike: int = 0  # of these, as long as one that it had answered
-    most_unanswered: int = 0  # before it sent something, ever
-    longest_answer_ns: int = 0  # from a message to the next that it sent
-    is_awaited: bool = True  # none of the unanswered came sooner after the one before than the longest answer
-    last_received: int = 0  # bytes of payload
-    last_received_ns: int = 0
-    answered: set[int] = field(default_factory=set)  # bytes of payload, the first few lengths
-    last_sent_ns: int | None = None
-    announced_from: int | None = None  # source address of its last announcement
-
-
-@dataclass(frozen=True, slots=True)
-class Reused:
-    """An address announced again, and how many messages for who had it before were still with the side then."""
-
-    announced: MessageRecord
-    address: int
-    destroyed_ns: int
-    waiting: int
-
-
-@dataclass(slots=True)
-class MessageLog:
-    """Messages of one vdev, by the side that sent them: all counted, the first and the last kept."""
-
-    sides: Sides = field(default_factory=Sides)
-    endpoints: EndpointTracker = field(default_factory=lambda: EndpointTracker((Side.DRIVER, Side.DEVICE)))
-    sent: Counter[Side] = field(default_factory=Counter)
-    sent_since: Counter[Side] = field(default_factory=Counter)  # since the rings were last set up anew
-    payload: Counter[Side] = field(default_factory=Counter)  # bytes
-    first: list[MessageRecord] = field(default_factory=list)
-    last: deque[MessageRecord] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    announced: list[MessageRecord] = field(default_factory=list)
-    malformed: list[tuple[FormatError, str, Actor]] = field(default_factory=list)  # error, ring
-    unknown: dict[tuple[Side, int], MessageRecord] = field(default_factory=dict)  # first to each unknown address
-    left_ns: dict[Side, int] = field(default_factory=dict)  # when a side destroyed its last announced endpoint
-    uses: dict[tuple[Side, int], AddressUse] = field(default_factory=dict)
-    reused: list[Reused] = field(default_factory=list)  # while messages waited
-    shared_names: dict[tuple[Side, int], tuple[str, str]] = field(default_factory=dict)  # two names at one address
-    _destroyed: dict[tuple[Side, int], tuple[int, int]] = field(default_factory=dict)  # when, and messages left to it
-    _claimed: list[Reused] = field(default_factory=list)  # in the look at the rings that goes on
-    blank_in_row: int = 0  # messages without source, destination and payload, up to the last one
-    _sources: set[tuple[Side, int]] = field(default_factory=set)
-
-    @property
-    def is_blank_for_ever(self) -> bool:
-        """Buffers go to and fro in which nobody ever wrote a message."""
-        return self.blank_in_row >= _FOR_EVER
-
-    def sent_by(self, role: str) -> int:
-        """How many messages a core sent."""
-        return sum(count for side, count in self.sent.items() if self.sides.role_of(side) == role)
-
-    def payload_of(self, role: str) -> int:
-        """How many bytes a core sent in them."""
-        return sum(size for side, size in self.payload.items() if self.sides.role_of(side) == role)
-
-    def role_of(self, endpoint: Endpoint) -> str:
-        """The core that has an endpoint."""
-        return self.sides.role_of(Side(endpoint.side))
-
-    def add(self, record: MessageRecord) -> None:
-        """Count a message and keep it as long as there is room."""
-        self.sent[record.side] += 1
-        self.sent_since[record.side] += 1
-        self.payload[record.side] += record.length
-        self.blank_in_row = 0 if record.src or record.dst or record.length else self.blank_in_row + 1
-        if len(self.first) < HISTORY:
-            self.first.append(record)
-        self.last.append(record)
-        if record.text and len(self.announced) < HISTORY:
-            self.announced.append(record)
-
-    def use(self, side: Side, address: int) -> AddressUse:
-        """What went to and from an address; not kept where there are too many."""
-        if len(self.uses) >= _MAX_PEERS and (side, address) not in self.uses:
-            return AddressUse()
-        return self.uses.setdefault((side, address), AddressUse())
-
-    def note_use(self, record: MessageRecord) -> None:
-        """Count a message at both of its addresses."""
-        if record.text:
-            return
-        source, target = self.use(record.side, record.src), self.use(record.side.other, record.dst)
-        source.sent += 1
-        source.most_unanswered = max(source.most_unanswered, source.unanswered)
-        if source.unanswered:
-            source.longest_answer_ns = max(source.longest_answer_ns, record.time_ns - source.last_received_ns)
-            if len(source.answered) < HISTORY:
-                source.answered.add(source.last_received)
-        source.unanswered = source.unanswered_alike = 0
-        source.is_awaited = True
-        source.last_sent_ns = record.time_ns
-        if target.unanswered:
-            target.is_awaited &= record.time_ns - target.last_received_ns > target.longest_answer_ns
-        target.received += 1
-        target.unanswered += 1
-        target.unanswered_alike += record.length in target.answered
-        target.last_received, target.last_received_ns = record.length, record.time_ns
-
-    def restart(self) -> None:
-        """The rings were set up anew: nobody has announced anything, and nothing waits for an answer."""
-        self.endpoints = EndpointTracker((Side.DRIVER, Side.DEVICE))
-        for kept in (self.uses, self.left_ns, self._destroyed, self.sent_since):
-            kept.clear()
-
-    def note_announcement(
-        self, record: MessageRecord, change: EndpointChange, waiting: Sequence[MessageRecord]
-    ) -> None:
-        """An address that comes or goes; ``waiting`` are the messages to the device that it had not returned before
-        its turn.
-        """
-        side = record.side
-        if change.kind is NameServiceFlag.DESTROY and change.before is not None and side is Side.DEVICE:
-            address = change.before.address
-            self._destroyed[side, address] = record.time_ns, self._left_to(address, waiting)
-        if change.kind is not NameServiceFlag.CREATE or change.after is None:
-            return
-        name, address = change.after.name, change.after.address
-        others = [each for each in self.endpoints.endpoints if (each.side, each.address) == (side, address)]
-        if len(others) > 1 and len(self.shared_names) < HISTORY:
-            self.shared_names.setdefault((side, address), (others[0].name, name))
-        destroyed = self._destroyed.pop((side, address), None)
-        if destroyed is not None:
-            self.uses.pop((side, address), None)
-            self._claimed.append(Reused(record, address, *destroyed))
-        self.use(side, address).announced_from = record.src
-
-    def _left_to(self, address: int, waiting: Sequence[MessageRecord]) -> int:
-        """How many messages the device leaves to an address that it destroys in the midst of a turn. An endpoint that
-        had answered all that it returned has taken as many as it answered; of another nobody can tell.
-        """
-        use = self.use(Side.DEVICE, address)
-        returned = use.received - sum(each.dst == address for each in waiting)
-        return max(0, use.received - use.sent) if 0 < returned <= use.sent else 0
-
-    @property
-    def has_claims(self) -> bool:
-        """An address was announced again since the rings were last looked at."""
-        return bool(self._claimed)
-
-    def settle(self, waiting: Sequence[MessageRecord]) -> None:
-        """After a look at all rings: what waits even now was there when the device announced an address again."""
-        for claim in self._claimed:
-            late = sum(each.dst == claim.address and each.time_ns <= claim.destroyed_ns for each in waiting)
-            late = max(late, claim.waiting)
-            if late and len(self.reused) < HISTORY:
-                self.reused.append(replace(claim, waiting=late))
-        self._claimed.clear()
-
-    def note_endpoints(self, time_ns: int, sender: Side, change: EndpointChange | None) -> None:
-        """A side that has destroyed all its endpoints has left, until it announces another."""
-        if change is not None and any(each.side == sender for each in self.endpoints.endpoints):
-            self.left_ns.pop(sender, None)
-        elif change is not None and change.kind is NameServiceFlag.DESTROY and change.before is not None:
-            self.left_ns[sender] = time_ns
-
-    def note_addresses(self, record: MessageRecord) -> None:
-        """Learn the sender's address; remember one that is sent to and that nobody announced or sends from."""
-        self.unknown.pop((record.side, record.src), None)
-        if len(self._sources) < _MAX_PEERS:
-            self._sources.add((record.side, record.src))
-        peer = record.side.other
-        known = (
-            record.dst == ADDRESS_NAME_SERVICE
-            or record.dst < ADDRESS_FIRST_DYNAMIC
-            or (peer, record.dst) in self._sources
-            or self.endpoints.at(peer, record.dst) is not None
-        )
-        if not known and len(self.unknown) < HISTORY:
-            self.unknown.setdefault((peer, record.dst), record)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at one ring: what was there before, what is there now, and whose turn it was."""
-
-    traffic: RingTraffic
-    ring: SplitRing
-    views: Views
-    by: Actor
-    sides: Sides
-    log: MessageLog | None
-    io: IoRegion | None = None
-
-    @property
-    def side(self) -> Side | None:
-        """The side whose turn it was."""
-        return self.sides.side_of(self.by.role)
-
-    @property
-    def vdev(self) -> str:
-        """``vdev[0]`` of its ring."""
-        return self.traffic.path.partition(".")[0]
-
-    def is_empty(self, elements: tuple[ChainElement, ...]) -> bool:
-        """Whether the device is to fill a chain. RPMsg's driver receives on its first queue and sends on its second;
-        OpenAMP before 2020 marks what it sends as writable too.
-        """
-        ring = self.traffic.path.rpartition(".")[2]
-        if self.log is not None and ring in ("vring[0]", "vring[1]"):
-            return ring == "vring[0]"
-        return any(each.descriptor.is_writable for each in elements)
-
-    def message(self, message: Message, sender: Side, text: str) -> MessageRecord:
-        """What a side sent in this turn."""
-        header, payload = message.header, bytes(message.payload)
-        role = self.sides.role_of(sender)
-        return MessageRecord(
-            self.by.time_ns, self.ring.name, sender, role, header.src, header.dst, len(payload), text, payload
-        )
-
-    def is_left_over(self, slot: int, element: UsedElement) -> bool:
-        """An element of the used ring says what it said a round ago: the index moved past it, and nobody wrote it."""
-        return self.traffic.elements.get(slot) == element
-
-    def fault(self, error: RingError) -> None:
-        """Keep the first of its kind."""
-        self.traffic.faults.setdefault(error.rule, RingFault.of(error, self.ring.name, self.by))
-
-    def check_writer(self, owner: Side, address: int, path: str) -> None:
-        """Whoever moved an index, if anybody knows who, plays the side that it belongs to."""
-        if not self.by.role or self.side is owner:
-            return
-        self.fault(
-            RingError(
-                "written by the other side",
-                rule="ring.wrong-writer",
-                where=self.ring.place(address, path),
-                expected=f"written by {self.sides.role_of(owner)} only",
-                found=f"written by {self.by.role}",
-            )
-        )
-
-
-@dataclass(slots=True)
-class Traffic:
+class Traffic(Buffers):
     """All rings' traffic and every buffer that went through them."""
 
     rings: dict[str, RingTraffic] = field(default_factory=dict)
-    buffers: dict[int, Buffer] = field(default_factory=dict)  # by the address in the descriptor
-    buffers_dropped: int = 0
     messages: dict[str, MessageLog] = field(default_factory=dict)  # by vdev path
-    overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
-    origins: dict[str, int] = field(default_factory=dict)  # by vdev path, where buffers are named by offsets
 
     def ring(self, path: str) -> RingTraffic:
         """A ring's traffic, empty at first."""
@@ -573,7 +104,7 @@ class Traffic:
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = _Look(traffic, ring, views, by, sides, log, io)
+        look = Look(traffic, ring, views, by, sides, log, io)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             suppress_available = Suppression.by_device(ring, event_idx=event_idx)
@@ -587,7 +118,7 @@ class Traffic:
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num
         if avail_idx == 0 and used_idx == 0 and not went_round:
             self.restart(ring.name)
-            replaced = _Look(self.ring(ring.name), ring, views, by, sides, log)
+            replaced = Look(self.ring(ring.name), ring, views, by, sides, log)
             replaced.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
         return (
@@ -600,7 +131,7 @@ class Traffic:
         traffic = self.ring(path)
         traffic.avail_idx = traffic.used_idx = used_idx
 
-    def _see_available(self, look: _Look, idx: int) -> int:
+    def _see_available(self, look: Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.avail_idx = traffic.avail_idx, idx
         look.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
@@ -621,7 +152,7 @@ class Traffic:
             self._post(look, index % ring.layout.num)
         return count
 
-    def _post(self, look: _Look, slot: int) -> None:
+    def _post(self, look: Look, slot: int) -> None:
         traffic, ring, by = look.traffic, look.ring, look.by
         traffic.posted += 1
         traffic.first_posted = traffic.first_posted or by
@@ -654,62 +185,11 @@ class Traffic:
             wrong = (each for each in elements if each.descriptor.is_writable is not chain.is_empty)
             traffic.unexpected = next((UnexpectedDirection(chain.is_empty, each) for each in wrong), None)
         for element in chain.elements:
-            self._hand_to_device(look, chain, element)
+            self.hand_to_device(look, chain, element)
         if not chain.is_empty:
             traffic.outstanding[head] = replace(chain, message=self._read_message(look, chain, Side.DRIVER))
 
-    def _learn_origin(self, look: _Look, chain: Chain) -> None:
-        """A message in a buffer that a core does not reach under its address: it may be an offset."""
-        first = chain.elements[0].descriptor
-        buffer = self.buffers.get(first.addr)
-        if buffer is None or is_shared(buffer.span) or look.io is None or look.vdev in self.origins:
-            return
-        origin = look.io.start_of_message(look.views, first.addr, min(first.len, _MAX_MESSAGE))
-        if origin is not None:
-            self.origins[look.vdev] = origin
-            for each in self.buffers.values():
-                if each.ring.startswith(f"{look.vdev}."):
-                    self._locate(look, each, each.span.size)
-
-    def _locate(self, look: _Look, buffer: Buffer, size: int) -> None:
-        """By the address, and where a core has no memory there, by what is known to be added to it."""
-        buffer.span = look.views.span_at_da("buffer", buffer.address, size)
-        buffer.origin = None if is_shared(buffer.span) else self.origins.get(look.vdev)
-        if buffer.origin is not None:
-            buffer.span = look.views.span_at_da("buffer", buffer.origin + buffer.address, size)
-
-    def _hand_to_device(self, look: _Look, chain: Chain, element: ChainElement) -> None:
-        address, length = element.descriptor.addr, element.descriptor.len
-        path = look.traffic.path
-        is_space = chain.is_empty and element.descriptor.is_writable
-        buffer = self.buffers.get(address)
-        if buffer is None:
-            if len(self.buffers) >= MAX_BUFFERS:
-                self.buffers_dropped += 1
-                return
-            unknown = Span("buffer", length, None, None)
-            buffer = self.buffers[address] = Buffer(address, unknown, path, is_space)
-            self._locate(look, buffer, length)
-        elif length > buffer.span.size:
-            self._locate(look, buffer, length)
-        look.traffic.reclaimed += bool(buffer.used and buffer.owner is Side.DRIVER)
-        buffer.ring, buffer.writable, buffer.room = path, is_space, chain.room
-        self._check_overlap(buffer)
-        buffer.owner = Side.DEVICE
-        buffer.posted += 1
-        buffer.history.append(BufferUse(chain.posted_ns, Side.DEVICE, path, chain.head, length))
-
-    def _check_overlap(self, buffer: Buffer) -> None:
-        """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
-        if len(self.overlaps) >= _MAX_FAULTS:
-            return
-        for other in self.buffers.values():
-            if other is not buffer and other.owner is Side.DEVICE and other.span.overlaps(buffer.span):
-                if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
-                    self.overlaps.append((other, buffer))
-                return
-
-    def _see_used(self, look: _Look, idx: int) -> int:
+    def _see_used(self, look: Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
         since, traffic.used_idx = traffic.used_idx, idx
         look.check_writer(Side.DEVICE, ring.layout.used_idx_at, "used.idx")
@@ -733,7 +213,7 @@ class Traffic:
             traffic.ran_dry_ns = look.by.time_ns
         return count
 
-    def _are_repeated(self, look: _Look, since: int, count: int) -> bool:
+    def _are_repeated(self, look: Look, since: int, count: int) -> bool:
         """Whether an index is too far ahead because chains that the device has were returned twice."""
         ring = look.ring
         try:
@@ -748,7 +228,7 @@ class Traffic:
             and not any(look.is_left_over(slot, element) for slot, element in elements.items())
         )
 
-    def _use(self, look: _Look, slot: int) -> None:
+    def _use(self, look: Look, slot: int) -> None:
         traffic, ring, by = look.traffic, look.ring, look.by
         try:
             element = ring.used_ring(slot)
@@ -802,7 +282,7 @@ class Traffic:
             traffic.used_unwritten += message is not None and message.is_blank and not element.len
 
     @staticmethod
-    def _check_length(look: _Look, chain: Chain, slot: int, length: int) -> None:
+    def _check_length(look: Look, chain: Chain, slot: int, length: int) -> None:
         """Where nothing of a chain is the device's to write, implementations report the length that they read."""
         room = chain.room or sum(each.descriptor.len for each in chain.elements)
         if length > room:
@@ -816,12 +296,12 @@ class Traffic:
                 )
             )
 
-    def _read_message(self, look: _Look, chain: Chain, sender: Side) -> MessageRecord | None:
+    def _read_message(self, look: Look, chain: Chain, sender: Side) -> MessageRecord | None:
         """The message in a chain's buffers, if the rings carry RPMsg and a core can read it."""
         if look.log is None or not chain.elements:
             return None
-        self._learn_origin(look, chain)
-        data = self._gather(look, chain)
+        self.learn_origin(look, chain)
+        data = self.gather(look, chain)
         if data is None:
             return None  # buffer.unreachable-by-device says so
         where = f"{look.ring.name}: buffer at {chain.elements[0].descriptor.addr:#010x}"
@@ -831,7 +311,7 @@ class Traffic:
             text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
             change = look.log.endpoints.observe(sender, message)
         except FormatError as error:
-            if len(look.log.malformed) < _MAX_FAULTS:
+            if len(look.log.malformed) < MAX_FAULTS:
                 look.log.malformed.append((error, look.ring.name, look.by))
             return None
         record = look.message(message, sender, text)
@@ -842,24 +322,3 @@ class Traffic:
         if change is not None:
             look.log.note_announcement(record, change, self._messages_in(look.vdev))
         return record
-
-    def _gather(self, look: _Look, chain: Chain) -> bytes | None:
-        """What stands in a chain's buffers, one after the other, as far as a message can go; None: out of reach."""
-        data = b""
-        for element in chain.elements:
-            address = element.descriptor.addr
-            size = min(element.descriptor.len, _MAX_MESSAGE - len(data))
-            if not size:
-                continue
-            buffer = self.buffers.get(address)
-            origin = buffer.origin or 0 if buffer is not None else 0
-            span = look.views.span_at_da("buffer", origin + address, size)
-            reader = MAIN if span.pa is not None else REMOTE
-            extent = span.seen_by(reader)
-            if extent is None:
-                return None
-            try:
-                data += look.views.memories[reader].read(extent.start, size)
-            except RptwinError:
-                return None
-        return data

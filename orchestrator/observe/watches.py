@@ -6,9 +6,14 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from orchestrator.base.roles import MAIN, ROLES
 from orchestrator.memory import Extent
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.views import Views
 
-__all__ = ["AccessWatcher", "Watched", "WatchedKind", "Watcher", "Watches"]
+__all__ = ["TABLE", "AccessWatcher", "Watched", "WatchedKind", "Watcher", "Watches", "watch_live"]
+
+TABLE = "table"
 
 
 class Watcher(Protocol):
@@ -76,3 +81,17 @@ class Watches:
     def find(self, name: str) -> Watched | None:
         """What a change is about; None: nothing that this observer watches."""
         return self._by_name.get(name)
+
+
+def watch_live(watches: Watches, views: Views, live: LiveView) -> None:
+    """Have the table, the rings and the carveouts watched where they are by now."""
+    table = live.table
+    if table is not None and not live.is_given:
+        watches.set(WatchedKind.TABLE, TABLE, views.name(live.role), Extent(table.address, table.size))
+    for kind, path, span in [
+        *((WatchedKind.RING, ring.path, ring.span) for ring in live.rings),
+        *((WatchedKind.CARVEOUT, each.entry.at.path, each.span) for each in live.carveouts),
+    ]:
+        if span is not None:
+            role = next((role for role in ROLES if span.seen_by(role) is not None), MAIN)
+            watches.set(kind, path, views.name(role), span.seen_by(role))

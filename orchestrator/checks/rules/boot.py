@@ -54,8 +54,8 @@ def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
 
 def _what(platform: Platform | None, fault: Fault) -> str:
     """What the engine says; that a board may have memory there, where the chip leads out of itself."""
-    external = platform.external if platform is not None and fault.address is not None else ()
-    name = next((name for name, extent in external if fault.address in extent), None)
+    address, external = fault.address, platform.external if platform is not None else ()
+    name = next((name for name, extent in external if address is not None and address in extent), None)
     if name is None:
         return fault.what
     return fault.what.replace(_NOTHING, f"in {name}: what the board has there is given by --memory ADDRESS:SIZE")

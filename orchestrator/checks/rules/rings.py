@@ -337,8 +337,9 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
 )
 def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
     """Each ring has seen a used buffer; where it has not, the report says so. A vdev on which nothing ever moved
-    although buffers were offered is at fault, whatever the cause, unless nobody was there to begin: where Python drives,
-    it sends when it is told to, and where no RPMsg goes, a device that is to fill buffers may have nothing to say.
+    although buffers were offered is at fault, whatever the cause, unless nobody was there to begin: where Python
+    drives, it sends when it is told to, and where no RPMsg goes, a device that is to fill buffers may have nothing to
+    say.
     """
     state, traffic = subject.state, subject.traffic
     run = state.run

@@ -226,7 +226,7 @@ def there_is_one_table_in_use(state: State) -> Iterator[Violation]:
                 at=(state.views.place(role, address, "copy of the table"), Place(table.view, table.address, "table")),
                 expected="one table, which both cores work with",
                 actual=f"{the(role)} works with a copy: {path}.status is {there[path]:#x} there, and 0 in the table",
-                advice="write status, features and addresses to the table in shared memory, where the remote reads them",
+                advice="write status, features and addresses to the table in shared memory, which the remote reads",
                 subject="table",
                 core=role,
             )
@@ -346,8 +346,8 @@ def _place(table: Table, offset: int, path: str) -> Place:
     profiles={Profile.NUTTX: None},
 )
 def reserved_words_are_zero(subject: TableSubject) -> Iterator[Violation]:
-    """The reserved words of the header are zero when the host loads the table; what a remote that speaks RPTUN's commands
-    stores there later disturbs nobody.
+    """The reserved words of the header are zero when the host loads the table; what a remote stores there later, as
+    RPTUN's commands are, disturbs nobody.
     """
     promised = subject.state.promise.scan
     table = promised.table if promised is not None and promised.table is not None else subject.table

@@ -63,7 +63,7 @@ def test_cores_that_notify_each_other_without_a_table_may_need_none() -> None:
 
     script = Script(table_at_run_time=True, copies_table=False, after=notify)
     (finding,) = (each for each in Bench(script).run().findings if each.rule == "table.missing")
-    assert "only what a table describes is judged" in finding.detail[0]
+    assert "give them by --vrings ADDRESS:NUM:ALIGN" in finding.detail[0]
 
 
 def test_without_one_it_says_how_one_is_named() -> None:

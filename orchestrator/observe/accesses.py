@@ -1,0 +1,87 @@
+"""What cores do to what is observed, access by access: the past of words and buffers, and the ends of the stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.base.roles import ROLES
+from orchestrator.events import Accessed
+from orchestrator.formats.elf import Image
+from orchestrator.formats.footprint import Footprint
+from orchestrator.observe.history import Places
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.run import Run
+from orchestrator.observe.stacks import StackGuard
+from orchestrator.observe.views import Views
+from orchestrator.observe.watches import WatchedKind, Watches
+from orchestrator.platform.model import Platform
+
+__all__ = ["AccessObserver"]
+
+_MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
+
+
+class AccessObserver:
+    """Has stacks and buffers observed, and sorts what an engine tells of accesses into a run."""
+
+    def __init__(self, platform: Platform, views: Views, watches: Watches, roles: Mapping[str, str]) -> None:
+        self._platform = platform
+        self._views = views
+        self._watches = watches
+        self._roles = roles  # by the name of the core
+        self._places: Places | None = None
+
+    @property
+    def tells(self) -> frozenset[str]:
+        """Roles of the cores whose every access to what is observed is told."""
+        told = self._watches.told or frozenset()
+        return frozenset(role for name, role in self._roles.items() if name in told)
+
+    def forget(self) -> None:
+        """What lies where is to be found anew."""
+        self._places = None
+
+    def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
+        """What a core did in its turn, before what it changed is looked at."""
+        accesses = detail.accesses
+        guard = run.stacks.get(role)
+        if guard is not None:
+            extent = guard.extent
+            guard.see(accesses, self._views.memories[role])
+            if guard.extent != extent:
+                self._watch_stack(guard)
+        both = self.tells >= set(self._roles.values())
+        run.history.see(role, accesses, self._placed(run, live), run.traffic, knows_owners=both)
+
+    def _placed(self, run: Run, live: LiveView) -> Places:
+        """What lies where by now."""
+        buffers = run.traffic.buffers
+        if self._places is None or self._places.live is not live or self._places.count != len(buffers):
+            self._places = Places(live, self._views, buffers)
+        return self._places
+
+    def observe_buffers(self, run: Run, live: LiveView) -> None:
+        """Have the buffers observed that rings have named since the last time."""
+        if self._places is not None and self._places.count == len(run.traffic.buffers):
+            return
+        places = self._placed(run, live)
+        for role in ROLES:
+            for number, extent in enumerate(places.extents(role)):
+                if number < _MOST_EXTENTS:
+                    name = f"buffers {role} {number}"
+                    self._watches.set(WatchedKind.BUFFERS, name, self._views.name(role), extent)
+
+    def guard_stacks(self, run: Run, images: Mapping[str, Image], vector_tables: Mapping[str, int]) -> None:
+        """Have the ends of the stacks observed, of the cores that run firmware."""
+        for role, image in images.items():
+            if not image.segments:
+                continue
+            core = self._platform.core(role).name
+            memory = [each for region in self._platform.regions if region.writable for each in region.extents(core)]
+            guard = StackGuard.of(role, Footprint(image, vector_tables.get(role, image.vector_table)), memory)
+            if guard is not None:
+                run.stacks[role] = guard
+                self._watch_stack(guard)
+
+    def _watch_stack(self, guard: StackGuard) -> None:
+        self._watches.set(WatchedKind.STACK, f"stack {guard.role}", self._views.name(guard.role), guard.extent)

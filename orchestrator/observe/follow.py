@@ -1,0 +1,100 @@
+"""Following the rings: what each look at them says of who published what, and whether the other side was told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.base.roles import Side
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.offsets import IoRegion
+from orchestrator.observe.run import Channel, Run
+from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic
+from orchestrator.observe.views import Views
+
+__all__ = ["RingFollower"]
+
+_LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks only then was woken by something else
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """Since when something waits on a ring whose receiver wants to be told of it; None: nothing does."""
+
+    offered_ns: int | None  # messages, for the device
+    returned_ns: int | None  # for the driver
+
+    @classmethod
+    def of(cls, ring: RingTraffic) -> _Published:
+        """As it was at the last look."""
+        tells = not ring.is_pool and ring.suppress_available is None
+        offered = min((chain.posted_ns for chain in ring.outstanding.values()), default=None) if tells else None
+        return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
+
+
+class RingFollower:
+    """Looks at the rings of a live view after turns; what it finds goes into a run."""
+
+    def __init__(self, views: Views, quantum_ns: int) -> None:
+        self._views = views
+        self._quantum_ns = quantum_ns
+        self.io: dict[str, IoRegion] = {}  # by vdev
+        self.published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
+
+    def sync(self, run: Run, live: LiveView, by: Actor) -> None:
+        """Look at every ring of every vdev."""
+        traffic = run.traffic
+        for vdev in live.vdevs:
+            log = traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
+            for ring in vdev.rings:
+                queue = ring.open(self._views)
+                if queue is None:
+                    continue
+                before = _Published.of(traffic.ring(ring.path))
+                io = self.io.get(vdev.path)
+                posted, used = traffic.sync(queue, self._views, by, vdev.sides, log, io, event_idx=vdev.has_event_idx)
+                if posted and before.returned_ns is not None:
+                    self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
+                if used and before.offered_ns is not None:
+                    self._note_late(run, ring.path, Side.DEVICE, vdev.role_of(Side.DEVICE), before.offered_ns, by)
+                if posted:
+                    self._publish(run, by.role, vdev.role_of(Side.DEVICE), ring.path)
+                    run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
+                if used:
+                    self._publish(run, by.role, vdev.role_of(Side.DRIVER), ring.path)
+                    run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
+                # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
+                if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
+                    traffic.restart(ring.path, counting=False)
+            traffic.settle(vdev.path)
+            if log is not None:
+                self._note_messages(run, log, vdev.path)
+
+    def _note_late(self, run: Run, path: str, side: Side, role: str, published_ns: int, by: Actor) -> None:
+        """A side has found what was published long before, and nothing had told it in time."""
+        begin, end = published_ns - self._quantum_ns, published_ns + _LATE_NS
+        told = run.ledger.told_between(role, begin, end)
+        if by.role == role and by.time_ns > end and told is False:
+            run.traffic.ring(path).see_late(side, published_ns, by.time_ns)
+
+    @staticmethod
+    def _note_messages(run: Run, log: MessageLog, path: str) -> None:
+        for side in log.sent:
+            name = f"{path} first message from {log.sides.role_of(side)}"
+            if run.milestone(name) is None:
+                first = next((each for each in log.first if each.side is side), None)
+                if first is not None:
+                    run.reach(first.time_ns, first.sender, name, first.text)
+        for record in log.announced:
+            run.reach(record.time_ns, record.sender, f"{path} name service: {record.text}")
+
+    def _publish(self, run: Run, role: str, target: str, ring: str) -> None:
+        """A core has something on a ring for another one, of which it has not told it yet."""
+        self.published.setdefault((role, target), set()).add(ring)
+        run.ledger.votes.setdefault((ring, target), Counter())
+
+    def vote(self, run: Run, sender: str, channel: Channel) -> None:
+        """A core that published on one ring only since it last rang another one tells which channel serves it."""
+        rings = self.published.pop((sender, channel.target), set())
+        if len(rings) == 1:
+            run.ledger.votes[next(iter(rings)), channel.target][channel.number] += 1

@@ -1,0 +1,94 @@
+"""What single events say of a run: what a core did, and how far the table has come."""
+
+from __future__ import annotations
+
+from orchestrator.events import (
+    SYSTEM_RESET,
+    CoreState,
+    ExceptionReturn,
+    ExceptionTaken,
+    Fault,
+    GuestError,
+    Lockup,
+    NotificationTaken,
+    StateChanged,
+)
+from orchestrator.formats.resource_entry import (
+    VIRTIO_CONFIG_S_ACKNOWLEDGE,
+    VIRTIO_CONFIG_S_DRIVER,
+    VIRTIO_CONFIG_S_DRIVER_OK,
+    VIRTIO_CONFIG_S_NEEDS_RESET,
+)
+from orchestrator.observe.live import LiveView
+from orchestrator.observe.run import Channel, CoreRun, Run
+from orchestrator.observe.traffic import Actor
+
+__all__ = ["note_progress", "see_core", "see_taken"]
+
+_STATUS_MILESTONES = (
+    (VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"),
+    (VIRTIO_CONFIG_S_DRIVER, "DRIVER"),
+    (VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK"),
+)
+
+
+def see_core(run: Run, time_ns: int, core: CoreRun, detail: object) -> None:
+    """What a core did or what became of it."""
+    if isinstance(detail, ExceptionTaken):
+        core.see_exception(time_ns, detail.number, detail.return_address)
+    elif isinstance(detail, ExceptionReturn):
+        core.served.leave(detail.number, detail.address)
+    elif isinstance(detail, StateChanged):
+        core.state, core.why = detail.state, detail.why
+        core.acted_ns = time_ns
+        if detail.why.startswith(SYSTEM_RESET):
+            core.resets += 1
+            if detail.backtrace or core.last_reset is None:
+                core.last_reset = (time_ns, detail)
+        if detail.state is CoreState.SLEEPING:
+            core.slept = True
+            core.slept_ns = time_ns
+            core.act(time_ns)
+        elif detail.state is CoreState.RUNNING and core.released_ns is None:
+            core.released_ns = time_ns
+            run.reach(time_ns, core.role, "released", detail.why)
+    elif isinstance(detail, Fault):
+        run.see_fault(core, time_ns, detail)
+        run.reach(time_ns, core.role, "fault", detail.what)
+    elif isinstance(detail, Lockup):
+        core.lockup = core.lockup or (time_ns, detail)
+        core.state = CoreState.LOCKED_UP
+        run.reach(time_ns, core.role, "lockup", detail.what)
+    elif isinstance(detail, GuestError):
+        run.see_error(core, time_ns, detail)
+
+
+def see_taken(run: Run, time_ns: int, role: str, detail: NotificationTaken) -> None:
+    """A core took the exception of a mailbox."""
+    ledger = run.ledger
+    for number in detail.channels or (None,):
+        ledger.taken[Channel(role, detail.mailbox, number)] += 1
+    ledger.last_taken_ns[role] = time_ns
+
+
+def note_progress(run: Run, live: LiveView, before: LiveView, by: Actor) -> None:
+    """What has become of the table since it was read before, and by whom."""
+    if live.is_as_promised and not before.is_as_promised:
+        for role in live.others:
+            run.reach(by.time_ns, by.role, f"table present as {role} sees it")
+    old = {ring.path: ring for ring in before.rings}
+    for ring in live.rings:
+        was = old.get(ring.path)
+        if was is not None and was.span != ring.span and was.has_address:
+            run.traffic.restart(ring.path)
+        if ring.is_resolved:
+            run.reach(by.time_ns, by.role, f"{ring.path} resolved", str(ring.span))
+    for vdev in live.vdevs:
+        earlier = next((v.status for v in before.vdevs if v.path == vdev.path), 0)
+        for bit, name in _STATUS_MILESTONES:
+            if vdev.status & bit and not earlier & bit:
+                run.reach(by.time_ns, by.role, f"{vdev.path} {name}")
+        if vdev.is_driver_ok:
+            run.stopped.pop(vdev.path, None)
+        elif earlier & VIRTIO_CONFIG_S_DRIVER_OK and vdev.status in (0, VIRTIO_CONFIG_S_NEEDS_RESET):
+            run.stopped[vdev.path] = by
