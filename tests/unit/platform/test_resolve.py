@@ -349,7 +349,7 @@ def test_a_core_may_have_its_floating_point_unit_left_out(bench):
     ("old", "new", "message"),
     [
         ("description =", "descriptoin =", "p.toml:1: descriptoin: unknown key: expected description | roles | pairs | consoles | "
-         "cores | regions | mailboxes | connections | gates | models | renode"),
+         "cores | regions | mailboxes | connections | gates | models | renode | external"),
         ('description = "a bench"', 'models = { "UART.Y" = "y.py" }',
          "p.toml:1: models: no peripheral of this type: expected IRQControllers.NVIC | Python.PythonPeripheral | UART.X, found UART.Y"),
         ('description = "a bench"', 'models = { "UART.X" = "x.py" }', "p.toml:1: models: no file x.py for UART.X"),

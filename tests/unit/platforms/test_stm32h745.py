@@ -742,3 +742,19 @@ def test_a_multiplexer_channel_is_storage(host, channel):
     mux.write(4 * channel, 4, 0xFFFFFFFF, CM7)
     assert mux.read(4 * channel, 4, CM4) == 0x1FFF037F
     assert host.touched == []
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [(0x6000_0000, "FMC bank 1"), (0x9FFF_FFFF, "QUADSPI"), (0xC000_0000, "FMC SDRAM bank 1"),
+     (0xD07F_FFFC, "FMC SDRAM bank 2")],
+)  # fmt: skip
+def test_where_a_board_may_have_memory_has_a_name(address: int, name: str) -> None:
+    (found,) = (each for each, extent in load_platform("stm32h745").external if address in extent)
+    assert found.startswith(name)
+
+
+def test_the_unique_id_and_the_parts_for_a_debugger_are_there() -> None:
+    tags = load_platform("stm32h745").tags
+    for address, name in ((0x1FF1_E800, "SYSTEM_MEMORY"), (0x5C01_4000, "ETF"), (0x5C01_1000, "SYS_CTI")):
+        assert [each for each, extent, _ in tags if address in extent] == [name]
