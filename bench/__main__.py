@@ -24,9 +24,9 @@ from orchestrator.board import Board
 from orchestrator.engines.contract import Observing
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
+from orchestrator.base.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000

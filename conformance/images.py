@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conformance.sequences import Sequence, pack
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.platform import Platform, load_platform
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.registry import create_engine
 from orchestrator.engines.unicorn.devices.registry import MODELLED
-from orchestrator.errors import EngineError, PlatformError
+from orchestrator.base.errors import EngineError, PlatformError
 from orchestrator.platform import Platform, load_platform
 from orchestrator.platform.export import export
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from orchestrator.base.errors import CapabilityError
 from orchestrator.base.roles import MAIN, ROLES, other_role
 from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Capability, Engine, Observing, Playing
-from orchestrator.errors import CapabilityError
 from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
 from orchestrator.host import Host, PythonRemote
@@ -102,7 +102,7 @@ class BoardPair:
                 observer.views,
                 around,
                 options.notify,
-                promise=observer.promise,
+                declared=observer.declared,
                 profile=observer.profile,
                 images=self.images,
                 release=options.release,

@@ -186,7 +186,7 @@ class Verdict:
 
     def _table(self) -> dict[str, object] | None:
         live = self.live
-        location, table = live.promise.location, live.table
+        location, table = live.declared.location, live.table
         if table is None or (not live.is_given and (location is None or live.span is None)):
             return None
         span = live.span
@@ -239,7 +239,7 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
     state = State(
         profile=observer.profile,
         images=observer.images,
-        promise=observer.promise,
+        declared=observer.declared,
         platform=observer.platform,
         views=observer.views,
         live=observer.live,

@@ -110,7 +110,7 @@ def demo(verbose: bool, quiet: bool, **typed: object) -> int:
 @setting_options(*STATIC_OPTIONS)
 @config_option
 def inspect(first: str, second: str | None, role: str | None, config_path: str | None, **typed: object) -> int:
-    """Say what ELF files promise, booting nothing: resource table as a tree, memory map, findings.
+    """Say what ELF files declared, booting nothing: resource table as a tree, memory map, findings.
 
     \b
     Examples:

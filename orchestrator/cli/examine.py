@@ -1,4 +1,4 @@
-"""``rptwin inspect``: what images promise, judged without booting them."""
+"""``rptwin inspect``: what images declared, judged without booting them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
-from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.live import LiveView
 from orchestrator.platform import Platform, load_platform, refuse_without_pair, with_memory
@@ -37,7 +37,7 @@ class _Examination:
     platform: Platform
     images: Mapping[str, Image]
     boots: Mapping[str, VectorTable]
-    promise: Promise
+    declared: DeclaredTable
     view: LiveView | None
     profile: Profile
     profile_reason: str
@@ -46,7 +46,7 @@ class _Examination:
     def print(self, console: Console) -> None:
         for role, image in self.images.items():
             print_image(console, self.platform, role, image, self.boots[role])
-        print_promise(console, self.promise, self.view, self.profile.value, self.profile_reason)
+        print_promise(console, self.declared, self.view, self.profile.value, self.profile_reason)
         self.print_findings(console)
 
     def print_findings(self, console: Console) -> None:
@@ -96,8 +96,8 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     cores = {each: platform.core(each) for each in images}
     boots = {each: choose_vector_table(core, images[each], given.get(core.name)) for each, core in cores.items()}
     vrings = parse_vrings(settings.vrings)
-    promise = find_promise(images, locator, vrings)
-    profile, why = choose_profile(promise.scan)
+    declared = find_declared(images, locator, vrings)
+    profile, why = choose_profile(declared.scan)
     if settings.profile != "auto":
         profile, why = Profile(settings.profile), "given"
     tables = {each: boot.address for each, boot in boots.items()}
@@ -105,8 +105,8 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
         platform=platform,
         images=images,
         boots=boots,
-        promise=promise,
-        view=promised_view(platform, promise, maps, parse_release(settings.nuttx_config)),
+        declared=declared,
+        view=promised_view(platform, declared, maps, parse_release(settings.nuttx_config)),
         profile=profile,
         profile_reason=why,
         findings=check_static(images, platform, profile, locator, maps=maps, vector_tables=tables, vrings=vrings),
@@ -123,7 +123,7 @@ def static_report(settings: Settings, *, findings_only: bool) -> str:
 
 
 def examine(settings: Settings, first: str, second: str | None, role: str | None) -> int:
-    """Print what the files promise and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
+    """Print what the files declared and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
     examined = _examined(settings, first, second, role)
     sys.stdout.write(rendered(make_console(), examined.print))
     failures = write_documents([Document(settings.json, "JSON", examined.to_json)])

@@ -18,10 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.errors import ElfError, TableError
+from orchestrator.base.errors import ElfError, TableError
+from orchestrator.base.memory import Extent, Place
 from orchestrator.formats.layout import Structure, layout
 from orchestrator.formats.unwind import UnwindRule, find_exidx_entry, unwind_entry
-from orchestrator.memory import Extent, Place
 
 if TYPE_CHECKING:
     from elftools.dwarf.callframe import FDE

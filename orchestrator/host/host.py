@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import Duration
+from orchestrator.base.errors import HostError, RptwinError, UsageError
 from orchestrator.base.roles import MAIN, REMOTE
-from orchestrator.errors import HostError, RptwinError, UsageError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease
 from orchestrator.formats.resource_entry import (
@@ -46,7 +46,7 @@ from orchestrator.host.placement import Placement
 from orchestrator.host.player import CorePlayer, Surroundings
 from orchestrator.host.rpmsg import Buffers, DriverTransport, Endpoint, Link
 from orchestrator.host.table import LiveTable, core_names
-from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Heap, Negotiated, SplitDevice, SplitDriver
@@ -98,7 +98,7 @@ class Host(CorePlayer):
         around: Surroundings,
         notify: Mapping[str, int],
         *,
-        promise: Promise,
+        declared: DeclaredTable,
         profile: Profile,
         images: Mapping[str, Image],
         release: NuttxRelease | None = None,
@@ -109,7 +109,7 @@ class Host(CorePlayer):
         self.failure: RptwinError | None = None
         self.starts = 0
         self.placement = Placement(platform, views, images, self.profile)
-        self._promise = promise
+        self._promise = declared
         self._release = release
         self._wants_running = True
         self._is_loaded = True  # the board loads the image at power-on

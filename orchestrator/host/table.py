@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.resource_table import Table
-from orchestrator.memory import Extent, Memory
 
 __all__ = ["LiveTable", "core_names"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import RptwinError
 from orchestrator.base.roles import MAIN, REMOTE, Side
-from orchestrator.errors import RptwinError
 from orchestrator.formats.virtqueue import ChainElement
 from orchestrator.observe.offsets import is_shared
 from orchestrator.observe.ring_traffic import Buffer, BufferUse, Chain, Look

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 from orchestrator.formats.resource_entry import (
     ANY,
     VIRTIO_CONFIG_S_ACKNOWLEDGE,

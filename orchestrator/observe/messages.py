@@ -6,8 +6,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from orchestrator.base.errors import FormatError
 from orchestrator.base.roles import Side, Sides
-from orchestrator.errors import FormatError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.errors import RingError, RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
-from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     Accessed,
     Backtrace,
@@ -36,9 +37,8 @@ from orchestrator.formats.resource_entry import (
     Profile,
 )
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Extent, Memory
 from orchestrator.observe.accesses import AccessObserver
-from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise, promise_of_vrings
+from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable, choose_profile, declared_by_vrings, find_declared
 from orchestrator.observe.follow import RingFollower
 from orchestrator.observe.found import TableSearch
 from orchestrator.observe.given import GivenVring
@@ -92,16 +92,16 @@ class Observer:
         self.options = options or ObserveOptions()
         names = {role: platform.core(role).name for role in ROLES}
         self.views = Views.of({role: memories[name] for role, name in names.items()}, platform, self.options.maps)
-        self.promise: Promise = find_promise(images, self.options.locator, self.options.vrings)
+        self.declared: DeclaredTable = find_declared(images, self.options.locator, self.options.vrings)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
         self._roles = {name: role for role, name in names.items()}
         self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
         self._raw: bytes | None = None
-        self._live = read_live(self.views, self.promise, release=self.options.release)
+        self._live = read_live(self.views, self.declared, release=self.options.release)
         self._follower = RingFollower(self.views, self.options.quantum_ns)
         self._accesses = AccessObserver(platform, self.views, self._watches, self._roles)
         self._tells_accesses = accesses is not None
-        is_unnamed = self.promise.location is None and self.options.locator is None and not self.options.vrings
+        is_unnamed = self.declared.location is None and self.options.locator is None and not self.options.vrings
         self._rings_found = VringSearch()
         self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
         if self._tells_accesses:
@@ -126,7 +126,7 @@ class Observer:
         return "given" if self.options.profile else self._chosen()[1]
 
     def _chosen(self) -> tuple[Profile, str]:
-        return choose_profile(self.promise.scan or self._live.scan)
+        return choose_profile(self.declared.scan or self._live.scan)
 
     def is_answered(self) -> bool:
         """Of what was offered through any ring, something was used; true as well when nothing was offered yet."""
@@ -138,7 +138,7 @@ class Observer:
         vdevs = self._live.vdevs
         return (
             bool(vdevs)
-            and self._live.is_as_promised
+            and self._live.is_as_declared
             and all(vdev.is_driver_ok and vdev.rings and all(r.is_resolved for r in vdev.rings) for vdev in vdevs)
         )
 
@@ -150,12 +150,12 @@ class Observer:
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
         seen = copy.deepcopy((self.run, self._raw, self._follower.published))
-        return seen, self.promise, self._copy_of(self._search), self._rings_found.rings
+        return seen, self.declared, self._copy_of(self._search), self._rings_found.rings
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        seen, self.promise, search, rings = snapshot
+        seen, self.declared, search, rings = snapshot
         self._rings_found = VringSearch(rings)
         self.run, self._raw, self._follower.published = copy.deepcopy(seen)
         self._search = self._copy_of(search)
@@ -282,8 +282,8 @@ class Observer:
         if found is None:
             return
         self._search = None
-        self.promise = found.live.promise
-        location = self.promise.location
+        self.declared = found.live.declared
+        location = self.declared.location
         self.run.reach(time_ns, "", "table found", location.how if location is not None else "")
         for ring in found.live.rings:
             self.run.dynamic[ring.path] = ring.entry.is_dynamic
@@ -297,7 +297,7 @@ class Observer:
     def _follow_rings(self, time_ns: int) -> None:
         """Vrings without a table are in use, and followed from now on."""
         rings, self._search = self._rings_found.rings, None
-        self.promise = promise_of_vrings(tuple(each.vring for each in rings))
+        self.declared = declared_by_vrings(tuple(each.vring for each in rings))
         self.run.reach(time_ns, "", "vrings found", ", ".join(str(each.vring) for each in rings))
         for index, each in enumerate(rings):
             path = f"vdev[{index // 2}].vring[{index % 2}]"
@@ -340,7 +340,7 @@ class Observer:
 
     def _read_table(self, by: Actor | None = None) -> None:
         before = self._live
-        self._live = read_live(self.views, self.promise, release=self.options.release, dynamic=self.run.dynamic)
+        self._live = read_live(self.views, self.declared, release=self.options.release, dynamic=self.run.dynamic)
         self._follower.io = {vdev.path: self._live.io_region(vdev, self.views) for vdev in self._live.vdevs}
         for ring in self._live.rings:
             self.run.dynamic.setdefault(ring.path, bool(ring.was_dynamic))
@@ -353,11 +353,11 @@ class Observer:
     # watches
 
     def _watch_table(self) -> None:
-        location = self.promise.location
+        location = self.declared.location
         if location is None:
             watch_live(self._watches, self.views, self._live)
             return
-        size = min(len(self.promise.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
+        size = min(len(self.declared.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
         span = self.views.span_at(location.role, TABLE, location.address, 16)
         role = self._live.role
         extent = span.seen_by(role)

@@ -73,7 +73,7 @@ def see_taken(run: Run, time_ns: int, role: str, detail: NotificationTaken) -> N
 
 def note_progress(run: Run, live: LiveView, before: LiveView, by: Actor) -> None:
     """What has become of the table since it was read before, and by whom."""
-    if live.is_as_promised and not before.is_as_promised:
+    if live.is_as_declared and not before.is_as_declared:
         for role in live.others:
             run.reach(by.time_ns, by.role, f"table present as {role} sees it")
     old = {ring.path: ring for ring in before.rings}

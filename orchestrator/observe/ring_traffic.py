@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import Side, Sides
-from orchestrator.errors import RingError
 from orchestrator.formats.rpmsg import Message
 from orchestrator.formats.virtqueue import ChainElement, SplitRing, UsedElement
-from orchestrator.memory import Place, place_of
 from orchestrator.observe.messages import HISTORY, Actor, MessageLog, MessageRecord
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views

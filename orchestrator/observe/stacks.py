@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.errors import RptwinError
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Access
 from orchestrator.formats.footprint import Footprint
-from orchestrator.memory import Extent, Memory
 from orchestrator.observe.history import Step
 
 __all__ = ["StackGuard"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
-from orchestrator.errors import FormatError, RingError
 from orchestrator.formats.rpmsg import decode_message
 from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.observe.buffers import MAX_BUFFERS, MAX_FAULTS, Buffers

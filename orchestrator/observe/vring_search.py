@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.base.errors import RptwinError, TranslationError
+from orchestrator.base.memory import BytesMemory, Extent
 from orchestrator.base.roles import MAIN
-from orchestrator.errors import RptwinError, TranslationError
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing
-from orchestrator.memory import BytesMemory, Extent
 from orchestrator.observe.given import GivenVring
 from orchestrator.observe.views import Views
 

@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, ROLES
-from orchestrator.memory import Extent
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.views import Views
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orchestrator.errors import UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.platform.model import Platform, Region, Registration
 
 __all__ = ["with_memory"]

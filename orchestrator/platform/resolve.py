@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import PlatformError, UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import PlatformError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.platform import model, syntax
 from orchestrator.platform.model import (
     MAX_INTERRUPTS,

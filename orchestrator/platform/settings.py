@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import PlatformError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import PlatformError
+from orchestrator.base.memory import Extent
 
 __all__ = [
     "ROLES",

@@ -86,11 +86,11 @@ def _milestones(console: Console, record: Record) -> None:
 def _table(console: Console, record: Record) -> None:
     live = record.live
     heading(console, "Resource table")
-    location = live.promise.location
+    location = live.declared.location
     span = live.span
     if live.table is None or span is None:
         where = f" at {span}" if span else ""
-        where += f"; vrings {', '.join(map(str, live.promise.vrings))}" if live.is_given else ""
+        where += f"; vrings {', '.join(map(str, live.declared.vrings))}" if live.is_given else ""
         console.print(Padding(Text(f"none in memory{where}"), (0, 0, 0, 2)))
         return
     console.print(Padding(Text(f"profile {record.profile}: {record.profile_reason}"), (0, 0, 0, 2)))

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from orchestrator.errors import RingError, UsageError
+from orchestrator.base.errors import RingError, UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing, UsedElement
-from orchestrator.memory import Memory
 from orchestrator.virtqueue.heap import Heap
 from orchestrator.virtqueue.memory import ordered
 from orchestrator.virtqueue.side import (

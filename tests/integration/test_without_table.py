@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board
-from orchestrator.errors import UsageError
 
 VRINGS = ("0x10040800:8:16", "0x10040a00:8:16")
 

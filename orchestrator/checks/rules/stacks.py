@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Extent, Place
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.writers import by_whom
 from orchestrator.checks.state import CoreImage, CoreSubject, core_images, cores
 from orchestrator.formats.footprint import Footprint
-from orchestrator.memory import Extent, Place
 
 __all__: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
@@ -17,7 +18,6 @@ from orchestrator.formats.resource_entry import (
     VdevHeader,
 )
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
-from orchestrator.memory import Place
 from orchestrator.observe.live import LiveRing, ring_layout
 
 __all__: list[str] = []
@@ -220,7 +220,7 @@ def _works(subject: VdevSubject) -> bool:
 
 
 def _promised(state: State) -> Iterator[RingSubject]:
-    return rings(State(state.profile, state.images, state.promise))
+    return rings(State(state.profile, state.images, state.declared))
 
 
 @rule(

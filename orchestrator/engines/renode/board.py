@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from orchestrator.base.errors import CapabilityError, EngineError, RptwinError, TranslationError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.conditions import Conditions
@@ -41,7 +43,6 @@ from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
 from orchestrator.engines.renode.played import Played
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.engines.renode.thumb import access_of, is_second_half
-from orchestrator.errors import CapabilityError, EngineError, RptwinError, TranslationError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -60,7 +61,6 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.export import FRONT_SUFFIX, export, named
 from orchestrator.platform.model import Core, Peripheral, Platform, Region
 
