@@ -116,7 +116,9 @@ class Bus(Protocol):
 
 
 class RenodeSession:
-    """A machine in this process; ``files`` is the platform as exported, ``repl`` the name of its description.
+    """A machine in this process; a method for each thing that the engine asks of Renode, and so a large class.
+
+    ``files`` is the platform as exported, ``repl`` the name of its description.
 
     Raises EngineError for what Renode refuses, PlatformError with file, line and column for a description. ``home`` is
     the folder of the platform, ``lost`` is called when .NET is about to end the process.
