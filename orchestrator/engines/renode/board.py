@@ -30,6 +30,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.renode.assemblies import as_known
+from orchestrator.engines.renode.compiled.models import Models
 from orchestrator.engines.renode.complaints import Complaints, base_of
 from orchestrator.engines.renode.core_turns import CoreTurns
 from orchestrator.engines.renode.cores import BoardCore, Cores, HostScope
@@ -452,13 +453,15 @@ class RenodeBoard:
 
 
 def _begin(platform: Platform, options: EngineOptions, scratch: Path, lost: Callable[[RptwinError], None]) -> Bus:
-    files = export(platform, quantum_ns=options.quantum_ns, scripts=named)
+    models = Models()
+    files = export(platform, quantum_ns=options.quantum_ns, scripts=named, models=models.name_of)
     return RenodeSession(
         files,
         f"{platform.name}.repl",
         [core.name for core in platform.cores],
         [core.nvic for core in platform.cores],
         scratch,
+        models=models.source,
         quantum_ns=options.quantum_ns,
         seed=options.seed,
         home=platform.path.resolve().parent,
