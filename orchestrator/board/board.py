@@ -330,8 +330,9 @@ class Board:
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
             caches = {name: self.engine.data_cache(name) for name in names}
+        seen = (states, backtraces, waiting, exceptions, unmet, caches)
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions, unmet, caches)
+            pair.observer.finish(self.end.time_ns, reason.value, *seen, readable=reason is not EndReason.FAILED)
 
     @property
     def time_ns(self) -> int:

@@ -13,11 +13,12 @@ namespace Antmicro.Renode.Peripherals.Rptwin
     // What every compiled script stands on. Python's numbers have no end, these have 64 bits; its lists begin again at -1.
     public abstract class Script : IBytePeripheral, IWordPeripheral, IDoubleWordPeripheral, IQuadWordPeripheral, IKnownSize
     {
-        protected Script(IMachine machine, int size)
+        protected Script(IMachine machine, int size, string file)
         {
             this.machine = machine;
             bus = machine.GetSystemBus(this);
             this.size = size;
+            this.file = file ?? GetType().Name;
         }
 
         public long Size => size;
@@ -25,7 +26,7 @@ namespace Antmicro.Renode.Peripherals.Rptwin
         public void Reset()
         {
             initialized = true;
-            Init();
+            Run(Init);
         }
 
         public byte ReadByte(long at) => (byte)Load(at, 1);
@@ -94,13 +95,14 @@ namespace Antmicro.Renode.Peripherals.Rptwin
         }
 
         protected long offset, length, value;
+        protected int line;
         protected const long Nothing = long.MinValue;
 
         private long Load(long at, long count)
         {
             Ready();
             (offset, length, value) = (at, count, 0);
-            Read();
+            Run(Read);
             return value;
         }
 
@@ -108,7 +110,19 @@ namespace Antmicro.Renode.Peripherals.Rptwin
         {
             Ready();
             (offset, length, value) = (at, count, given);
-            Write();
+            Run(Write);
+        }
+
+        private void Run(Action section)
+        {
+            try
+            {
+                section();
+            }
+            catch(Exception failure)
+            {
+                throw new InvalidOperationException($"script {file}:{line}: {failure.Message}", failure);
+            }
         }
 
         private void Ready()
@@ -121,6 +135,7 @@ namespace Antmicro.Renode.Peripherals.Rptwin
 
         private bool initialized;
         private readonly int size;
+        private readonly string file;
         private readonly IMachine machine;
         private readonly IBusController bus;
         private readonly Dictionary<string, IPeripheral> parts = new Dictionary<string, IPeripheral>();

@@ -86,8 +86,9 @@ class _Writer:
         yield "{"
         yield f"public class {self._class} : Script"
         yield "{"
-        yield f"public {self._class}(IMachine machine, int size, bool initable = false, string filename = null)"
-        yield "    : base(machine, size)"
+        parameters = "IMachine machine, int size, bool initable = false, string script = null, string filename = null"
+        yield f"public {self._class}({parameters})"
+        yield "    : base(machine, size, filename)"
         yield "{"
         yield "}"
         for section, body in self._script.sections.items():
@@ -134,6 +135,8 @@ class _Writer:
         yield "}"
 
     def _statement(self, node: ast.stmt) -> Iterator[str]:
+        if not isinstance(node, (ast.Pass, ast.Break, ast.Continue)):
+            yield f"line = {node.lineno};"
         match node:
             case ast.Assign(targets=[target], value=value):
                 yield from self._assign(target, value)
