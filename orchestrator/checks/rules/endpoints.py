@@ -50,6 +50,13 @@ def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     )
 
 
+def _is_heard(log: MessageLog) -> bool:
+    """The driver knows what the device announced: it sends to such an address, or speaks of names itself."""
+    return any(each.side is Side.DRIVER for each in log.announced) or any(
+        side is Side.DEVICE and use.announced_from is not None and use.received for (side, _), use in log.uses.items()
+    )
+
+
 @rule(
     "endpoint.ns-not-negotiated",
     stage=Stage.TRAFFIC,
@@ -57,14 +64,17 @@ def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     each=live_vdevs,
 )
 def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Violation]:
-    """Endpoints are announced only where the name service's feature was accepted."""
-    log = _log(subject)
-    if log is None or not log.announced or not subject.vdev.is_driver_ok:
+    """Endpoints are announced only where the name service's feature was accepted.
+
+    OpenAMP before 2020.10 (ST's examples) accepts nothing, ever: both sides take what is offered.
+    """
+    log, head = _log(subject), subject.vdev.entry.value.head
+    if log is None or not log.announced or not subject.vdev.is_driver_ok or head.gfeatures & Feature.NS:
         return
-    if subject.vdev.entry.value.head.gfeatures & Feature.NS:
+    if head.dfeatures & Feature.NS and not head.gfeatures and _is_heard(log):
         return
     first = log.announced[0]
-    offered = "offered and not accepted" if subject.vdev.entry.value.head.dfeatures & Feature.NS else "not offered"
+    offered = "offered and not accepted" if head.dfeatures & Feature.NS else "not offered"
     yield Violation(
         at=(subject.vdev.entry.at,),
         expected="the feature NS in gfeatures",
