@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.base.roles import ROLES
+from orchestrator.base.roles import ROLES, Side
 from orchestrator.errors import TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import Profile
@@ -28,6 +28,7 @@ __all__ = [
     "VdevSubject",
     "core_images",
     "cores",
+    "has_left",
     "live_rings",
     "live_vdevs",
     "rings",
@@ -189,3 +190,10 @@ def rings_at_rest(state: State) -> Iterator[RingSubject]:
     """Each vring of a vdev that is up, when nothing happens any more."""
     if state.is_at_rest:
         yield from (each for each in live_rings(state) if each.vdev.is_driver_ok)
+
+
+def has_left(subject: RingSubject, side: Side | None) -> bool:
+    """The core that plays a side of the vdev has destroyed all its endpoints: what comes after, it need not look at."""
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    return log is not None and side in log.left_ns

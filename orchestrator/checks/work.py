@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.base.roles import Side
-from orchestrator.checks.state import RingSubject, State, rings_at_rest
+from orchestrator.checks.state import RingSubject, State, has_left, rings_at_rest
 from orchestrator.observe.run import Run
 
 __all__ = ["Work", "was_told", "work_for"]
@@ -52,19 +52,12 @@ def _returned(subject: RingSubject) -> Work | None:
     return Work(subject, traffic.oldest_unseen_ns, what, traffic.suppress_used)
 
 
-def _has_left(subject: RingSubject, side: Side | None) -> bool:
-    """The core that plays a side has destroyed all its endpoints: what comes after, it need not look at."""
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
-    return log is not None and side in log.left_ns
-
-
 def work_for(state: State, role: str) -> list[Work]:
     """What waits for a core."""
     found = []
     for subject in rings_at_rest(state):
         side = subject.vdev.sides.side_of(role)
-        if not _has_left(subject, side):
+        if not has_left(subject, side):
             found.append(_offered(subject) if side is Side.DEVICE else _returned(subject))
     return [each for each in found if each is not None]
 

@@ -64,14 +64,13 @@ def _is_heard(log: MessageLog) -> bool:
     each=live_vdevs,
 )
 def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Violation]:
-    """Endpoints are announced only where the name service's feature was accepted.
-
-    OpenAMP before 2020.10 (ST's examples) accepts nothing, ever: both sides take what is offered.
+    """Endpoints are announced only where the name service's feature was accepted, or offered to a driver that never
+    accepts any and hears the names all the same.
     """
     log, head = _log(subject), subject.vdev.entry.value.head
     if log is None or not log.announced or not subject.vdev.is_driver_ok or head.gfeatures & Feature.NS:
         return
-    if head.dfeatures & Feature.NS and not head.gfeatures and _is_heard(log):
+    if head.dfeatures & Feature.NS and subject.vdev.accepts_nothing and _is_heard(log):
         return
     first = log.announced[0]
     offered = "offered and not accepted" if head.dfeatures & Feature.NS else "not offered"

@@ -870,6 +870,42 @@ def test_a_driver_that_has_destroyed_the_last_name_need_not_look_at_a_buffer(oth
 
 
 @pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("other", [False, True])
+def test_a_driver_that_says_farewell_has_not_looked_at_what_came_back(other: bool) -> None:
+    """ST's OpenAMP_RTOS_PingPong: the last answers come, and main withdraws its endpoint before it looks."""
+
+    farewell = message(1030, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1030, 1))
+
+    def end(bench: Bench) -> None:
+        if other:
+            announce(name_service(b"sink", 1025))(bench)
+        bench.turn(
+            bench.device, lambda: [bench.device_send(bench.devices[0], message(1024, 1030, b"late")) for _ in range(2)]
+        )
+        bench.turn(bench.driver, lambda: (bench.driver_send(bench.sides[0], farewell), bench.ring(bench.driver)))
+        bench.turn(bench.device, lambda: bench.devices[0].rings[1].give_back(bench.devices[0].rings[1].offered() or 0))
+
+    found = {each.rule for each in run(after=end).findings}
+    assert ("buffer.not-offered-again" in found) is other
+    assert other or not found
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("changes", "is_found"),
+    [({"accepts": 0}, False), ({"accepts": 0, "answers": 0}, True), ({}, True)],
+    ids=["accepts nothing, and is answered", "accepts nothing, and is not answered", "accepts features"],
+)
+def test_openamp_before_2020_marks_what_it_sends_as_writable_and_nobody_looks(
+    changes: dict[str, object], is_found: bool
+) -> None:
+    """As with a libmetal io region that has its physical address (ST's OpenAMP_RTOS_PingPong)."""
+    found = [each.rule for each in run(transmit_flags=2, **changes).findings]
+    assert ("ring.direction" in found) is is_found
+    assert is_found or found == []
+
+
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize(
     ("changes", "is_found"),
     [({"accepts": 0}, False), ({"accepts": 0, "pings": 0}, True), ({"accepts": 4}, True)],
