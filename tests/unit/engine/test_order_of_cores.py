@@ -78,3 +78,57 @@ def test_a_line_that_was_high_is_low_after_a_system_reset(board):
     assert (len(resets), rig.mark(0)) == (1, 2)
     assert rig.mark(2) == 1 << 125 - 96, "pending before"
     assert rig.mark(1) == 0, "pending after"
+
+
+# Once the other core listens, and a little later: semaphore 0 is taken and freed, which interrupts the Cortex-M4.
+RING_WHEN_HEARD = """
+    ldr r5, =MARKS
+poll:
+    ldr r1, [r5]
+    cmp r1, #0
+    beq poll
+    movw r0, #1500
+wait:
+    subs r0, #1
+    bne wait
+    ldr r4, =0x58026400
+    ldr r0, [r4, #0x80]   @ RLR0: taken
+    mov r0, #0x300
+    str r0, [r4]          @ R0: freed
+    movs r1, #1
+    str r1, [r5, #4]
+    b .
+"""
+# Clears what was rung again and again, before and after it is rung; then is anything pending?
+CLEAR_FOR_A_WHILE = """
+    ldr r5, =MARKS
+    ldr r4, =0x58026400
+    movs r1, #1
+    str r1, [r4, #0x110]  @ C2IER
+    str r1, [r5]
+    movw r0, #50000
+clear:
+    str r1, [r4, #0x114]  @ C2ICR
+    subs r0, #1
+    bne clear
+    ldr r6, =0xE000E28C   @ ICPR of interrupts 96 to 127
+    mov r0, #0x40000000
+    str r0, [r6]
+    dsb
+    ldr r0, [r6]
+    str r0, [r5, #8]
+    ldr r0, [r4, #0x118]  @ C2ISR
+    str r0, [r5, #12]
+    movs r1, #1
+    str r1, [r5, #16]
+    b .
+"""
+
+
+@pytest.mark.parametrize("quantum_ns", QUANTA_NS)
+def test_a_line_is_low_where_its_core_has_cleared_what_another_one_ahead_of_it_rang(board, quantum_ns):
+    rig = board(RING_WHEN_HEARD, CLEAR_FOR_A_WHILE, quantum_ns=quantum_ns)
+    rig.run_us(3_000)
+    assert (rig.mark(1), rig.mark(4)) == (1, 1), "rung, and cleared to the end"
+    assert rig.mark(3) == 0, "freed"
+    assert rig.mark(2) == 0, "pending"

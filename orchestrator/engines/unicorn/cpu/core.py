@@ -317,6 +317,8 @@ class Core:
 
     def post(self, count: int, signal: Signal) -> None:
         """Something reaches this core at an instruction count."""
+        if isinstance(signal, LineChanged):
+            self._inbox.forget_line(signal.interrupt, count)
         self._inbox.add(count, signal)
         self.replan()
 
@@ -327,7 +329,10 @@ class Core:
         native.limit = max(native.executed, min(native.limit, count))
 
     def set_line(self, interrupt: int, level: bool) -> None:
-        """Drive an external interrupt now."""
+        """Drive an external interrupt now. A change that another core caused, ahead of this one, is on its way no more:
+        the device has taken it into account.
+        """
+        self._inbox.forget_line(interrupt, -1)
         self._p.exceptions.set_line(interrupt, level)
         self.reconsider()
 
