@@ -125,6 +125,8 @@ def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
         answered = use.received - use.unanswered
         if answered < _CONVERSATION or not use.unanswered or use.last_sent_ns is None:
             continue
+        if use.sent >= use.received:
+            continue  # it asks too, and what came last may be the answer
         if use.unanswered > 1 and not use.unanswered_alike and not use.is_awaited:
             continue  # of other lengths, and sent without waiting for an answer: news
         role = subject.vdev.role_of(side)

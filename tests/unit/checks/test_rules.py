@@ -870,6 +870,28 @@ def test_a_driver_that_has_destroyed_the_last_name_need_not_look_at_a_buffer(oth
 
 
 @pytest.mark.usefixtures("driver")
+def test_an_endpoint_that_asks_as_well_as_it_answers_has_the_last_answer() -> None:
+    """As NuttX's rpmsg-ping, of which either core may begin."""
+
+    def end(bench: Bench) -> None:
+        for _ in range(4):
+            bench.turn(
+                bench.device,
+                lambda: (bench.device_send(bench.devices[0], message(1024, 1030, b"ping")), bench.ring(bench.device)),
+            )
+            bench.turn(bench.driver, lambda: bench.driver_poll(bench.sides, ping=False))
+            bench.turn(
+                bench.driver,
+                lambda: (bench.driver_send(bench.sides[0], message(1030, 1024, b"ping")), bench.ring(bench.driver)),
+            )
+            bench.turn(
+                bench.device, lambda: bench.devices[0].rings[1].give_back(bench.devices[0].rings[1].offered() or 0)
+            )
+
+    assert run(pings=4, after=end).findings == ()
+
+
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("other", [False, True])
 def test_a_driver_that_says_farewell_has_not_looked_at_what_came_back(other: bool) -> None:
     """ST's OpenAMP_RTOS_PingPong: the last answers come, and main withdraws its endpoint before it looks."""
