@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -90,8 +92,68 @@ def test_floating_point_is_marked_apart(code):
 def test_what_needs_an_aligned_base_or_writes_a_stack_pointer_is_marked(code):
     """DDI0403E A3.2.1; LDM, STM, LDRD, STRD, VLDR, VSTM, MSR of PSP and PSPLIM."""
     it = Marks()
+    it.state.has_limits = 1
     it.mark(3, page_with((8, code)))
     assert it.looks(3) == {8}
+
+
+def looked_at(first: int, seconds: Iterable[int], **state: int) -> set[int]:
+    """Second halfwords with which this first one is marked, everything else being off."""
+    it, found = Marks(), set()
+    for name, value in state.items():
+        setattr(it.state, name, value)
+    each = sorted(seconds)
+    for start in range(0, len(each), PAGE // 4):
+        some = each[start : start + PAGE // 4]
+        it.marks.forget()
+        it.mark(3, b"".join(first.to_bytes(2, "little") + second.to_bytes(2, "little") for second in some))
+        found |= {some[offset // 4] for offset in it.looks(3) if offset % 4 == 0 and offset // 4 < len(some)}
+    return found
+
+
+ALL = range(1 << 16)
+
+
+@pytest.mark.parametrize("armv8", [0, 1])
+def test_msr_is_known_by_all_of_its_bits(armv8):
+    """DDI0403E B5.2.3: 11110 0 111 00 (0) Rn, 10 (0) 0 mask (0)(0) SYSm; SSAT, USAT, BFI have a 0 in bit 15."""
+    registers = (8, 9, 10, 11) if armv8 else (8, 9)  # MSP, PSP, and on Armv8-M their limits
+    msr = {0x8000 | mask << 10 | sysm for mask in range(4) for sysm in registers}
+    assert looked_at(0xF381, ALL, has_limits=armv8) == msr
+    for other in (0xF301, 0xF321, 0xF341, 0xF361, 0xF391, 0xF3A1, 0xF3C1, 0xF3E1):
+        assert looked_at(other, ALL, has_limits=armv8) == set()
+
+
+def test_a_wide_hint_is_known_by_all_of_its_bits():
+    assert looked_at(0xF3AF, ALL) == {0x8001, 0x8002, 0x8003, 0x8004}
+
+
+def test_load_exclusives_and_no_load_acquires_are_known():
+    """DDI0403E A7.7.53 and A7.7.54, DDI0553B C2.4: LDREXB, LDREXH, LDAEXB, LDAEXH, LDAEX."""
+    kinds = {0xF4F, 0xF5F, 0xFCF, 0xFDF, 0xFEF}
+    assert looked_at(0xE8D1, ALL) == {target << 12 | kind for target in range(16) for kind in kinds}
+
+
+def test_divisions_are_known_by_all_of_their_bits():
+    divisions = {0xF0F0 | target << 8 | divisor for target in range(16) for divisor in range(16)}
+    assert looked_at(0xFB91, ALL, traps=1) == looked_at(0xFBB1, ALL, traps=1) == divisions
+    assert looked_at(0xFBA1, ALL, traps=1) == set()
+
+
+def test_undefined_encodings_of_the_floating_point_unit_are_no_accesses():
+    """A5.3.18 and A6.5: P, U and W all clear, P equal to U with W; what is left are VLDM, VSTM, VLDR, VSTR."""
+    word = {0x0A01}
+    for p, u, w in itertools.product((0, 1), repeat=3):
+        first = 0xEC01 | p << 8 | u << 7 | w << 5
+        assert looked_at(first, word) == (word if (p != u if w else p or u) else set())
+
+
+@pytest.mark.parametrize("first", ["ef00", "ff00", "ef40"])
+def test_what_is_undefined_is_not_floating_point(first):
+    """A5.3.18: op1 11xxxx."""
+    it = Marks()
+    it.mark(3, page_with((8, first[2:] + first[:2] + "000a")))
+    assert it.looks(3, "look_fp") == set()
 
 
 @pytest.mark.parametrize("code", ["70b4", "2de9f041", "cde90023", "dded000a", "80f31088", "b0fbf1f0", "0868"])

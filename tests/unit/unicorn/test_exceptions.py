@@ -905,6 +905,30 @@ sv_call:
     assert machine.outs(2) == [0, 1]
 
 
+@pytest.mark.parametrize("width", ["", "b", "h"])
+def test_an_exception_clears_the_monitor_of_a_load_acquire_exclusive_too(boot, width):
+    """DDI0553B B6.4: LDAEX sets the local monitor as LDREX does."""
+    machine = boot(
+        f"""
+reset: @ M33
+    ldr r0, =out + 16
+    mov r1, #5
+    ldaex{width} r2, [r0]
+    stlex{width} r4, r1, [r0]
+    ldaex{width} r2, [r0]
+    svc 0
+    stlex{width} r5, r1, [r0]
+    keep r4, 0
+    keep r5, 1
+    b done
+sv_call:
+    bx lr
+""",
+        board="single",
+    ).finish()
+    assert machine.outs(2) == [0, 1]
+
+
 def test_exclusive_access_inside_a_handler_does_not_disturb_its_own(boot, core):
     machine = boot(
         """

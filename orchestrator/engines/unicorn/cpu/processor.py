@@ -58,6 +58,7 @@ class Processor:
         self.images: list[Image] = []
         self.cpu = Cpu(model)
         self.native = CoreState()
+        self.native.has_limits = model == "cortex-m33"
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
         self.activity = ActivityLog(mips)
