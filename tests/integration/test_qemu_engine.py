@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.board import Board, EndReason
-from orchestrator.engines.isolated.parent import EngineDiedError
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.qemu import process
 from orchestrator.errors import CapabilityError, EngineError
 from orchestrator.events import Event, Fault, Lockup

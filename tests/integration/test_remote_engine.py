@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
 from orchestrator.config import DEFAULT_PLATFORM
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
+from orchestrator.engines.isolated.parent import RemoteEngine, RemoteUnicorn
 from orchestrator.platform import load_platform
 
 pytestmark = pytest.mark.xdist_group("remote")

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
-from orchestrator.engines.isolated import protocol
-from orchestrator.engines.isolated.protocol import HEADER, Channel, Frame
+from orchestrator.engines.isolated import messages
+from orchestrator.engines.isolated.channel import HEADER, Channel, Frame
 from orchestrator.engines.isolated.server import Server, listen_for_stops
 from orchestrator.events import CoreState, Event, Listener, Note
 from orchestrator.formats.elf import Image
@@ -58,7 +58,7 @@ def die() -> None:
             CONNECTION.sendall(HEADER.pack(b"rptw", len(text), 0, 0) + text)
             time.sleep(1000)
         case "wrong answer":
-            Channel(CONNECTION).send(protocol.Done({"not": "it"}))
+            Channel(CONNECTION).send(messages.Done({"not": "it"}))
             time.sleep(1000)
         case "grandchild":  # which holds the standard output open
             subprocess.Popen(["sleep", "1000"])
@@ -121,9 +121,9 @@ class DyingChannel(Channel):
 
 
 class OldChannel(DyingChannel):
-    def send(self, message: protocol.Message, blob: bytes = b"", time_ns: int = 0) -> None:
-        if isinstance(message, protocol.Opened):
-            message = protocol.Opened(0, message.capabilities, message.consoles)
+    def send(self, message: messages.Message, blob: bytes = b"", time_ns: int = 0) -> None:
+        if isinstance(message, messages.Opened):
+            message = messages.Opened(0, message.capabilities, message.consoles)
         super().send(message, blob, time_ns)
 
 

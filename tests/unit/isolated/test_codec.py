@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.contract import ConsoleText, EngineOptions, MemoryEquals
-from orchestrator.engines.isolated import protocol
+from orchestrator.engines.isolated import messages
+from orchestrator.engines.isolated.channel import HEADER, Channel, ClosedError, Frame, SilentError
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
-from orchestrator.engines.isolated.protocol import HEADER, Channel, ClosedError, Frame, SilentError
 from orchestrator.events import (
     Accessed,
     CoreState,
@@ -71,7 +71,7 @@ def test_an_event_arrives_as_it_left(event: Event) -> None:
 
 @given(
     st.builds(
-        protocol.Run,
+        messages.Run,
         words,
         words,
         st.none()
@@ -79,8 +79,8 @@ def test_an_event_arrives_as_it_left(event: Event) -> None:
         | st.builds(MemoryEquals, names, words, words, words, words),
     )
 )
-def test_a_condition_of_either_kind_arrives_as_it_left(run: protocol.Run) -> None:
-    assert there_and_back(protocol.Run, run) == run
+def test_a_condition_of_either_kind_arrives_as_it_left(run: messages.Run) -> None:
+    assert there_and_back(messages.Run, run) == run
 
 
 def test_what_a_core_waits_for_may_be_nothing() -> None:
@@ -91,8 +91,8 @@ def test_what_a_core_waits_for_may_be_nothing() -> None:
 
 def test_a_platform_with_its_scripts_arrives_as_it_left() -> None:
     platform = load_platform("stm32h745")
-    ask = protocol.Open(1, "unicorn", platform, EngineOptions())
-    arrived = there_and_back(protocol.Open, ask)
+    ask = messages.Open(1, "unicorn", platform, EngineOptions())
+    arrived = there_and_back(messages.Open, ask)
     assert arrived == ask
 
 
@@ -153,7 +153,7 @@ def test_a_message_with_wrong_fields_is_refused_whatever_they_are(name: str, val
 @given(st.data())
 def test_a_frame_that_is_cut_short_is_no_frame(data: st.DataObject) -> None:
     whole = framed(b'{"!":"Continue"}', b"blob")
-    assert receive(whole) == Frame(protocol.Continue(), b"blob", 7)
+    assert receive(whole) == Frame(messages.Continue(), b"blob", 7)
     with pytest.raises(ClosedError):
         receive(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
@@ -172,7 +172,7 @@ def test_a_blob_of_any_size_arrives_whole(blob: bytes) -> None:
 def receive_from_thread(blob: bytes) -> bytes:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        sender = threading.Thread(target=Channel(theirs).send, args=(protocol.Continue(), blob))
+        sender = threading.Thread(target=Channel(theirs).send, args=(messages.Continue(), blob))
         sender.start()
         received = Channel(ours).receive(5.0).blob
         sender.join()

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
-from orchestrator.engines.isolated import parent
-from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
+from orchestrator.engines.isolated import conversation
+from orchestrator.engines.isolated.parent import RemoteEngine, RemoteUnicorn
 from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.platform import Platform, load_platform
@@ -243,7 +244,7 @@ def test_no_room_for_files_is_an_error_that_says_where(make: Make, folders: Path
 
 
 def test_a_board_that_does_not_stop_when_it_is_told_to_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parent, "STOP_PATIENCE_S", 0.2)
+    monkeypatch.setattr(conversation, "STOP_PATIENCE_S", 0.2)
     engine = make("Run", "hang", patience_s=1000)
     threading.Timer(0.2, engine.stop).start()
     with pytest.raises(EngineDiedError, match=r"did not stop within 0.2 s \(in Run\)"):

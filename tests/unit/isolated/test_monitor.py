@@ -11,8 +11,9 @@ from typing import NoReturn
 import pytest
 
 from orchestrator.engines.contract import Capability, EngineOptions
-from orchestrator.engines.isolated import protocol, server
-from orchestrator.engines.isolated.protocol import Channel, ClosedError, Message
+from orchestrator.engines.isolated import messages, server
+from orchestrator.engines.isolated.channel import Channel, ClosedError
+from orchestrator.engines.isolated.messages import Message
 from orchestrator.engines.isolated.server import Server
 from orchestrator.errors import EngineError, PlatformError, RptwinError
 from orchestrator.platform import Platform, load_platform
@@ -53,31 +54,31 @@ def parent() -> Iterator[Channel]:
     channel = Channel(ours)
     yield channel
     with contextlib.suppress(ClosedError):  # nobody may be there any more
-        channel.send(protocol.Close())
+        channel.send(messages.Close())
     thread.join()
     ours.close()
     theirs.close()
 
 
 def answer(parent: Channel, engine: str, command: str) -> Message:
-    parent.send(protocol.Open(protocol.VERSION, engine, load_platform("stm32h745"), EngineOptions()))
+    parent.send(messages.Open(messages.VERSION, engine, load_platform("stm32h745"), EngineOptions()))
     parent.receive(10)
-    parent.send(protocol.Execute(command))
+    parent.send(messages.Execute(command))
     return parent.receive(10).message
 
 
 def test_what_the_monitor_prints_comes_back(parent: Channel) -> None:
-    assert answer(parent, "monitored", "version") == protocol.Done("Renode 1.16.1")
+    assert answer(parent, "monitored", "version") == messages.Done("Renode 1.16.1")
 
 
 def test_what_the_monitor_refuses_comes_back_with_its_words(parent: Channel) -> None:
     said = answer(parent, "monitored", "versoin")
-    assert isinstance(said, protocol.Failed)
+    assert isinstance(said, messages.Failed)
     assert (said.kind, said.where, said.found) == ("EngineError", "engine renode: versoin", "No such command")
 
 
 def test_an_engine_without_a_monitor_refuses_by_name(parent: Channel) -> None:
-    assert answer(parent, "plain", "version") == protocol.Failed("CapabilityError", "no monitor", found="version")
+    assert answer(parent, "plain", "version") == messages.Failed("CapabilityError", "no monitor", found="version")
 
 
 class Doomed(Plain):
@@ -100,11 +101,11 @@ def test_why_the_process_is_about_to_end_is_the_answer(parent: Channel, monkeypa
         raise ClosedError(f"left with {code}")
 
     monkeypatch.setattr(server, "leave", leave)
-    parent.send(protocol.Open(protocol.VERSION, "doomed", load_platform("stm32h745"), EngineOptions()))
+    parent.send(messages.Open(messages.VERSION, "doomed", load_platform("stm32h745"), EngineOptions()))
     parent.receive(10)
-    parent.send(protocol.AskState("cpu_cm7"))
+    parent.send(messages.AskState("cpu_cm7"))
     said = parent.receive(10).message
-    assert isinstance(said, protocol.Failed)
+    assert isinstance(said, messages.Failed)
     assert (said.kind, said.what, said.where, said.place) == (
         "PlatformError",
         "the script fails: no name",
