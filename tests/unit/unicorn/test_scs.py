@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.engines.unicorn.cpu import nvic
+from orchestrator.engines.unicorn.cpu.features import features_of
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
-from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
+from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.memory import Extent
 
 ISER, ICER, ISPR, ICPR, IABR, IPR = 0x100, 0x180, 0x200, 0x280, 0x300, 0x400

@@ -196,6 +196,13 @@ class Frames:
         msp, psp, _control = self._stacks.read(self._cpu.handle)
         return psp if exc_return & _PROCESS else msp
 
+    def stacked_pc(self, exc_return: int) -> int:
+        """Where the frame that EXC_RETURN names returns to; 0 where there is no frame."""
+        try:
+            return int.from_bytes(self._memory.read(self.frame_pointer(exc_return) + 24, 4), "little")
+        except TranslationError:
+            return 0
+
     def preserve(self, address: int) -> None:
         """PreserveFPState(): S0 to S15 and FPSCR go to the room that was made for them; StackError."""
         *doubles, fpscr = self._fp.read(self._cpu.handle)
