@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.unicorn.devices.script import ScriptDevice, dotnet_format
+from orchestrator.engines.unicorn.devices.script import ScriptDevice
+from orchestrator.engines.unicorn.devices.script_api import dotnet_format
 from orchestrator.errors import EngineError
 
 

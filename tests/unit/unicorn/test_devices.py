@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
-from orchestrator.engines.unicorn.devices.device import Device, reads, writes
+from orchestrator.engines.unicorn.devices.device import Device, reads, register, registers, writes, written
 from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 
@@ -329,6 +329,57 @@ def test_two_handlers_of_one_register_are_refused_when_the_class_is_made():
             @reads(4)
             def other(self) -> int:
                 return 2
+
+
+def test_a_declared_register_keeps_the_bits_that_it_has_and_is_in_a_snapshot():
+    class Kept(Device):
+        one: int = register(4, mask=0xF0, reset=0x10)
+        fixed: int = register(8, reset=7, writable=False)
+        row: list[int] = registers(0x10, 2, mask="width")
+        width = 0xFF
+
+        def __init__(self, host: Host) -> None:
+            super().__init__(host)
+            self.clear_registers()
+            self.effects: list[int] = []
+
+        @written(4)
+        @written(0x14)
+        def see(self) -> None:
+            self.effects.append(self.one)
+
+    host = Host()
+    kept = Kept(host)
+    assert [kept.read(offset, 4, "cpu") for offset in (4, 8, 0x10, 0x14)] == [0x10, 7, 0, 0]
+    for offset in (4, 8, 0x10, 0x14):
+        kept.write(offset, 4, 0x1A5 + offset, "cpu")
+    assert [kept.read(offset, 4, "cpu") for offset in (4, 8, 0x10, 0x14)] == [0xA0, 7, 0xB5, 0xB9]
+    assert (kept.effects, host.said) == ([0xA0, 0xA0], [8])
+    before = kept.snapshot()
+    kept.clear_registers()
+    assert (kept.one, kept.row) == (0x10, [0, 0])
+    kept.restore(before)
+    assert (kept.one, kept.row) == (0xA0, [0xB5, 0xB9])
+    assert Kept(host).row == [0, 0]
+
+
+def test_a_register_that_is_declared_twice_is_refused():
+    with pytest.raises(TypeError, match=r"Twice: .* and .* both serve reads at 0x008"):
+
+        class Twice(Device):
+            row: list[int] = registers(4, 2)
+
+            @reads(8)
+            def other(self) -> int:
+                return 2
+
+
+def test_an_effect_of_a_register_that_nobody_declared_is_refused():
+    with pytest.raises(TypeError, match="Lost: see follows writes of 0x004, where no register is declared"):
+
+        class Lost(Device):
+            @written(4)
+            def see(self) -> None: ...
 
 
 def test_one_register_may_have_a_reader_and_a_writer_and_a_handler_two_registers():
