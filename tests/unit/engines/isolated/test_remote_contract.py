@@ -14,7 +14,7 @@ from orchestrator.engines.isolated.parent import RemoteUnicorn
 from orchestrator.formats.elf import Image
 from orchestrator.platform import Platform
 
-ENGINE_TESTS = Path(__file__).parents[1] / "engine"
+ENGINE_TESTS = Path(__file__).parents[1] / "contract"
 
 # These look inside the Unicorn engine itself.
 INSIDE = ("test_a_core_with_a_vector_table_in_no_memory_locks_up",)

@@ -11,7 +11,7 @@ from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.events import CoreState, ExceptionTaken, Fault, UnmodelledAccess
 from orchestrator.platform import load_platform
-from tests.unit.engine.conftest import Assembler, Rig
+from tests.unit.engines.contract.conftest import Assembler, Rig
 
 APP, NET = "cpu_app", "cpu_net"
 BOOT = {APP: 0x0000_0000, NET: 0x0100_0000}

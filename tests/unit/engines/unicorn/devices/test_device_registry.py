@@ -19,7 +19,7 @@ from orchestrator.errors import EngineError
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Connections
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "writing-a-peripheral.md"
+PAGE = Path(__file__).resolve().parents[5] / "docs" / "writing-a-peripheral.md"
 
 DESCRIPTION = """cpu: CPU.CortexM @ sysbus
     cpuType: "cortex-m7"
