@@ -6,10 +6,10 @@ from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.conversation import Conversation
 from orchestrator.memory import Extent, Memory
 
-__all__ = ["RemoteConsole", "RemoteMemory", "RemotePlayed"]
+__all__ = ["IsolatedConsole", "IsolatedMemory", "IsolatedPlayed"]
 
 
-class RemoteConsole:
+class IsolatedConsole:
     """One UART of the child's board; what it has sent is kept here too."""
 
     def __init__(self, name: str, conversation: Conversation) -> None:
@@ -25,7 +25,7 @@ class RemoteConsole:
         self._conversation.ask(messages.Type(self.name), data)
 
 
-class RemoteMemory:
+class IsolatedMemory:
     """Memory as a core sees it; once the child is dead, what was read last."""
 
     def __init__(self, view: str, conversation: Conversation) -> None:
@@ -53,12 +53,12 @@ class RemoteMemory:
         self._conversation.ask(messages.Write(self.view, address), data)
 
 
-class _PlayedMemory(RemoteMemory):
+class _PlayedMemory(IsolatedMemory):
     def write(self, address: int, data: bytes) -> None:
         self._conversation.ask(messages.Store(self.view, address), data)
 
 
-class RemotePlayed:
+class IsolatedPlayed:
     """Implements :class:`orchestrator.engines.contract.PlayedCore`."""
 
     def __init__(self, core: str, conversation: Conversation) -> None:

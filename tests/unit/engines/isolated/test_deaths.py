@@ -17,7 +17,7 @@ import pytest
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
 from orchestrator.engines.isolated import conversation
-from orchestrator.engines.isolated.parent import RemoteEngine, RemoteUnicorn
+from orchestrator.engines.isolated.engine import IsolatedEngine, IsolatedUnicorn
 from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.platform import Platform, load_platform
@@ -46,17 +46,17 @@ def platform() -> Platform:
     return load_platform("stm32h745")
 
 
-Make = Callable[..., RemoteEngine]
+Make = Callable[..., IsolatedEngine]
 
 
 @pytest.fixture
 def make(platform: Platform) -> Iterator[Make]:
     engines = []
 
-    def start(phase: str = "", death: str = "", patience_s: float = 1.0) -> RemoteEngine:
+    def start(phase: str = "", death: str = "", patience_s: float = 1.0) -> IsolatedEngine:
         command = (sys.executable, str(CHILD), phase, death)
         opening_s = 3.0 if (death == "hang" and phase in ("start", "Open")) else 60.0
-        engine = RemoteEngine(platform, EngineOptions(), command=command, patience_s=patience_s, opening_s=opening_s)
+        engine = IsolatedEngine(platform, EngineOptions(), command=command, patience_s=patience_s, opening_s=opening_s)
         engines.append(engine)
         return engine
 
@@ -71,7 +71,7 @@ def children() -> set[int]:
     return {int(pid) for path in found for pid in path.read_text().split()}
 
 
-def use(engine: RemoteEngine) -> None:
+def use(engine: IsolatedEngine) -> None:
     """A board's life."""
     events: list[Event] = []
     engine.subscribe(events.append)
@@ -149,7 +149,7 @@ def test_a_child_of_another_version_is_refused(make: Make) -> None:
 
 def test_a_program_that_is_not_there_is_named(platform: Platform) -> None:
     with pytest.raises(EngineError, match=r"/no/such/program: .*cannot be started: found No such file"):
-        RemoteEngine(platform, EngineOptions(), command=("/no/such/program",))
+        IsolatedEngine(platform, EngineOptions(), command=("/no/such/program",))
 
 
 def test_noise_on_standard_output_hurts_nobody(make: Make) -> None:
@@ -198,9 +198,9 @@ def test_a_signal_handler_that_raises_breaks_off_the_conversation_and_ends_the_c
 PARENT = """
 import sys, time
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.isolated.parent import RemoteEngine
+from orchestrator.engines.isolated.engine import IsolatedEngine
 from orchestrator.platform import load_platform
-engine = RemoteEngine(load_platform("stm32h745"), EngineOptions(), command=(sys.executable, *sys.argv[1:]))
+engine = IsolatedEngine(load_platform("stm32h745"), EngineOptions(), command=(sys.executable, *sys.argv[1:]))
 print(engine.pid, flush=True)
 try:
     engine.run(1)
@@ -300,7 +300,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_boards_stand_side_by_side(platform: Platform) -> None:
-    boards = [RemoteUnicorn(platform, EngineOptions()) for _ in range(2)]
+    boards = [IsolatedUnicorn(platform, EngineOptions()) for _ in range(2)]
     boards[0].memory("cpu_cm7").write(0x3000_0000, b"one")
     boards[1].memory("cpu_cm7").write(0x3000_0000, b"two")
     assert [board.memory("cpu_cm7").read(0x3000_0000, 3) for board in boards] == [b"one", b"two"]
@@ -311,7 +311,7 @@ def test_boards_stand_side_by_side(platform: Platform) -> None:
 
 
 def test_a_closed_engine_says_so(platform: Platform) -> None:
-    board = RemoteUnicorn(platform, EngineOptions())
+    board = IsolatedUnicorn(platform, EngineOptions())
     board.close()
     with pytest.raises(EngineError, match="the engine was closed"):
         board.run(1)
@@ -320,5 +320,5 @@ def test_a_closed_engine_says_so(platform: Platform) -> None:
 def test_what_the_engine_refuses_at_power_on_is_raised_as_it_would_be_here(platform: Platform) -> None:
     before = children()
     with pytest.raises(UsageError, match="expected more than 0 ns, found 0"):
-        RemoteUnicorn(platform, EngineOptions(quantum_ns=0))
+        IsolatedUnicorn(platform, EngineOptions(quantum_ns=0))
     assert children() <= before

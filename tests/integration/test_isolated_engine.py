@@ -15,7 +15,7 @@ from orchestrator.cli import main
 from orchestrator.config import DEFAULT_PLATFORM
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.isolated.parent import RemoteEngine, RemoteUnicorn
+from orchestrator.engines.isolated.engine import IsolatedEngine, IsolatedUnicorn
 from orchestrator.platform import load_platform
 
 pytestmark = pytest.mark.xdist_group("remote")
@@ -87,7 +87,7 @@ def test_a_player_that_fails_ends_the_run_with_its_error(firmware: Callable[[str
         def reset(self) -> None:
             pass
 
-    engine = RemoteUnicorn(load_platform(DEFAULT_PLATFORM), EngineOptions())
+    engine = IsolatedUnicorn(load_platform(DEFAULT_PLATFORM), EngineOptions())
     engine.play("cpu_cm7", Clumsy())
     with pytest.raises(ZeroDivisionError):
         engine.run(1_000_000)
@@ -118,7 +118,7 @@ def test_what_was_gathered_before_the_engine_died_is_still_reported(firmware: Ca
     with Board(main=pair.main, remote=pair.remote, engine="unicorn-remote") as board:
         board.run()
         messages, findings = len(board.messages), board.findings
-        assert isinstance(board.engine, RemoteEngine)
+        assert isinstance(board.engine, IsolatedEngine)
         os.kill(board.engine.pid, signal.SIGKILL)
         with pytest.raises(EngineDiedError, match="was killed by SIGKILL"):
             board.run_for("1 s")
@@ -134,14 +134,14 @@ def test_the_command_line_reports_and_exits_with_2_when_the_engine_dies(
     firmware: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = firmware("demo")
-    run = RemoteEngine.run
+    run = IsolatedEngine.run
 
-    def run_and_die(engine: RemoteEngine, timeout_ns: int, until: object = None) -> object:
+    def run_and_die(engine: IsolatedEngine, timeout_ns: int, until: object = None) -> object:
         if engine.time_ns >= 10_000_000:
             os.kill(engine.pid, signal.SIGKILL)
         return run(engine, timeout_ns, until)
 
-    monkeypatch.setattr(RemoteEngine, "run", run_and_die)
+    monkeypatch.setattr(IsolatedEngine, "run", run_and_die)
     result = CliRunner().invoke(main, ["run", "--engine", "unicorn-remote", str(pair.main), str(pair.remote)])
     assert result.exit_code == 2
     assert "engine unicorn-remote (process" in result.stderr

@@ -27,26 +27,26 @@ from orchestrator.engines.isolated.conversation import Conversation
 from orchestrator.engines.isolated.messages import VERSION
 from orchestrator.engines.isolated.pages import Pages
 from orchestrator.engines.isolated.process import SERVER, Child
-from orchestrator.engines.isolated.views import RemoteConsole, RemoteMemory, RemotePlayed
+from orchestrator.engines.isolated.views import IsolatedConsole, IsolatedMemory, IsolatedPlayed
 from orchestrator.errors import CapabilityError, UsageError
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
-__all__ = ["RemoteEngine", "RemoteUnicorn"]
+__all__ = ["IsolatedEngine", "IsolatedUnicorn"]
 
 PATIENCE_S = 60.0  # of wall time without a frame; a board that runs on says so twice a second
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class _RemoteSnapshot:
-    owner: RemoteEngine
+class _IsolatedSnapshot:
+    owner: IsolatedEngine
     number: int
     time_ns: int
 
 
-class RemoteEngine:
+class IsolatedEngine:
     """Implements :class:`orchestrator.engines.contract.Engine` by asking a child; ``served`` is what runs in there.
 
     Raises EngineError when the child cannot be started or its engine refuses, EngineDiedError from then on when it
@@ -69,7 +69,7 @@ class RemoteEngine:
     ) -> None:
         self.platform = platform
         self.capabilities: frozenset[Capability] = frozenset()
-        self.consoles: dict[str, RemoteConsole] = {}
+        self.consoles: dict[str, IsolatedConsole] = {}
         self._snapshot_number = 0
         self._forgotten: list[int] = []
         self._instructions: dict[str, int] = {core.name: 0 for core in platform.cores}  # as last heard
@@ -91,7 +91,7 @@ class RemoteEngine:
             raise self._conversation.dies(what)
         self._conversation.patience_s = patience_s
         self.capabilities = opened.capabilities
-        self.consoles |= {name: RemoteConsole(name, self._conversation) for name in opened.consoles}
+        self.consoles |= {name: IsolatedConsole(name, self._conversation) for name in opened.consoles}
 
     @property
     def pid(self) -> int:
@@ -135,7 +135,7 @@ class RemoteEngine:
 
     def memory(self, core: str) -> Memory:
         core_named(self.platform, core)
-        return RemoteMemory(core, self._conversation)
+        return IsolatedMemory(core, self._conversation)
 
     def registers(self, core: str) -> Mapping[str, int]:
         registers: Mapping[str, int] = self._ask(messages.AskRegisters(core))[0]
@@ -195,13 +195,13 @@ class RemoteEngine:
             self._ask(messages.Release(tuple(forgotten)))
         self._snapshot_number += 1
         time_ns: int = self._ask(messages.TakeSnapshot(self._snapshot_number))[0]
-        snapshot = _RemoteSnapshot(self, self._snapshot_number, time_ns)
+        snapshot = _IsolatedSnapshot(self, self._snapshot_number, time_ns)
         weakref.finalize(snapshot, self._forgotten.append, snapshot.number).atexit = False
         return snapshot
 
     def restore(self, snapshot: object) -> None:
         self._need(Capability.SNAPSHOT)
-        if not isinstance(snapshot, _RemoteSnapshot) or snapshot.owner is not self:
+        if not isinstance(snapshot, _IsolatedSnapshot) or snapshot.owner is not self:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
         self._ask(messages.Restore(snapshot.number))
 
@@ -211,7 +211,7 @@ class RemoteEngine:
         self._need(Capability.PLAY)
         self._conversation.players[core] = player
         self._ask(messages.Play(core))
-        return RemotePlayed(core, self._conversation)
+        return IsolatedPlayed(core, self._conversation)
 
     # --- the contract: Renode's monitor
 
@@ -234,7 +234,7 @@ class RemoteEngine:
         self._conversation.close()
 
 
-class RemoteUnicorn(RemoteEngine):
+class IsolatedUnicorn(IsolatedEngine):
     """The Unicorn engine behind the protocol: the whole path on real firmware, without Renode."""
 
     name = "unicorn-remote"

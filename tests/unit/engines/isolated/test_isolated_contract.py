@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from orchestrator.engines.contract import EngineOptions
-from orchestrator.engines.isolated.parent import RemoteUnicorn
+from orchestrator.engines.isolated.engine import IsolatedUnicorn
 from orchestrator.formats.elf import Image
 from orchestrator.platform import Platform
 
@@ -21,7 +21,7 @@ INSIDE = ("test_a_core_with_a_vector_table_in_no_memory_locks_up",)
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"remote_{name}", ENGINE_TESTS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"isolated_{name}", ENGINE_TESTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -50,7 +50,7 @@ def board(platform: Platform, assembler: object) -> Iterator[Callable[..., objec
         quantum_ns: int = support.QUANTUM_NS,
         seed: int = 0,
     ) -> object:
-        engine = RemoteUnicorn(platform, EngineOptions(quantum_ns, seed))
+        engine = IsolatedUnicorn(platform, EngineOptions(quantum_ns, seed))
         rig = support.Rig(engine)
         rigs.append(rig)
         for core, program in ((support.MAIN, main), (support.REMOTE, remote)):
