@@ -81,7 +81,7 @@ class Link:
     def reset(self) -> None:
         """Every core and device begins anew."""
         self.qmp.execute("system_reset")
-        self.qmp.wait_for("RESET")  # the answer comes before it
+        self.qmp.wait_for("RESET")  # QMP answers the command before the machine is reset
         self.qmp.events.clear()
 
     def was_reset(self) -> bool:

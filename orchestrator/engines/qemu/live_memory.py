@@ -21,7 +21,7 @@ class LiveMemory:
         self._platform = platform
         self._first = first
         self._link = link
-        self._watched: dict[str, list[Extent]] = {}  # at each address of the first core's
+        self._watched: dict[str, list[Extent]] = {}  # what is watched, by every address at which a core reaches it
         self._pages: dict[tuple[str, int], bytes] = {}
         # Pages that the plugin copies at each stop, by where the copies are: now, and from the next stop on.
         self.copies: dict[tuple[str, int], int] = {}

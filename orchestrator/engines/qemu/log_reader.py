@@ -32,7 +32,7 @@ class LogReader:
         self._cores = cores
         self.probes = MailboxProbes(platform, cores.names)
         self._mailboxes = MailboxMonitor(platform, self.probes.word)
-        self.is_started = False  # what the machine says before that is about itself
+        self.is_started = False  # before power-on QEMU speaks of the machine, not of its guest
         self.clock_ns = 0  # of the last line that said a time
         self.missed: log.Missed | None = None  # an access at which there is nothing
         self.fatal: tuple[str, dict[str, int]] | None = None  # why QEMU gave up, and the registers then

@@ -146,7 +146,9 @@ class Wiring:
             moment = core.timeline.count_at(sender.time_ns)
             if moment > now:
                 now = moment
-                sender.pause()  # it is there before anything that the sender does next: Scheduler._advance
+                # Until the core has come as far (Scheduler._advance): else it would see what the sender does next
+                # before the signal that came first.
+                sender.pause()
         core.post(now, signal)
 
     def set_interrupt(self, nvic: str, line: int, level: bool) -> None:

@@ -61,7 +61,7 @@ class Accesses:
         self._loops = loops
         self._port = port
         self._restored_on_bus_error = RegisterBatch(*DENIED_REGISTERS)
-        self.is_due = False  # one of the two below asks for more than the end of a slice
+        self.is_due = False  # the slice ended because of one of the two below, which is to be dealt with
         self.failure: BaseException | None = None
         self.bus_error_seen: tuple[Access, list[int]] | None = None
         self._bus_error_at = 0
@@ -84,11 +84,11 @@ class Accesses:
         self._denied_at = -1
 
     def device_access(self, *, writes: bool) -> None:
-        # Polling is calm: whether it is idle as well, the prober finds out.
+        # A core that only reads devices may stand in an idle loop: whether it does, the prober finds out.
         self._p.disturbed = self._p.disturbed or writes
 
     def bus_error(self, access: Access) -> None:
-        # The load will still write its register: what it held is put back before the fault is taken.
+        # Unicorn finishes the load and its register is lost: what it held is put back before the fault is taken.
         if self.bus_error_seen is None:
             self.bus_error_seen = (access, self._restored_on_bus_error.read(self._p.cpu.handle))
             self._bus_error_at = self._p.native.address

@@ -136,7 +136,9 @@ class ExceptionUnit:
                 )
             )
         elif is_exc_return(self._p.pc):
-            self.fetch_fault(self._p.pc)  # a vector is an address, not a branch
+            self.fetch_fault(
+                self._p.pc
+            )  # EXC_RETURN means a return in a branch, not in a vector: there it is an address
 
     def _entered(self, number: int, return_address: int) -> None:
         """Registers and PC are the handler's."""

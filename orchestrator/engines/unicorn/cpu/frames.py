@@ -142,7 +142,7 @@ class Frames:
         size = _EXTENDED if with_fp else _BASIC
         padding = (stack_align or with_fp) and sp & 4  # an FP frame is always aligned (B1.5.7)
         frame = (sp - size - (4 if padding else 0)) & 0xFFFF_FFFF
-        # With SPREALIGN the frame is on 8 bytes; without, wherever the stack was.
+        # With CCR.STKALIGN a frame begins at a multiple of 8 bytes; without, at the stack pointer as it was.
         stacked = xpsr & ~_STKALIGN | (_STKALIGN if padding else 0)
         words = struct.pack("<8I", r0, r1, r2, r3, r12, link, return_address, stacked)
         if with_fp and not lazy:

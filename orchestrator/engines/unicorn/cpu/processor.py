@@ -89,7 +89,7 @@ class Processor:
         self.waits_for_event = False  # asleep by WFE rather than WFI
         self.event = False  # the event register
         self.stale_code = False  # code has changed since it was translated
-        self.round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
+        self.round_end = NEVER  # where the one round ends that an idle loop is executed for after an exception
         self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
         self._sleeping = False
         self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
