@@ -14,7 +14,7 @@ from conformance.transcript import Program
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn.cpu import core as core_module
-from orchestrator.engines.unicorn.cpu import exceptions, floating_point, frames, nvic
+from orchestrator.engines.unicorn.cpu import fault_record, floating_point, frames, nvic
 from orchestrator.engines.unicorn.cpu.diagnosis import Diagnosis
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
@@ -278,7 +278,7 @@ BREAKAGES = (
     Breakage(
         "BFAR is not valid",
         "fault_load_from_nowhere",
-        exceptions,
+        fault_record,
         "CFSR_BITS",
         lambda bits: {k: v for k, v in bits.items() if k != "BFARVALID"},
     ),

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from orchestrator.engines.common.backtrace import symbol_of
@@ -94,36 +95,20 @@ class _OnBoard:
     """Implements :class:`orchestrator.engines.unicorn.cpu.ports.BoardPort` for one core of a board."""
 
     def __init__(self, core: Core, host: CoreHost) -> None:
-        self._core = core
-        self._host = host
-
-    def emit(self, detail: Detail) -> None:
-        self._host.emit(self._core, detail)
-
-    def send_event(self) -> None:
-        self._host.send_event(self._core)
-
-    def reset_chip(self) -> None:
-        self._host.system_reset(self._core)
-
-    def device_written(self, slot: Slot) -> None:
-        self._host.device_written(self._core, slot)
-
-    def interrupt_taken(self, interrupt: int) -> None:
-        self._host.interrupt_taken(self._core, interrupt)
-
-    def alarm(self, name: str, count: int) -> None:
-        self._host.alarm(self._core, name, count)
-
-    def acting(self) -> AbstractContextManager[None]:
-        return self._host.turn_of(self._core)
+        self.emit = partial(host.emit, core)
+        self.send_event = partial(host.send_event, core)
+        self.reset_chip = partial(host.system_reset, core)
+        self.device_written = partial(host.device_written, core)
+        self.interrupt_taken = partial(host.interrupt_taken, core)
+        self.alarm = partial(host.alarm, core)
+        self.acting = partial(host.turn_of, core)
 
 
 class Core:
     """A core with its private peripherals: makes its parts, and is what the board sees of them.
 
     In the hands of the board: ``timeline`` takes what is on its way here, ``resets`` holds, releases and resets,
-    ``debugger`` stands outside. ``run_to`` is the run loop's: called in every turn of every core.
+    ``debugger`` stands outside. ``run_to`` and ``set_line`` are the run loop's: called too often for another frame.
     """
 
     bus: Bus
@@ -172,7 +157,7 @@ class Core:
             is_held=model.held,
         )
         self._run_loop = RunLoop(processor, scs, unit, loops, execution, timeline, debugger)
-        self.run_to = self._run_loop.run_to
+        self.run_to, self.set_line = self._run_loop.run_to, self._run_loop.set_line
         ports.scs, ports.marks, ports.enforcer, ports.floating_point = scs, marks, enforcer, floating_point
         ports.loops, ports.accesses, ports.execution, ports.timeline = loops, accesses, execution, timeline
         ports.debugger, ports.resets, ports.run_loop = debugger, self.resets, self._run_loop
@@ -278,10 +263,6 @@ class Core:
     def post(self, count: int, signal: Signal) -> None:
         """Something reaches this core at an instruction count."""
         self.timeline.post(count, signal)
-
-    def set_line(self, interrupt: int, level: bool) -> None:
-        """Drive an external interrupt now."""
-        self._run_loop.set_line(interrupt, level)
 
     def set_event(self) -> None:
         """Set the event register."""

@@ -72,32 +72,12 @@ class Ports:
     bus: Bus
 
     def __init__(self, board: BoardPort, processor: Processor, *, skip_idle_loops: bool) -> None:
-        self._board = board
+        # The board's own answers, without a frame between: an exception or a device access has several.
+        self.emit, self.interrupt_taken, self.device_written = board.emit, board.interrupt_taken, board.device_written
+        self.send_event, self.alarm = board.send_event, board.alarm
+        self.acting, self.reset_chip = board.acting, board.reset_chip
         self._p = processor
         self._skip_idle_loops = skip_idle_loops
-
-    # --- of the board
-
-    def emit(self, detail: Detail) -> None:
-        self._board.emit(detail)
-
-    def interrupt_taken(self, interrupt: int) -> None:
-        self._board.interrupt_taken(interrupt)
-
-    def device_written(self, slot: Slot) -> None:
-        self._board.device_written(slot)
-
-    def send_event(self) -> None:
-        self._board.send_event()
-
-    def alarm(self, name: str, count: int) -> None:
-        self._board.alarm(name, count)
-
-    def acting(self) -> AbstractContextManager[None]:
-        return self._board.acting()
-
-    def reset_chip(self) -> None:
-        self._board.reset_chip()
 
     # --- of a debugger
 

@@ -131,7 +131,7 @@ class Device:
         writing = _collect(cls, "_writes", [(at, name) for at, name, _ in kept if cls._declared[name].writable])
         effects = _collect(cls, "_written", [])
         cls._readers = {at: methodcaller(name) for at, name in reading.items() if name not in cls._declared}
-        cls._writers = {at: _calling(name) for at, name in writing.items() if name not in cls._declared}
+        cls._writers = {at: found[name] for at, name in writing.items() if name not in cls._declared}
         for at, name, index in kept:
             each = cls._declared[name]
             cls._readers[at] = each.reader(name, index)
@@ -180,13 +180,6 @@ class Device:
     def restore(self, state: Any) -> None:
         for name, value in state.items():
             setattr(self, name, deepcopy(value))
-
-
-def _calling(name: str) -> Callable[[Any, int], None]:
-    def write(device: Any, value: int) -> None:
-        getattr(device, name)(value)
-
-    return write
 
 
 def _then(write: Callable[[Any, int], None], effect: str) -> Callable[[Any, int], None]:
