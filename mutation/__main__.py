@@ -37,7 +37,11 @@ PARTS = (
     Part("virtqueue", ("virtqueue/*.py",), ("tests/unit/virtqueue",)),
     Part("observe", ("observe/*.py",), ("tests/unit/checks",)),
     Part("checks", ("checks/**/*.py",), ("tests/unit/checks",)),
-    Part("exceptions", ("engines/unicorn/cpu/nvic.py", "engines/unicorn/cpu/exceptions.py"), ("tests/unit/unicorn",)),
+    Part(
+        "exceptions",
+        tuple(f"engines/unicorn/cpu/{name}.py" for name in ("nvic", "exceptions", "diagnosis", "fault_record")),
+        ("tests/unit/engines/unicorn",),
+    ),
 )
 
 

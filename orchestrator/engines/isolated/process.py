@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.engines.common.scratch import Scratch
-from orchestrator.engines.isolated.protocol import STOP, Channel
+from orchestrator.engines.isolated.channel import STOP, Channel
 from orchestrator.errors import EngineError
 
 __all__ = ["SERVER", "Child"]
