@@ -22,6 +22,7 @@ __all__ = [
     "parse_profile",
     "parse_release",
     "table_of_a_python_remote",
+    "vector_tables_of",
 ]
 
 _QUEUE = re.compile(r"vdev\[\d+\]\.vring\[\d+\]", re.ASCII)
@@ -43,6 +44,18 @@ def choose_vector_table(core: Core, image: Image, given: int | None) -> VectorTa
     if any(core.boot_address in segment.load_extent for segment in image.segments):
         return VectorTable(core.name, core.boot_address, "the platform's boot address")
     return VectorTable(core.name, image.vector_table, f"the vector table of {image.name}")
+
+
+def vector_tables_of(
+    platform: Platform, images: Mapping[str, Image], given: Mapping[str, int]
+) -> dict[str, VectorTable]:
+    """For each image, by role, or by name for cores without one; both may name a core in ``given``."""
+    by_core = {platform.core(name).name: address for name, address in given.items()}
+    cores = {name: platform.core(name) for name in images}
+    unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
+    if unknown:
+        raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
+    return {name: choose_vector_table(core, images[name], by_core.get(core.name)) for name, core in cores.items()}
 
 
 def load_images(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:

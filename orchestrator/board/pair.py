@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
-from orchestrator.base.roles import MAIN, ROLES, other_role
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
@@ -19,7 +20,7 @@ from orchestrator.host.player import CorePlayer, PlayersOfOneCore
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Platform
 
-__all__ = ["BoardPair", "play_cores"]
+__all__ = ["BoardPair", "pairs_of", "play_cores"]
 
 _MOST_RESETS = 100  # by firmware: more are for ever
 
@@ -117,13 +118,60 @@ class BoardPair:
             self.host.crashed()
 
 
-def play_cores(engine: Engine, players: Mapping[str, list[CorePlayer]]) -> None:
-    """Put players in the places of cores; one core may be played by those of several pairs."""
+def pairs_of(
+    platform: Platform,
+    images: Mapping[str, Image],
+    vector_tables: Mapping[str, VectorTable],
+    options: ObserveOptions,
+    engine: Engine,
+) -> dict[str, BoardPair]:
+    """The pair of main and remote, named "", and each further one of which a core without a role has an image.
+
+    ``images`` and ``vector_tables`` are by role, and by name for cores without one.
+    """
+    own = {role: image for role, image in images.items() if role in ROLES}
+    tables = {role: table for role, table in vector_tables.items() if role in ROLES}
+    pairs = {"": BoardPair("", platform, own, tables, options, engine)}
+    by_core = {platform.core(name).name: name for name in images}
+    others = images.keys() - own.keys()
+    mailboxes = {each.peripheral for each in platform.mailboxes}
+    # Vrings and tables that were named are the first pair's.
+    notify = {name: channel for name, channel in options.notify.items() if name in mailboxes}
+    further = replace(options, locator=None, notify=notify)
+    for name, roles in platform.pairs.items():
+        if not others.isdisjoint(roles.values()):
+            known = {role: by_core[core] for role, core in roles.items() if core in by_core}
+            pairs[name] = BoardPair(
+                name,
+                platform.with_pair(name),
+                {role: images[each] for role, each in known.items()},
+                {role: vector_tables[each] for role, each in known.items()},
+                further,
+                engine,
+            )
+    return pairs
+
+
+def play_cores(
+    engine: Engine,
+    pairs: Collection[BoardPair],
+    dead_end: Callable[[], str | None],
+    bound: Callable[[], WallTime],
+) -> None:
+    """Put Python in the place of every core without firmware; one core may be played towards those of several pairs."""
+    players: dict[str, list[CorePlayer]] = {}
+    for pair in pairs:
+        for core, player in pair.players(engine, dead_end, bound):
+            players.setdefault(core, []).append(player)
     for core, every in players.items():
         assert isinstance(engine, Playing)
         access = engine.play(core, every[0] if len(every) == 1 else PlayersOfOneCore(every))
         for each in every:
             each.attach(access)
+    for pair in pairs:
+        if pair.host is not None:
+            engine.hold(pair.platform.core(REMOTE).name)
+            engine.subscribe(pair.tell_host)
 
 
 def _refuse_without_players(engine: Engine, role: str) -> None:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from orchestrator.board import Board, Progress
+from orchestrator.board import Board, BoardOptions, Progress
 from orchestrator.cli.options import some_image
 from orchestrator.config import Settings
 
-__all__ = ["ProgressLine", "interruptible", "open_board"]
+__all__ = ["ProgressLine", "board_options", "interruptible", "open_board"]
 
 _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
@@ -23,8 +23,12 @@ _EVERY_S = 0.1
 def open_board(settings: Settings) -> Board:
     """The board that the settings describe, at power-on; Python plays a core without firmware."""
     some_image(settings)
-    return Board(
-        settings.platform,
+    return Board(settings.platform, board_options(settings))
+
+
+def board_options(settings: Settings) -> BoardOptions:
+    """What the settings tell a board."""
+    return BoardOptions(
         main=settings.main,
         remote=settings.remote,
         engine=settings.engine,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
-from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
 from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
@@ -49,20 +49,20 @@ class BoardKeywords(Session):
         running before is given up. No time passes yet.
         """
         self._close()
-        self._open = Board(
-            platform,
+        options = BoardOptions(
             main=main,
             remote=remote,
             engine=engine,
             profile=profile,
             table=table,
-            vtor=vtor,
+            vtor=vtor or {},
             maps=maps or (),
             nuttx_config=nuttx_config,
-            notify=notify,
+            notify=notify or {},
             seed=seed,
             wall_time=wall_time,
         )
+        self._open = Board(platform, options)
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:
