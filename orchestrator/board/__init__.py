@@ -8,6 +8,7 @@ from orchestrator.board.consoles import BoardConsole, Consoles
 from orchestrator.board.ends import QUIET_NS, End, EndReason, Progress
 from orchestrator.board.images import VectorTable, choose_vector_table, parse_release
 from orchestrator.board.options import BoardOptions
+from orchestrator.board.pair import BoardPair
 from orchestrator.board.until import parse_until
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Board",
     "BoardConsole",
     "BoardOptions",
+    "BoardPair",
     "BoardSnapshot",
     "Consoles",
     "End",

@@ -17,7 +17,7 @@ from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.roles import ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
-from orchestrator.board.images import load_images, vector_tables_of
+from orchestrator.board.images import load_images, load_others, vector_tables_of
 from orchestrator.board.options import BoardOptions
 from orchestrator.board.pair import pairs_of, play_cores
 from orchestrator.board.rtt import Rtt
@@ -30,7 +30,7 @@ from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
 from orchestrator.errors import EngineError, RptwinError, UsageError
 from orchestrator.events import Event, Listener
-from orchestrator.formats.elf import Image, load_elf
+from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
 from orchestrator.host import Host, PythonRemote
 from orchestrator.memory import Memory
@@ -85,7 +85,7 @@ class Board:
         self.platform = load_platform(platform) if isinstance(platform, str) else platform
         refuse_without_pair(self.platform)
         self.images = load_images(options.main, options.remote)
-        others = {self.platform.core(name).name: load_elf(path) for name, path in options.others.items()}
+        others = load_others(self.platform, options.others)
         every = self.images | others
         looking = options.for_observer(self.platform)
         self.vector_tables = vector_tables_of(self.platform, every, options.vtor)

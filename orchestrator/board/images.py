@@ -19,6 +19,7 @@ __all__ = [
     "checked_notify",
     "choose_vector_table",
     "load_images",
+    "load_others",
     "parse_profile",
     "parse_release",
     "table_of_a_python_remote",
@@ -63,6 +64,16 @@ def load_images(main: str | Path | None, remote: str | Path | None) -> dict[str,
     if main is None and remote is None:
         raise UsageError("no firmware", expected="an ELF file for main, for the remote, or for both", found="neither")
     return {role: load_elf(path) for role, path in (("main", main), ("remote", remote)) if path is not None}
+
+
+def load_others(platform: Platform, files: Mapping[str, str | Path]) -> dict[str, Image]:
+    """By core; none that has a role, whose image is main's or the remote's."""
+    for name in files:
+        role = platform.role_of(platform.core(name).name)
+        if role in platform.roles:
+            advice = f"give its image as that of {role}"
+            raise UsageError(f"{name} is {role}", where="firmware", expected="a core without a role", advice=advice)
+    return {platform.core(name).name: load_elf(path) for name, path in files.items()}
 
 
 def table_of_a_python_remote(locator: TableLocator | None) -> int:

@@ -51,7 +51,7 @@ def _verbosity(command: Command) -> Command:
 @click.command()
 @image_arguments
 @lone_image_options
-@setting_options(*BOARD_OPTIONS)
+@setting_options("firmware", *BOARD_OPTIONS)
 @click.option(
     "--gdb",
     "gdb_port",
@@ -68,7 +68,8 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
     up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
 
     With one image alone Python plays the other core, over the same memory and mailbox: the host of a lone remote, or
-    the remote of a lone main, which needs to be told where main looks for the resource table.
+    the remote of a lone main, which needs to be told where main looks for the resource table. On a chip with further
+    pairs of cores, --firmware boots those too; each pair has its verdict, and the exit code is the worst one's.
 
     \b
     Examples:
@@ -126,7 +127,7 @@ def inspect(first: str, second: str | None, role: str | None, config_path: str |
 @click.command()
 @image_arguments
 @lone_image_options
-@setting_options(*BOARD_OPTIONS)
+@setting_options("firmware", *BOARD_OPTIONS)
 @config_option
 def console(config_path: str | None, **typed: object) -> int:
     """Boot both cores and talk to their consoles; each line shows the console that it comes from.

@@ -73,7 +73,7 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
         failure = _run(board, settings, verbosity, debugger)
         record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
         if debugger is not None:
-            debugger.ended(COULD_NOT_RUN if failure is not None else record.verdict.exit_code)
+            debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
     failures = [failure] if failure is not None else []
     failures += _report(record, verbosity)
     for each in failures:
@@ -83,7 +83,7 @@ def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None)
         complain(f"cut off after {limit} of wall time (--wall-time): the verdict is on what was seen until then")
     if failures or record.end.reason.is_cut:
         return COULD_NOT_RUN
-    return record.verdict.exit_code
+    return record.exit_code
 
 
 def _open(settings: Settings, verbosity: Verbosity) -> Board:
@@ -99,15 +99,15 @@ def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManag
     """The server that was asked for."""
     if port is None:
         return contextlib.nullcontext()
-    cores = [board.platform.core(role).name for role in board.images]
+    cores = [board.platform.core(name).name for name in board.vector_tables]
     return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
 
 
 def _announce(board: Board, debugger: GdbServer) -> None:
     """A line for each core that says where it is served."""
-    for role in board.images:
-        core = board.platform.core(role).name
-        _say(f"gdb: {role} ({core}): target remote localhost:{debugger.ports[core]}")
+    for name in board.vector_tables:
+        core = board.platform.core(name).name
+        _say(f"gdb: {name if name == core else f'{name} ({core})'}: target remote localhost:{debugger.ports[core]}")
 
 
 def _say(text: str) -> None:

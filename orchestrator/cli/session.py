@@ -31,6 +31,7 @@ def board_options(settings: Settings) -> BoardOptions:
     return BoardOptions(
         main=settings.main,
         remote=settings.remote,
+        others=settings.firmware,
         engine=settings.engine,
         profile=settings.profile,
         table=settings.table,
