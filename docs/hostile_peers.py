@@ -8,10 +8,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.rules.rings import ring_finding
 from orchestrator.formats.virtqueue import Descriptor, RingLayout
-from orchestrator.memory import BytesMemory
 from orchestrator.virtqueue import Negotiated, Segment, SplitDevice, SplitDriver
 
 __all__ = ["HOSTILE_PEERS"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 
 __all__ = [
     "CONFIG_NAME",

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.errors import EngineError, RptwinError, UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
@@ -28,12 +30,10 @@ from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
 from orchestrator.engines import create_engine
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
-from orchestrator.errors import EngineError, RptwinError, UsageError
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
 from orchestrator.host import Host, PythonRemote
-from orchestrator.memory import Memory
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
@@ -74,7 +74,7 @@ class Board:
     A platform may have further pairs of cores: those with an image among ``others`` run too, each observed and judged
     by itself (:attr:`pairs`). What is said of the board alone is of its first pair, but that it is up is of all.
 
-    Raises :class:`~orchestrator.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
+    Raises :class:`~orchestrator.base.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
     the platform, EngineError when a segment lies where the core has no memory.
     """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE
 from orchestrator.board.rtt import Rtt
 from orchestrator.engines.contract import SEMIHOSTING, Engine
-from orchestrator.errors import UsageError
-from orchestrator.memory import Memory
 from orchestrator.observe.live import LiveView
 from orchestrator.platform.model import Platform
 

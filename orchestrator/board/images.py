@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import LocatorKind, TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
+from orchestrator.base.errors import CapabilityError
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Capability, Engine, Observing, Playing
-from orchestrator.errors import CapabilityError
 from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
 from orchestrator.host import Host, PythonRemote

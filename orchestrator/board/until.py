@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import QUIET_NS, UNANSWERED_NS, EndReason
 from orchestrator.board.rtt import Rtt
 from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.contract import Condition, ConsoleText, Engine, MemoryEquals
-from orchestrator.errors import UsageError
 from orchestrator.platform.model import Platform
 
 __all__ = ["Awaited", "Goal", "Question", "goal_of", "parse_until"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.errors import TableError
 from orchestrator.base.roles import ROLES, Side
-from orchestrator.errors import TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE, ROLES
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity, Stage
 from orchestrator.checks.state import State
-from orchestrator.errors import RingError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation, TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Memory
 from orchestrator.observe.declared import Promise, choose_profile, find_promise
 from orchestrator.observe.live import read_live
 from orchestrator.observe.run import Run

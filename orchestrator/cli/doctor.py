@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator import __version__
+from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.cli.trouble import COULD_NOT_RUN
 from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines import create_engine
@@ -33,7 +34,6 @@ from orchestrator.engines.renode.discovery import (
     find_renode,
 )
 from orchestrator.engines.renode.selftest import self_test
-from orchestrator.errors import EngineError, RptwinError
 from orchestrator.platform import load_platform
 
 __all__ = ["Part", "State", "command", "diagnose", "examine", "is_fit", "show"]

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.base.durations import format_duration
+from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.board import Board, EndReason, Progress
 from orchestrator.cli.examine import static_report
 from orchestrator.cli.options import some_image
 from orchestrator.cli.session import ProgressLine, interruptible, open_board
 from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
-from orchestrator.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.gdb import GdbServer
 from orchestrator.report.files import Document, write_documents

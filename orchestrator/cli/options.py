@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator.base.durations import format_duration
+from orchestrator.base.errors import UsageError
 from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
-from orchestrator.errors import UsageError
 
 __all__ = [
     "BOARD_OPTIONS",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from orchestrator.base.errors import HostError, UsageError
 from orchestrator.board import Board
 from orchestrator.cli.session import interruptible, open_board
 from orchestrator.config import Settings
-from orchestrator.errors import HostError, UsageError
 from orchestrator.host import Endpoint
 
 __all__ = ["ping_remote", "send_to_remote"]

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, End, EndReason
 from orchestrator.cli.options import some_image
 from orchestrator.cli.session import interruptible, open_board
 from orchestrator.cli.trouble import complain
 from orchestrator.config import Settings
-from orchestrator.errors import UsageError
 from orchestrator.report.terminal import printable
 
 __all__ = ["ConsoleLines", "Keyboard", "converse"]

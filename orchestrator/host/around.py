@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.errors import HostError, RingError
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Engine, StopReason
-from orchestrator.errors import HostError, RingError
 from orchestrator.formats.elf import Image
 from orchestrator.observe.observer import Observer
 

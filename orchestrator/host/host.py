@@ -18,8 +18,8 @@ import enum
 from collections.abc import Callable, Mapping
 
 from orchestrator.base.durations import Duration
+from orchestrator.base.errors import HostError, RptwinError, UsageError
 from orchestrator.base.roles import MAIN
-from orchestrator.errors import HostError, RptwinError, UsageError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from orchestrator.base.errors import HostError, RptwinError
+from orchestrator.base.memory import Extent, Located
 from orchestrator.base.roles import MAIN, REMOTE
-from orchestrator.errors import HostError, RptwinError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import ANY, Carveout, Profile
 from orchestrator.formats.resource_table import Table
-from orchestrator.memory import Extent, Located
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Heap

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.base.durations import Duration
+from orchestrator.base.errors import RingError, UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE, other_role
 from orchestrator.engines.contract import PlayedCore
-from orchestrator.errors import RingError, UsageError
 from orchestrator.formats.translation import AddressEnvironment, AddressRange
 from orchestrator.host.mailbox import Doorbell
-from orchestrator.memory import Memory
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.base.durations import Duration
+from orchestrator.base.errors import HostError, UsageError
 from orchestrator.base.roles import REMOTE
-from orchestrator.errors import HostError, UsageError
 from orchestrator.formats.nuttx_config import ConfigV11
 from orchestrator.formats.resource_entry import (
     ANY,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.errors import HostError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.base.roles import REMOTE
-from orchestrator.errors import HostError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import ANY, Feature
 from orchestrator.formats.resource_table import Table, scan_table
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Extent, Memory
 from orchestrator.observe.declared import TABLE_LIMIT, Promise
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.errors import HostError
+from orchestrator.base.errors import HostError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease
 from orchestrator.formats.resource_entry import (
     ANY,

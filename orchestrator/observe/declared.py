@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.errors import ElfError, FormatError, TableError
+from orchestrator.base.errors import ElfError, FormatError, TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate
 from orchestrator.formats.resource_entry import Checksum, Custom, Profile, RprocMem

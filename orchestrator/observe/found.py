@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, ROLES
-from orchestrator.errors import RptwinError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.nuttx_config import NuttxRelease
-from orchestrator.memory import Extent
 from orchestrator.observe.declared import Promise
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.search import name_of, places_of_tables

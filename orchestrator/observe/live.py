@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.errors import FormatError, RingError, RptwinError
+from orchestrator.base.memory import Located, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role
-from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import (
     ANY,
@@ -26,7 +27,6 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Scan, Table, scan_table
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE, Part, RingLayout, SplitRing, available_ring_size
-from orchestrator.memory import Located, Place
 from orchestrator.observe.declared import TABLE_LIMIT, Promise
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.errors import RingError, RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, other_role
-from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
     Accessed,
@@ -49,7 +50,6 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Extent, Memory
 from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
 from orchestrator.observe.found import TableSearch
 from orchestrator.observe.history import Places

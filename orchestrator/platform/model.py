@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.errors import TranslationError, UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 
 __all__ = [
     "MAX_INTERRUPTS",

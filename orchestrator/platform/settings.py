@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.errors import PlatformError
 from orchestrator.base.roles import ROLES
-from orchestrator.errors import PlatformError
 from orchestrator.platform.model import (
     Connections,
     Gate,

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import BytesMemory, Extent, Memory
 from orchestrator.base.roles import ROLES
 from orchestrator.board import VectorTable
-from orchestrator.errors import ElfError
 from orchestrator.formats.elf import Image, Segment, SegmentFlag
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import BytesMemory, Extent, Memory
 from orchestrator.observe.declared import Promise
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.views import Views

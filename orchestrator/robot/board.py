@@ -7,12 +7,12 @@ from collections.abc import Callable
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
+from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
 from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
 from orchestrator.robot.session import Session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robot.api.deco import keyword
 
-from orchestrator.errors import HostError, UsageError
+from orchestrator.base.errors import HostError, UsageError
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import Console, Endpoint
 from orchestrator.robot.session import Session

@@ -7,8 +7,8 @@ from typing import Literal
 
 from robot.api.deco import keyword
 
+from orchestrator.base.errors import CapabilityError
 from orchestrator.engines.contract import Capability, Monitored
-from orchestrator.errors import CapabilityError
 from orchestrator.robot.session import Session
 
 __all__ = ["RenodeKeywords"]

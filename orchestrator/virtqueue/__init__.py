@@ -1,7 +1,7 @@
 """Both sides of a virtqueue over any memory: a board's, a ``bytearray``, an ``mmap``.
 
 In: a memory, a layout and what was negotiated. Out: buffers that change hands, whether to notify the other side, and
-a :class:`~orchestrator.errors.RingError` for each rule that it breaks. Layouts of what stands in memory are in
+a :class:`~orchestrator.base.errors.RingError` for each rule that it breaks. Layouts of what stands in memory are in
 :mod:`orchestrator.formats`.
 """
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.errors import RingError, RptwinError, UsageError
+from orchestrator.base.errors import RingError, RptwinError, UsageError
+from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.packed_virtqueue import EventFlags, PackedDescriptor, PackedFlag, PackedLayout
-from orchestrator.memory import Memory, Place
 from orchestrator.virtqueue.heap import Heap
 from orchestrator.virtqueue.memory import OrderedMemory, ordered
 from orchestrator.virtqueue.side import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import RingError, RptwinError, UsageError
+from orchestrator.base.errors import RingError, RptwinError, UsageError
+from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.resource_entry import Feature
-from orchestrator.memory import Memory, Place
 
 __all__ = ["Chain", "Negotiated", "Report", "Returned", "Segment", "Side", "needs_event"]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.memory import BytesMemory, Extent, Memory
 from orchestrator.board import QUIET_NS, Board, EndReason, Progress, choose_vector_table, parse_until
 from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.contract import (
@@ -21,10 +23,8 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.registry import create_engine
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Backtrace, CoreState, Listener
 from orchestrator.formats.elf import Image, load_elf
-from orchestrator.memory import BytesMemory, Extent, Memory
 from orchestrator.platform import Platform, load_platform
 
 MS = 1_000_000

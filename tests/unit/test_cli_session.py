@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, Progress
 from orchestrator.cli.session import ProgressLine, interruptible
 from orchestrator.cli.terminal import ConsoleLines, Keyboard
-from orchestrator.errors import UsageError
 
 
 class Terminal(StringIO):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import UsageError
 from orchestrator.config import SETTINGS, Settings, find_config, load_config, machine_table, parse_pair, settings_from
-from orchestrator.errors import UsageError
 
 
 def test_a_pair_is_split_at_its_last_equals_sign() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.base.errors import EngineError
 from orchestrator.cli import doctor, main
 from orchestrator.cli.doctor import Part, State, command
 from orchestrator.engines.renode import discovery
-from orchestrator.errors import EngineError
 
 COLUMNS, LINES = 80, 24
 

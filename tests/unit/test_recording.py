@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.errors import UsageError
 from orchestrator.cli import main
-from orchestrator.errors import UsageError
 from orchestrator.recording import first_difference, load_recording, parse_recording
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "demo-unicorn" / "recording.json"

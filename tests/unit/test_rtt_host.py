@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.base.errors import TranslationError
 from orchestrator.board.rtt import Rtt
-from orchestrator.errors import TranslationError
 from orchestrator.events import Changed, Event
 from orchestrator.formats.rtt import RTT_ID, RttBuffer, RttHeader
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent, Place, place_of
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, states, tables
-from orchestrator.errors import RptwinError
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import (
     Carveout,
@@ -26,7 +27,6 @@ from orchestrator.formats.resource_entry import (
     Vring,
 )
 from orchestrator.formats.resource_table import Table, table_further_on
-from orchestrator.memory import Extent, Place, place_of
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Span, Views
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import MAIN, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
@@ -18,7 +19,6 @@ from orchestrator.formats.resource_entry import (
     feature_names,
     status_names,
 )
-from orchestrator.memory import Place
 from orchestrator.observe.live import MAX_VRINGS
 
 __all__: list[str] = []

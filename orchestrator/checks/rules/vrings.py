@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
 from orchestrator.formats.resource_entry import ANY, Checksum, Profile, RprocMem, VdevHeader
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
-from orchestrator.memory import Place
 from orchestrator.observe.live import ring_layout
 
 __all__: list[str] = []

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import errors
+from orchestrator.base import errors
+from orchestrator.base.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.contract import (
@@ -32,10 +34,8 @@ from orchestrator.engines.isolated import protocol
 from orchestrator.engines.isolated.codec import MalformedError, from_plain
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.protocol import REPLIES, VERSION, ClosedError, Failed, Frame, Message, SilentError
-from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError, UsageError
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = ["RemoteConsole", "RemoteEngine", "RemoteUnicorn"]

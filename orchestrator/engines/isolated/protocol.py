@@ -19,10 +19,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Event, Waiting
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = [
@@ -379,7 +379,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The answer is an error; ``kind`` is a class of :mod:`orchestrator.errors`, or any other exception's name."""
+    """The answer is an error; ``kind`` is a class of :mod:`orchestrator.base.errors`, or any other exception's name."""
 
     kind: str
     what: str

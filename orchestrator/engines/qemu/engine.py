@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
 from orchestrator.engines.common.conditions import Conditions
@@ -35,7 +37,6 @@ from orchestrator.engines.qemu.machines import machine_of
 from orchestrator.engines.qemu.mailbox_probes import MailboxProbes
 from orchestrator.engines.qemu.process import QemuProcess, find_qemu
 from orchestrator.engines.qemu.qmp import QmpClient
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     Backtrace,
     CoreState,
@@ -54,7 +55,6 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = ["QemuEngine"]

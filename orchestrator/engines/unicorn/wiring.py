@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.contract import Player
 from orchestrator.engines.unicorn.bus import Device, Placed, Slot, Waking
@@ -23,7 +24,6 @@ from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["Wiring"]

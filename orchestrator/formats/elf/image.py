@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.errors import ElfError, TableError
+from orchestrator.base.errors import ElfError, TableError
+from orchestrator.base.memory import Place
 from orchestrator.formats.elf.dwarf import DebugInformation, SourceLine
 from orchestrator.formats.elf.sections import (
     Section,
@@ -22,7 +23,6 @@ from orchestrator.formats.elf.sections import (
 )
 from orchestrator.formats.elf.symbols import AddressNames, Symbol, read_symbols
 from orchestrator.formats.unwind import UnwindRule, find_exidx_entry, unwind_entry
-from orchestrator.memory import Place
 
 __all__ = ["Image", "TableSection", "load_elf", "parse_elf"]
 

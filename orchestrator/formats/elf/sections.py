@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from itertools import pairwise
 
-from orchestrator.errors import ElfError
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import Extent
 from orchestrator.formats.layout import Structure, layout
-from orchestrator.memory import Extent
 
 __all__ = [
     "ADDRESS_SPACE",

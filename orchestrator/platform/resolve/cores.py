@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from orchestrator.base.errors import PlatformError
 from orchestrator.base.roles import ROLES
-from orchestrator.errors import PlatformError
 from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Core
 from orchestrator.platform.resolve.merge import Description, Variable, error_at

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.errors import UsageError
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform, Source
 from orchestrator.platform.resolve.cores import CORE_TYPE, Named, cores_of, pairs_of, roles_of
 from orchestrator.platform.resolve.gates import gates_of

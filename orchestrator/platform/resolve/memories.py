@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Peripheral, Region, Registration
 from orchestrator.platform.resolve.merge import Description, Variable, error_at

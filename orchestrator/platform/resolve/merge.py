@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import PlatformError
+from orchestrator.base.errors import PlatformError
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
 

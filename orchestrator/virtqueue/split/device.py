@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orchestrator.errors import RingError, UsageError
+from orchestrator.base.errors import RingError, UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.formats.virtqueue import DescriptorFlag, RingLayout, SplitRing
-from orchestrator.memory import Memory
 from orchestrator.virtqueue.memory import ordered
 from orchestrator.virtqueue.side import (
     Chain,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from orchestrator.base.memory import Memory
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, UsedElement
-from orchestrator.memory import Memory
 from orchestrator.virtqueue.heap import Heap
 from orchestrator.virtqueue.memory import ordered
 from orchestrator.virtqueue.side import (

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+from orchestrator.base.errors import TranslationError
+from orchestrator.base.memory import Extent
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict, judge
-from orchestrator.errors import TranslationError
 from orchestrator.events import (
     Access,
     Accessed,
@@ -34,7 +35,6 @@ from orchestrator.formats.elf import Image, parse_elf
 from orchestrator.formats.locator import TableLocator
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import Table, build_table
-from orchestrator.memory import Extent
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import (
     Core,

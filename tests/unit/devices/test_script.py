@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.devices.script import ScriptDevice, dotnet_format
-from orchestrator.errors import EngineError
 
 
 class Host:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.errors import RingError
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.errors import RingError
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.host import Host

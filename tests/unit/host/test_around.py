@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from orchestrator.base.errors import HostError
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Stop, StopReason
-from orchestrator.errors import HostError
 from orchestrator.host.around import EngineSurroundings
 
 

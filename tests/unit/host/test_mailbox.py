@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Memory
 from orchestrator.host.mailbox import Doorbell
-from orchestrator.memory import Memory
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import MailboxDrive, MailboxStep, Platform
 

@@ -11,7 +11,7 @@ from duo import TABLE, Around, Duo, MakeRemote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import HostError, RptwinError
+from orchestrator.base.errors import HostError, RptwinError
 from orchestrator.formats.nuttx_config import ConfigV13
 from orchestrator.formats.resource_entry import (
     ANY,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
 from orchestrator.engines.isolated import parent
 from orchestrator.engines.isolated.parent import EngineDiedError, RemoteEngine, RemoteUnicorn
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.platform import Platform, load_platform
 

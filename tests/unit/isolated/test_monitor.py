@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import pytest
 
+from orchestrator.base.errors import EngineError, PlatformError, RptwinError
 from orchestrator.engines.contract import Capability, EngineOptions
 from orchestrator.engines.isolated import protocol, server
 from orchestrator.engines.isolated.protocol import Channel, ClosedError, Message
 from orchestrator.engines.isolated.server import Server
-from orchestrator.errors import EngineError, PlatformError, RptwinError
 from orchestrator.platform import Platform, load_platform
 
 

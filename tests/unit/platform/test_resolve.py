@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import PlatformError, UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import PlatformError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.platform import (
     Interrupt,
     Platform,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
-from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 
 SCRIPTS = Path(__file__).parents[3] / "platforms/mps2_an521"

@@ -8,11 +8,11 @@ from io import StringIO
 
 import pytest
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.base.roles import Side
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Feature, Trace, Unknown, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table
-from orchestrator.memory import BytesMemory
 from orchestrator.observe.declared import Promise
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.traffic import Buffer

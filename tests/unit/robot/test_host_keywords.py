@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import HostError, UsageError
+from orchestrator.base.errors import HostError, UsageError
 from orchestrator.host import Console, Rng
 from orchestrator.robot import RptwinLibrary
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.cpu import nvic
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace, features_of
-from orchestrator.memory import Extent
 
 ISER, ICER, ISPR, ICPR, IABR, IPR = 0x100, 0x180, 0x200, 0x280, 0x300, 0x400
 ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR, CFSR, HFSR = 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24, 0xD28, 0xD2C

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.rules.rings import RING_RULES
 from orchestrator.formats.packed_virtqueue import PackedLayout
 from orchestrator.formats.virtqueue import RingLayout
-from orchestrator.memory import BytesMemory
 from orchestrator.virtqueue import Negotiated, PackedDevice, PackedDriver, Segment, SplitDevice, SplitDriver
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "docs"))

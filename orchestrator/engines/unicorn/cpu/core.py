@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.common.cortex_m import exception_name
@@ -43,11 +45,9 @@ from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import hooks
-from orchestrator.errors import RptwinError
 from orchestrator.events import Activity, Backtrace, Detail, GuestError, Poll, StateChanged, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Core as CoreModel
 
 __all__ = ["Core", "CoreHost", "CoreSnapshot"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from unicorn import unicorn_const
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import HARD_FAULT
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
@@ -18,7 +19,6 @@ from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.processor import SPECIAL, Processor
 from orchestrator.engines.unicorn.native.abi import WatchState, hooks
-from orchestrator.memory import Extent
 
 __all__ = ["CoreDebug", "debug_registers", "write_register"]
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.common.bits import bits_of
@@ -22,7 +23,6 @@ from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
-from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, GuestError, Lockup
 
 __all__ = ["ExceptionPort", "ExceptionUnit"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
     CACHES,
@@ -28,7 +29,6 @@ from orchestrator.engines.unicorn.cpu.mpu import Mpu
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.systick import SysTick
 from orchestrator.events import CACHE_BLOCK, DataCache
-from orchestrator.memory import Extent
 
 __all__ = ["CorePort", "Features", "SystemControlSpace", "features_of"]
 

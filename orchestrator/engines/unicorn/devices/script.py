@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
-from orchestrator.errors import EngineError, RptwinError
+from orchestrator.base.errors import EngineError, RptwinError
 
 __all__ = ["ScriptDevice", "ScriptHost", "ScriptState"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from orchestrator.errors import FormatError, TranslationError
+from orchestrator.base.errors import FormatError, TranslationError
 
 __all__ = ["BytesMemory", "Extent", "Located", "Memory", "Place", "place_of"]
 
@@ -58,7 +58,7 @@ class Extent:
 class Memory(Protocol):
     """Bytes by address, as one view sees them.
 
-    ``read`` gives exactly ``size`` bytes or raises :class:`~orchestrator.errors.RptwinError` naming the first
+    ``read`` gives exactly ``size`` bytes or raises :class:`~orchestrator.base.errors.RptwinError` naming the first
     address that the view does not have; ``write`` stores all bytes or raises likewise and stores none.
     """
 

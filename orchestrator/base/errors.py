@@ -58,7 +58,7 @@ class RptwinError(Exception):
 
 
 class InMemory(Protocol):
-    """Where in a memory: a :class:`orchestrator.memory.Place`."""
+    """Where in a memory: a :class:`orchestrator.base.memory.Place`."""
 
     @property
     def view(self) -> str: ...

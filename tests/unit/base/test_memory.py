@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 
 ranges = st.builds(Extent, st.integers(0, 40), st.integers(0, 12))
 
