@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from orchestrator.cli import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Pair(Protocol):

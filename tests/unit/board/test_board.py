@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.consoles import FakeConsole
 
 from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.base.memory import BytesMemory, Extent, Memory
@@ -44,16 +45,6 @@ def elf(address: int, name: str, folder: Path) -> Path:
 
 
 @dataclass
-class FakeConsole:
-    name: str
-    output: bytes = b""
-    written: bytes = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-
-@dataclass
 class FakeEngine:
     """Time passes as it is told to; ``on_turn`` is called at the end of each run with the engine."""
 
@@ -69,7 +60,7 @@ class FakeEngine:
     closed: bool = False
 
     def __post_init__(self) -> None:
-        self.consoles: Mapping[str, FakeConsole] = {n: FakeConsole(n) for n in ("usart1", "usart2", "usart3")}
+        self.consoles: Mapping[str, FakeConsole] = {n: FakeConsole(name=n) for n in ("usart1", "usart2", "usart3")}
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
         if core == self.refuses:
@@ -317,7 +308,7 @@ def test_a_piece_of_a_run_begins_no_line(board: Board, engine: FakeEngine) -> No
 
 
 def test_a_console_in_memory_is_read_as_a_uart_is(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = FakeConsole("remote.trace", b"booted\nready \xc3\xa9\n")
+    trace = FakeConsole(b"booted\nready \xc3\xa9\n", "remote.trace")
     monkeypatch.setattr("orchestrator.board.Consoles._in_memory", lambda _: {"remote.trace": trace})
     for text in ("remote.trace~^ready", "remote.trace~booted$", "remote.trace:ready \u00e9"):
         assert board.run(text).reason is EndReason.CONDITION

@@ -17,7 +17,7 @@ from orchestrator.base.errors import UsageError
 from orchestrator.cli import main
 from orchestrator.recording import first_difference, load_recording, parse_recording
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "demo-unicorn" / "recording.json"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "demo-unicorn" / "recording.json"
 Change = Callable[[dict[str, Any]], None]
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from support.consoles import FakeConsole
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, Progress
@@ -21,15 +22,6 @@ from orchestrator.cli.terminal import ConsoleLines, Keyboard
 class Terminal(StringIO):
     def isatty(self) -> bool:
         return True
-
-
-class FakeConsole:
-    def __init__(self, output: bytes = b"") -> None:
-        self.output = output
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
 
 
 class FakeConsoles(Mapping[str, FakeConsole]):
