@@ -15,7 +15,7 @@ from orchestrator.engines.contract import Capability, Engine, Observing, Playing
 from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
 from orchestrator.host import Host, PythonRemote
-from orchestrator.host.around import EngineSurroundings
+from orchestrator.host.peer_control import EnginePeerControl
 from orchestrator.host.player import CorePlayer, PlayersOfOneCore
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Platform
@@ -83,7 +83,7 @@ class BoardPair:
             if role not in self.images:
                 _refuse_without_players(engine, role)
                 peer = other_role(role)
-                around = EngineSurroundings(
+                control = EnginePeerControl(
                     engine,
                     self.platform.core(peer).name,
                     self.images[peer],
@@ -92,15 +92,15 @@ class BoardPair:
                     dead_end,
                     bound,
                 )
-                yield self.platform.core(role).name, self._player(role, around)
+                yield self.platform.core(role).name, self._player(role, control)
 
-    def _player(self, role: str, around: EngineSurroundings) -> CorePlayer:
+    def _player(self, role: str, control: EnginePeerControl) -> CorePlayer:
         observer, options = self.observer, self.observer.options
         if role == MAIN:
             self.host = Host(
                 self.platform,
                 observer.views,
-                around,
+                control,
                 options.notify,
                 promise=observer.promise,
                 profile=observer.profile,
@@ -109,7 +109,7 @@ class BoardPair:
             )
             return self.host
         table = table_of_a_python_remote(options.locator)
-        self.python_remote = PythonRemote(self.platform, observer.views, around, options.notify, table=table)
+        self.python_remote = PythonRemote(self.platform, observer.views, control, options.notify, table=table)
         return self.python_remote
 
     def tell_host(self, event: Event) -> None:

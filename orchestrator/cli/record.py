@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import End
 from orchestrator.cli.options import both_images
-from orchestrator.cli.session import open_board
+from orchestrator.cli.running import open_board
 from orchestrator.config import Settings
 from orchestrator.recording import Recorder, Recording, first_difference, load_recording, record, vary_quantum, write
 

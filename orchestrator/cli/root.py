@@ -15,7 +15,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.base.errors import RptwinError
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout, terminable
+from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout, terminable
 
 __all__ = ["main"]
 

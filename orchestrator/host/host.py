@@ -29,9 +29,9 @@ from orchestrator.formats.resource_entry import (
     Trace,
 )
 from orchestrator.formats.resource_table import Table
+from orchestrator.host.allocation import Allocation
 from orchestrator.host.devices import VirtioDevice
-from orchestrator.host.placement import Placement
-from orchestrator.host.player import CorePlayer, Surroundings
+from orchestrator.host.player import CorePlayer, PeerControl
 from orchestrator.host.rpmsg import Endpoint, Link
 from orchestrator.host.table import LiveTable, TablePlace
 from orchestrator.host.vdevs import Vdevs
@@ -67,7 +67,7 @@ class Host(CorePlayer):
         self,
         platform: Platform,
         views: Views,
-        around: Surroundings,
+        peer: PeerControl,
         notify: Mapping[str, int],
         *,
         promise: Promise,
@@ -75,12 +75,12 @@ class Host(CorePlayer):
         images: Mapping[str, Image],
         release: NuttxRelease | None = None,
     ) -> None:
-        super().__init__(platform, views, around, notify)
+        super().__init__(platform, views, peer, notify)
         self.profile = profile.host
         self.state = HostState.OFFLINE
         self.failure: RptwinError | None = None
         self.starts = 0
-        self.placement = Placement(platform, views, images, self.profile)
+        self.allocation = Allocation(platform, views, images, self.profile)
         self._place = TablePlace(platform, views, promise)
         self._release = release
         self._wants_running = True
@@ -112,7 +112,7 @@ class Host(CorePlayer):
         """Take the remote for dead, at once and without a word to it, as a watchdog would."""
         self._wants_running = False
         self._close()
-        self._around.hold()
+        self._peer.hold()
         self.state = HostState.CRASHED
 
     def recover(self, timeout: Duration = "1 s") -> None:
@@ -187,9 +187,9 @@ class Host(CorePlayer):
     @property
     def leaks(self) -> tuple[str, ...]:
         """What is still allocated of the heaps though nothing runs, and what they say was done wrong."""
-        found = [str(fault) for heap in self.placement.heaps for fault in heap.report().faults]
+        found = [str(fault) for heap in self.allocation.heaps for fault in heap.report().faults]
         if self._vdevs is None:
-            for heap in self.placement.heaps:
+            for heap in self.allocation.heaps:
                 found += [f"leak: {extent} ({label})" for extent, label in heap.report().allocated]
         return tuple(found)
 
@@ -253,7 +253,7 @@ class Host(CorePlayer):
     def _boot(self) -> None:
         self.failure = None
         if not self._is_loaded:
-            self._around.load()
+            self._peer.load()
         self._is_loaded = False
         self.starts += 1
         self._deadline_ns = self.time_ns + READY_NS
@@ -263,7 +263,7 @@ class Host(CorePlayer):
             self._attempt(lambda: self._prepare(self._place.read(self.memory)))
         if self.state is HostState.FAILED:
             return
-        self._around.release()
+        self._peer.release()
         if before:
             self._bring_up()
 
@@ -297,7 +297,7 @@ class Host(CorePlayer):
     def _prepare(self, table: Table) -> None:
         """Place rings and buffers; what was placed goes back in :meth:`_close`, also where the rest cannot be."""
         live = LiveTable(table, self.memory)
-        self._vdevs = Vdevs(self, live, self.profile, self.placement, self._release, self._given)
+        self._vdevs = Vdevs(self, live, self.profile, self.allocation, self._release, self._given)
         self.prefer(self._place.names_of_memory(table))
         self._vdevs.prepare()
 
@@ -348,7 +348,7 @@ class Host(CorePlayer):
         if self._vdevs is not None:
             self._vdevs.say_gone()
         self._close()
-        self._around.hold()
+        self._peer.hold()
         self.state = HostState.OFFLINE
 
     def _close(self) -> None:

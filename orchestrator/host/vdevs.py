@@ -19,8 +19,8 @@ from orchestrator.formats.resource_entry import (
     VdevRole,
 )
 from orchestrator.formats.virtqueue import RingLayout
+from orchestrator.host.allocation import Allocation
 from orchestrator.host.devices import VirtioDevice, create_device
-from orchestrator.host.placement import Placement
 from orchestrator.host.player import CorePlayer
 from orchestrator.host.rpmsg import Buffers, DriverTransport, Link
 from orchestrator.host.table import LiveTable, core_names
@@ -47,7 +47,7 @@ class Vdevs:
         player: CorePlayer,
         table: LiveTable,
         profile: Profile,
-        placement: Placement,
+        allocation: Allocation,
         release: NuttxRelease | None,
         given: Mapping[int, VirtioDevice],
     ) -> None:
@@ -56,7 +56,7 @@ class Vdevs:
         self.devices: dict[int, VirtioDevice] = {}  # by vdev
         self._player = player
         self._profile = profile
-        self._placement = placement
+        self._allocation = allocation
         self._release = release
         self._given = given
         self._queues: dict[int, tuple[SplitDevice, ...]] = {}  # of the devices
@@ -92,9 +92,9 @@ class Vdevs:
         ring, path = entry.vrings[index], f"vdev[{vdev}].vring[{index}]"
         if ring.is_dynamic:
             size = RingLayout.legacy(0, ring.num, ring.align).extent.size
-            heap = self._placement.for_ring(self.table.layout, vdev, index)
-            align = self._placement.ring_alignment(ring.align)
-            pa = heap.allocate(self._placement.ring_size(size), path, align)
+            heap = self._allocation.for_ring(self.table.layout, vdev, index)
+            align = self._allocation.ring_alignment(ring.align)
+            pa = heap.allocate(self._allocation.ring_size(size), path, align)
             if pa is None:
                 raise HostError("no room for a vring", where=path, expected=f"{size} bytes", found=str(heap.report()))
             self._rings.append((heap, pa))
@@ -102,7 +102,7 @@ class Vdevs:
         else:
             size = RingLayout.legacy(ring.da, ring.num, ring.align).extent.size
             pa = self._player.to_own(ring.da, size)
-            heap = self._placement.for_buffers(self.table.layout, vdev)
+            heap = self._allocation.for_buffers(self.table.layout, vdev)
             if heap.extent.overlaps(RingLayout.legacy(pa, ring.num, ring.align).extent):
                 if not heap.reserve(RingLayout.legacy(pa, ring.num, ring.align).extent, path):
                     raise HostError("a vring's place is taken", where=path, found=heap.report().faults[-1])
@@ -134,7 +134,7 @@ class Vdevs:
         ]
         for each in drivers:
             each.reset()
-        heap = self._placement.for_buffers(self.table.layout, index)
+        heap = self._allocation.for_buffers(self.table.layout, index)
         transport = DriverTransport(player.memory, heap, drivers[0], drivers[1], received, sent)
         ack, cores = bool(features & Feature.ACK), core_names(config, features)
         self.links[index] = Link(f"vdev[{index}]", transport, player.wait, player.wake, ack=ack, cores=cores)

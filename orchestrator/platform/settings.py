@@ -28,8 +28,8 @@ from orchestrator.platform.model import (
 
 __all__ = [
     "CoreSettings",
+    "PlatformSettings",
     "RegionSettings",
-    "Settings",
     "load_settings",
 ]
 
@@ -52,7 +52,7 @@ class RegionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PlatformSettings:
     """The whole file."""
 
     path: Path
@@ -78,7 +78,7 @@ class Settings:
 class _Reader:
     """One table of the file: takes what it knows, and refuses what is left."""
 
-    def __init__(self, settings: Settings, path: str, table: object) -> None:
+    def __init__(self, settings: PlatformSettings, path: str, table: object) -> None:
         self.settings = settings
         self.path = path
         if not isinstance(table, dict):
@@ -166,12 +166,12 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
         raise PlatformError(what, file=path.name, line=int(place[1]), column=int(place[2])) from None
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path) -> PlatformSettings:
     """The settings in a file; all defaults where there is none. :class:`PlatformError` names key and line."""
     if not path.exists():
-        return Settings(path)
+        return PlatformSettings(path)
     text, document = _parse(path)
-    bare = Settings(path, text)
+    bare = PlatformSettings(path, text)
     root = _Reader(bare, "", document)
     root.only(
         *("description", "roles", "pairs", "consoles", "cores"),
@@ -180,7 +180,7 @@ def load_settings(path: Path) -> Settings:
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
     mailboxes = _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()
-    return Settings(
+    return PlatformSettings(
         path,
         text,
         root.take("description", str, "a string") or "",

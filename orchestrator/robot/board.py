@@ -15,12 +15,12 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["BoardKeywords"]
 
 
-class BoardKeywords(Session):
+class BoardKeywords(Suite):
     """Start, run, look."""
 
     @keyword

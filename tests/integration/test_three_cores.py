@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
-from orchestrator.cli.judge import _debugger
+from orchestrator.cli.run import _debugger
 from orchestrator.platform import load_platform
 from orchestrator.pytest_plugin import _judge
 

@@ -10,9 +10,9 @@ from orchestrator.base.errors import PlatformError
 from orchestrator.base.roles import ROLES
 from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Core
-from orchestrator.platform.resolve.merge import Description, Variable, error_at
+from orchestrator.platform.resolve.merge import MergedDescription, Variable, error_at
 from orchestrator.platform.resolve.values import attributes, integer, typed
-from orchestrator.platform.settings import CoreSettings, Settings
+from orchestrator.platform.settings import CoreSettings, PlatformSettings
 
 __all__ = ["CORE_TYPE", "NVIC_TYPE", "Named", "cores_of", "pairs_of", "roles_of"]
 
@@ -23,7 +23,7 @@ CORE_STATEMENT = re.compile(r"(PerformanceInMips|IsHalted)\s+(\S+)")
 
 
 def cores_of(
-    description: Description, variables: list[Variable], settings: Settings, path: Path, notes: list[str]
+    description: MergedDescription, variables: list[Variable], settings: PlatformSettings, path: Path, notes: list[str]
 ) -> tuple[Core, ...]:
     """The cores in their order; what else they are told to do goes to ``notes``."""
     if not variables:
@@ -36,7 +36,9 @@ def cores_of(
     return cores
 
 
-def _core(description: Description, index: int, variable: Variable, settings: Settings, notes: list[str]) -> Core:
+def _core(
+    description: MergedDescription, index: int, variable: Variable, settings: PlatformSettings, notes: list[str]
+) -> Core:
     if variable.type != CORE_TYPE:
         what = f"{variable.name}: a core of a kind not supported"
         raise error_at(variable.source, what, expected=CORE_TYPE, found=variable.type)
@@ -68,7 +70,7 @@ def _core(description: Description, index: int, variable: Variable, settings: Se
     )
 
 
-def _nvic(description: Description, variable: Variable) -> Variable:
+def _nvic(description: MergedDescription, variable: Variable) -> Variable:
     nvic = typed(variable, "nvic", syntax.Reference, "the name of its NVIC")
     if nvic is None:
         raise error_at(variable.source, f"{variable.name}: no nvic given")
@@ -91,14 +93,14 @@ def _statements(variable: Variable, notes: list[str]) -> dict[str, str]:
     return told
 
 
-def roles_of(cores: tuple[Core, ...], settings: Settings) -> dict[str, str]:
+def roles_of(cores: tuple[Core, ...], settings: PlatformSettings) -> dict[str, str]:
     """As given, else in the order of the description."""
     if not settings.roles:
         return {role: core.name for role, core in zip(ROLES, cores, strict=False)}
     return _known_cores("roles", settings.roles, cores, settings)
 
 
-def pairs_of(cores: tuple[Core, ...], settings: Settings) -> dict[str, dict[str, str]]:
+def pairs_of(cores: tuple[Core, ...], settings: PlatformSettings) -> dict[str, dict[str, str]]:
     """Further pairs by name, of two cores each."""
     given = settings.pairs.items()
     pairs = {name: _known_cores(f"pairs.{name}", roles, cores, settings) for name, roles in given}
@@ -108,7 +110,9 @@ def pairs_of(cores: tuple[Core, ...], settings: Settings) -> dict[str, dict[str,
     return pairs
 
 
-def _known_cores(key: str, roles: Mapping[str, str], cores: tuple[Core, ...], settings: Settings) -> dict[str, str]:
+def _known_cores(
+    key: str, roles: Mapping[str, str], cores: tuple[Core, ...], settings: PlatformSettings
+) -> dict[str, str]:
     """Roles of cores that there are."""
     names = [core.name for core in cores]
     for role, name in roles.items():
@@ -120,7 +124,7 @@ def _known_cores(key: str, roles: Mapping[str, str], cores: tuple[Core, ...], se
 class Named:
     """Cores as the settings name them: by role, or by their own name."""
 
-    def __init__(self, settings: Settings, cores: Collection[str], roles: Mapping[str, str]) -> None:
+    def __init__(self, settings: PlatformSettings, cores: Collection[str], roles: Mapping[str, str]) -> None:
         self._settings = settings
         self._cores = cores
         self._roles = roles

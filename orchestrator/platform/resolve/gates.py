@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from orchestrator.platform.model import Gate, Peripheral, Region
 from orchestrator.platform.resolve.cores import Named
-from orchestrator.platform.settings import Settings
+from orchestrator.platform.settings import PlatformSettings
 
 __all__ = ["gates_of"]
 
 
 def gates_of(
-    regions: tuple[Region, ...], peripherals: tuple[Peripheral, ...], settings: Settings, named: Named
+    regions: tuple[Region, ...], peripherals: tuple[Peripheral, ...], settings: PlatformSettings, named: Named
 ) -> tuple[Gate, ...]:
     """``[[gates]]``, each of a target that there is and with keys that lie in their peripherals."""
     sizes = {each.name: each.size for each in peripherals}

@@ -14,9 +14,9 @@ from orchestrator.platform.resolve.cores import CORE_TYPE, Named, cores_of, pair
 from orchestrator.platform.resolve.gates import gates_of
 from orchestrator.platform.resolve.mailboxes import connections_of, drives_of, mailboxes_of
 from orchestrator.platform.resolve.memories import REGION_TYPES, check_overlap, region, with_settings
-from orchestrator.platform.resolve.merge import BUILT_IN, Description, error_at
+from orchestrator.platform.resolve.merge import BUILT_IN, MergedDescription, error_at
 from orchestrator.platform.resolve.peripherals import consoles_of, files_of, peripheral
-from orchestrator.platform.settings import Settings, load_settings
+from orchestrator.platform.settings import PlatformSettings, load_settings
 
 __all__ = ["available_platforms", "load_platform", "platforms_folder", "refuse_without_pair", "tag_of"]
 
@@ -53,7 +53,7 @@ def load_platform(name_or_path: str | Path) -> Platform:
             )
         path = platforms_folder() / f"{path.name}.repl"
     settings = load_settings(path.with_suffix(".toml"))
-    description = Description()
+    description = MergedDescription()
     description.include(path, path.name)
     return _resolve(description, settings, path)
 
@@ -84,7 +84,7 @@ def tag_of(statement: str, source: Source) -> tuple[str, Extent, int] | None:
     return match[4] or match[5], Extent(start, size), int(match[6] or "0", 0)
 
 
-def _resolve(description: Description, settings: Settings, path: Path) -> Platform:
+def _resolve(description: MergedDescription, settings: PlatformSettings, path: Path) -> Platform:
     variables = description.declared()
     notes: list[str] = []
     cores = cores_of(description, [each for each in variables if _is_core(each.type)], settings, path, notes)
@@ -124,7 +124,7 @@ def _is_core(kind: str) -> bool:
     return kind.startswith("CPU.")
 
 
-def _tags(description: Description, notes: list[str]) -> Iterator[tuple[str, Extent, int]]:
+def _tags(description: MergedDescription, notes: list[str]) -> Iterator[tuple[str, Extent, int]]:
     """Windows that Renode only names: ``Tag <start, last> "name" value``, or ``<start, +size>``."""
     for name in BUILT_IN:
         for when, statements in description.built_in(name).statements.items():

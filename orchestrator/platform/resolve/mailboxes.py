@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from orchestrator.platform.model import Connections, Core, Mailbox, MailboxDrive, MailboxLine, Peripheral
 from orchestrator.platform.resolve.cores import Named
-from orchestrator.platform.settings import Settings
+from orchestrator.platform.settings import PlatformSettings
 
 __all__ = ["connections_of", "drives_of", "mailboxes_of"]
 
 
 def mailboxes_of(
-    cores: tuple[Core, ...], peripherals: tuple[Peripheral, ...], settings: Settings, named: Named
+    cores: tuple[Core, ...], peripherals: tuple[Peripheral, ...], settings: PlatformSettings, named: Named
 ) -> tuple[Mailbox, ...]:
     """``[mailboxes.NAME]``: lines to interrupts that the cores have."""
     by_name = {each.name: each for each in peripherals}
@@ -36,7 +36,9 @@ def mailboxes_of(
     return tuple(mailboxes)
 
 
-def drives_of(peripherals: tuple[Peripheral, ...], settings: Settings, named: Named) -> tuple[MailboxDrive, ...]:
+def drives_of(
+    peripherals: tuple[Peripheral, ...], settings: PlatformSettings, named: Named
+) -> tuple[MailboxDrive, ...]:
     """``[mailboxes.NAME.drive.CORE]``, after :func:`mailboxes_of` has found the mailboxes."""
     by_name = {each.name: each for each in peripherals}
     drives = [
@@ -49,7 +51,7 @@ def drives_of(peripherals: tuple[Peripheral, ...], settings: Settings, named: Na
     return tuple(drives)
 
 
-def connections_of(peripherals: tuple[Peripheral, ...], settings: Settings) -> tuple[Connections, ...]:
+def connections_of(peripherals: tuple[Peripheral, ...], settings: PlatformSettings) -> tuple[Connections, ...]:
     """``[connections.NAME]``: each peripheral connected by one controller at most."""
     by_name = {each.name: each for each in peripherals}
     connected: dict[str, str] = {}
@@ -66,7 +68,9 @@ def connections_of(peripherals: tuple[Peripheral, ...], settings: Settings) -> t
     return settings.connections
 
 
-def _refuse_outside(settings: Settings, key: str, peripheral: Peripheral, offsets: Iterable[int | None]) -> None:
+def _refuse_outside(
+    settings: PlatformSettings, key: str, peripheral: Peripheral, offsets: Iterable[int | None]
+) -> None:
     """Registers lie in the peripheral's window, where its size is known."""
     size = peripheral.size
     outside = next((each for each in offsets if size is not None and each is not None and each >= size), None)

@@ -9,16 +9,16 @@ from itertools import pairwise
 from orchestrator.base.memory import Extent
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Peripheral, Region, Registration
-from orchestrator.platform.resolve.merge import Description, Variable, error_at
+from orchestrator.platform.resolve.merge import MergedDescription, Variable, error_at
 from orchestrator.platform.resolve.values import integer, shown
-from orchestrator.platform.settings import Settings
+from orchestrator.platform.settings import PlatformSettings
 
 __all__ = ["REGION_TYPES", "check_overlap", "region", "registrations", "with_settings"]
 
 REGION_TYPES = ("Memory.MappedMemory", "Memory.ArrayMemory")
 
 
-def region(description: Description, variable: Variable) -> Region:
+def region(description: MergedDescription, variable: Variable) -> Region:
     """One memory; its size is given, or that of its largest registration."""
     size = integer(variable, "size")
     places = tuple(registrations(description, variable))
@@ -29,7 +29,7 @@ def region(description: Description, variable: Variable) -> Region:
     return Region(variable.name, size, places, source=variable.source)
 
 
-def with_settings(regions: tuple[Region, ...], settings: Settings) -> tuple[Region, ...]:
+def with_settings(regions: tuple[Region, ...], settings: PlatformSettings) -> tuple[Region, ...]:
     """The memories with what ``[regions.NAME]`` says of them."""
     names = [region.name for region in regions]
     for name in settings.regions:
@@ -42,7 +42,7 @@ def with_settings(regions: tuple[Region, ...], settings: Settings) -> tuple[Regi
     )
 
 
-def registrations(description: Description, variable: Variable) -> Iterator[Registration]:
+def registrations(description: MergedDescription, variable: Variable) -> Iterator[Registration]:
     """Those on the system bus; one at another peripheral has no address of its own."""
     for entry in variable.registrations:
         register = description.refer(entry.register, variable.scope, variable.name)
@@ -64,7 +64,7 @@ def registrations(description: Description, variable: Variable) -> Iterator[Regi
                 )
 
 
-def _point(description: Description, inline: syntax.Inline, variable: Variable) -> Registration:
+def _point(description: MergedDescription, inline: syntax.Inline, variable: Variable) -> Registration:
     kinds = ("BusPointRegistration", "BusRangeRegistration", "BusMultiRegistration")
     if inline.type.removeprefix("Bus.") not in kinds:
         expected = " | ".join(f"Bus.{kind}" for kind in kinds)

@@ -10,7 +10,7 @@ from orchestrator.base.errors import PlatformError
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
 
-__all__ = ["BUILT_IN", "Description", "Scope", "Variable", "beside_or_above", "error_at"]
+__all__ = ["BUILT_IN", "MergedDescription", "NameScope", "Variable", "beside_or_above", "error_at"]
 
 BUILT_IN = {"sysbus": "the system bus", "machine": "the machine"}
 
@@ -27,7 +27,7 @@ def beside_or_above(folder: Path, name: str) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class NameScope:
     """Which entries a name in one file means: its own local ones first, then those of its prefix."""
 
     file: str
@@ -42,13 +42,13 @@ class Variable:
     type: str
     source: Source
     registrations: tuple[syntax.RegistrationEntry, ...] = ()
-    scope: Scope = Scope("", "")
-    properties: dict[str, tuple[syntax.Property, Scope]] = field(default_factory=dict)
-    interrupts: list[tuple[syntax.IrqAttribute, Scope]] = field(default_factory=list)
+    scope: NameScope = NameScope("", "")
+    properties: dict[str, tuple[syntax.Property, NameScope]] = field(default_factory=dict)
+    interrupts: list[tuple[syntax.IrqAttribute, NameScope]] = field(default_factory=list)
     statements: dict[str, list[tuple[str, Source]]] = field(default_factory=dict)
 
 
-class Description:
+class MergedDescription:
     """All files of a platform in one: :meth:`include` the first, and ask."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Description:
                 self._included.add((used.resolve(), prefix + using.prefix))
                 self.include(used, using.path, prefix + using.prefix, inside)
         for entry in description.entries:
-            self._merge(entry, Scope(file, prefix))
+            self._merge(entry, NameScope(file, prefix))
 
     @staticmethod
     def _find(using: syntax.Using, path: Path) -> Path:
@@ -89,7 +89,7 @@ class Description:
             raise error_at(using.source, f"no file {using.path}")
         return found
 
-    def _merge(self, entry: syntax.Entry, scope: Scope) -> None:
+    def _merge(self, entry: syntax.Entry, scope: NameScope) -> None:
         variable = self._named(entry, scope)
         if entry.registrations is not None:
             variable.registrations, variable.scope = entry.registrations, scope
@@ -107,7 +107,7 @@ class Description:
             else:
                 variable.statements[attribute.when] = list(attribute.statements)
 
-    def _named(self, entry: syntax.Entry, scope: Scope) -> Variable:
+    def _named(self, entry: syntax.Entry, scope: NameScope) -> Variable:
         """What an entry declares, or changes when it has no type."""
         known = self._lookup(entry.name, scope)
         if entry.type is None:
@@ -125,11 +125,11 @@ class Description:
         self._variables[(scope.file, entry.name) if entry.local else ("", scope.prefix + entry.name)] = variable
         return variable
 
-    def _lookup(self, name: str, scope: Scope) -> Variable | None:
+    def _lookup(self, name: str, scope: NameScope) -> Variable | None:
         keys = ((scope.file, name), ("", scope.prefix + name), ("", name))
         return next((self._variables[key] for key in keys if key in self._variables), None)
 
-    def refer(self, reference: syntax.Reference, scope: Scope, user: str) -> Variable:
+    def refer(self, reference: syntax.Reference, scope: NameScope, user: str) -> Variable:
         """What a name means where it stands; an error in the name of its user when there is none."""
         found = self._lookup(reference.name, scope)
         if found is None:

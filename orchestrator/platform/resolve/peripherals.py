@@ -9,9 +9,9 @@ from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Interrupt, Peripheral
 from orchestrator.platform.resolve.cores import NVIC_TYPE, Named
 from orchestrator.platform.resolve.memories import registrations
-from orchestrator.platform.resolve.merge import Description, Variable, beside_or_above, error_at
+from orchestrator.platform.resolve.merge import MergedDescription, Variable, beside_or_above, error_at
 from orchestrator.platform.resolve.values import attributes, integer, typed
-from orchestrator.platform.settings import Settings
+from orchestrator.platform.settings import PlatformSettings
 from orchestrator.platform.windows import WINDOWS
 
 __all__ = ["SCRIPT_TYPE", "consoles_of", "files_of", "peripheral"]
@@ -19,7 +19,9 @@ __all__ = ["SCRIPT_TYPE", "consoles_of", "files_of", "peripheral"]
 SCRIPT_TYPE = "Python.PythonPeripheral"
 
 
-def peripheral(description: Description, variable: Variable, limits: Mapping[str, int], notes: list[str]) -> Peripheral:
+def peripheral(
+    description: MergedDescription, variable: Variable, limits: Mapping[str, int], notes: list[str]
+) -> Peripheral:
     """One peripheral; ``limits`` are the inputs of each core's NVIC, and what it is told to do goes to ``notes``."""
     given = attributes(description, variable)
     script, script_name = _script(description, variable) if variable.type == SCRIPT_TYPE else (None, None)
@@ -39,7 +41,7 @@ def peripheral(description: Description, variable: Variable, limits: Mapping[str
     )
 
 
-def _script(description: Description, variable: Variable) -> tuple[str, str]:
+def _script(description: MergedDescription, variable: Variable) -> tuple[str, str]:
     """Text and name of a Python peripheral's script; ``filename`` is relative to the file that gives it."""
     inline = typed(variable, "script", syntax.Literal, "a string", str)
     named = typed(variable, "filename", syntax.Literal, "a string", str)
@@ -61,7 +63,7 @@ def _script(description: Description, variable: Variable) -> tuple[str, str]:
         raise error_at(named.source, f"{variable.name}: {named.value} is not UTF-8 (byte {error.start})") from None
 
 
-def _interrupts(description: Description, variable: Variable, limits: Mapping[str, int]) -> Iterator[Interrupt]:
+def _interrupts(description: MergedDescription, variable: Variable, limits: Mapping[str, int]) -> Iterator[Interrupt]:
     """Outputs wired later replace those wired earlier, as in Renode."""
     wired: dict[str, list[Interrupt]] = {}
     for attribute, scope in variable.interrupts:
@@ -81,7 +83,7 @@ def _interrupts(description: Description, variable: Variable, limits: Mapping[st
         yield from each
 
 
-def consoles_of(peripherals: tuple[Peripheral, ...], settings: Settings, named: Named) -> dict[str, str]:
+def consoles_of(peripherals: tuple[Peripheral, ...], settings: PlatformSettings, named: Named) -> dict[str, str]:
     """The UART that is a core's console, by the core's name."""
     uarts = [each.name for each in peripherals if each.type.startswith("UART.")]
     consoles = {}
@@ -96,7 +98,7 @@ def consoles_of(peripherals: tuple[Peripheral, ...], settings: Settings, named: 
 
 
 def files_of(
-    table: str, given: Mapping[str, Path], peripherals: tuple[Peripheral, ...], settings: Settings
+    table: str, given: Mapping[str, Path], peripherals: tuple[Peripheral, ...], settings: PlatformSettings
 ) -> dict[str, Path]:
     """Files by Renode type, each there and of a type that the platform has."""
     types = sorted({each.type for each in peripherals})

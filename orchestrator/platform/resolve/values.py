@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.platform import model, syntax
-from orchestrator.platform.resolve.merge import Description, Scope, Variable, error_at
+from orchestrator.platform.resolve.merge import MergedDescription, NameScope, Variable, error_at
 
 __all__ = ["attributes", "integer", "shown", "typed"]
 
@@ -33,7 +33,7 @@ def integer(variable: Variable, name: str) -> int | None:
     return int(value.value)
 
 
-def attributes(description: Description, variable: Variable) -> dict[str, model.Value]:
+def attributes(description: MergedDescription, variable: Variable) -> dict[str, model.Value]:
     """All that is given of an entry, by name."""
     return {
         name: _value(description, given.value, scope, variable.name)
@@ -42,7 +42,7 @@ def attributes(description: Description, variable: Variable) -> dict[str, model.
     }
 
 
-def _value(description: Description, value: syntax.Value, scope: Scope, user: str) -> model.Value:
+def _value(description: MergedDescription, value: syntax.Value, scope: NameScope, user: str) -> model.Value:
     """As the model has it: a name for a reference, (start, end) for a range, (type, (name, value)...) for new."""
 
     def inner(each: syntax.Value) -> model.Value:

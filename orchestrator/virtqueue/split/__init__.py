@@ -6,6 +6,6 @@ is published by one 16-bit store after everything that it covers. A step costs t
 """
 
 from orchestrator.virtqueue.split.device import SplitDevice
-from orchestrator.virtqueue.split.driver import Entry, SplitDriver
+from orchestrator.virtqueue.split.driver import ChainBuilder, SplitDriver
 
-__all__ = ["Entry", "SplitDevice", "SplitDriver"]
+__all__ = ["ChainBuilder", "SplitDevice", "SplitDriver"]

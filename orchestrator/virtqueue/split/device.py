@@ -14,8 +14,8 @@ from orchestrator.virtqueue.side import (
     Negotiated,
     Report,
     Segment,
-    Side,
     Translate,
+    VirtqueueSide,
     check_order,
     needs_event,
     resolve,
@@ -26,7 +26,7 @@ from orchestrator.virtqueue.split.fields import DESCRIPTOR, NO_NOTIFICATION, USE
 __all__ = ["SplitDevice"]
 
 
-class SplitDevice(Side):
+class SplitDevice(VirtqueueSide):
     """The side that uses buffers; ``translate`` gives the address of a descriptor in this side's view."""
 
     def __init__(

@@ -16,15 +16,15 @@ from orchestrator.virtqueue.side import (
     Report,
     Returned,
     Segment,
-    Side,
     Translate,
+    VirtqueueSide,
     checked_segments,
     needs_event,
     same_address,
 )
 from orchestrator.virtqueue.split.fields import DESCRIPTOR, NO_NOTIFICATION, USED
 
-__all__ = ["Entry", "SplitDriver"]
+__all__ = ["ChainBuilder", "SplitDriver"]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Posted:
     table: int | None = None  # of an indirect chain
 
 
-class Entry:
+class ChainBuilder:
     """A chain that the driver is putting together; nothing of it is seen before :meth:`publish`."""
 
     def __init__(self, driver: SplitDriver, token: object) -> None:
@@ -45,12 +45,12 @@ class Entry:
         self._token = token
         self._segments: list[Segment] = []
 
-    def read_only(self, address: int, size: int) -> Entry:
+    def read_only(self, address: int, size: int) -> ChainBuilder:
         """Chain a buffer for the device to read."""
         self._segments.append(Segment(address, size))
         return self
 
-    def writable(self, address: int, size: int) -> Entry:
+    def writable(self, address: int, size: int) -> ChainBuilder:
         """Chain a buffer for the device to write; after all those to read (virtio 1.3, 2.7.4.2)."""
         self._segments.append(Segment(address, size, is_writable=True))
         return self
@@ -60,7 +60,7 @@ class Entry:
         return self._driver.offer(self._segments, self._token)
 
 
-class SplitDriver(Side):
+class SplitDriver(VirtqueueSide):
     """The side that makes buffers available.
 
     Addresses of buffers are of this side's view; ``to_device`` gives them as the device says them. ``tables`` is where
@@ -125,9 +125,9 @@ class SplitDriver(Side):
         """Who has a descriptor: "driver" or "device"."""
         return "device" if any(descriptor in each.descriptors for each in self._posted.values()) else "driver"
 
-    def entry(self, token: object = None) -> Entry:
+    def entry(self, token: object = None) -> ChainBuilder:
         """Begin a chain; the token comes back with it."""
-        return Entry(self, token)
+        return ChainBuilder(self, token)
 
     def offer(self, segments: Iterable[Segment], token: object = None) -> bool:
         """Make a chain of these buffers available; False when too few descriptors (or no table) are free."""

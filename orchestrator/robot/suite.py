@@ -7,10 +7,10 @@ from orchestrator.board import Board, BoardSnapshot
 from orchestrator.observe.live import LiveRing, LiveVdev
 from orchestrator.robot.tester import Tester
 
-__all__ = ["Session", "duration_ns"]
+__all__ = ["Suite", "duration_ns"]
 
 
-class Session:
+class Suite:
     """The board of a suite; every topic's keywords stand on it."""
 
     def __init__(self) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.board import Board, EndReason, Progress
-from orchestrator.cli.examine import static_report
+from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
+from orchestrator.cli.inspect import static_report
 from orchestrator.cli.options import some_image
-from orchestrator.cli.session import ProgressLine, interruptible, open_board
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout
+from orchestrator.cli.running import ProgressLine, interruptible, open_board
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.gdb import GdbServer
@@ -28,7 +28,7 @@ from orchestrator.report.record import Record, WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
 
-__all__ = ["Verbosity", "demo_settings", "judge"]
+__all__ = ["Verbosity", "demo_settings", "run_and_report"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _DEMO_FOLDERS = (  # a wheel's, a checkout's
@@ -62,7 +62,7 @@ def demo_settings(typed: Mapping[str, object]) -> Settings:
     raise UsageError("the demo images are not built", advice="`make -C firmware demo` builds them")
 
 
-def judge(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None) -> int:
+def run_and_report(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None) -> int:
     """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written.
 
     With a port, gdb decides when it runs (:mod:`orchestrator.gdb`).

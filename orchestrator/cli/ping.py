@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from orchestrator.base.errors import HostError, UsageError
 from orchestrator.board import Board
-from orchestrator.cli.session import interruptible, open_board
+from orchestrator.cli.running import interruptible, open_board
 from orchestrator.config import Settings
 from orchestrator.host import Endpoint
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator import __version__
 from orchestrator.board import VectorTable, choose_vector_table, parse_release
 from orchestrator.checks import Finding, Severity, check_static
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain
+from orchestrator.cli.errors import COULD_NOT_RUN, complain
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
@@ -26,7 +26,7 @@ from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.images import print_image, print_promise, promised_view
 from orchestrator.report.terminal import make_console, rendered
 
-__all__ = ["examine", "guess_role", "static_report"]
+__all__ = ["guess_role", "inspect_images", "static_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def static_report(settings: Settings, *, findings_only: bool) -> str:
     return rendered(make_console(), examined.print_findings if findings_only else examined.print)
 
 
-def examine(settings: Settings, first: str, second: str | None, role: str | None) -> int:
+def inspect_images(settings: Settings, first: str, second: str | None, role: str | None) -> int:
     """Print what the files promise and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
     examined = _examined(settings, first, second, role)
     sys.stdout.write(rendered(make_console(), examined.print))

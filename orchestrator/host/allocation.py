@@ -15,7 +15,7 @@ from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Heap
 
-__all__ = ["Placement", "free_shared_memory"]
+__all__ = ["Allocation", "free_shared_memory"]
 
 _ROOM = 0x4000  # bytes: two rings of a page each and 16 buffers
 PAGE = 4096  # Linux takes whole pages for each vring
@@ -72,7 +72,7 @@ def _used_by(image: Image, role: str, region: Extent, views: Views) -> list[Exte
     return used
 
 
-class Placement:
+class Allocation:
     """The heaps of a table's vdevs, kept from one start of the remote to the next."""
 
     def __init__(self, platform: Platform, views: Views, images: Mapping[str, Image], profile: Profile) -> None:

@@ -15,8 +15,8 @@ from support.consoles import FakeConsole
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, Progress
-from orchestrator.cli.session import ProgressLine, interruptible
-from orchestrator.cli.terminal import ConsoleLines, Keyboard
+from orchestrator.cli.console import ConsoleLines, Keyboard
+from orchestrator.cli.running import ProgressLine, interruptible
 
 
 class Terminal(StringIO):

@@ -1,4 +1,4 @@
-"""A board's engine as the surroundings of the core that is played on it."""
+"""What a played core has of the other core, by a board's engine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from orchestrator.engines.contract import Engine, StopReason
 from orchestrator.formats.elf import Image
 from orchestrator.observe.observer import Observer
 
-__all__ = ["EngineSurroundings"]
+__all__ = ["EnginePeerControl"]
 
 
-class EngineSurroundings:
-    """Implements :class:`orchestrator.host.player.Surroundings`; image and vector table are the other core's.
+class EnginePeerControl:
+    """Implements :class:`orchestrator.host.player.PeerControl`; image and vector table are the other core's.
 
     ``dead_end`` says why a run that the board stopped leads nowhere; None when a person stopped it. ``bound`` makes the
     wall time that a wait may take.

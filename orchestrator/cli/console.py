@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, End, EndReason
+from orchestrator.cli.errors import complain
 from orchestrator.cli.options import some_image
-from orchestrator.cli.session import interruptible, open_board
-from orchestrator.cli.trouble import complain
+from orchestrator.cli.running import interruptible, open_board
 from orchestrator.config import Settings
 from orchestrator.report.terminal import printable
 

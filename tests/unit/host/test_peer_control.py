@@ -10,7 +10,7 @@ import pytest
 from orchestrator.base.errors import HostError
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Stop, StopReason
-from orchestrator.host.around import EngineSurroundings
+from orchestrator.host.peer_control import EnginePeerControl
 
 
 class Endless:
@@ -30,20 +30,20 @@ class Endless:
         self.stopped.set()
 
 
-def around(engine: Endless, limit_ns: int | None) -> EngineSurroundings:
+def control(engine: Endless, limit_ns: int | None) -> EnginePeerControl:
     nothing = cast(Any, None)
-    return EngineSurroundings(
+    return EnginePeerControl(
         cast(Any, engine), "cpu_cm4", nothing, 0, nothing, lambda: None, lambda: WallTime(limit_ns, engine.stop)
     )
 
 
 def test_a_wait_ends_when_wall_time_is_up() -> None:
     with pytest.raises(HostError, match="cpu_cm4: the run leads nowhere: wall time is up"):
-        around(Endless(), 1_000_000).wait(lambda: False, "5 s")
+        control(Endless(), 1_000_000).wait(lambda: False, "5 s")
 
 
 def test_without_a_limit_it_is_a_person_who_ends_it() -> None:
     engine = Endless()
     threading.Timer(0.05, engine.stop).start()
     with pytest.raises(KeyboardInterrupt):
-        around(engine, None).wait(lambda: False, "5 s")
+        control(engine, None).wait(lambda: False, "5 s")
