@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -13,7 +14,17 @@ from orchestrator.engines.contract import SEMIHOSTING, Engine
 from orchestrator.observe.live import LiveView
 from orchestrator.platform.model import Platform
 
-__all__ = ["BoardConsole", "Consoles"]
+__all__ = ["BoardConsole", "Consoles", "Lives", "is_trace"]
+
+_TRACE = re.compile(r"(?:.+\.)?remote\.trace\d*", re.ASCII | re.DOTALL)
+
+Lives = Mapping[str, tuple[str, Callable[[], LiveView]]]
+"""By pair, the first one named "": its remote core, and the table with all that it leads to as last seen."""
+
+
+def is_trace(name: str) -> bool:
+    """Whether a console is the buffer of a trace entry: text that is there as a whole and takes no input."""
+    return _TRACE.fullmatch(name) is not None
 
 
 class BoardConsole(Protocol):
@@ -60,15 +71,16 @@ class _TraceConsole:
 class Consoles(Mapping[str, BoardConsole]):
     """Consoles by role (``main``, ``remote``), or by UART where no role has it, and ``remote.trace``.
 
-    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``. What a
-    core says by semihosting is ``main.semihosting``, by RTT ``main.rtt0``; listed once there is something.
+    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``, that of
+    the remote of a further pair ``PAIR.remote.trace``. What a core says by semihosting is ``main.semihosting``, by RTT
+    ``main.rtt0``; listed once there is something.
     """
 
-    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, live: Callable[[], LiveView]) -> None:
+    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, lives: Lives) -> None:
         self._engine = engine
         self._platform = platform
         self._rtt = rtt
-        self._live = live
+        self._lives = lives
 
     def _names(self) -> dict[str, str]:
         """Name of the console to name of the UART, in the order in which a report shows them."""
@@ -118,7 +130,10 @@ class Consoles(Mapping[str, BoardConsole]):
         return len(list(iter(self)))
 
     def _in_memory(self) -> dict[str, BoardConsole]:
-        names = [f"remote.trace{i or ''}" for i in range(len(self._live().traces))]
-        memory = self._engine.memory(self._platform.core(REMOTE).name)
-        traces = {name: _TraceConsole(name, memory, self._live, i) for i, name in enumerate(names)}
+        traces: dict[str, BoardConsole] = {}
+        for pair, (core, live) in self._lives.items():
+            memory = self._engine.memory(core)
+            for index in range(len(live().traces)):
+                name = f"{pair}{'.' if pair else ''}remote.trace{index or ''}"
+                traces[name] = _TraceConsole(name, memory, live, index)
         return {**self._rtt.consoles, **traces}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, Consoles, End, EndReason
+from orchestrator.board.consoles import is_trace
 from orchestrator.cli.errors import complain
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import interruptible, open_board
@@ -66,7 +67,7 @@ class Keyboard:
 
     def switch(self) -> None:
         """To the next console that takes input."""
-        names = [name for name in self._consoles if not name.startswith("remote.trace")]
+        names = [name for name in self._consoles if not is_trace(name)]
         self.target = names[(names.index(self.target) + 1) % len(names)] if self.target in names else names[0]
 
     def line(self, text: str) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
+from orchestrator.board.consoles import is_trace
 from orchestrator.cli import main
 from orchestrator.cli.run import _debugger
 from orchestrator.platform import load_platform
@@ -149,6 +150,14 @@ def test_a_message_to_one_remote_is_of_its_pair_alone(board):
     assert sent == [0, 1]
     rung = [pair.observer.run.ledger.sent_to("remote") for pair in (first, second)]
     assert rung[0] < rung[1]
+
+
+def test_the_trace_of_a_further_pairs_remote_is_a_console_by_the_pairs_name(board):
+    rig = board()
+    assert rig.run("second.remote.trace:vdev 0: driver ok").reason is EndReason.CONDITION
+    consoles = rig.consoles
+    assert [name for name in consoles if is_trace(name)] == ["remote.trace", "second.remote.trace"]
+    assert b"Cortex-M33 is up" in consoles["second.remote.trace"].output
 
 
 def test_a_broken_remote_is_a_finding_of_its_pair_alone(board):
