@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory
-from orchestrator.base.roles import REMOTE, ROLES
+from orchestrator.base.roles import ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
 from orchestrator.board.images import load_images, load_others, vector_tables_of
@@ -321,11 +321,7 @@ class Board:
     @property
     def consoles(self) -> Consoles:
         """Consoles by role, by UART name, and the trace buffers of each pair's remote."""
-        lives = {
-            name: (pair.platform.core(REMOTE).name, lambda observer=pair.observer: observer.live)
-            for name, pair in self.pairs.items()
-        }
-        return Consoles(self.engine, self.platform, self.rtt, lives)
+        return Consoles(self.engine, self.platform, self.rtt, self.pairs)
 
     @property
     def live(self) -> LiveView:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE
+from orchestrator.board.pair import BoardPair
 from orchestrator.board.rtt import Rtt
 from orchestrator.engines.contract import SEMIHOSTING, Engine
-from orchestrator.observe.live import LiveView
+from orchestrator.observe.observer import Observer
 from orchestrator.platform.model import Platform
 
-__all__ = ["BoardConsole", "Consoles", "Lives", "is_trace"]
+__all__ = ["BoardConsole", "Consoles", "is_trace"]
 
 _TRACE = re.compile(r"(?:.+\.)?remote\.trace\d*", re.ASCII | re.DOTALL)
-
-Lives = Mapping[str, tuple[str, Callable[[], LiveView]]]
-"""By pair, the first one named "": its remote core, and the table with all that it leads to as last seen."""
 
 
 def is_trace(name: str) -> bool:
@@ -48,15 +46,15 @@ class BoardConsole(Protocol):
 class _TraceConsole:
     """The buffer of a trace entry, up to its first zero byte (Linux, remoteproc_debugfs)."""
 
-    def __init__(self, name: str, memory: Memory, live: Callable[[], LiveView], index: int) -> None:
+    def __init__(self, name: str, memory: Memory, observer: Observer, index: int) -> None:
         self.name = name
         self._memory = memory  # as the remote sees it
-        self._live = live
+        self._observer = observer
         self._index = index
 
     @property
     def output(self) -> bytes:
-        traces = self._live().traces
+        traces = self._observer.live.traces
         if self._index >= len(traces):
             return b""
         extent = traces[self._index].span.seen_by(REMOTE)
@@ -76,11 +74,11 @@ class Consoles(Mapping[str, BoardConsole]):
     ``main.rtt0``; listed once there is something.
     """
 
-    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, lives: Lives) -> None:
+    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, pairs: Mapping[str, BoardPair]) -> None:
         self._engine = engine
         self._platform = platform
         self._rtt = rtt
-        self._lives = lives
+        self._pairs = pairs  # by name, the first one named ""
 
     def _names(self) -> dict[str, str]:
         """Name of the console to name of the UART, in the order in which a report shows them."""
@@ -131,9 +129,9 @@ class Consoles(Mapping[str, BoardConsole]):
 
     def _in_memory(self) -> dict[str, BoardConsole]:
         traces: dict[str, BoardConsole] = {}
-        for pair, (core, live) in self._lives.items():
-            memory = self._engine.memory(core)
-            for index in range(len(live().traces)):
-                name = f"{pair}{'.' if pair else ''}remote.trace{index or ''}"
-                traces[name] = _TraceConsole(name, memory, live, index)
+        for pair in self._pairs.values():
+            memory = self._engine.memory(pair.platform.core(REMOTE).name)
+            for index in range(len(pair.observer.live.traces)):
+                name = f"{pair.name}{'.' if pair.name else ''}remote.trace{index or ''}"
+                traces[name] = _TraceConsole(name, memory, pair.observer, index)
         return {**self._rtt.consoles, **traces}

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from table_images import IMAGES, build
-
 from orchestrator.board import Board
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.formats.elf import load_elf
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.platform import load_platform
+from support.table_images import IMAGES, build
 
 __all__ = ["BUGS", "Bug", "Case", "Workplace", "judged", "page"]
 
