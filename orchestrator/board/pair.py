@@ -102,7 +102,7 @@ class BoardPair:
                 observer.views,
                 control,
                 options.notify,
-                promise=observer.promise,
+                declared=observer.declared,
                 profile=observer.profile,
                 images=self.images,
                 release=options.release,

@@ -18,12 +18,12 @@ from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
-from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.live import LiveView
 from orchestrator.platform import Platform, load_platform, refuse_without_pair
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary
-from orchestrator.report.images import print_image, print_promise, promised_view
+from orchestrator.report.images import declared_view, print_declared, print_image
 from orchestrator.report.terminal import make_console, rendered
 
 __all__ = ["guess_role", "inspect_images", "static_report"]
@@ -36,7 +36,7 @@ class _Examination:
     platform: Platform
     images: Mapping[str, Image]
     boots: Mapping[str, VectorTable]
-    promise: Promise
+    declared: DeclaredTable
     view: LiveView | None
     profile: Profile
     profile_reason: str
@@ -45,7 +45,7 @@ class _Examination:
     def print(self, console: Console) -> None:
         for role, image in self.images.items():
             print_image(console, self.platform, role, image, self.boots[role])
-        print_promise(console, self.promise, self.view, self.profile.value, self.profile_reason)
+        print_declared(console, self.declared, self.view, self.profile.value, self.profile_reason)
         self.print_findings(console)
 
     def print_findings(self, console: Console) -> None:
@@ -94,8 +94,8 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     given = {platform.core(name).name: address for name, address in settings.vtor.items()}
     cores = {each: platform.core(each) for each in images}
     boots = {each: choose_vector_table(core, images[each], given.get(core.name)) for each, core in cores.items()}
-    promise = find_promise(images, locator)
-    profile, why = choose_profile(promise.scan)
+    declared = find_declared(images, locator)
+    profile, why = choose_profile(declared.scan)
     if settings.profile != "auto":
         profile, why = Profile(settings.profile), "given"
     tables = {each: boot.address for each, boot in boots.items()}
@@ -103,8 +103,8 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
         platform=platform,
         images=images,
         boots=boots,
-        promise=promise,
-        view=promised_view(platform, promise, maps, parse_release(settings.nuttx_config)),
+        declared=declared,
+        view=declared_view(platform, declared, maps, parse_release(settings.nuttx_config)),
         profile=profile,
         profile_reason=why,
         findings=check_static(images, platform, profile, locator, maps=maps, vector_tables=tables),

@@ -35,7 +35,7 @@ from orchestrator.host.player import CorePlayer, PeerControl
 from orchestrator.host.rpmsg import Endpoint, Link
 from orchestrator.host.table import LiveTable, TablePlace
 from orchestrator.host.vdevs import Vdevs
-from orchestrator.observe.declared import Promise
+from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
@@ -70,7 +70,7 @@ class Host(CorePlayer):
         peer: PeerControl,
         notify: Mapping[str, int],
         *,
-        promise: Promise,
+        declared: DeclaredTable,
         profile: Profile,
         images: Mapping[str, Image],
         release: NuttxRelease | None = None,
@@ -81,7 +81,7 @@ class Host(CorePlayer):
         self.failure: RptwinError | None = None
         self.starts = 0
         self.allocation = Allocation(platform, views, images, self.profile)
-        self._place = TablePlace(platform, views, promise)
+        self._place = TablePlace(platform, views, declared)
         self._release = release
         self._wants_running = True
         self._is_loaded = True  # the board loads the image at power-on

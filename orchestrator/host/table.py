@@ -11,7 +11,7 @@ from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_
 from orchestrator.formats.resource_entry import ANY, Feature
 from orchestrator.formats.resource_table import Table, scan_table
 from orchestrator.formats.translation import AddressRange
-from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
@@ -61,21 +61,21 @@ def core_names(config: NuttxConfig | None, features: int) -> tuple[str, str]:
 class TablePlace:
     """Where the remote's table is, as the images declare it, for the host that looks for it in memory."""
 
-    def __init__(self, platform: Platform, views: Views, promise: Promise) -> None:
+    def __init__(self, platform: Platform, views: Views, declared: DeclaredTable) -> None:
         self._platform = platform
         self._views = views
-        self._promise = promise
+        self._declared = declared
 
     @property
     def is_loaded(self) -> bool:
         """The loader puts the image's table to where the remote uses it."""
-        location = self._promise.location
-        return location is not None and location.load_address == location.address and self._promise.scan is not None
+        location = self._declared.location
+        return location is not None and location.load_address == location.address and self._declared.scan is not None
 
     def _address(self) -> int:
-        location = self._promise.location
+        location = self._declared.location
         if location is None:
-            raise self._promise.error or HostError("nobody knows where the resource table is")
+            raise self._declared.error or HostError("nobody knows where the resource table is")
         address = self._views.span_at(location.role, "table", location.address, 16).pa
         if address is None:
             raise HostError(
@@ -87,7 +87,7 @@ class TablePlace:
 
     def read(self, memory: Memory) -> Table:
         """The table as it stands in main's memory; its first error, or HostError where main cannot reach it."""
-        scan = scan_table(memory, self._address(), len(self._promise.data) or TABLE_LIMIT)
+        scan = scan_table(memory, self._address(), len(self._declared.data) or TABLE_LIMIT)
         if scan.errors or scan.table is None:
             raise scan.errors[0]
         return scan.table
@@ -98,7 +98,7 @@ class TablePlace:
             span = self._views.span_at_da("", carveout.value.da, max(1, carveout.value.len))
             if carveout.value.da != ANY and span.pa is not None and span.da is not None:
                 yield AddressRange(span.pa, span.da, span.size)
-        location = self._promise.location
+        location = self._declared.location
         if location is None or location.role != REMOTE:
             return
         da = location.address

@@ -93,7 +93,7 @@ def _milestones(console: Console, record: Record) -> None:
 def _table(console: Console, record: Record) -> None:
     live = record.live
     heading(console, "Resource table")
-    location = live.promise.location
+    location = live.declared.location
     span = live.span
     if live.table is None or span is None:
         where = f" at {span}" if span else ""

@@ -17,7 +17,7 @@ class TableKeywords(Suite):
     def resource_table_should_be_in_memory(self) -> None:
         """Fails unless the table that the firmware promises stands in shared memory."""
         live = self._board().live
-        if live.table is None or not live.is_as_promised:
+        if live.table is None or not live.is_as_declared:
             raise AssertionError(f"not the table of the firmware: {self._table_seen()}")
 
     @keyword

@@ -461,7 +461,7 @@ class Bench:
             self.turn(REMOTE, self._publish)
             self.emit(REMOTE, StateChanged(CoreState.SLEEPING, "WFI"))
         live = self.observer.live
-        if live.is_as_promised and script.main_alive and script.starts_rings and script.remote_alive:
+        if live.is_as_declared and script.main_alive and script.starts_rings and script.remote_alive:
             self._bring_up()
         elif script.main_alive:
             self.emit(MAIN, StateChanged(CoreState.SLEEPING, "WFI"))

@@ -13,7 +13,7 @@ from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.host import Host
 from orchestrator.host.player import CorePlayer
-from orchestrator.observe.declared import find_promise
+from orchestrator.observe.declared import find_declared
 from orchestrator.observe.views import Views
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Platform
@@ -64,8 +64,8 @@ class Duo:
         self.views = Views.of({role: self.engine.memory(name) for role, name in names.items()}, platform)
         self.peer = FakePeerControl(self.engine, names[REMOTE])
         self.remote = make_remote(platform, self.views, FakePeerControl(self.engine, names[MAIN]))
-        promise = find_promise({}, parse_locator(f"remote:{TABLE:#x}"))
-        self.host = Host(platform, self.views, self.peer, {}, promise=promise, profile=profile, images={})
+        declared = find_declared({}, parse_locator(f"remote:{TABLE:#x}"))
+        self.host = Host(platform, self.views, self.peer, {}, declared=declared, profile=profile, images={})
         self.host.attach(self.engine.play(names[MAIN], self.host))
         self.remote.attach(self.engine.play(names[REMOTE], self.remote))
         self.engine.hold(names[REMOTE])
