@@ -7,7 +7,7 @@ import sys
 
 from conformance.compare import Case, Result, compare, compare_sequences
 from conformance.images import CORE_TYPES, CoreType, build, missing_tools
-from orchestrator.errors import RptwinError
+from orchestrator.base.errors import RptwinError
 
 
 def main(arguments: list[str] | None = None) -> int:

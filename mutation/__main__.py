@@ -34,7 +34,7 @@ class Part:
 
 PARTS = (
     Part("formats", ("formats/**/*.py",), ("tests/unit/formats",)),
-    Part("virtqueue", ("virtqueue/*.py",), ("tests/unit/virtqueue",)),
+    Part("virtqueue", ("virtqueue/**/*.py",), ("tests/unit/virtqueue",)),
     Part("observe", ("observe/*.py",), ("tests/unit/checks",)),
     Part("checks", ("checks/**/*.py",), ("tests/unit/checks",)),
     Part(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 
 __all__ = [
     "CACHE_BLOCK",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 
 __all__ = ["DEFAULT_QUANTUM_NS", "DURATION_WORDS", "Duration", "format_duration", "parse_duration"]
 

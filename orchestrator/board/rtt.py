@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.contract import Engine
-from orchestrator.errors import RptwinError
 from orchestrator.events import Changed, Event, Note
 from orchestrator.formats.elf import Image
 from orchestrator.formats.rtt import (
@@ -24,7 +25,6 @@ from orchestrator.formats.rtt import (
     parse_control_block,
     size_of_control_block,
 )
-from orchestrator.memory import Extent, Memory
 
 __all__ = ["Rtt", "RttConsole"]
 

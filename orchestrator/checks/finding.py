@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from orchestrator.memory import Extent, Place
+from orchestrator.base.memory import Extent, Place
 
 __all__ = ["Finding", "Severity", "Stage", "Violation"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.errors import TableError
 from orchestrator.base.roles import ROLES, Side
-from orchestrator.errors import TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table
-from orchestrator.observe.declared import Promise
+from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView, vdevs_of
 from orchestrator.observe.run import CoreRun, Run
 from orchestrator.observe.traffic import RingTraffic
@@ -47,7 +47,7 @@ class State:
 
     profile: Profile
     images: Mapping[str, Image]  # by role
-    promise: Promise
+    declared: DeclaredTable
     platform: Platform | None = None
     views: Views | None = None
     live: LiveView | None = None
@@ -152,14 +152,14 @@ def cores(state: State) -> Iterator[CoreSubject]:
 
 def tables(state: State) -> Iterator[TableSubject]:
     """The table to judge, if there is any: one, never both, as they are the same promise."""
-    live, promised = state.live, state.promise.scan
-    if live is not None and live.scan is not None and (promised is None or live.is_as_promised):
+    live, declared = state.live, state.declared.scan
+    if live is not None and live.scan is not None and (declared is None or live.is_as_declared):
         if live.table is not None:
             yield TableSubject(state, live.table, live.scan.errors, live.vdevs, True)
-    elif promised is not None:
-        found = promised.table
+    elif declared is not None:
+        found = declared.table
         vdevs_ = tuple(vdevs_of(found, (), None, {})) if found is not None and found.header.ver == 1 else ()
-        yield TableSubject(state, found, promised.errors, vdevs_, False, state.promise.data)
+        yield TableSubject(state, found, declared.errors, vdevs_, False, state.declared.data)
 
 
 def vdevs(state: State) -> Iterator[VdevSubject]:

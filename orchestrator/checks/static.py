@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE, ROLES
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity, Stage
 from orchestrator.checks.state import State
-from orchestrator.errors import RingError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation, TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Memory
-from orchestrator.observe.declared import Promise, choose_profile, find_promise
+from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.live import read_live
 from orchestrator.observe.run import Run
 from orchestrator.observe.traffic import Actor, MessageLog
@@ -41,13 +41,13 @@ def check_static(
     One image alone may do without a table, as the other one can have it: that is a note then, unless it is the remote's
     and the host Linux, which takes the table from nowhere else.
     """
-    promise = find_promise(images, locator)
+    declared = find_declared(images, locator)
     nothing = {role: _Nothing(platform.core(role).name) for role in ROLES} if platform else {}
     views = Views.of(nothing, platform, maps) if platform else None
     state = State(
-        profile=profile or choose_profile(promise.scan)[0],
+        profile=profile or choose_profile(declared.scan)[0],
         images=images,
-        promise=promise,
+        declared=declared,
         platform=platform,
         views=views,
         vector_tables=vector_tables or {},
@@ -93,9 +93,9 @@ def check_live(
     """
     views = Views.of(memories, platform, maps)
     location = table if isinstance(table, TableLocation) else TableLocation(REMOTE, table, f"address {table:#010x}")
-    promise = find_promise(images) if images else Promise(None)
-    promise = Promise(location, None, promise.scan, promise.data)
-    live = read_live(views, promise, release=release)
+    declared = find_declared(images) if images else DeclaredTable(None)
+    declared = DeclaredTable(location, None, declared.scan, declared.data)
+    live = read_live(views, declared, release=release)
     run = Run({})
     for vdev in live.vdevs:
         log = run.traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
@@ -108,9 +108,9 @@ def check_live(
                     continue
                 run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log)
     state = State(
-        profile=profile or choose_profile(promise.scan or live.scan)[0],
+        profile=profile or choose_profile(declared.scan or live.scan)[0],
         images=images or {},
-        promise=promise,
+        declared=declared,
         platform=platform,
         views=views,
         live=live,

@@ -186,7 +186,7 @@ class Verdict:
 
     def _table(self) -> dict[str, object] | None:
         live = self.live
-        location, table = live.promise.location, live.table
+        location, table = live.declared.location, live.table
         if location is None or table is None or live.span is None:
             return None
         return {
@@ -237,7 +237,7 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
     state = State(
         profile=observer.profile,
         images=observer.images,
-        promise=observer.promise,
+        declared=observer.declared,
         platform=observer.platform,
         views=observer.views,
         live=observer.live,

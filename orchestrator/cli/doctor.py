@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator import __version__
-from orchestrator.cli.trouble import COULD_NOT_RUN
+from orchestrator.base.errors import EngineError, RptwinError
+from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines import create_engine
 from orchestrator.engines.qemu.machines import MACHINES
@@ -33,7 +34,6 @@ from orchestrator.engines.renode.discovery import (
     find_renode,
 )
 from orchestrator.engines.renode.selftest import self_test
-from orchestrator.errors import EngineError, RptwinError
 from orchestrator.platform import load_platform
 
 __all__ = ["Part", "State", "command", "diagnose", "examine", "is_fit", "show"]

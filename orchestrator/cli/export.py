@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from orchestrator.errors import ReportError, UsageError
+from orchestrator.base.errors import ReportError, UsageError
 from orchestrator.platform import load_platform
 from orchestrator.platform.export import export
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.errors import ReportError, UsageError
+from orchestrator.base.errors import ReportError, UsageError
 from orchestrator.platform import available_platforms, platforms_folder
 
 __all__ = ["new_platform"]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator.base.durations import format_duration
+from orchestrator.base.errors import UsageError
 from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
-from orchestrator.errors import UsageError
 
 __all__ = [
     "BOARD_OPTIONS",
@@ -27,7 +27,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote"))
+BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
 STATIC_OPTIONS = ("platform", "profile", "table", "vtor", "map", "nuttx-config", "json")  # what needs no running board
 # What does not depend on the images.
 DEMO_OPTIONS = ("engine", "quantum", "timeout", "wall-time", "until", "json", "junit", "seed")

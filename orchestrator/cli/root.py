@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout, terminable
-from orchestrator.errors import RptwinError
+from orchestrator.base.errors import RptwinError
+from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout, terminable
 
 __all__ = ["main"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.engines.contract import Engine, EngineOptions
-from orchestrator.errors import EngineError, UsageError
 from orchestrator.platform.model import Platform
 
 __all__ = ["ENGINES", "create_engine", "obstacle"]

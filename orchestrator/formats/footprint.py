@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from orchestrator.errors import ElfError
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import Extent
 from orchestrator.formats.elf import SHF_ALLOC, SHF_EXECINSTR, Image, Section, Symbol, SymbolType
-from orchestrator.memory import Extent
 
 __all__ = ["ASSUMED_STACK", "Footprint", "Use"]
 

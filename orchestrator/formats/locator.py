@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.errors import TableError, UsageError
+from orchestrator.base.errors import TableError, UsageError
 from orchestrator.formats.elf import Image
 
 __all__ = ["AUTO", "LocatorKind", "TableLocation", "TableLocator", "locate", "parse_locator"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.errors import TableError
+from orchestrator.base.errors import TableError
 from orchestrator.formats.layout import Structure, layout
 from orchestrator.formats.resource_entry import Feature
 

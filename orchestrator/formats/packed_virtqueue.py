@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from orchestrator.errors import RingError
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Extent
 from orchestrator.formats.layout import Structure, layout
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE, Part
-from orchestrator.memory import Extent
 
 __all__ = ["EventFlags", "EventSuppression", "PackedDescriptor", "PackedFlag", "PackedLayout"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from orchestrator.errors import RptwinError, TableError, UsageError
+from orchestrator.base.errors import RptwinError, TableError, UsageError
+from orchestrator.base.memory import BytesMemory, Extent, Located, Memory, Place
 from orchestrator.formats.resource_entry import (
     FW_RSC_CARVEOUT,
     FW_RSC_DEVMEM,
@@ -39,7 +40,6 @@ from orchestrator.formats.resource_entry import (
     VendorHead,
     Vring,
 )
-from orchestrator.memory import BytesMemory, Extent, Located, Memory, Place
 
 __all__ = [
     "MAX_ENTRIES",

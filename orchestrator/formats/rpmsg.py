@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from orchestrator.errors import RpmsgError
+from orchestrator.base.errors import RpmsgError
 from orchestrator.formats.layout import Structure, layout
 
 __all__ = [

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.errors import TranslationError, UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 
 if TYPE_CHECKING:
     from orchestrator.platform.model import Platform

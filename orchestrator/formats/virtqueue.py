@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 
-from orchestrator.errors import RingError, RptwinError
+from orchestrator.base.errors import RingError, RptwinError
+from orchestrator.base.memory import Extent, Memory, Place
 from orchestrator.formats.layout import Structure, layout
-from orchestrator.memory import Extent, Memory, Place
 
 __all__ = [
     "MAX_QUEUE_SIZE",
@@ -31,7 +31,7 @@ MAX_QUEUE_SIZE = 32768  # virtio 1.3, 2.7: the maximum Queue Size value
 Translate = Callable[[int, int], int]
 """Address and size as they stand in a descriptor, to the address in the view of the ring's memory.
 
-Raises an :class:`~orchestrator.errors.RptwinError` for an address that this view does not have.
+Raises an :class:`~orchestrator.base.errors.RptwinError` for an address that this view does not have.
 """
 
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
+from orchestrator.base.errors import CapabilityError, UsageError
 from orchestrator.engines.contract import Capability, Debuggable, DebugStop, Engine, why_lacking
-from orchestrator.errors import CapabilityError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.gdb.session import Mode, Session, Target
 

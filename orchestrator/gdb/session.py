@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Debuggable, DebugStop, Watchpoint
-from orchestrator.errors import RptwinError
 from orchestrator.events import CoreState
 from orchestrator.formats.gdb_packets import PACKET_SIZE, Packet, PacketReader, Signal, binary, frame
 from orchestrator.gdb.registers import describe, registers_of
-from orchestrator.memory import Extent
 
 __all__ = ["Mode", "Session", "Target"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.base.durations import Duration
-from orchestrator.errors import HostError, RptwinError, UsageError
+from orchestrator.base.errors import HostError, RptwinError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
@@ -18,7 +19,6 @@ from orchestrator.formats.rpmsg import (
     RpmsgHeader,
     decode_message,
 )
-from orchestrator.memory import Extent, Memory
 from orchestrator.virtqueue import Heap, Segment, SplitDevice, SplitDriver
 
 __all__ = ["Buffers", "DeviceTransport", "DriverTransport", "Endpoint", "Link", "Transport", "Waiter"]

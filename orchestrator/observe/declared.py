@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.errors import ElfError, FormatError, TableError
+from orchestrator.base.errors import ElfError, FormatError, TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate
 from orchestrator.formats.resource_entry import Checksum, Custom, Profile, RprocMem
 from orchestrator.formats.resource_table import Scan, scan_table_bytes
 
-__all__ = ["TABLE_LIMIT", "Promise", "choose_profile", "find_promise"]
+__all__ = ["TABLE_LIMIT", "DeclaredTable", "choose_profile", "find_declared"]
 
 TABLE_LIMIT = 0x10000  # bytes; real tables have a few hundred, and more than this is not read
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class DeclaredTable:
     """Where the table is to be found, or why that is unknown; ``scan`` is what the image holds of it."""
 
     location: TableLocation | None
@@ -31,18 +31,18 @@ class Promise:
         return self.location is not None and self.scan is None
 
 
-def find_promise(images: Mapping[str, Image], locator: TableLocator | None = None) -> Promise:
+def find_declared(images: Mapping[str, Image], locator: TableLocator | None = None) -> DeclaredTable:
     """Look for the table in the images, by role. :class:`UsageError` when the locator names what cannot be."""
     try:
         location = locate(locator or AUTO, images)
     except (ElfError, TableError) as error:
-        return Promise(None, error)
+        return DeclaredTable(None, error)
     image = images.get(location.role)
     data = b"" if image is None else _bytes_of(image, location, locator)
     if not data or not any(data):
-        return Promise(location)
+        return DeclaredTable(location)
     view = image.name if image else location.role
-    return Promise(location, None, scan_table_bytes(data, view=view, address=location.address), data)
+    return DeclaredTable(location, None, scan_table_bytes(data, view=view, address=location.address), data)
 
 
 def _bytes_of(image: Image, location: TableLocation, locator: TableLocator | None) -> bytes:

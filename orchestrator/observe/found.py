@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, ROLES
-from orchestrator.errors import RptwinError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.nuttx_config import NuttxRelease
-from orchestrator.memory import Extent
-from orchestrator.observe.declared import Promise
+from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.search import name_of, places_of_tables
 from orchestrator.observe.views import Span, Views
@@ -37,7 +37,7 @@ class Candidate:
     @property
     def address(self) -> int:
         """In main's view."""
-        location = self.live.promise.location
+        location = self.live.declared.location
         assert location is not None, "a candidate has a place"
         return location.address
 
@@ -68,7 +68,7 @@ class TableSearch:
             if pa in self.candidates:
                 continue
             location = TableLocation(MAIN, pa, f"shared memory, where it was found at {name_of(views, images, pa)}")
-            live = read_live(views, Promise(location), release=release)
+            live = read_live(views, DeclaredTable(location), release=release)
             span = live.span
             if live.table is None or span is None or span.pa is None or span.da is None:
                 continue

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
-from orchestrator.errors import RingError
 from orchestrator.events import Access
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
 from orchestrator.formats.virtqueue import RingLayout
-from orchestrator.memory import Extent, Place
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, RingFault, Traffic
 from orchestrator.observe.views import Views

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.errors import FormatError, RingError, RptwinError
+from orchestrator.base.memory import Located, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role
-from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import (
     ANY,
@@ -26,8 +27,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Scan, Table, scan_table
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE, Part, RingLayout, SplitRing, available_ring_size
-from orchestrator.memory import Located, Place
-from orchestrator.observe.declared import TABLE_LIMIT, Promise
+from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views
 
@@ -184,7 +184,7 @@ class LiveVdev:
 class LiveView:
     """The table in memory and everything that it leads to."""
 
-    promise: Promise
+    declared: DeclaredTable
     span: Span | None  # of the table; None: nobody knows where it is
     role: str  # whose view the table was read in
     scan: Scan | None
@@ -220,9 +220,9 @@ class LiveView:
         return IoRegion(tuple(sorted({*known, *regions})), tuple(spans))
 
     @property
-    def is_as_promised(self) -> bool:
+    def is_as_declared(self) -> bool:
         """Memory holds the table of the image: version, number of entries and offsets, which nobody may change."""
-        wanted = self.promise.scan.table if self.promise.scan else None
+        wanted = self.declared.scan.table if self.declared.scan else None
         found = self.table
         if wanted is None:
             return found is not None
@@ -251,7 +251,7 @@ def _read_all(views: Views, span: Span, size: int) -> dict[str, bytes]:
 
 def read_live(
     views: Views,
-    promise: Promise,
+    declared: DeclaredTable,
     *,
     release: NuttxRelease | None = None,
     dynamic: Mapping[str, bool] | None = None,
@@ -260,32 +260,32 @@ def read_live(
 
     ``dynamic`` says of vrings by path whether the host was to place them, for tables that memory alone has seen.
     """
-    location = promise.location
+    location = declared.location
     if location is None:
-        return LiveView(promise, None, REMOTE, None, {}, (), (), ())
+        return LiveView(declared, None, REMOTE, None, {}, (), (), ())
     span = views.span_at(location.role, "table", location.address, 16)
     role = _reading_role(views, location.role, span)
     extent = span.seen_by(role)
     if extent is None:
-        return LiveView(promise, span, role, None, {}, (), (), ())
-    scan = scan_table(views.memories[role], extent.start, len(promise.data) or TABLE_LIMIT)
+        return LiveView(declared, span, role, None, {}, (), (), ())
+    scan = scan_table(views.memories[role], extent.start, len(declared.data) or TABLE_LIMIT)
     table = scan.table
     if table is None or table.header.ver != 1:
-        return LiveView(promise, span, role, scan, _read_all(views, span, 16), (), (), ())
+        return LiveView(declared, span, role, scan, _read_all(views, span, 16), (), (), ())
     span = views.span_at(location.role, "table", location.address, table.size)
     carveouts = tuple(LiveCarveout(each, _carveout_span(views, each)) for each in table.carveouts)
-    known = dict(dynamic or {}) | _promised_dynamic(promise)
+    known = dict(dynamic or {}) | _declared_dynamic(declared)
     vdevs = tuple(vdevs_of(table, carveouts, views, known, release))
     traces = tuple(_trace(views, each) for each in table.of(Trace))
-    return LiveView(promise, span, role, scan, _read_all(views, span, table.size), vdevs, carveouts, traces)
+    return LiveView(declared, span, role, scan, _read_all(views, span, table.size), vdevs, carveouts, traces)
 
 
 def _trace(views: Views, entry: Located[Trace]) -> LiveTrace:
     return LiveTrace(entry, views.span_at_da(entry.at.path, entry.value.da, entry.value.len))
 
 
-def _promised_dynamic(promise: Promise) -> dict[str, bool]:
-    table = promise.scan.table if promise.scan else None
+def _declared_dynamic(declared: DeclaredTable) -> dict[str, bool]:
+    table = declared.scan.table if declared.scan else None
     if table is None:
         return {}
     return {

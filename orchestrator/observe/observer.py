@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
+from orchestrator.base.errors import RingError, RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, other_role
-from orchestrator.errors import RingError, RptwinError
 from orchestrator.events import (
     SYSTEM_RESET,
     Accessed,
@@ -49,8 +50,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import Table
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import Extent, Memory
-from orchestrator.observe.declared import TABLE_LIMIT, Promise, choose_profile, find_promise
+from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.found import TableSearch
 from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
@@ -123,17 +123,17 @@ class Observer:
         self.options = options or ObserveOptions()
         names = {role: platform.core(role).name for role in ROLES}
         self.views = Views.of({role: memories[name] for role, name in names.items()}, platform, self.options.maps)
-        self.promise: Promise = find_promise(images, self.options.locator)
+        self.declared: DeclaredTable = find_declared(images, self.options.locator)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
         self._roles = {name: role for role, name in names.items()}
         self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
         self._raw: bytes | None = None
-        self._live = read_live(self.views, self.promise, release=self.options.release)
+        self._live = read_live(self.views, self.declared, release=self.options.release)
         self._io: dict[str, IoRegion] = {}  # by vdev
         self._published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
         self._places: Places | None = None
         self._tells_accesses = accesses is not None
-        is_unnamed = self.promise.location is None and self.options.locator is None
+        is_unnamed = self.declared.location is None and self.options.locator is None
         self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
         self._watch_table()
 
@@ -155,7 +155,7 @@ class Observer:
         return "given" if self.options.profile else self._chosen()[1]
 
     def _chosen(self) -> tuple[Profile, str]:
-        return choose_profile(self.promise.scan or self._live.scan)
+        return choose_profile(self.declared.scan or self._live.scan)
 
     def is_answered(self) -> bool:
         """Of what was offered through any ring, something was used; true as well when nothing was offered yet."""
@@ -167,7 +167,7 @@ class Observer:
         vdevs = self._live.vdevs
         return (
             bool(vdevs)
-            and self._live.is_as_promised
+            and self._live.is_as_declared
             and all(vdev.is_driver_ok and vdev.rings and all(r.is_resolved for r in vdev.rings) for vdev in vdevs)
         )
 
@@ -179,12 +179,12 @@ class Observer:
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
         seen = copy.deepcopy((self.run, self._raw, self._published))
-        return seen, self.promise, self._copy_of(self._search)
+        return seen, self.declared, self._copy_of(self._search)
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        seen, self.promise, search = snapshot
+        seen, self.declared, search = snapshot
         self.run, self._raw, self._published = copy.deepcopy(seen)
         self._search = self._copy_of(search)
         self._read_table()
@@ -341,8 +341,8 @@ class Observer:
         if found is None:
             return
         self._search = None
-        self.promise = found.live.promise
-        location = self.promise.location
+        self.declared = found.live.declared
+        location = self.declared.location
         self.run.reach(time_ns, "", "table found", location.how if location is not None else "")
         for ring in found.live.rings:
             self.run.dynamic[ring.path] = ring.entry.is_dynamic
@@ -409,7 +409,7 @@ class Observer:
 
     def _read_table(self, by: Actor | None = None) -> None:
         before = self._live
-        self._live = read_live(self.views, self.promise, release=self.options.release, dynamic=self.run.dynamic)
+        self._live = read_live(self.views, self.declared, release=self.options.release, dynamic=self.run.dynamic)
         self._io = {vdev.path: self._live.io_region(vdev, self.views) for vdev in self._live.vdevs}
         for ring in self._live.rings:
             self.run.dynamic.setdefault(ring.path, bool(ring.was_dynamic))
@@ -421,7 +421,7 @@ class Observer:
 
     def _note_progress(self, by: Actor, before: LiveView) -> None:
         run, live = self.run, self._live
-        if live.is_as_promised and not before.is_as_promised:
+        if live.is_as_declared and not before.is_as_declared:
             for role in live.others:
                 run.reach(by.time_ns, by.role, f"table present as {role} sees it")
         old = {ring.path: ring for ring in before.rings}
@@ -499,10 +499,10 @@ class Observer:
     # watches
 
     def _watch_table(self) -> None:
-        location = self.promise.location
+        location = self.declared.location
         if location is None:
             return
-        size = min(len(self.promise.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
+        size = min(len(self.declared.data) or location.size or _FIRST_LOOK, TABLE_LIMIT)
         span = self.views.span_at(location.role, _TABLE, location.address, 16)
         role = self._live.role
         extent = span.seen_by(role)

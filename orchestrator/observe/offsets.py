@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.base.errors import RptwinError
 from orchestrator.base.roles import MAIN
-from orchestrator.errors import RptwinError
 from orchestrator.formats.rpmsg import decode_message
 from orchestrator.observe.views import Span, Views
 

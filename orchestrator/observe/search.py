@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from orchestrator.base.errors import RptwinError
 from orchestrator.base.roles import MAIN, REMOTE
-from orchestrator.errors import RptwinError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table, scan_table
 from orchestrator.observe.views import Views

@@ -9,8 +9,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from orchestrator.base.errors import FormatError, RingError, RptwinError
+from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import MAIN, REMOTE, Side, Sides
-from orchestrator.errors import FormatError, RingError, RptwinError
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
@@ -22,7 +23,6 @@ from orchestrator.formats.rpmsg import (
     decode_message,
 )
 from orchestrator.formats.virtqueue import ChainElement, SplitRing, UsedElement
-from orchestrator.memory import Place, place_of
 from orchestrator.observe.offsets import IoRegion, is_shared
 from orchestrator.observe.views import Span, Views
 

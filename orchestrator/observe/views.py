@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.base.errors import RptwinError, TranslationError
+from orchestrator.base.memory import Extent, Memory, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES
-from orchestrator.errors import RptwinError, TranslationError
 from orchestrator.formats.translation import AddressEnvironment, AddressRange
-from orchestrator.memory import Extent, Memory, Place
 from orchestrator.platform.model import Platform
 
 __all__ = ["Span", "Views"]

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 
 __all__ = ["AccessWatcher", "Watched", "WatchedKind", "Watcher", "Watches"]
 

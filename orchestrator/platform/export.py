@@ -17,8 +17,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
-from orchestrator.errors import PlatformError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import PlatformError
+from orchestrator.base.memory import Extent
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Peripheral, Platform, Region, Registration, Source
 from orchestrator.platform.repl import parse_repl

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.errors import PlatformError
+from orchestrator.base.errors import PlatformError
 
 __all__ = ["Lexeme", "SourceText", "lex"]
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedToken
 from lark.lexer import Lexer as LarkLexer
 
-from orchestrator.errors import PlatformError
+from orchestrator.base.errors import PlatformError
 from orchestrator.platform.lexer import SourceText, lex
 from orchestrator.platform.model import Source
 from orchestrator.platform.syntax import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import ReportError, UsageError
+from orchestrator.base.errors import ReportError, UsageError
 
 __all__ = ["Compared", "Recording", "load_recording", "parse_recording", "write"]
 

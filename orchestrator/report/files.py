@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import ReportError
+from orchestrator.base.errors import ReportError
 
 __all__ = ["Document", "write_documents", "write_report"]
 

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import BytesMemory, Extent, Memory
 from orchestrator.base.roles import ROLES
 from orchestrator.board import VectorTable
-from orchestrator.errors import ElfError
 from orchestrator.formats.elf import Image, Segment, SegmentFlag
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.translation import AddressRange
-from orchestrator.memory import BytesMemory, Extent, Memory
-from orchestrator.observe.declared import Promise
+from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
@@ -24,7 +24,7 @@ from orchestrator.report.resources import table_tree
 from orchestrator.report.shared_map import print_shared_map, shared_map
 from orchestrator.report.terminal import heading, make_table, printable
 
-__all__ = ["print_image", "print_promise", "promised_view"]
+__all__ = ["declared_view", "print_declared", "print_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +78,34 @@ def _items(image: Image) -> Iterator[_Item]:
             yield _Item(Extent(segment.run_address + len(segment.data), zeros), f"{name}, zeros")
 
 
-def promised_view(
-    platform: Platform, promise: Promise, maps: tuple[AddressRange, ...], release: NuttxRelease | None
+def declared_view(
+    platform: Platform, declared: DeclaredTable, maps: tuple[AddressRange, ...], release: NuttxRelease | None
 ) -> LiveView | None:
     """The table of a file as it would stand in memory once it is copied there; None where the file has none."""
-    location = promise.location
-    if location is None or not promise.data:
+    location = declared.location
+    if location is None or not declared.data:
         return None
     nowhere = Views.of({}, platform, maps)
-    span = nowhere.span_at(location.role, "table", location.address, len(promise.data))
+    span = nowhere.span_at(location.role, "table", location.address, len(declared.data))
     memories: dict[str, Memory] = {
-        role: BytesMemory(platform.core(role).name, extent.start if extent else location.address, promise.data)
+        role: BytesMemory(platform.core(role).name, extent.start if extent else location.address, declared.data)
         for role in ROLES
         for extent in (span.seen_by(role),)
     }
-    return read_live(Views.of(memories, platform, maps), promise, release=release)
+    return read_live(Views.of(memories, platform, maps), declared, release=release)
 
 
-def print_promise(console: Console, promise: Promise, view: LiveView | None, profile: str, why: str) -> None:
+def print_declared(console: Console, declared: DeclaredTable, view: LiveView | None, profile: str, why: str) -> None:
     """The resource table as the files hold it, how it was found, and the memory that it names."""
     heading(console, "Resource table")
-    location, scan = promise.location, promise.scan
+    location, scan = declared.location, declared.scan
     if location is None:
-        console.print(Padding(Text(printable(str(promise.error or "none"))), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(str(declared.error or "none"))), (0, 0, 0, 2)))
         return
     loaded = f", loaded at {location.load_address:#010x}" if location.load_address is not None else ""
     title = f"{location.how}: {location.role} sees it at {location.address:#010x}{loaded}"
     if scan is None or scan.table is None:
-        remark = "made at run time" if promise.can_be_made_at_run_time else "cannot be decoded"
+        remark = "made at run time" if declared.can_be_made_at_run_time else "cannot be decoded"
         console.print(Padding(Text(f"{title}; {remark}"), (0, 0, 0, 2)))
         return
     console.print(Padding(Text(f"profile {profile}: {why}"), (0, 0, 0, 2)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
+from orchestrator.base.memory import Located
 from orchestrator.formats.nuttx_config import NuttxConfig
 from orchestrator.formats.resource_entry import (
     ANY,
@@ -26,7 +27,6 @@ from orchestrator.formats.resource_entry import (
     status_names,
 )
 from orchestrator.formats.resource_table import Table
-from orchestrator.memory import Located
 from orchestrator.observe.live import LiveVdev
 from orchestrator.report.terminal import address, printable
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from rich.console import Console
 
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, Side
-from orchestrator.memory import Extent
 from orchestrator.observe.live import LiveCarveout, LiveRing, LiveView
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span

@@ -37,21 +37,28 @@ def print_report(console: Console, record: Record, *, whole_consoles: bool = Fal
         _messages,
         _notifications,
     )
-    for section in sections:
-        section(console, record)
+    for pair in record.pairs:
+        if record.further:
+            heading(console, f"Pair {pair.pair_name}")
+        for section in sections:
+            section(console, pair)
     _consoles(console, record, None if whole_consoles else TAIL_LINES)
     _remarks(console, record)
     print_verdict(console, record)
 
 
 def print_verdict(console: Console, record: Record) -> None:
-    """Findings, and the line that says whether RPTUN is up."""
-    findings = record.verdict.findings
-    print_findings(console, findings)
+    """Findings, and the line that says whether RPTUN is up; of every pair."""
+    for pair in record.pairs:
+        if record.further and pair.verdict.findings:
+            heading(console, f"Pair {pair.pair_name}")
+        print_findings(console, pair.verdict.findings)
     console.print()
-    verdict = record.verdict
-    style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
-    console.print(Text.assemble((verdict.headline, style), f": {summary(findings)}"))
+    for pair in record.pairs:
+        verdict = pair.verdict
+        style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
+        name = f"Pair {pair.pair_name}: " if record.further else ""
+        console.print(Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)}"))
     console.print(Text(f"Run ended: {record.end}."))
 
 
@@ -86,7 +93,7 @@ def _milestones(console: Console, record: Record) -> None:
 def _table(console: Console, record: Record) -> None:
     live = record.live
     heading(console, "Resource table")
-    location = live.promise.location
+    location = live.declared.location
     span = live.span
     if live.table is None or span is None:
         where = f" at {span}" if span else ""

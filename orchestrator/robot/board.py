@@ -7,20 +7,20 @@ from collections.abc import Callable
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
-from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.base.errors import EngineError, UsageError
+from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
 from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["BoardKeywords"]
 
 
-class BoardKeywords(Session):
+class BoardKeywords(Suite):
     """Start, run, look."""
 
     @keyword
@@ -49,20 +49,20 @@ class BoardKeywords(Session):
         running before is given up. No time passes yet.
         """
         self._close()
-        self._open = Board(
-            platform,
+        options = BoardOptions(
             main=main,
             remote=remote,
             engine=engine,
             profile=profile,
             table=table,
-            vtor=vtor,
+            vtor=vtor or {},
             maps=maps or (),
             nuttx_config=nuttx_config,
-            notify=notify,
+            notify=notify or {},
             seed=seed,
             wall_time=wall_time,
         )
+        self._open = Board(platform, options)
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

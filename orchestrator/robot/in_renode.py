@@ -22,7 +22,7 @@ from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
-from orchestrator.observe.declared import find_promise
+from orchestrator.observe.declared import find_declared
 from orchestrator.report.plain import plain_findings
 from orchestrator.robot.renode_bus import RenodeBus, RenodeMemory, bus_of
 
@@ -95,12 +95,12 @@ def _findings(
     profile: str,
     maps: Sequence[str],
 ) -> tuple[Finding, ...]:
-    promise = find_promise(images, None if table is None else parse_locator(table))
-    if promise.location is None:
-        raise AssertionError(f"no resource table: {promise.error}; name it by table=")
+    declared = find_declared(images, None if table is None else parse_locator(table))
+    if declared.location is None:
+        raise AssertionError(f"no resource table: {declared.error}; name it by table=")
     return check_live(
         {role: RenodeMemory(core, bus.regions, _execute) for role, core in roles.items()},
-        promise.location,
+        declared.location,
         platform=bus.platform("machine", roles, images),
         images=images,
         profile=None if profile == "auto" else Profile(profile),

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.errors import TranslationError, UsageError
 from orchestrator.formats.elf import Image, SegmentFlag
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Core, Platform, Region, Registration
 
 __all__ = ["Execute", "RenodeBus", "RenodeMemory", "bus_of"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from robot.api.deco import keyword
 
 from orchestrator.observe.live import LiveRing
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["TableKeywords"]
 
 
-class TableKeywords(Session):
+class TableKeywords(Suite):
     """Table, vdev, vring."""
 
     @keyword
     def resource_table_should_be_in_memory(self) -> None:
         """Fails unless the table that the firmware promises stands in shared memory."""
         live = self._board().live
-        if live.table is None or not live.is_as_promised:
+        if live.table is None or not live.is_as_declared:
             raise AssertionError(f"not the table of the firmware: {self._table_seen()}")
 
     @keyword

@@ -9,8 +9,8 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 
-from orchestrator.errors import UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Extent
 
 __all__ = ["Heap", "HeapFault", "HeapReport"]
 

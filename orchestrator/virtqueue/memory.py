@@ -9,8 +9,8 @@ from __future__ import annotations
 import mmap
 from typing import Protocol, runtime_checkable
 
-from orchestrator.errors import TranslationError, UsageError
-from orchestrator.memory import Extent, Memory
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent, Memory
 
 __all__ = ["BufferMemory", "OrderedMemory", "ordered"]
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.errors import RingError, RptwinError, UsageError
+from orchestrator.base.errors import RingError, RptwinError, UsageError
+from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.packed_virtqueue import EventFlags, PackedDescriptor, PackedFlag, PackedLayout
-from orchestrator.memory import Memory, Place
 from orchestrator.virtqueue.heap import Heap
 from orchestrator.virtqueue.memory import OrderedMemory, ordered
 from orchestrator.virtqueue.side import (
@@ -22,8 +22,8 @@ from orchestrator.virtqueue.side import (
     Report,
     Returned,
     Segment,
-    Side,
     Translate,
+    VirtqueueSide,
     check_order,
     checked_segments,
     resolve,
@@ -78,7 +78,7 @@ def _used_bits(wrap: bool) -> int:
     return PackedFlag.AVAIL | PackedFlag.USED if wrap else 0
 
 
-class _PackedSide(Side):
+class _PackedSide(VirtqueueSide):
     """What both sides do alike: ask for notifications, and ask whether the other wants them."""
 
     _own_at: int

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import EngineOptions, Observing
 from orchestrator.engines.registry import create_engine
 from orchestrator.events import Access, Accessed, Event
 from orchestrator.formats.elf import load_elf
-from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 
 # By platform: the table with everything behind it as the main core sees it, and the offsets of the first vring's

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import Pair
 
+from orchestrator.base.errors import CapabilityError, HostError, RptwinError, UsageError
 from orchestrator.board import Board
 from orchestrator.config import DEFAULT_PLATFORM
 from orchestrator.engines import create_engine
-from orchestrator.errors import CapabilityError, HostError, RptwinError, UsageError
 from orchestrator.events import Event
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import HostState

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import CapabilityError, EngineError
 from orchestrator.board import Board, EndReason
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.qemu import process
-from orchestrator.errors import CapabilityError, EngineError
 from orchestrator.events import Event, Fault, Lockup
 
 pytestmark = [pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm"), pytest.mark.xdist_group("remote")]

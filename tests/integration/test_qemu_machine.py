@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.board import Board
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.qemu.engine import QemuEngine
 from orchestrator.events import Event, GuestError
-from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Platform
 

@@ -8,10 +8,10 @@ import pytest
 from agreement import differences, said_of
 from test_variants import BAD, GOOD, MEANINGLESS
 
+from orchestrator.base.errors import EngineError
 from orchestrator.cli.record import run_to_rest
 from orchestrator.config import Settings
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
 from orchestrator.recording import QUANTA_NS, first_difference
 
 pytestmark = [pytest.mark.renode, pytest.mark.xdist_group("remote")]

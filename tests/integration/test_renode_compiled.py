@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, EngineOptions, Monitored
 from orchestrator.engines.renode.compiled.models import Models
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
-from orchestrator.errors import EngineError
 from orchestrator.platform import load_platform
 from orchestrator.platform.export import export
 from orchestrator.platform.model import Peripheral, Platform

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from thumb_board import Assembler, board_platform
+from support.thumb_board import Assembler, board_platform
 
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, StopReason
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
 from orchestrator.events import (
     Accessed,
     Changed,
@@ -25,7 +26,6 @@ from orchestrator.events import (
     UnmodelledAccess,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent
 
 pytestmark = [pytest.mark.renode, pytest.mark.xdist_group("remote")]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.board import Board
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
 
 pytestmark = [pytest.mark.renode, pytest.mark.xdist_group("renode")]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import ziglang
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
-from orchestrator.errors import UsageError
 from orchestrator.events import CoreState, StateChanged
 from orchestrator.robot import RptwinLibrary
 

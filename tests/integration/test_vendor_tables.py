@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from table_images import build
+from support.table_images import IMAGES, build
 
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.checks.catalogue import apply_rules
@@ -16,7 +16,7 @@ from orchestrator.checks.state import State
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import scan_table_bytes
-from orchestrator.observe.declared import choose_profile, find_promise
+from orchestrator.observe.declared import choose_profile, find_declared
 from orchestrator.platform import load_platform
 
 PLATFORM = load_platform("stm32h745")
@@ -84,7 +84,7 @@ def judge(images: Images) -> Judge:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_vendors_table_is_taken_for_what_it_is_and_has_no_error(shape: str, images: Images, judge: Judge) -> None:
-    assert choose_profile(find_promise({"remote": images(shape)}).scan)[0] is SHAPES[shape].profile
+    assert choose_profile(find_declared({"remote": images(shape)}).scan)[0] is SHAPES[shape].profile
     assert {each.rule: each.severity for each in judge(shape)} == SHAPES[shape].remarks
     for host in SHAPES[shape].hosts:
         assert [str(each) for each in judge(shape, profile=host) if each.severity is ERROR] == []
@@ -98,7 +98,7 @@ def test_a_vendors_table_with_one_thing_broken_has_that_error(shape: str, judge:
 
 def test_a_custom_entry_is_linuxs_wherever_the_vrings_are(images: Images, judge: Judge) -> None:
     placed = "DA0=0x10041000", "DA1=0x10044000"
-    profile, why = choose_profile(find_promise({"remote": images("PRU", *placed)}).scan)
+    profile, why = choose_profile(find_declared({"remote": images("PRU", *placed)}).scan)
     assert (profile, why) == (Profile.LINUX, "a custom entry, as TI's Linux has")
     assert [each for each in judge("PRU", *placed) if each.severity is ERROR] == []
 
@@ -163,17 +163,17 @@ def test_a_table_lies_where_its_readers_can_copy_it(profile: Profile, at: int, w
 
 
 def test_an_entry_after_an_odd_config_space_is_misaligned(images: Images) -> None:
-    table = bytearray(find_promise({"remote": images("NUTTX")}).data)
+    table = bytearray(find_declared({"remote": images("NUTTX")}).data)
     start = int.from_bytes(table[20:24], "little")
     moved = bytes(table[:start]) + b"\0" + bytes(table[start:])
     moved = moved[:20] + (start + 1).to_bytes(4, "little") + moved[24:]
-    promise = replace(find_promise({"remote": images("NUTTX")}), scan=scan_table_bytes(moved, address=0x1004_0000))
-    (found,) = (each for each in apply_rules(State(Profile.NUTTX, {}, promise)) if each.rule == "table.misaligned")
+    declared = replace(find_declared({"remote": images("NUTTX")}), scan=scan_table_bytes(moved, address=0x1004_0000))
+    (found,) = (each for each in apply_rules(State(Profile.NUTTX, {}, declared)) if each.rule == "table.misaligned")
     assert (found.subject, found.expected) == ("carveout[0]", "a multiple of 4")
 
 
 def test_a_remote_without_a_table_is_an_error_under_linux_alone(tmp_path: Path) -> None:
-    script = (Path(__file__).parent / "images" / "tables.ld").read_text(encoding="utf-8")
+    script = (IMAGES / "tables.ld").read_text(encoding="utf-8")
     script = script.replace(".resource_table TABLE :", ".shared_memory TABLE :")
     image = load_elf(build(tmp_path, "EMPTY", script=script))
     for profile, severity in ((Profile.LINUX, ERROR), (Profile.COMMON, NOTE), (Profile.NUTTX, NOTE)):

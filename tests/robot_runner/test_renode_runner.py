@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 from robot import api
 
+from orchestrator.base.errors import EngineError
 from orchestrator.cli import main
 from orchestrator.engines.renode.discovery import Kind, discover
-from orchestrator.errors import EngineError
 from orchestrator.platform.windows import WINDOWS
 
 pytestmark = pytest.mark.renode

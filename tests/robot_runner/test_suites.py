@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from robot import api
 
+from orchestrator.base.errors import EngineError
 from orchestrator.config import DEFAULT_PLATFORM
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.errors import EngineError
 
 ROOT = Path(__file__).resolve().parents[2]
 # Workers side by side do not write into each other's reports.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
@@ -11,7 +12,6 @@ from orchestrator.checks.rules.boot import frames_of, spins_unheard
 from orchestrator.checks.state import REST_NS, CoreSubject, State, cores
 from orchestrator.checks.work import Work, was_told, work_for
 from orchestrator.events import CoreState, Poll
-from orchestrator.memory import Place
 from orchestrator.observe.run import CoreRun
 from orchestrator.platform.model import Platform
 

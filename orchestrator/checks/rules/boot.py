@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import CoreSubject, State, cores, states
 from orchestrator.events import Backtrace, CoreState, Poll
-from orchestrator.memory import Extent, Place
 from orchestrator.platform.model import Platform
 
 __all__ = ["frames_of", "spins_unheard"]

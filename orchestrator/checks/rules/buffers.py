@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import REMOTE, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, has_left, live_rings, live_vdevs, rings_at_rest
 from orchestrator.formats.resource_entry import Feature
-from orchestrator.memory import Extent, Place
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
 

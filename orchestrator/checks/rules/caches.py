@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Extent, Place
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import CoreSubject, cores, live_rings
-from orchestrator.memory import Extent, Place
 
 __all__: list[str] = []
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import ROLES
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import CoreImage, State, core_images, states
-from orchestrator.errors import ElfError
 from orchestrator.formats.elf import SegmentFlag
-from orchestrator.memory import Extent, Place
 from orchestrator.platform.model import Platform
 
 __all__: list[str] = []

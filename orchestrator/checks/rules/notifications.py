@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import ROLES, Side, other_role, the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, live_rings
 from orchestrator.checks.work import Work, was_told, work_for
-from orchestrator.memory import Place
 from orchestrator.observe.run import Channel, Run
 
 __all__: list[str] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
@@ -14,7 +15,6 @@ from orchestrator.checks.state import RingSubject, State, TableSubject, core_ima
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint, Use
 from orchestrator.formats.resource_entry import ANY, Carveout, Profile, Trace
-from orchestrator.memory import Extent, Place
 from orchestrator.observe.live import LiveRing
 from orchestrator.observe.views import Span, Views
 

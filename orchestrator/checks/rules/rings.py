@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.errors import RingError, RptwinError
+from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE, are_offsets
 from orchestrator.checks.state import RingSubject, live_rings, rings_at_rest
-from orchestrator.errors import RingError, RptwinError
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, SplitRing
-from orchestrator.memory import Place, place_of
 from orchestrator.observe.live import ring_layout
 
 __all__ = ["RING_RULES", "ring_finding"]

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent, Place, place_of
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, states, tables
-from orchestrator.errors import RptwinError
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import (
     Carveout,
@@ -26,7 +27,6 @@ from orchestrator.formats.resource_entry import (
     Vring,
 )
 from orchestrator.formats.resource_table import Table, table_further_on
-from orchestrator.memory import Extent, Place, place_of
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Span, Views
 
@@ -41,7 +41,7 @@ __all__ = ["DECODING_RULES"]
 )
 def there_is_a_table(state: State) -> Iterator[Violation]:
     """The images have a ``.resource_table`` section, or the place of the table is given."""
-    error = state.promise.error
+    error = state.declared.error
     if error is None or error.rule == "table.not-loaded":
         return
     names = ", ".join(image.name for image in state.images.values())
@@ -77,7 +77,7 @@ def _without_table(state: State) -> tuple[str, ...]:
 )
 def table_section_is_loaded(state: State) -> Iterator[Violation]:
     """The ``.resource_table`` section lies in a PT_LOAD segment."""
-    error = state.promise.error
+    error = state.declared.error
     if error is not None and error.rule == "table.not-loaded":
         yield Violation(
             at=(place_of(error, ".resource_table"),),
@@ -89,10 +89,10 @@ def table_section_is_loaded(state: State) -> Iterator[Violation]:
 
 
 def _table_span(state: State) -> tuple[Views, Span, str] | None:
-    location, views = state.promise.location, state.views
+    location, views = state.declared.location, state.views
     if location is None or views is None:
         return None
-    size = max(16, len(state.promise.data))
+    size = max(16, len(state.declared.data))
     return views, views.span_at(location.role, "table", location.address, size), location.role
 
 
@@ -104,7 +104,7 @@ def both_cores_reach_the_table(state: State) -> Iterator[Violation]:
         return
     views, span, role = found
     blind = [each for each in (MAIN, REMOTE) if span.seen_by(each) is None]
-    location = state.promise.location
+    location = state.declared.location
     address = location.address if location else 0
     yield Violation(
         at=(views.place(role, address, "table"),),
@@ -121,18 +121,18 @@ def both_cores_reach_the_table(state: State) -> Iterator[Violation]:
     source="ELF, Program Loading: what has its p_vaddr elsewhere is copied there by the start-up code",
     each=states,
 )
-def table_is_in_memory_as_promised(state: State) -> Iterator[Violation]:
+def table_is_in_memory_as_declared(state: State) -> Iterator[Violation]:
     """After the start, memory holds the image's table (version, number of entries, offsets) at its run-time address."""
-    live, location = state.live, state.promise.location
-    if live is None or location is None or state.promise.scan is None or live.is_as_promised:
+    live, location = state.live, state.declared.location
+    if live is None or location is None or state.declared.scan is None or live.is_as_declared:
         return
-    if state.promise.scan.table is None or state.promise.scan.table.header.ver != 1:
+    if state.declared.scan.table is None or state.declared.scan.table.header.ver != 1:
         return  # broken already in the image: the decoding rules say so
     if live.span is None or live.span.seen_by(live.role) is None:
         return  # table.one-core-only
     header = live.scan.table.header if live.scan and live.scan.table else None
     load = f"loaded at {location.load_address:#010x}, " if location.load_address is not None else ""
-    wanted = state.promise.scan.table.header
+    wanted = state.declared.scan.table.header
     yield Violation(
         at=(Place(state.views.name(location.role) if state.views else location.role, location.address, "table"),),
         expected=f"version {wanted.ver} and {wanted.num} entries, {load}as in {location.how}",
@@ -151,8 +151,8 @@ def table_is_in_memory_as_promised(state: State) -> Iterator[Violation]:
 )
 def table_made_at_run_time_appears(state: State) -> Iterator[Violation]:
     """Where the table is to be made at run time, there is one at the end."""
-    live, location = state.live, state.promise.location
-    if live is None or location is None or state.promise.scan is not None or live.table is not None:
+    live, location = state.live, state.declared.location
+    if live is None or location is None or state.declared.scan is not None or live.table is not None:
         return
     if live.span is None or live.span.seen_by(live.role) is None:
         return  # table.one-core-only
@@ -240,7 +240,7 @@ def _header_further_on(subject: TableSubject, expected: str, found: str, offset:
     table = subject.table
     assert table is not None, "its version was read"
     where = f"{table.address + offset:#010x}, {offset} bytes further on"
-    location = subject.state.promise.location
+    location = subject.state.declared.location
     is_section = location is not None and location.how.startswith("section")
     return Violation(
         at=(_place(table, 0, "header.ver"), _place(table, offset, "a table")),
@@ -412,7 +412,7 @@ _LINUX_ALIGNMENT, _ALIGNMENT = 8, 4
 
 def _declared(state: State) -> Iterator[TableSubject]:
     """The table as the image has it, with all bytes of its section; the one in memory where no image has it."""
-    return tables(State(state.profile, state.images, state.promise) if state.promise.scan else state)
+    return tables(State(state.profile, state.images, state.declared) if state.declared.scan else state)
 
 
 @rule(
@@ -424,7 +424,7 @@ def _declared(state: State) -> Iterator[TableSubject]:
 )
 def table_is_aligned_for_its_readers(subject: TableSubject) -> Iterator[Violation]:
     """The table begins at a multiple of 4, for Linux of 8, and each of its entries at a multiple of 4."""
-    table, location = subject.table, subject.state.promise.location
+    table, location = subject.table, subject.state.declared.location
     if table is None or table.header.ver != 1:
         return
     wanted = _LINUX_ALIGNMENT if subject.state.profile is Profile.LINUX else _ALIGNMENT

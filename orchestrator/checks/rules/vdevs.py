@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import MAIN, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
@@ -18,7 +19,6 @@ from orchestrator.formats.resource_entry import (
     feature_names,
     status_names,
 )
-from orchestrator.memory import Place
 from orchestrator.observe.live import MAX_VRINGS
 
 __all__: list[str] = []
@@ -145,16 +145,16 @@ def negotiated_features_were_offered(subject: VdevSubject) -> Iterator[Violation
         yield Violation((field(subject, "gfeatures"),), f"a subset of {offered}", f"{extras} besides", advice)
 
 
-def _promised(state: State) -> Iterator[VdevSubject]:
+def _declared(state: State) -> Iterator[VdevSubject]:
     """The vdevs as the image has them."""
-    return (each for each in vdevs(State(state.profile, state.images, state.promise)) if not each.table.is_live)
+    return (each for each in vdevs(State(state.profile, state.images, state.declared)) if not each.table.is_live)
 
 
 @rule(
     "vdev.initial-status",
     stage=Stage.STATIC,
     source="virtio 1.3, 2.1: the status starts from 0 and is the driver's to set",
-    each=_promised,
+    each=_declared,
     severity=Severity.WARNING,
 )
 def status_starts_from_zero(subject: VdevSubject) -> Iterator[Violation]:

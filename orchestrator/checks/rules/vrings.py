@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
 from orchestrator.formats.resource_entry import ANY, Checksum, Profile, RprocMem, VdevHeader
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
-from orchestrator.memory import Place
 from orchestrator.observe.live import ring_layout
 
 __all__: list[str] = []
@@ -212,15 +212,15 @@ def _works(subject: VdevSubject) -> bool:
     return all(run.traffic.ring(ring.path).used for ring in subject.vdev.rings)
 
 
-def _promised(state: State) -> Iterator[RingSubject]:
-    return rings(State(state.profile, state.images, state.promise))
+def _declared(state: State) -> Iterator[RingSubject]:
+    return rings(State(state.profile, state.images, state.declared))
 
 
 @rule(
     "vring.pa-preset",
     stage=Stage.STATIC,
     source="Linux remoteproc, rproc_parse_vring (old): reserved must be zero; now pa, written by the host",
-    each=_promised,
+    each=_declared,
     severity=Severity.WARNING,
     profiles={Profile.OPENAMP: None, Profile.NUTTX: None, Profile.COMMON: None},
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.base.memory import Place
 from orchestrator.base.roles import Side, the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
 from orchestrator.formats.resource_entry import ANY, VIRTIO_CONFIG_S_NEEDS_RESET, VdevHeader
-from orchestrator.memory import Place
 from orchestrator.observe.history import Step, Trespass
 
 __all__: list[str] = []

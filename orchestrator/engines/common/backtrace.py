@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Memory
 from orchestrator.engines.common.cortex_m import EXC_RETURN_PROCESS, FIRST_EXC_RETURN, frame_size
-from orchestrator.errors import RptwinError
 from orchestrator.events import Backtrace, Frame
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Memory
 
 __all__ = ["backtrace_of", "symbol_of"]
 

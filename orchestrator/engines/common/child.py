@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
-from orchestrator.errors import EngineError
+from orchestrator.base.errors import EngineError
 
 __all__ = ["EngineDiedError", "deferred_interrupt"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.contract import Condition, ConsoleText, MemoryEquals
-from orchestrator.errors import UsageError
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["Conditions", "Received"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 from orchestrator.platform.model import Core, Platform
 
 __all__ = ["core_named"]

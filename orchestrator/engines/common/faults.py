@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.base.errors import TranslationError
+from orchestrator.base.memory import Memory
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS
-from orchestrator.errors import TranslationError
 from orchestrator.events import Fault, Frame
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Memory
 
 __all__ = ["FaultStatus", "describe_fault", "interrupted_registers", "read_fault_status"]
 

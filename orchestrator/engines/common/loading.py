@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import PlacementError, TranslationError
+from orchestrator.base.errors import PlacementError, TranslationError
+from orchestrator.base.memory import Extent
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["loaded_images", "refuse_outside"]

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from orchestrator.errors import EngineError
+from orchestrator.base.errors import EngineError
 
 __all__ = ["Scratch", "remove", "sweep", "write"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.base.memory import Extent
 from orchestrator.events import Changed, Detail, Event, NotificationSent
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["Happening", "Store", "Turns", "View"]

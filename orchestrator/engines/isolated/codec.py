@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import EngineError
+from orchestrator.base.errors import EngineError
 
 __all__ = ["MalformedError", "from_plain", "to_plain"]
 

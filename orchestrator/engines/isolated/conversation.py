@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
 from orchestrator.engines.contract import Player
 from orchestrator.engines.isolated import messages
@@ -16,7 +17,6 @@ from orchestrator.engines.isolated.failures import raised_inside
 from orchestrator.engines.isolated.messages import REPLIES, Failed, Message
 from orchestrator.engines.isolated.pages import Pages
 from orchestrator.engines.isolated.process import Child
-from orchestrator.errors import EngineError
 from orchestrator.events import Listener
 
 __all__ = ["Conversation"]

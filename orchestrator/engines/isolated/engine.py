@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.base.errors import CapabilityError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.contract import (
     Capability,
@@ -28,10 +30,8 @@ from orchestrator.engines.isolated.messages import VERSION
 from orchestrator.engines.isolated.pages import Pages
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.views import IsolatedConsole, IsolatedMemory, IsolatedPlayed
-from orchestrator.errors import CapabilityError, UsageError
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = ["IsolatedEngine", "IsolatedUnicorn"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator import errors
+from orchestrator.base import errors
+from orchestrator.base.errors import EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.engines.isolated.messages import Failed
-from orchestrator.errors import EngineError, FormatError, PlatformError, RptwinError
 
 __all__ = ["raised_inside"]
 

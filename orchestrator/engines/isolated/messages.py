@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Event, Waiting
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = [
@@ -358,7 +358,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The answer is an error; ``kind`` is a class of :mod:`orchestrator.errors`, or any other exception's name."""
+    """The answer is an error; ``kind`` is a class of :mod:`orchestrator.base.errors`, or any other exception's name."""
 
     kind: str
     what: str

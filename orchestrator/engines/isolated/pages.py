@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["Pages"]

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.scratch import Scratch
 from orchestrator.engines.isolated.channel import STOP, Channel
-from orchestrator.errors import EngineError
 
 __all__ = ["SERVER", "Child"]
 

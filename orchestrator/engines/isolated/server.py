@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
+from orchestrator.base.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.engines.common.scratch import remove
 from orchestrator.engines.contract import (
     Active,
@@ -34,7 +35,6 @@ from orchestrator.engines.contract import (
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.channel import STOP, Channel, ClosedError
 from orchestrator.engines.isolated.messages import VERSION, Failed, Message
-from orchestrator.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
 from orchestrator.platform.model import Platform

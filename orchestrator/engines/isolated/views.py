@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.conversation import Conversation
-from orchestrator.memory import Extent, Memory
 
 __all__ = ["IsolatedConsole", "IsolatedMemory", "IsolatedPlayed"]
 

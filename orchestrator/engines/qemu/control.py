@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.c_structs import Header
-from orchestrator.memory import Extent
 
 __all__ = ["CORES", "MOST_COPIED", "MOST_SPANS", "Control", "Probe"]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
 from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
 from orchestrator.engines.common.conditions import Conditions
@@ -25,7 +27,6 @@ from orchestrator.engines.qemu.live_memory import LiveMemory
 from orchestrator.engines.qemu.log_reader import LogReader, by_turn
 from orchestrator.engines.qemu.machines import machine_of
 from orchestrator.engines.qemu.process import find_qemu
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import (
     Backtrace,
     CoreState,
@@ -39,7 +40,6 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Platform
 
 __all__ = ["QemuEngine"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from orchestrator.base.memory import Memory
 from orchestrator.engines.common.cortex_m import HARD_FAULT, SECURE_FAULT, exception_name
 from orchestrator.engines.common.faults import FaultStatus, describe_fault, interrupted_registers, read_fault_status
 from orchestrator.engines.qemu import log
 from orchestrator.events import Fault
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Memory
 
 __all__ = ["fault_at_handler", "fault_handlers", "lockup_registers", "with_missing"]
 

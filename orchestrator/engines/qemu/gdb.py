@@ -6,8 +6,8 @@ import re
 import socket
 from collections.abc import Mapping
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.qemu.errors import ClosedError, received
-from orchestrator.errors import EngineError
 from orchestrator.formats.gdb_packets import PacketReader, frame
 
 __all__ = ["GdbClient", "StopReply"]

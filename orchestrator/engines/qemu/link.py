@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.qemu.control import Control
 from orchestrator.engines.qemu.errors import ClosedError, SilentError
@@ -12,7 +13,6 @@ from orchestrator.engines.qemu.gdb import GdbClient
 from orchestrator.engines.qemu.machines import Machine
 from orchestrator.engines.qemu.process import QemuProcess, find_qemu
 from orchestrator.engines.qemu.qmp import QmpClient
-from orchestrator.errors import EngineError
 
 __all__ = ["Link"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.qemu.control import MOST_COPIED, MOST_SPANS
 from orchestrator.engines.qemu.link import Link
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["LiveMemory"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.errors import EngineError
+from orchestrator.base.errors import EngineError
 from orchestrator.platform.model import Platform
 
 __all__ = ["MACHINES", "Machine", "machine_of"]

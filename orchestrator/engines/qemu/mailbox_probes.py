@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.qemu.control import Probe
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Peripheral, Platform
 
 __all__ = ["MailboxProbes"]

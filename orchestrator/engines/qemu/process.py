@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.scratch import Scratch
 from orchestrator.engines.qemu.control import Control
 from orchestrator.engines.qemu.machines import Machine
-from orchestrator.errors import EngineError
 
 __all__ = ["COMMAND", "OLDEST", "PACKAGE", "Qemu", "QemuProcess", "find_qemu"]
 

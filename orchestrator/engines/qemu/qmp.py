@@ -6,8 +6,8 @@ import json
 import socket
 from typing import Any
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.qemu.errors import ClosedError, received
-from orchestrator.errors import EngineError
 
 __all__ = ["QmpClient"]
 

@@ -10,8 +10,8 @@ import os
 import traceback
 from collections.abc import Iterator
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.renode.discovery import TRIED, Kind
-from orchestrator.errors import EngineError
 
 __all__ = ["as_known", "load_renode"]
 

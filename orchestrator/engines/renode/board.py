@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from orchestrator.base.errors import CapabilityError, RptwinError, UsageError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
@@ -38,7 +40,6 @@ from orchestrator.engines.renode.exceptions import Exceptions
 from orchestrator.engines.renode.observation import Observation
 from orchestrator.engines.renode.played import Played, Players
 from orchestrator.engines.renode.session import Bus, RenodeSession
-from orchestrator.errors import CapabilityError, RptwinError, UsageError
 from orchestrator.events import (
     SYSTEM_RESET,
     Backtrace,
@@ -51,7 +52,6 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.export import export, named
 from orchestrator.platform.model import Peripheral, Platform
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.renode.core_turns import CoreTurns
 from orchestrator.engines.renode.cores import REGISTERS, Cores, HostScope
 from orchestrator.engines.renode.log import Abort, Access, LogLine, parse
 from orchestrator.engines.renode.thumb import access_of
-from orchestrator.errors import EngineError
 from orchestrator.events import Event, Fault, Note, UnmodelledAccess
 from orchestrator.platform.export import FRONT_SUFFIX
 from orchestrator.platform.model import Platform

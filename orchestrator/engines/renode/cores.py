@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import TranslationError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.common.store_replay import Turns, View
@@ -13,10 +15,8 @@ from orchestrator.engines.renode.faults import Raised
 from orchestrator.engines.renode.played import Played
 from orchestrator.engines.renode.session import Bus
 from orchestrator.engines.renode.thumb import is_second_half
-from orchestrator.errors import TranslationError
 from orchestrator.events import Backtrace, CoreState
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent, Memory
 from orchestrator.platform.model import Core, Platform
 
 __all__ = ["REGISTERS", "BoardCore", "Cores", "HostScope"]

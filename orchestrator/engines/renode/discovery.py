@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.config import MachineTable, machine_table
-from orchestrator.errors import EngineError, UsageError
 
 __all__ = [
     "PYRENODE_COMMIT",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import EngineError, PlatformError, RptwinError
+from orchestrator.base.errors import EngineError, PlatformError, RptwinError
 
 __all__ = ["Failures", "refused"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.store_replay import Happening, Store
 from orchestrator.engines.renode.access_log import Observed
 from orchestrator.engines.renode.core_turns import CoreTurns
 from orchestrator.engines.renode.cores import Cores, HostScope
 from orchestrator.engines.renode.session import Bus
-from orchestrator.errors import EngineError
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform, Region
 
 __all__ = ["Observation"]

@@ -9,12 +9,12 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Memory
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.common.store_replay import Happening, Store, Turns, View
 from orchestrator.engines.contract import Player
 from orchestrator.engines.renode.session import Bus
-from orchestrator.errors import EngineError
-from orchestrator.memory import Memory
 from orchestrator.platform.model import Core, Platform
 
 __all__ = ["Played", "Players"]

@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.base.errors import EngineError, RptwinError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.scratch import write
 from orchestrator.engines.renode.assemblies import load_renode
 from orchestrator.engines.renode.compiled.models import load_models
 from orchestrator.engines.renode.failures import Failures, refused
 from orchestrator.engines.renode.log import LogLine
-from orchestrator.errors import EngineError, RptwinError
-from orchestrator.memory import Extent
 
 __all__ = ["Bus", "RenodeSession"]
 

@@ -14,8 +14,8 @@ import unicorn
 from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, CoreState, hooks
-from orchestrator.errors import EngineError
 
 __all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe"]
 __all__ += ["function_pointer", "registers", "written_registers"]

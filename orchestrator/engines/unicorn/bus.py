@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
-from orchestrator.memory import Extent
 
 __all__ = ["Access", "Bus", "BusPort", "Device", "Placed", "Slot", "Waking", "is_private"]
 

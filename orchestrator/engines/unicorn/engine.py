@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from orchestrator.base.errors import EngineError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
@@ -28,10 +30,8 @@ from orchestrator.engines.unicorn.snapshot import BoardSnapshot, restore_board, 
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, StateChanged, Waiting
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["UnicornEngine"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from orchestrator.base.errors import TranslationError
 from orchestrator.engines.unicorn.bus import Slot
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.errors import TranslationError
 
 __all__ = ["HostMemory", "peek", "poke"]
 

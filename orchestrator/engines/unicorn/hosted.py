@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.contract import Player
 from orchestrator.engines.unicorn.bus import Slot
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.memory import CoreMemory
-from orchestrator.errors import EngineError
 
 __all__ = ["HostedCore"]
 

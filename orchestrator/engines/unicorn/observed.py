@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.cpu.access_log import Observed
 from orchestrator.engines.unicorn.cpu.core import Core
-from orchestrator.errors import EngineError
-from orchestrator.memory import Extent
 
 __all__ = ["ObservedExtents"]
 

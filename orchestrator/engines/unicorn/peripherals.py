@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.bus import Device, Placed, Slot
 from orchestrator.engines.unicorn.devices.registry import Board, connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform, Registration
 
 __all__ = ["Peripherals"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from orchestrator.base.errors import UsageError
 from orchestrator.engines.unicorn.cpu.core import Core
-from orchestrator.errors import UsageError
 
 __all__ = ["Turn"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.base.durations import format_duration, parse_duration
-from orchestrator.errors import UsageError
+from orchestrator.base.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+from orchestrator.base.errors import TranslationError
+from orchestrator.base.memory import Extent
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict, judge
-from orchestrator.errors import TranslationError
 from orchestrator.events import (
     Access,
     Accessed,
@@ -34,7 +35,6 @@ from orchestrator.formats.elf import Image, parse_elf
 from orchestrator.formats.locator import TableLocator
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import Table, build_table
-from orchestrator.memory import Extent
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import (
     Core,
@@ -461,7 +461,7 @@ class Bench:
             self.turn(REMOTE, self._publish)
             self.emit(REMOTE, StateChanged(CoreState.SLEEPING, "WFI"))
         live = self.observer.live
-        if live.is_as_promised and script.main_alive and script.starts_rings and script.remote_alive:
+        if live.is_as_declared and script.main_alive and script.starts_rings and script.remote_alive:
             self._bring_up()
         elif script.main_alive:
             self.emit(MAIN, StateChanged(CoreState.SLEEPING, "WFI"))

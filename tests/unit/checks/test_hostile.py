@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import DA, MAIN, PA, PLATFORM, REMOTE, Bench, CoreMemory, Script, Store, rules
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import BytesMemory
 from orchestrator.checks.catalogue import render_catalogue
 from orchestrator.checks.rule import MAX_FINDINGS_PER_RULE
 from orchestrator.checks.static import check_live, check_static
-from orchestrator.errors import RptwinError
 from orchestrator.events import Changed, Event
-from orchestrator.memory import BytesMemory
 
 HOSTILE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

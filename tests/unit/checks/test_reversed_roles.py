@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.base.roles import Sides
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
-from orchestrator.memory import BytesMemory
 from orchestrator.observe.traffic import Actor, Traffic
 from orchestrator.observe.views import Views
 from orchestrator.virtqueue import Segment, SplitDevice, SplitDriver

@@ -33,12 +33,13 @@ from bench import (
     message,
     run,
 )
+from orchestrator.base.errors import RingError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES, Side, Sides
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.checks.static import check_static
 from orchestrator.checks.verdict import judge
-from orchestrator.errors import RingError
 from orchestrator.events import (
     CoreState,
     DataCache,
@@ -72,7 +73,6 @@ from orchestrator.formats.resource_entry import (
     Vring,
 )
 from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
-from orchestrator.memory import Extent
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import MessageRecord
 

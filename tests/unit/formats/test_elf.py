@@ -8,7 +8,7 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import ElfError, TableError
+from orchestrator.base.errors import ElfError, TableError
 from orchestrator.formats.elf import SegmentFlag, load_elf, parse_elf
 from orchestrator.formats.resource_table import decode_table_bytes
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.formats.elf import load_elf, parse_elf
 from orchestrator.formats.footprint import ASSUMED_STACK, Footprint
-from orchestrator.memory import Extent
 
 if TYPE_CHECKING:
     from conftest import Tools

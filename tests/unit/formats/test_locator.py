@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import TableError, UsageError
+from orchestrator.base.errors import TableError, UsageError
 from orchestrator.formats.elf import load_elf, parse_elf
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocator, locate, parse_locator
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import TableError
+from orchestrator.base.errors import TableError
 from orchestrator.formats.nuttx_config import ConfigV9_1, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import Feature, Trace, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table, decode_table_bytes

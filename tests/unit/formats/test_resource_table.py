@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import TableError, UsageError
+from orchestrator.base.errors import TableError, UsageError
+from orchestrator.base.memory import BytesMemory
 from orchestrator.formats.resource_entry import (
     ANY,
     FW_RSC_VENDOR_END,
@@ -32,7 +33,6 @@ from orchestrator.formats.resource_table import (
     scan_table,
     scan_table_bytes,
 )
-from orchestrator.memory import BytesMemory
 
 BASE = 0x10040000
 VIEW = "cpu_cm4"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import RpmsgError
+from orchestrator.base.errors import RpmsgError
 from orchestrator.formats import rpmsg
 from orchestrator.formats.rpmsg import (
     ADDRESS_NAME_SERVICE,

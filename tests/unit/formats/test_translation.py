@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import TranslationError, UsageError
+from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.formats.translation import AddressEnvironment, AddressRange, Translated
 from orchestrator.platform.model import Core, Platform, Region, Registration
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import RingError, TranslationError
+from orchestrator.base.errors import RingError, TranslationError
+from orchestrator.base.memory import BytesMemory
 from orchestrator.formats.virtqueue import (
     MAX_QUEUE_SIZE,
     Descriptor,
@@ -16,7 +17,6 @@ from orchestrator.formats.virtqueue import (
     descriptor_table_size,
     used_ring_size,
 )
-from orchestrator.memory import BytesMemory
 
 BASE = 0x30042000
 SIZE = 0x1000

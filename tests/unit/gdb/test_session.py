@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
-from orchestrator.errors import TranslationError, UsageError
 from orchestrator.events import CoreState
 from orchestrator.formats.gdb_packets import PacketReader, frame
 from orchestrator.gdb.session import Mode, Session
-from orchestrator.memory import Extent
 
 RAM = 0x2000_0000
 SIZE = 0x100

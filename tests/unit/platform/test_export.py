@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.errors import PlatformError
 from orchestrator.cli import main
-from orchestrator.errors import PlatformError
 from orchestrator.platform import Platform, load_platform
 from orchestrator.platform.export import export, inlined, named
 from orchestrator.platform.repl import parse_repl

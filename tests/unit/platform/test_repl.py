@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import PlatformError
+from orchestrator.base.errors import PlatformError
 from orchestrator.platform.repl import _parser, parse_repl
 from orchestrator.platform.syntax import (
     EMPTY,

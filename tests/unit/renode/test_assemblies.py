@@ -8,9 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.renode.assemblies import as_known, load_renode
 from orchestrator.engines.renode.discovery import Kind
-from orchestrator.errors import EngineError
 
 Load = Callable[[str], None]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.engines.renode import discovery
 from orchestrator.engines.renode.discovery import Kind, discover, find_dotnet, find_pyrenode, find_renode
-from orchestrator.errors import EngineError, UsageError
 
 
 def build(folder: Path, output: str = "output/bin/Release", framework: str = "10.0.0") -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import EngineError, PlatformError
 from orchestrator.engines.renode.failures import refused
-from orchestrator.errors import EngineError, PlatformError
 
 HOME = Path("/home/me/board")
 UNKNOWN_TYPE = """Error E04: Could not resolve type: 'UART.STM32F7_USARTX'.

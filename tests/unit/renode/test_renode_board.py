@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.base.errors import CapabilityError, EngineError, TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Capability, ConsoleText, EngineOptions, MemoryEquals, Stop, StopReason
 from orchestrator.engines.renode.board import RenodeBoard
 from orchestrator.engines.renode.log import LogLine
-from orchestrator.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.events import (
     Access,
     Accessed,
@@ -30,7 +31,6 @@ from orchestrator.events import (
     UnmodelledAccess,
 )
 from orchestrator.formats.elf import load_elf
-from orchestrator.memory import Extent
 from orchestrator.platform import Platform, load_platform
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"

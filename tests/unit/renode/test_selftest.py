@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, EngineOptions
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.engines.renode.selftest import self_test
-from orchestrator.errors import EngineError
 from orchestrator.events import Changed, Event, ExceptionTaken, UnmodelledAccess
 from orchestrator.platform import Platform
 

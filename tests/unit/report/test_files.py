@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ReportError
+from orchestrator.base.errors import ReportError
 from orchestrator.report.files import Document, write_documents, write_report
 
 

@@ -5,9 +5,9 @@ from io import StringIO
 
 import pytest
 
+from orchestrator.base.memory import Place
 from orchestrator.checks import Finding, Severity, Stage
 from orchestrator.checks.causes import causes_of
-from orchestrator.memory import Place
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.terminal import make_console, rendered
 

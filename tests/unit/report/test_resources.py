@@ -8,12 +8,12 @@ from io import StringIO
 
 import pytest
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.base.roles import Side
 from orchestrator.formats.locator import TableLocation
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Feature, Trace, Unknown, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table
-from orchestrator.memory import BytesMemory
-from orchestrator.observe.declared import Promise
+from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Views
@@ -45,7 +45,7 @@ TRACE = Trace(2, DA + 0x400, 0x400, 0, b"log\x1b[31m".ljust(32, b"\0"))
 def live(platform: Platform, *entries: Entry) -> LiveView:
     data = build_table(entries).encode()
     memories = {"main": BytesMemory("cpu_cm7", PA, data), "remote": BytesMemory("cpu_cm4", DA, data)}
-    return read_live(Views.of(memories, platform), Promise(TableLocation("remote", DA, "address")))
+    return read_live(Views.of(memories, platform), DeclaredTable(TableLocation("remote", DA, "address")))
 
 
 def test_the_tree_shows_every_entry_ring_and_config_in_words() -> None:
@@ -116,5 +116,5 @@ def test_the_map_puts_rings_and_buffers_into_their_carveout_and_names_the_rest(p
 
 
 def test_a_board_without_a_table_has_an_empty_map(platform: Platform) -> None:
-    nothing = read_live(Views.of({}, platform), Promise(None))
+    nothing = read_live(Views.of({}, platform), DeclaredTable(None))
     assert shared_map(nothing, []) == ()

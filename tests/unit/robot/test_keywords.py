@@ -11,8 +11,8 @@ import pytest
 from robot.api import SkipExecution
 from test_host_keywords import FAILING_CASES
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.contract import Capability
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.robot import RptwinLibrary
 
 Boot = Callable[[str], RptwinLibrary]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import TranslationError, UsageError
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.formats.elf import Image, Segment, SegmentFlag
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Region, Registration
 from orchestrator.robot.renode_bus import RenodeBus, RenodeMemory, bus_of
 

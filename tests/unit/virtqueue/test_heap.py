@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import UsageError
-from orchestrator.memory import Extent
+from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.virtqueue import Heap
 
 CARVEOUT = Extent(0x1004_1000, 0x1000)

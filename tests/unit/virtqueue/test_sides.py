@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orchestrator.errors import TranslationError, UsageError
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import BytesMemory, Extent
 from orchestrator.formats.packed_virtqueue import PackedLayout
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.virtqueue import RingLayout
-from orchestrator.memory import BytesMemory, Extent
 from orchestrator.virtqueue import (
     BufferMemory,
     Chain,

@@ -10,11 +10,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Engine, EngineOptions
 from orchestrator.engines.renode.engine import RenodeEngine
 from orchestrator.events import Changed, Event, ExceptionTaken, UnmodelledAccess
 from orchestrator.formats.elf import Image, parse_elf
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 from orchestrator.platform.resolve import load_platform
 

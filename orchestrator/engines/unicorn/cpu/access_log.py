@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.memory import CoreMemory, Store
 from orchestrator.engines.unicorn.native.abi import AccessesState, CoreState, Span, hooks
-from orchestrator.errors import EngineError
 from orchestrator.events import RECORD
 
 __all__ = ["AccessLog", "Observed"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import NO_CACHES, Caches
 from orchestrator.engines.unicorn.cpu.register_table import Registers, Storage, constant, ignored
 from orchestrator.events import CACHE_BLOCK, DataCache
-from orchestrator.memory import Extent
 
 __all__ = ["CacheRegisters"]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.unicorn.bus import Bus, Slot
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
@@ -41,7 +42,6 @@ from orchestrator.engines.unicorn.native import abi
 from orchestrator.events import Activity, Backtrace, Detail, GuestError, Poll, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Core as CoreModel
 
 __all__ = ["Core", "CoreHost", "CoreSnapshot"]

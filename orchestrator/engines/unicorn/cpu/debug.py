@@ -11,6 +11,7 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import HARD_FAULT
 from orchestrator.engines.contract import SEMIHOSTING, DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
@@ -22,7 +23,6 @@ from orchestrator.engines.unicorn.cpu.processor import SPECIAL, Processor
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native.abi import WatchState, hooks
-from orchestrator.memory import Extent
 
 __all__ = ["CoreDebug", "Debugger", "DebuggerPort"]
 

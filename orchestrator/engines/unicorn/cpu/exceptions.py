@@ -9,6 +9,7 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.common.cortex_m import HFSR_BITS, exception_name
@@ -20,7 +21,6 @@ from orchestrator.engines.unicorn.cpu.frames import Frames, ReturnMismatchError,
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
-from orchestrator.errors import EngineError, RptwinError
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, GuestError, Lockup
 
 __all__ = ["ExceptionPort", "ExceptionUnit"]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.cpu.accesses import DENIED_REGISTERS, Accesses
@@ -16,7 +17,6 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import Processor, with_it
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.errors import EngineError
 
 __all__ = ["Execution", "ExecutionPort"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
-from orchestrator.memory import Extent
+from orchestrator.base.memory import Extent
 
 __all__ = [
     "EXECUTE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from orchestrator.base.errors import RptwinError
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
@@ -17,7 +18,6 @@ from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import GENERAL, SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
-from orchestrator.errors import RptwinError
 from orchestrator.events import CoreState, Detail, StateChanged
 
 __all__ = ["STUB", "ResetPort", "ResetUnit"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Memory
 from orchestrator.engines.unicorn.devices.uart import UartConsole
-from orchestrator.errors import RptwinError
-from orchestrator.memory import Memory
 
 __all__ = ["IMMEDIATE", "Semihosting", "SemihostingPort"]
 

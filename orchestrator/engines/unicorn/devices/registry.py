@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.devices.arm.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
@@ -28,7 +29,6 @@ from orchestrator.engines.unicorn.devices.stm32.timer import Stm32Timer
 from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import MemoryView
-from orchestrator.errors import EngineError
 from orchestrator.platform.model import Connections, Interrupt, Peripheral, Platform
 
 __all__ = [

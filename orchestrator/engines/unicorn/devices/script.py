@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.unicorn.devices.script_api import (
     Cpu,
     Emulation,
@@ -25,7 +26,6 @@ from orchestrator.engines.unicorn.devices.script_api import (
     Self,
     SystemBus,
 )
-from orchestrator.errors import EngineError, RptwinError
 
 __all__ = ["ScriptDevice", "ScriptState"]
 

@@ -15,11 +15,11 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from orchestrator.base.errors import EngineError, TranslationError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.memory.store import Store, new_store
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, Window
-from orchestrator.errors import EngineError, TranslationError
-from orchestrator.memory import Extent
 from orchestrator.platform.model import Platform
 
 __all__ = ["BoardMemory", "CoreMemory", "Mapping", "MemoryView"]
@@ -140,7 +140,7 @@ class BoardMemory:
 
 
 class MemoryView:
-    """Plain memory by the addresses of one core: the stored bytes (implements :class:`orchestrator.memory.Memory`)."""
+    """Plain memory by the addresses of one core: the stored bytes (a :class:`~orchestrator.base.memory.Memory`)."""
 
     def __init__(self, core: str, mappings: list[Mapping], board: BoardMemory) -> None:
         self.view = core

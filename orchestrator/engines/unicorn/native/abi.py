@@ -6,8 +6,8 @@ import ctypes
 import sys
 from pathlib import Path
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.c_structs import Header
-from orchestrator.errors import EngineError
 
 __all__ = [
     "EXIT_BUDGET",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.errors import UsageError
 from orchestrator.engines.common.console_match import TextMatch
-from orchestrator.errors import UsageError
 
 PATTERNS = ("ready", "^ready", "ready$", "^ready$", "a.*y", "e[ad]+", r"y\n\w", r"\Aready")
 

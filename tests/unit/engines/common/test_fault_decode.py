@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.faults import interrupted_registers, read_fault_status
-from orchestrator.memory import BytesMemory
 
 STACK = 0x2000_0000
 

@@ -21,7 +21,7 @@ def platform() -> Platform:
     return load_platform("stm32h745")
 
 
-class Registers:
+class MailboxWords:
     def __init__(self) -> None:
         self.words: dict[tuple[str, int], int] = {}
 
@@ -31,12 +31,12 @@ class Registers:
 
 
 @pytest.fixture
-def registers() -> Registers:
-    return Registers()
+def registers() -> MailboxWords:
+    return MailboxWords()
 
 
 @pytest.fixture
-def monitor(platform: Platform, registers: Registers) -> MailboxMonitor:
+def monitor(platform: Platform, registers: MailboxWords) -> MailboxMonitor:
     return MailboxMonitor(platform, registers.word)
 
 
@@ -47,7 +47,7 @@ def line_of(platform: Platform, core: str) -> tuple[int, int, int]:
 
 
 def test_a_channel_that_becomes_pending_is_sent_once(
-    platform: Platform, registers: Registers, monitor: MailboxMonitor
+    platform: Platform, registers: MailboxWords, monitor: MailboxMonitor
 ) -> None:
     pending, signalled, interrupt = line_of(platform, REMOTE)
     registers.words = {(REMOTE, pending): 0b101, (REMOTE, signalled): 0b101}
@@ -63,7 +63,7 @@ def test_a_channel_that_becomes_pending_is_sent_once(
 
 
 def test_a_channel_that_nobody_enabled_is_ignored_unless_its_own_core_signalled_it(
-    platform: Platform, registers: Registers, monitor: MailboxMonitor
+    platform: Platform, registers: MailboxWords, monitor: MailboxMonitor
 ) -> None:
     _pending, signalled, _interrupt = line_of(platform, REMOTE)
     registers.words = {(REMOTE, signalled): 8}
@@ -76,7 +76,7 @@ def test_a_channel_that_nobody_enabled_is_ignored_unless_its_own_core_signalled_
 
 
 def test_an_interrupt_takes_what_is_pending_then(
-    platform: Platform, registers: Registers, monitor: MailboxMonitor
+    platform: Platform, registers: MailboxWords, monitor: MailboxMonitor
 ) -> None:
     pending, _signalled, interrupt = line_of(platform, MAIN)
     registers.words = {(MAIN, pending): 6}
@@ -86,7 +86,7 @@ def test_an_interrupt_takes_what_is_pending_then(
 
 
 def test_a_snapshot_forgets_what_was_seen_after_it(
-    platform: Platform, registers: Registers, monitor: MailboxMonitor
+    platform: Platform, registers: MailboxWords, monitor: MailboxMonitor
 ) -> None:
     pending, signalled, interrupt = line_of(platform, REMOTE)
     saved = monitor.save()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.common.store_replay import Happening, Store, Turns
 from orchestrator.events import Changed, Event, NotificationSent
-from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Capability
-from orchestrator.errors import EngineError
 from orchestrator.events import Accessed, Changed, Fault
-from orchestrator.memory import Extent
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
 SHARED, ALIAS = 0x3004_0000, 0x1004_0000  # SRAM3, as the main core and as the remote one sees it

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
+from orchestrator.base.errors import EngineError, TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import ConsoleText, EngineOptions, MemoryEquals, StopReason
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.errors import EngineError, TranslationError, UsageError
 from orchestrator.events import Changed, CoreState, Fault, GuestError, Lockup, NotificationSent, StateChanged
-from orchestrator.memory import Extent
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
 MARKS = 0x3800_0000

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Watchpoint
 from orchestrator.events import Accessed
-from orchestrator.memory import Extent
 
 MAIN = "cpu_cm7"
 BOOT = 0x0800_0000

@@ -14,13 +14,13 @@ import threading
 import time
 from pathlib import Path
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.channel import HEADER, Channel, Frame
 from orchestrator.engines.isolated.server import Server, listen_for_stops
 from orchestrator.events import CoreState, Event, Listener, Note
 from orchestrator.formats.elf import Image
-from orchestrator.memory import BytesMemory
 from orchestrator.platform.model import Platform
 
 PHASE, DEATH = sys.argv[1:3]

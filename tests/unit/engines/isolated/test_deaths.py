@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Capability, EngineOptions, StopReason
 from orchestrator.engines.isolated import conversation
 from orchestrator.engines.isolated.engine import IsolatedEngine, IsolatedUnicorn
-from orchestrator.errors import CapabilityError, EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.platform import Platform, load_platform
 

@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import pytest
 
+from orchestrator.base.errors import EngineError, PlatformError, RptwinError
 from orchestrator.engines.contract import Capability, EngineOptions
 from orchestrator.engines.isolated import messages, server
 from orchestrator.engines.isolated.channel import Channel, ClosedError
 from orchestrator.engines.isolated.messages import Message
 from orchestrator.engines.isolated.server import Server
-from orchestrator.errors import EngineError, PlatformError, RptwinError
 from orchestrator.platform import Platform, load_platform
 
 

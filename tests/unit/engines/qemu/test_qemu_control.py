@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.qemu.control import MOST_SPANS, Control, Probe
-from orchestrator.memory import Extent
 
 EXTENTS = st.lists(st.builds(Extent, st.integers(0, 1 << 30), st.integers(1, 4096)), max_size=200)
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Protocol
 
 import pytest
-from thumb_board import Assembler, Machine, board_platform
+from support.thumb_board import Assembler, Machine, board_platform
 
 CORES = ["cpu_a", "cpu_b"]
 

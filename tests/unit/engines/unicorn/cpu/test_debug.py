@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.errors import TranslationError, UsageError
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
-from orchestrator.errors import TranslationError, UsageError
 from orchestrator.events import ExceptionTaken
-from orchestrator.memory import Extent
 
 COUNT = """
 reset:  movs r4, #0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Watchpoint
-from orchestrator.memory import Extent
 
 # The access is the first of a block of three, so that what follows would be held for its second and third.
 BEHIND = """

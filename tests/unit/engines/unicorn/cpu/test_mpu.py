@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Mpu
-from orchestrator.memory import Extent
 
 CTRL, RNR, RBAR, RASR, RLAR = 0xD94, 0xD98, 0xD9C, 0xDA0, 0xDA0
 RW, RO = READ | WRITE, READ

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.cpu import nvic
 from orchestrator.engines.unicorn.cpu.features import features_of
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
-from orchestrator.memory import Extent
 
 ISER, ICER, ISPR, ICPR, IABR, IPR = 0x100, 0x180, 0x200, 0x280, 0x300, 0x400
 ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR, CFSR, HFSR = 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24, 0xD28, 0xD2C
@@ -50,7 +50,7 @@ class Port:
         return self.exception
 
 
-class Bench:
+class ScsBench:
     """A System Control Space with its exceptions and its port."""
 
     def __init__(self, model: str) -> None:
@@ -66,13 +66,13 @@ class Bench:
 
 
 @pytest.fixture
-def m7() -> Bench:
-    return Bench("cortex-m7")
+def m7() -> ScsBench:
+    return ScsBench("cortex-m7")
 
 
 @pytest.fixture
-def m4() -> Bench:
-    return Bench("cortex-m4f")
+def m4() -> ScsBench:
+    return ScsBench("cortex-m4f")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_reset_values(m4, offset, value, section):
 )
 def test_what_tells_the_models_apart(model, ccr, mpu, cpuid):
     """B3.2.3 CPUID, B3.2.8 CCR, B3.5.4 MPU_TYPE; 100166 and DDI0489F."""
-    bench = Bench(model)
+    bench = ScsBench(model)
     assert (bench.get(0xD00), bench.get(CCR), bench.get(0xD90) >> 8) == (cpuid, ccr, mpu)
 
 
@@ -253,7 +253,7 @@ def test_cpacr_tells_when_the_unit_changes(m4):
 
 
 def test_a_core_without_floating_point_cannot_switch_it_on():
-    bench = Bench("cortex-m4")
+    bench = ScsBench("cortex-m4")
     bench.put(0xD88, 0xF << 20)
     assert not bench.scs.fp_access
 

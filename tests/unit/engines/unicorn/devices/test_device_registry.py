@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.registry import create_engine
 from orchestrator.engines.unicorn.devices import registry
 from orchestrator.engines.unicorn.devices.registry import MODELLED
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.errors import EngineError
 from orchestrator.platform import load_platform
 from orchestrator.platform.model import Connections
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.device_host import DeviceHost
 
 from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
 from orchestrator.engines.unicorn.devices.device import Device, reads, register, registers, writes, written
@@ -16,19 +17,11 @@ UE, RE, TE, RXNEIE, TCIE, TXEIE = 1, 4, 8, 0x20, 0x40, 0x80
 RXNE, TC, TXE = 0x20, 0x40, 0x80
 
 
-class Host:
-    def __init__(self) -> None:
-        self.said: list[int] = []
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.said.append(offset)
-
-
-class Bench:
+class UsartBench:
     """A USART with what came out of it and each change of its line."""
 
     def __init__(self) -> None:
-        self.host = Host()
+        self.host = DeviceHost()
         self.levels: list[bool] = []
         self.sent = bytearray()
         self.usart = Stm32Usart(self.host, self.levels.append, self.sent.append)
@@ -41,8 +34,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> UsartBench:
+    return UsartBench()
 
 
 def test_a_usart_is_empty_and_off_after_reset(bench):
@@ -146,7 +139,7 @@ def test_a_register_that_no_usart_has_is_unmodelled_for_a_core_and_not_for_the_h
     bench.get(0x30)
     bench.put(0x34, 1)
     bench.usart.read(0x30, 4, None)
-    assert bench.host.said == [0x30, 0x34]
+    assert bench.host.touched == [0x30, 0x34]
 
 
 def test_narrow_reads_see_their_part_of_a_register(bench):
@@ -258,7 +251,7 @@ def test_a_console_keeps_all_output_and_settles_before_input():
 # --- DWT
 
 
-class Clock:
+class CycleClock:
     def __init__(self) -> None:
         self.now = 1000
 
@@ -268,8 +261,8 @@ class Clock:
 
 def test_the_cycle_counter_counts_while_it_is_enabled():
     """DDI0403E C1.8.7, C1.8.8."""
-    clock = Clock()
-    dwt = Dwt(Host(), clock)
+    clock = CycleClock()
+    dwt = Dwt(DeviceHost(), clock)
     assert dwt.read(0, 4, "cpu") >> 28 == 4  # comparators
     clock.now += 50
     assert dwt.read(4, 4, "cpu") == 0
@@ -289,8 +282,8 @@ def test_the_cycle_counter_counts_while_it_is_enabled():
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**40))
 def test_the_cycle_counter_wraps_at_32_bits(start, wait):
-    clock = Clock()
-    dwt = Dwt(Host(), clock)
+    clock = CycleClock()
+    dwt = Dwt(DeviceHost(), clock)
     dwt.write(0, 4, 1, "cpu")
     dwt.write(4, 4, start, "cpu")
     clock.now += wait
@@ -298,21 +291,21 @@ def test_the_cycle_counter_wraps_at_32_bits(start, wait):
 
 
 def test_the_dwt_is_never_locked():
-    dwt = Dwt(Host(), Clock())
+    dwt = Dwt(DeviceHost(), CycleClock())
     dwt.write(0xFB0, 4, 0xC5ACCE55, "cpu")
     assert dwt.read(0xFB4, 4, "cpu") == 0
 
 
 def test_a_comparator_is_storage_and_one_that_is_told_to_match_is_unmodelled():
     """DDI0403E C1.8.14 to C1.8.16; RTOSes clear them when they start."""
-    host = Host()
-    dwt = Dwt(host, Clock())
+    host = DeviceHost()
+    dwt = Dwt(host, CycleClock())
     for offset, value in ((0x30, 0x38000000), (0x34, 4), (0x38, 0)):
         dwt.write(offset, 4, value, "cpu")
         assert dwt.read(offset, 4, "cpu") == value
-    assert host.said == []
+    assert host.touched == []
     dwt.write(0x38, 4, 6, "cpu")
-    assert host.said == [0x38]
+    assert host.touched == [0x38]
 
 
 # --- the base of devices
@@ -338,7 +331,7 @@ def test_a_declared_register_keeps_the_bits_that_it_has_and_is_in_a_snapshot():
         row: list[int] = registers(0x10, 2, mask="width")
         width = 0xFF
 
-        def __init__(self, host: Host) -> None:
+        def __init__(self, host: DeviceHost) -> None:
             super().__init__(host)
             self.clear_registers()
             self.effects: list[int] = []
@@ -348,13 +341,13 @@ def test_a_declared_register_keeps_the_bits_that_it_has_and_is_in_a_snapshot():
         def see(self) -> None:
             self.effects.append(self.one)
 
-    host = Host()
+    host = DeviceHost()
     kept = Kept(host)
     assert [kept.read(offset, 4, "cpu") for offset in (4, 8, 0x10, 0x14)] == [0x10, 7, 0, 0]
     for offset in (4, 8, 0x10, 0x14):
         kept.write(offset, 4, 0x1A5 + offset, "cpu")
     assert [kept.read(offset, 4, "cpu") for offset in (4, 8, 0x10, 0x14)] == [0xA0, 7, 0xB5, 0xB9]
-    assert (kept.effects, host.said) == ([0xA0, 0xA0], [8])
+    assert (kept.effects, host.touched) == ([0xA0, 0xA0], [8])
     before = kept.snapshot()
     kept.clear_registers()
     assert (kept.one, kept.row) == (0x10, [0, 0])
@@ -387,7 +380,7 @@ def test_one_register_may_have_a_reader_and_a_writer_and_a_handler_two_registers
         state = ("kept",)
 
         def __init__(self) -> None:
-            super().__init__(Host())
+            super().__init__(DeviceHost())
             self.kept = 7
 
         @reads(0)
@@ -406,4 +399,4 @@ def test_one_register_may_have_a_reader_and_a_writer_and_a_handler_two_registers
     device.write(0, 4, 9, "cpu")
     assert (device.read(0, 4, "cpu"), device.read(8, 4, "cpu")) == (9, 9)
     device.write(8, 4, 1, "cpu")
-    assert device._host.said == [8]
+    assert device._host.touched == [8]

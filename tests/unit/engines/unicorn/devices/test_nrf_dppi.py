@@ -25,7 +25,7 @@ def publish(event: int) -> int:
     return event + 0x080
 
 
-class Bench:
+class DppiBench:
     """A TIMER, a TIMER that counts, an RTC and a UARTE, all on one clock, with all channels on."""
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class Bench:
         self.touched: list[int] = []
         self.levels: list[bool] = []
         line = self.levels.append
-        self.timer = NrfTimer(self, line, Clock(self, "timer"), 6)
-        self.counter = NrfTimer(self, line, Clock(self, "counter"), 6)
-        self.rtc = NrfRtc(self, line, Clock(self, "rtc"), 4)
-        self.uart = NrfUart(self, line, Clock(self, "uart"), lambda _data: None, self)
+        self.timer = NrfTimer(self, line, DeviceClock(self, "timer"), 6)
+        self.counter = NrfTimer(self, line, DeviceClock(self, "counter"), 6)
+        self.rtc = NrfRtc(self, line, DeviceClock(self, "rtc"), 4)
+        self.uart = NrfUart(self, line, DeviceClock(self, "uart"), lambda _data: None, self)
         self.devices: dict[str, NrfDevice] = {
             "timer": self.timer,
             "counter": self.counter,
@@ -77,10 +77,10 @@ class Bench:
         return True
 
 
-class Clock:
+class DeviceClock:
     """The clock of one device."""
 
-    def __init__(self, bench: Bench, name: str) -> None:
+    def __init__(self, bench: DppiBench, name: str) -> None:
         self._bench = bench
         self._name = name
 
@@ -100,8 +100,8 @@ def get(device: NrfDevice, offset: int) -> int:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> DppiBench:
+    return DppiBench()
 
 
 def test_an_event_triggers_the_tasks_that_subscribe_to_its_channel_and_nothing_is_unmodelled(bench):

@@ -17,7 +17,7 @@ MODE, BITMODE, PRESCALER, ONESHOTEN = 0x504, 0x508, 0x510, 0x580
 COMPARE0 = 1 << 16
 
 
-class Bench:
+class TimerBench:
     """Clock, line and host of one device."""
 
     def __init__(self) -> None:
@@ -47,17 +47,17 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> TimerBench:
+    return TimerBench()
 
 
 @pytest.fixture
-def rtc(bench: Bench) -> NrfRtc:
+def rtc(bench: TimerBench) -> NrfRtc:
     return NrfRtc(bench, bench.line, bench, 4)
 
 
 @pytest.fixture
-def timer(bench: Bench) -> NrfTimer:
+def timer(bench: TimerBench) -> NrfTimer:
     """One count for each tick."""
     device = NrfTimer(bench, bench.line, bench, 6)
     put(device, PRESCALER, 0)
@@ -290,7 +290,7 @@ def test_ten_seconds_that_nobody_looked_at_are_caught_up_at_once(timer, bench):
     looks=st.lists(st.integers(1, 60), max_size=20),
 )
 def test_looking_changes_nothing_and_events_are_those_of_a_counter_that_counts(compares, shorts, looks):
-    bench = Bench()
+    bench = TimerBench()
     device = NrfTimer(bench, bench.line, bench, 6)
     put(device, PRESCALER, 0)
     put(device, BITMODE, 1)

@@ -20,7 +20,7 @@ UART, UARTE = 4, 8
 RAM = 0x2000_0000
 
 
-class Bench:
+class UartBench:
     def __init__(self) -> None:
         self.ram = bytearray(256)
         self.sent = bytearray()
@@ -78,8 +78,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    bench = Bench()
+def bench() -> UartBench:
+    bench = UartBench()
     bench.put(ENABLE, UARTE)
     return bench
 
@@ -107,7 +107,7 @@ def bench() -> Bench:
 )
 def test_a_register_has_its_reset_value_and_its_bits(name, offset, after_reset, writable):
     """PS, UARTE, Registers."""
-    bench = Bench()
+    bench = UartBench()
     assert bench.get(offset) == after_reset
     if writable is None:
         return
@@ -242,7 +242,7 @@ def test_an_offset_without_a_register_is_reported(bench, offset):
 )
 def test_every_byte_arrives_once_and_in_order_however_it_is_pasted(data, cuts, size, restarts):
     """A driver with one buffer that is restarted by its handler, or by the short with two buffers in turn."""
-    bench = Bench()
+    bench = UartBench()
     bench.put(ENABLE, UARTE)
     bench.put(SHORTS, 1 << 5 if restarts else 0)
     got = bytearray()

@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from support.script_host import ScriptHost
 
+from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.script_api import dotnet_format
-from orchestrator.errors import EngineError
-
-
-class Host:
-    def __init__(self) -> None:
-        self.calls: list[tuple[object, ...]] = []
-        self.held = {"cpu_a": False, "cpu_b": True}
-
-    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
-        self.calls.append(("line", nvic, line, level))
-
-    def is_held(self, core: str) -> bool:
-        return self.held[core]
-
-    def is_in_deep_sleep(self, nvic: str) -> bool:
-        return False
-
-    def set_event(self, core: str) -> None:
-        self.calls.append(("event", core))
-
-    def set_vector_table(self, core: str, address: int) -> None:
-        self.calls.append(("boots", core, address))
-
-    def hold(self, core: str, held: bool) -> None:
-        self.held[core] = held
-
-    def log(self, level: str, text: str) -> None:
-        self.calls.append((level, text))
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.calls.append(("unmodelled", offset, text))
 
 
 @pytest.fixture
-def host() -> Host:
-    return Host()
+def host() -> ScriptHost:
+    return ScriptHost({"cpu_a": False, "cpu_b": True})
 
 
-def script(host: Host, init: str = "pass", read: str = "pass", write: str = "pass", **more: object) -> ScriptDevice:
+def script(
+    host: ScriptHost, init: str = "pass", read: str = "pass", write: str = "pass", **more: object
+) -> ScriptDevice:
     """A script of three branches, one line each or several between newlines."""
     text = "".join(
         f"{keyword} request.{kind}:\n" + "".join(f"    {line}\n" for line in body.splitlines())

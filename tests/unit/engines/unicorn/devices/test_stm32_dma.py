@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.device_host import DeviceHost
 
 from orchestrator.engines.unicorn.devices.stm32.dma import Stm32Dma
 from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
@@ -12,14 +13,6 @@ EN, TEIE, HTIE, TCIE, TO, M2M, CIRC, PINC, MINC = 1, 4, 8, 16, 1 << 6, 2 << 6, 1
 TE, HT, TC = 1 << 3, 1 << 4, 1 << 5
 USART = 0x4000_4800
 RDR, TDR = USART + 0x24, USART + 0x28
-
-
-class Host:
-    def __init__(self) -> None:
-        self.said: list[int] = []
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.said.append(offset)
 
 
 class Memory:
@@ -36,9 +29,9 @@ class Memory:
         return True
 
 
-class Bench:
+class DmaBench:
     def __init__(self) -> None:
-        self.host, self.memory, self.sent = Host(), Memory(), bytearray()
+        self.host, self.memory, self.sent = DeviceHost(), Memory(), bytearray()
         self.levels: list[tuple[int, bool]] = []
         self.usart = Stm32Usart(self.host, lambda level: None, self.sent.append)
         self.usart.write(0x00, 4, 0x0D, "cpu")
@@ -61,8 +54,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> DmaBench:
+    return DmaBench()
 
 
 def test_a_text_is_sent_when_the_usart_asks_for_it(bench):
@@ -123,7 +116,7 @@ def test_memory_that_cannot_be_reached_is_a_transfer_error(bench, direction, par
 
 def test_another_peripheral_is_said_to_be_unmodelled(bench):
     bench.start(4, MINC, par=0x4001_300C)
-    assert bench.host.said == [0x10 + 0x18 * 4]
+    assert bench.host.touched == [0x10 + 0x18 * 4]
 
 
 def test_registers_of_a_stream_that_runs_are_write_protected(bench):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.device_host import DeviceHost
 
 from orchestrator.engines.unicorn.devices.stm32.iwdg import Stm32Iwdg
 from orchestrator.engines.unicorn.devices.stm32.timer import Stm32Timer
@@ -14,15 +15,7 @@ CEN, UDIS, URS, OPM, ARPE = 1, 2, 4, 8, 0x80
 UIF, CC1IF, CC2IF = 1, 2, 4
 
 
-class Host:
-    def __init__(self) -> None:
-        self.said: list[int] = []
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.said.append(offset)
-
-
-class Clock:
+class SteppedClock:
     """Stands until it is moved, and stops on the way wherever the device asked to be woken."""
 
     def __init__(self) -> None:
@@ -36,9 +29,9 @@ class Clock:
         self.asked.append(tick)
 
 
-class Bench:
+class TimerBench:
     def __init__(self, limit: int = 0xFFFF, *, split: bool = False) -> None:
-        self.host, self.clock = Host(), Clock()
+        self.host, self.clock = DeviceHost(), SteppedClock()
         self.levels: list[tuple[int, bool]] = []
         self.compared: list[bool] = []
         updated = lambda level: self.levels.append((self.clock.tick, level))  # noqa: E731
@@ -61,7 +54,7 @@ class Bench:
 
 
 def test_a_time_base_interrupts_at_each_update_and_not_before():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(psc=9, arr=99, egr=1, sr=0, dier=1, cr1=CEN)
     bench.advance(999)
     assert bench.levels == []
@@ -73,7 +66,7 @@ def test_a_time_base_interrupts_at_each_update_and_not_before():
 
 
 def test_a_timer_that_nobody_waits_for_asks_for_nothing():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=9, egr=1, sr=0, cr1=CEN)
     bench.advance(10**9)
     assert bench.clock.asked == []
@@ -82,7 +75,7 @@ def test_a_timer_that_nobody_waits_for_asks_for_nothing():
 
 def test_prescaler_and_buffered_reload_come_into_force_at_the_next_update():
     """RM0399 43.3.3, ARPE; 43.4.7: PSC is always buffered."""
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=99, cr1=CEN | ARPE, egr=1)
     bench.put(psc=1, arr=49)
     bench.advance(90)
@@ -94,7 +87,7 @@ def test_prescaler_and_buffered_reload_come_into_force_at_the_next_update():
 
 
 def test_the_count_stands_while_the_timer_is_off_and_goes_on_from_there():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(cr1=CEN)
     bench.advance(50)
     bench.put(cr1=0)
@@ -106,7 +99,7 @@ def test_the_count_stands_while_the_timer_is_off_and_goes_on_from_there():
 
 
 def test_one_pulse_mode_ends_with_its_update():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=9, egr=1, sr=0, dier=1, cr1=CEN | OPM)
     bench.advance(500)
     assert bench.get(CR1) == OPM
@@ -116,20 +109,20 @@ def test_one_pulse_mode_ends_with_its_update():
 
 @pytest.mark.parametrize(("control", "flag"), [(0, UIF), (URS, 0), (UDIS, 0)])
 def test_a_software_update_sets_its_flag_unless_it_is_told_not_to(control, flag):
-    bench = Bench()
+    bench = TimerBench()
     bench.put(cr1=control, cnt=5, egr=1)
     assert (bench.get(SR), bench.get(CNT)) == (flag, 0)
 
 
 def test_a_flag_is_cleared_by_writing_0_and_not_by_writing_1():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(egr=0b111)
     bench.put(sr=0b101)
     assert bench.get(SR) == 0b101
 
 
 def test_compare_channels_interrupt_when_the_count_is_theirs():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=99, ccr1=30, ccr2=70, egr=1, sr=0, dier=CC1IF | CC2IF, cr1=CEN)
     bench.advance(50)
     assert (bench.get(SR), bench.levels) == (CC1IF, [(30, True)])
@@ -140,14 +133,14 @@ def test_compare_channels_interrupt_when_the_count_is_theirs():
 
 
 def test_the_advanced_timers_have_an_interrupt_for_updates_and_one_for_compares():
-    bench = Bench(split=True)
+    bench = TimerBench(split=True)
     bench.put(arr=99, ccr1=30, egr=1, sr=0, dier=UIF | CC1IF, cr1=CEN)
     bench.advance(100)
     assert (bench.levels, bench.compared) == ([(100, True)], [True])
 
 
 def test_updates_are_counted_down_by_the_repetition_counter():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=9, rcr=2, egr=1, sr=0, dier=1, cr1=CEN)
     bench.advance(100)
     assert bench.levels == [(30, True)]
@@ -155,7 +148,7 @@ def test_updates_are_counted_down_by_the_repetition_counter():
 
 def test_a_32_bit_timer_counts_past_16_bits_and_a_16_bit_timer_does_not():
     for limit, count in ((0xFFFFFFFF, 100_000), (0xFFFF, 100_000 - 0x10000)):
-        bench = Bench(limit)
+        bench = TimerBench(limit)
         bench.put(cr1=CEN)
         bench.advance(100_000)
         assert bench.get(CNT) == count
@@ -163,13 +156,13 @@ def test_a_32_bit_timer_counts_past_16_bits_and_a_16_bit_timer_does_not():
 
 @pytest.mark.parametrize(("name", "value"), [("cr1", CEN | 0x10), ("smcr", 7), ("dier", 0x100)])
 def test_what_is_not_modelled_is_said(name, value):
-    bench = Bench()
+    bench = TimerBench()
     bench.put(**{name: value})
-    assert bench.host.said == [globals()[name.upper()]]
+    assert bench.host.touched == [globals()[name.upper()]]
 
 
 def test_a_core_that_is_behind_in_its_turn_changes_nothing():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=99, egr=1, sr=0, cr1=CEN)
     bench.advance(150)
     assert bench.get(SR) == UIF | 0x1E
@@ -179,7 +172,7 @@ def test_a_core_that_is_behind_in_its_turn_changes_nothing():
 
 
 def test_a_restored_timer_counts_as_it_did():
-    bench = Bench()
+    bench = TimerBench()
     bench.put(arr=99, egr=1, sr=0, dier=1, cr1=CEN)
     bench.advance(50)
     state = bench.timer.snapshot()
@@ -221,7 +214,7 @@ class Counter:
     st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=12),
 )
 def test_however_seldom_one_looks_it_counts_as_if_tick_by_tick(psc, arr, compare, rcr, looks):
-    bench, slow = Bench(), Counter(psc, arr, compare, rcr)
+    bench, slow = TimerBench(), Counter(psc, arr, compare, rcr)
     bench.put(psc=psc, arr=arr, ccr1=compare, ccr2=0xFFFF, rcr=rcr, egr=1, sr=0, cr1=CEN)
     for ticks, clear in looks:
         bench.advance(ticks)
@@ -240,9 +233,9 @@ KR, PR, RLR, WINR = 0x00, 0x04, 0x08, 0x10
 
 class Dog:
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = SteppedClock()
         self.bites: list[tuple[int, str]] = []
-        self.dog = Stm32Iwdg(Host(), self.clock, lambda why: self.bites.append((self.clock.tick, why)))
+        self.dog = Stm32Iwdg(DeviceHost(), self.clock, lambda why: self.bites.append((self.clock.tick, why)))
 
     def put(self, offset: int, value: int) -> None:
         self.dog.write(offset, 4, value, "cpu")

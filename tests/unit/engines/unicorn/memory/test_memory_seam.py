@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.memory import Extent
 from orchestrator.platform import load_platform
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
