@@ -15,8 +15,11 @@ TEST_JOBS ?= 2
 # Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
 SETUPS ?= 2000
 
+# Faults that `make mutation` puts into each part; the part's tests run on each.
+MUTANTS ?= 60
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance docs wheel firmware clean
+.PHONY: help demo test lint bench conformance mutation docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +47,9 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	$(BIN)/python -m conformance
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
+
+mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
+	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords, bugs of the field
 	$(BIN)/python docs/generate.py

@@ -20,13 +20,13 @@ from pathlib import Path
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
 from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
 from orchestrator.board import Board
 from orchestrator.engines.contract import Observing
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
-from orchestrator.base.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.base.memory import Extent
 
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000

@@ -14,15 +14,21 @@ from conformance.transcript import Program
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.unicorn.cpu import core as core_module
-from orchestrator.engines.unicorn.cpu import exceptions, floating_point, frames, nvic
-from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.cpu import fault_record, floating_point, frames, nvic
+from orchestrator.engines.unicorn.cpu.diagnosis import Diagnosis
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
+from orchestrator.engines.unicorn.cpu.fault_record import FaultRecord
 from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.nvic_registers import NvicRegisters
+from orchestrator.engines.unicorn.cpu.ports import Ports
+from orchestrator.engines.unicorn.cpu.processor import Processor
+from orchestrator.engines.unicorn.cpu.run_loop import RunLoop
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.systick import SysTick
+from orchestrator.engines.unicorn.cpu.timeline import Timeline
 from orchestrator.engines.unicorn.memory import BoardMemory
 from orchestrator.engines.unicorn.memory import store as store_module
 from orchestrator.engines.unicorn.native import abi
@@ -98,10 +104,10 @@ def _highest_number(state: ExceptionState) -> int | None:
     return max(pending, key=lambda number: (-state.priority[number], number), default=None)
 
 
-def _stop_at_block_end(self: Core) -> None:
+def _stop_at_block_end(self: RunLoop) -> None:
     self._p.attention = True
     self._p.end_slice()
-    self.replan()
+    self._timeline.replan()
 
 
 def _skip_instruction(self: Instructions) -> None:
@@ -177,7 +183,7 @@ BREAKAGES = (
     Breakage(
         "STIR is off by one",
         "nvic_stir_pends",
-        SystemControlSpace,
+        NvicRegisters,
         "_write_stir",
         _argument(1, lambda value: value + 1),
     ),
@@ -240,14 +246,14 @@ BREAKAGES = (
     Breakage(
         "nothing is looked at after unmasking",
         "mask_cpsie_i_takes_at_once",
-        Core,
+        RunLoop,
         "_consider",
-        _after(lambda self: setattr(self.native, "watch_masks", 0)),
+        _after(lambda self: setattr(self._p.native, "watch_masks", 0)),
     ),
     Breakage(
         "stores are not followed by a look",
         "store_to_icsr_is_taken_before_the_next",
-        Core,
+        RunLoop,
         "reconsider",
         lambda _o: lambda self: setattr(self._p, "attention", True),
     ),
@@ -266,13 +272,13 @@ BREAKAGES = (
         "_synchronous",
         _argument(2, lambda address: address - 2),
     ),
-    Breakage("any EXC_RETURN will do", "integrity_unknown_exc_return", ExceptionUnit, "_why_invalid", _answers(None)),
+    Breakage("any EXC_RETURN will do", "integrity_unknown_exc_return", Diagnosis, "invalid_return", _answers(None)),
     Breakage("faults do not escalate", "escalated_usage_fault", ExceptionState, "can_take", _answers(True)),
-    Breakage("CFSR stays zero", "fault_undefined_instruction", ExceptionUnit, "_record", _answers(None)),
+    Breakage("CFSR stays zero", "fault_undefined_instruction", FaultRecord, "record", _answers(None)),
     Breakage(
         "BFAR is not valid",
         "fault_load_from_nowhere",
-        exceptions,
+        fault_record,
         "CFSR_BITS",
         lambda bits: {k: v for k, v in bits.items() if k != "BFARVALID"},
     ),
@@ -290,7 +296,7 @@ BREAKAGES = (
         "_stack_fault",
         _answers(None),
     ),
-    Breakage("division by zero is not trapped", "div_0_trp_traps_udiv", Core, "traps_changed", _answers(None)),
+    Breakage("division by zero is not trapped", "div_0_trp_traps_udiv", Ports, "traps_changed", _answers(None)),
     Breakage("a trapped access is a division", "unalign_trp_traps_a_word", abi, "TRAP_DIVISION", _constant(2)),
     Breakage(
         "exclusives survive exceptions",
@@ -309,7 +315,7 @@ BREAKAGES = (
     Breakage(
         "IT blocks are run to their end",
         "it_interrupt_in_the_middle",
-        Core,
+        RunLoop,
         "reconsider",
         _constant(_stop_at_block_end),
     ),
@@ -372,7 +378,7 @@ BREAKAGES = (
         "wakes",
         _answers(None),
     ),
-    Breakage("WFE has no event", "wfe_ends_after_sev", Core, "set_event", _answers(None)),
+    Breakage("WFE has no event", "wfe_ends_after_sev", Processor, "set_event", _answers(None)),
     Breakage(
         "reset keeps the registers",
         "reset_restarts_the_chip",
@@ -391,12 +397,14 @@ BREAKAGES = (
     Breakage(
         "who rings does not wait for whom it rang",
         "doorbell_comes_before_what_is_stored_after_it",
-        Core,
+        RunLoop,
         "pause",
         _answers(None),
         "two",
     ),
-    Breakage("a reset leaves lines high", "reset_quiets_the_mailboxes", Core, "release_lines", _answers(None), "two"),
+    Breakage(
+        "a reset leaves lines high", "reset_quiets_the_mailboxes", Timeline, "release_lines", _answers(None), "two"
+    ),
     Breakage(
         "doorbells come to the first core",
         "bell_does_not_interrupt_who_rings",
@@ -440,7 +448,7 @@ BREAKAGES = (
     Breakage(
         "a sleeping core hears no doorbell",
         "wfi_ended_by_a_doorbell",
-        Core,
+        Timeline,
         "post",
         lambda original: lambda self, *args: None if self._p.sleeping else original(self, *args),
         "two",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.sequences import Sequence, pack
-from orchestrator.engines.contract import EngineOptions
 from orchestrator.base.errors import UsageError
+from orchestrator.engines.contract import EngineOptions
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.platform import Platform, load_platform
 

@@ -17,9 +17,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.board import Board
-from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.formats.elf import load_elf
 from orchestrator.formats.resource_entry import VdevRole
 from orchestrator.platform import load_platform

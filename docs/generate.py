@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from hostile_peers import HOSTILE_PEERS
 from ring_pictures import PICTURES
 from robot.libdoc import libdoc
 
@@ -21,9 +21,18 @@ from orchestrator.config import DEFAULT_PLATFORM
 DOCS = Path(__file__).resolve().parent
 
 
+def _of_the_tests(name: str) -> Any:
+    """Examples that tests require as well: a module of ``tests/support/``."""
+    folder = str(DOCS.parent / "tests")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(f"support.{name}")
+
+
 def catalogue() -> str:
     """Every rule; those that a peer on a virtqueue can break with a finding of such a peer."""
-    return render_catalogue({rule: find() for rule, find in HOSTILE_PEERS.items()})
+    peers = _of_the_tests("hostile_peers").HOSTILE_PEERS
+    return render_catalogue({rule: find() for rule, find in peers.items()})
 
 
 def keywords() -> str:
@@ -60,8 +69,7 @@ def _patched(folder: Path, name: str, variant: str) -> tuple[Path, Path]:
 
 def field_bugs() -> str:
     """Bugs of public projects, built, judged and run."""
-    sys.path.insert(0, str(DOCS.parent / "tests" / "integration"))
-    bugs = importlib.import_module("field_bugs")  # it stands with the tests that judge the same images
+    bugs = _of_the_tests("field_bugs")
     with tempfile.TemporaryDirectory() as folder:
         return str(bugs.page(bugs.Workplace(Path(folder), _pair, functools.partial(_patched, Path(folder)))))
 

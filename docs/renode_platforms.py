@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.base.errors import EngineError, PlatformError
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.registry import create_engine
 from orchestrator.engines.unicorn.devices.registry import MODELLED
-from orchestrator.base.errors import EngineError, PlatformError
 from orchestrator.platform import Platform, load_platform
 from orchestrator.platform.export import export
 

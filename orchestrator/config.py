@@ -63,6 +63,7 @@ class Settings:
     platform: str = DEFAULT_PLATFORM
     main: str | None = None
     remote: str | None = None
+    firmware: Mapping[str, str] = field(default_factory=dict)  # of further cores, by name
     engine: str = "unicorn"
     profile: str = "auto"
     table: str | None = None
@@ -159,10 +160,34 @@ def _pairs(words: str) -> Parse:
     return parse
 
 
+def _files(words: str) -> Parse:
+    def parse(value: object, where: str) -> dict[str, str]:
+        if isinstance(value, Mapping):
+            return {name: _text(file, f"{where}.{name}") for name, file in value.items()}
+        files = {}
+        for text in _texts(value, where):
+            name, equals, file = text.partition("=")
+            if not equals or not name.strip() or not file:
+                _refuse(where, words, text)
+            files[name.strip()] = file
+        return files
+
+    return parse
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("platform", "NAME|FILE.repl", _text, "Chip to boot: a name from `rptwin platforms`, or a .repl file."),
     Setting("main", "ELF", _text, "Firmware of the main core (RPTUN master).", is_path=True),
     Setting("remote", "ELF", _text, "Firmware of the remote core.", is_path=True),
+    Setting(
+        "firmware",
+        "CORE=ELF",
+        _files("CORE=ELF, as cpu2=remote2.elf"),
+        "Firmware of a further core of a chip with more than two, by name: the pairs that it is of run and are judged "
+        "too. Repeatable.",
+        repeated=True,
+        is_path=True,
+    ),
     Setting("engine", "NAME", _text, "What executes the cores."),
     Setting("profile", "|".join(PROFILES), _one_of(*PROFILES), "Whose rules the resource table has to follow."),
     Setting(
@@ -257,8 +282,15 @@ def load_config(path: Path) -> dict[str, object]:
             raise UsageError("unknown key", where=str(path), expected=" | ".join(_BY_KEY), found=key)
         parsed = setting.parse(value, f"{path}: {key}")
         is_file = setting.is_path or (key == "platform" and isinstance(parsed, str) and parsed.endswith(".repl"))
-        values[setting.attribute] = str(path.parent / str(parsed)) if is_file else parsed
+        values[setting.attribute] = _beside(path, parsed) if is_file else parsed
     return values
+
+
+def _beside(path: Path, file: object) -> object:
+    """A relative path, or several by name, taken from the folder of the file that gives it."""
+    if isinstance(file, Mapping):
+        return {name: _beside(path, each) for name, each in file.items()}
+    return str(path.parent / str(file))
 
 
 def _load_toml(path: Path) -> dict[str, Any]:

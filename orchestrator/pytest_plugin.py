@@ -47,9 +47,11 @@ def rptwin_board() -> Iterator[Callable[..., Board]]:
 def _judge(board: Board) -> None:
     from orchestrator.report.plain import plain_findings
 
-    verdict = board.verdict()
     if board.end is not None and board.end.reason.is_cut:
-        pytest.fail(f"the run is not over: {board.end}\n{plain_findings(verdict.findings)}", pytrace=False)
-    if verdict.exit_code:
-        when = str(board.end) if board.end else "the board never ran"
-        pytest.fail(f"{verdict.headline} ({when})\n{plain_findings(verdict.findings)}", pytrace=False)
+        pytest.fail(f"the run is not over: {board.end}\n{plain_findings(board.findings)}", pytrace=False)
+    when = str(board.end) if board.end else "the board never ran"
+    for name, pair in board.pairs.items():
+        verdict = pair.verdict()
+        if verdict.exit_code:
+            which = f"pair {name}: " if name else ""
+            pytest.fail(f"{which}{verdict.headline} ({when})\n{plain_findings(verdict.findings)}", pytrace=False)

@@ -7,12 +7,16 @@ from orchestrator.board.board import Board, BoardSnapshot, Until
 from orchestrator.board.consoles import BoardConsole, Consoles
 from orchestrator.board.ends import QUIET_NS, End, EndReason, Progress
 from orchestrator.board.images import VectorTable, choose_vector_table, parse_release
+from orchestrator.board.options import BoardOptions
+from orchestrator.board.pair import BoardPair
 from orchestrator.board.until import parse_until
 
 __all__ = [
     "QUIET_NS",
     "Board",
     "BoardConsole",
+    "BoardOptions",
+    "BoardPair",
     "BoardSnapshot",
     "Consoles",
     "End",

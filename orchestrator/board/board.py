@@ -8,47 +8,37 @@ people is made in :mod:`orchestrator.report`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration, parse_duration
+from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory
 from orchestrator.base.roles import ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
-from orchestrator.board.images import (
-    VectorTable,
-    checked_notify,
-    choose_vector_table,
-    load_images,
-    parse_profile,
-    parse_release,
-)
-from orchestrator.board.pair import BoardPair, play_cores
+from orchestrator.board.images import load_images, load_others, vector_tables_of
+from orchestrator.board.options import BoardOptions
+from orchestrator.board.pair import pairs_of, play_cores
 from orchestrator.board.rtt import Rtt
 from orchestrator.board.until import Goal, Question, goal_of
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict
-from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS, DEFAULT_WALL_TIME_NS
+from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
 from orchestrator.engines import create_engine
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
 from orchestrator.events import Event, Listener
-from orchestrator.formats.elf import load_elf
-from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
-from orchestrator.formats.translation import AddressRange
 from orchestrator.host import Host, PythonRemote
-from orchestrator.host.player import CorePlayer
-from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
-from orchestrator.platform import load_platform, refuse_without_pair, with_memory
+from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
@@ -78,13 +68,9 @@ class BoardSnapshot:
 class Board:
     """The cores of a platform with firmware loaded, at power-on; use it as a context manager.
 
-    ``main`` and ``remote`` are ELF files, ``others`` those of further cores by name. The core of one that is left out
-    is played in Python (:attr:`host`, :attr:`python_remote`, which wants the table's address in ``table``). ``vtor``
-    maps cores (role or name) to vector tables; ``maps`` are ``"PA:DA:SIZE"``; ``table`` is a locator
-    (:func:`~orchestrator.formats.locator.parse_locator`); ``notify`` maps paths of vrings to mailbox channels, or,
-    where Python rings a core, a mailbox's name to the channel that the core listens to. ``engine`` is a name, or an
-    engine for this platform that is at power-on. ``wall_time`` is the time of this computer after which a run ends in
-    any case, wherever virtual time is then.
+    What it is told are :class:`BoardOptions`, given whole or by the names of their fields:
+    ``Board("stm32h745", main="main.elf", remote="remote.elf")``. The core of an image that is left out is played in
+    Python (:attr:`host`, :attr:`python_remote`, which wants the table's address in ``table``).
 
     A platform may have further pairs of cores: those with an image among ``others`` run too, each observed and judged
     by itself (:attr:`pairs`). What is said of the board alone is of its first pair, but that it is up is of all.
@@ -94,105 +80,46 @@ class Board:
     """
 
     def __init__(
-        self,
-        platform: str | Platform = DEFAULT_PLATFORM,
-        *,
-        main: str | Path | None = None,
-        remote: str | Path | None = None,
-        others: Mapping[str, str | Path] | None = None,
-        engine: str | Engine = "unicorn",
-        profile: str = "auto",
-        table: str | None = None,
-        vrings: Iterable[str] = (),
-        memory: Iterable[str] = (),
-        vtor: Mapping[str, int] | None = None,
-        maps: Iterable[str] = (),
-        nuttx_config: str | None = None,
-        notify: Mapping[str, int] | None = None,
-        quantum_ns: int = DEFAULT_QUANTUM_NS,
-        seed: int = 0,
-        wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9,
+        self, platform: str | Platform = DEFAULT_PLATFORM, options: BoardOptions | None = None, **given: Any
     ) -> None:
-        self.platform = self._with_memory(
-            load_platform(platform) if isinstance(platform, str) else platform, memory, engine
-        )
+        options = replace(options or BoardOptions(), **given)
+        self.platform = options.with_memory(load_platform(platform) if isinstance(platform, str) else platform)
         refuse_without_pair(self.platform)
-        self.images = load_images(main, remote)
-        self._others = {self.platform.core(name).name: load_elf(path) for name, path in (others or {}).items()}
-        options = ObserveOptions(
-            profile=parse_profile(profile),
-            locator=None if table is None else parse_locator(table),
-            vrings=parse_vrings(vrings),
-            maps=tuple(AddressRange.parse(each) for each in maps),
-            notify=checked_notify(self.platform, notify or {}),
-            release=parse_release(nuttx_config),
-            quantum_ns=quantum_ns,
-        )
-        self.vector_tables = self._vector_tables(vtor or {})
-        self.quantum_ns = quantum_ns
-        self.seed = seed
+        self.images = load_images(options.main, options.remote)
+        others = load_others(self.platform, options.others)
+        every = self.images | others
+        looking = options.for_observer(self.platform)
+        self.vector_tables = vector_tables_of(self.platform, every, options.vtor)
+        self.quantum_ns = options.quantum_ns
+        self.seed = options.seed
         self.end: End | None = None
         self._stopping = False
-        self._wall_time_ns = parse_duration(wall_time, "wall_time")
+        self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
-            create_engine(engine, self.platform, EngineOptions(quantum_ns=quantum_ns, seed=seed))
-            if isinstance(engine, str)
-            else engine
+            create_engine(options.engine, self.platform, EngineOptions(quantum_ns=self.quantum_ns, seed=self.seed))
+            if isinstance(options.engine, str)
+            else options.engine
         )
         try:
-            self._power_on(options)
+            self._power_on(every, looking)
         except BaseException:
             self.engine.close()
             raise
 
-    @staticmethod
-    def _with_memory(platform: Platform, memory: Iterable[str], engine: str | Engine) -> Platform:
-        """The chip, with what the board has beside it."""
-        given = tuple(memory)
-        if given and engine in _OWN_MEMORY:
-            raise UsageError(
-                "its memory is its own",
-                where=f"engine {engine}",
-                found=f"memory {given[0]}",
-                advice="put a Memory.MappedMemory into a .repl on top of the chip's (using)",
-            )
-        return with_memory(platform, given)
-
-    def _vector_tables(self, given: Mapping[str, int]) -> dict[str, VectorTable]:
-        """By role, and by name for cores without one."""
-        by_core = {self.platform.core(name).name: address for name, address in given.items()}
-        images = self.images | self._others
-        cores = {name: self.platform.core(name) for name in images}
-        unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
-        if unknown:
-            raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
-        return {name: choose_vector_table(c, images[name], by_core.get(c.name)) for name, c in cores.items()}
-
-    def _power_on(self, options: ObserveOptions) -> None:
-        images = self.images | self._others
-        for name, image in images.items():
-            self.engine.load(self.platform.core(name).name, image, self.vector_tables[name].address)
-        self.pairs = self._pairs(options)
-        self.engine.subscribe(self._observe)
+    def _power_on(self, images: Mapping[str, Image], looking: ObserveOptions) -> None:
+        """Images are by role, and by name for cores without one."""
         cores = {name: self.platform.core(name).name for name in images}
+        for name, image in images.items():
+            self.engine.load(cores[name], image, self.vector_tables[name].address)
+        self.pairs = pairs_of(self.platform, images, self.vector_tables, looking, self.engine)
+        self.engine.subscribe(self._observe)
         self.rtt = Rtt(cores, images, self.engine, self._observe)
-        self._play()
-
-    def _pairs(self, options: ObserveOptions) -> dict[str, BoardPair]:
-        """The pair of main and remote, named "", and each that has one of the further images."""
-        pairs = {"": BoardPair("", self.platform, self.images, self.vector_tables, options, self.engine)}
-        images = {self.platform.core(name).name: image for name, image in (self.images | self._others).items()}
-        boots = {self.platform.core(name).name: table for name, table in self.vector_tables.items()}
-        mailboxes = {each.peripheral for each in self.platform.mailboxes}
-        # Vrings and tables that were named are the first pair's.
-        notify = {name: channel for name, channel in options.notify.items() if name in mailboxes}
-        further = replace(options, locator=None, vrings=(), notify=notify)
-        for name, roles in self.platform.pairs.items():
-            if not self._others.keys().isdisjoint(roles.values()):
-                own = {role: images[core] for role, core in roles.items() if core in images}
-                tables = {role: boots[core] for role, core in roles.items() if core in boots}
-                pairs[name] = BoardPair(name, self.platform.with_pair(name), own, tables, further, self.engine)
-        return pairs
+        play_cores(
+            self.engine,
+            self.pairs.values(),
+            self._dead_end,
+            lambda: WallTime(self._wall_time_ns, self.engine.stop),
+        )
 
     def _observe(self, event: Event) -> None:
         for pair in self.pairs.values():
@@ -205,20 +132,6 @@ class Board:
     def _dead_end(self) -> str | None:
         reason = self._runs_in_circles()
         return None if reason is None else END_TEXTS[reason]
-
-    def _play(self) -> None:
-        """Put Python in the place of every core of a pair without firmware."""
-        players: dict[str, list[CorePlayer]] = {}
-        for pair in self.pairs.values():
-            for core, player in pair.players(
-                self.engine, self._dead_end, lambda: WallTime(self._wall_time_ns, self.engine.stop)
-            ):
-                players.setdefault(core, []).append(player)
-        play_cores(self.engine, players)
-        for pair in self.pairs.values():
-            if pair.host is not None:
-                self.engine.hold(pair.platform.core("remote").name)
-                self.engine.subscribe(pair.tell_host)
 
     @property
     def observer(self) -> Observer:
@@ -350,8 +263,9 @@ class Board:
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
             caches = {name: self.engine.data_cache(name) for name in names}
+        seen = (states, backtraces, waiting, exceptions, unmet, caches)
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, states, backtraces, waiting, exceptions, unmet, caches)
+            pair.observer.finish(self.end.time_ns, reason.value, *seen, readable=reason is not EndReason.FAILED)
 
     @property
     def time_ns(self) -> int:
@@ -407,8 +321,8 @@ class Board:
 
     @property
     def consoles(self) -> Consoles:
-        """Consoles by role, by UART name, and ``remote.trace``."""
-        return Consoles(self.engine, self.platform, self.rtt, lambda: self.live)
+        """Consoles by role, by UART name, and the trace buffers of each pair's remote."""
+        return Consoles(self.engine, self.platform, self.rtt, self.pairs)
 
     @property
     def live(self) -> LiveView:

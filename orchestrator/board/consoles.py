@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE
+from orchestrator.board.pair import BoardPair
 from orchestrator.board.rtt import Rtt
 from orchestrator.engines.contract import SEMIHOSTING, Engine
-from orchestrator.observe.live import LiveView
+from orchestrator.observe.observer import Observer
 from orchestrator.platform.model import Platform
 
-__all__ = ["BoardConsole", "Consoles"]
+__all__ = ["BoardConsole", "Consoles", "is_trace"]
+
+_TRACE = re.compile(r"(?:.+\.)?remote\.trace\d*", re.ASCII | re.DOTALL)
+
+
+def is_trace(name: str) -> bool:
+    """Whether a console is the buffer of a trace entry: text that is there as a whole and takes no input."""
+    return _TRACE.fullmatch(name) is not None
 
 
 class BoardConsole(Protocol):
@@ -37,15 +46,15 @@ class BoardConsole(Protocol):
 class _TraceConsole:
     """The buffer of a trace entry, up to its first zero byte (Linux, remoteproc_debugfs)."""
 
-    def __init__(self, name: str, memory: Memory, live: Callable[[], LiveView], index: int) -> None:
+    def __init__(self, name: str, memory: Memory, observer: Observer, index: int) -> None:
         self.name = name
         self._memory = memory  # as the remote sees it
-        self._live = live
+        self._observer = observer
         self._index = index
 
     @property
     def output(self) -> bytes:
-        traces = self._live().traces
+        traces = self._observer.live.traces
         if self._index >= len(traces):
             return b""
         extent = traces[self._index].span.seen_by(REMOTE)
@@ -60,15 +69,16 @@ class _TraceConsole:
 class Consoles(Mapping[str, BoardConsole]):
     """Consoles by role (``main``, ``remote``), or by UART where no role has it, and ``remote.trace``.
 
-    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``. What a
-    core says by semihosting is ``main.semihosting``, by RTT ``main.rtt0``; listed once there is something.
+    Looking one up by the name of its UART always works. The trace of a second trace entry is ``remote.trace1``, that of
+    the remote of a further pair ``PAIR.remote.trace``. What a core says by semihosting is ``main.semihosting``, by RTT
+    ``main.rtt0``; listed once there is something.
     """
 
-    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, live: Callable[[], LiveView]) -> None:
+    def __init__(self, engine: Engine, platform: Platform, rtt: Rtt, pairs: Mapping[str, BoardPair]) -> None:
         self._engine = engine
         self._platform = platform
         self._rtt = rtt
-        self._live = live
+        self._pairs = pairs  # by name, the first one named ""
 
     def _names(self) -> dict[str, str]:
         """Name of the console to name of the UART, in the order in which a report shows them."""
@@ -118,7 +128,10 @@ class Consoles(Mapping[str, BoardConsole]):
         return len(list(iter(self)))
 
     def _in_memory(self) -> dict[str, BoardConsole]:
-        names = [f"remote.trace{i or ''}" for i in range(len(self._live().traces))]
-        memory = self._engine.memory(self._platform.core(REMOTE).name)
-        traces = {name: _TraceConsole(name, memory, self._live, i) for i, name in enumerate(names)}
+        traces: dict[str, BoardConsole] = {}
+        for pair in self._pairs.values():
+            memory = self._engine.memory(pair.platform.core(REMOTE).name)
+            for index in range(len(pair.observer.live.traces)):
+                name = f"{pair.name}{'.' if pair.name else ''}remote.trace{index or ''}"
+                traces[name] = _TraceConsole(name, memory, pair.observer, index)
         return {**self._rtt.consoles, **traces}

@@ -19,9 +19,11 @@ __all__ = [
     "checked_notify",
     "choose_vector_table",
     "load_images",
+    "load_others",
     "parse_profile",
     "parse_release",
     "table_of_a_python_remote",
+    "vector_tables_of",
 ]
 
 _QUEUE = re.compile(r"vdev\[\d+\]\.vring\[\d+\]", re.ASCII)
@@ -45,11 +47,33 @@ def choose_vector_table(core: Core, image: Image, given: int | None) -> VectorTa
     return VectorTable(core.name, image.vector_table, f"the vector table of {image.name}")
 
 
+def vector_tables_of(
+    platform: Platform, images: Mapping[str, Image], given: Mapping[str, int]
+) -> dict[str, VectorTable]:
+    """For each image, by role, or by name for cores without one; both may name a core in ``given``."""
+    by_core = {platform.core(name).name: address for name, address in given.items()}
+    cores = {name: platform.core(name) for name in images}
+    unknown = [name for name in by_core if name not in {core.name for core in cores.values()}]
+    if unknown:
+        raise UsageError("no firmware for this core", where="vtor", found=", ".join(unknown))
+    return {name: choose_vector_table(core, images[name], by_core.get(core.name)) for name, core in cores.items()}
+
+
 def load_images(main: str | Path | None, remote: str | Path | None) -> dict[str, Image]:
     """By role; one may be left out."""
     if main is None and remote is None:
         raise UsageError("no firmware", expected="an ELF file for main, for the remote, or for both", found="neither")
     return {role: load_elf(path) for role, path in (("main", main), ("remote", remote)) if path is not None}
+
+
+def load_others(platform: Platform, files: Mapping[str, str | Path]) -> dict[str, Image]:
+    """By core; none that has a role, whose image is main's or the remote's."""
+    for name in files:
+        role = platform.role_of(platform.core(name).name)
+        if role in platform.roles:
+            advice = f"give its image as that of {role}"
+            raise UsageError(f"{name} is {role}", where="firmware", expected="a core without a role", advice=advice)
+    return {platform.core(name).name: load_elf(path) for name, path in files.items()}
 
 
 def table_of_a_python_remote(locator: TableLocator | None) -> int:

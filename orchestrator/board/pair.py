@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 from orchestrator.base.errors import CapabilityError
-from orchestrator.base.roles import MAIN, ROLES, other_role
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
 from orchestrator.board.ends import EndReason
 from orchestrator.board.images import VectorTable, table_of_a_python_remote
 from orchestrator.checks.verdict import Verdict, judge
@@ -14,12 +15,12 @@ from orchestrator.engines.contract import Capability, Engine, Observing, Playing
 from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
 from orchestrator.host import Host, PythonRemote
-from orchestrator.host.around import EngineSurroundings
+from orchestrator.host.peer_control import EnginePeerControl
 from orchestrator.host.player import CorePlayer, PlayersOfOneCore
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Platform
 
-__all__ = ["BoardPair", "play_cores"]
+__all__ = ["BoardPair", "pairs_of", "play_cores"]
 
 _MOST_RESETS = 100  # by firmware: more are for ever
 
@@ -83,7 +84,7 @@ class BoardPair:
             if role not in self.images:
                 _refuse_without_players(engine, role)
                 peer = other_role(role)
-                around = EngineSurroundings(
+                control = EnginePeerControl(
                     engine,
                     self.platform.core(peer).name,
                     self.images[peer],
@@ -92,15 +93,15 @@ class BoardPair:
                     dead_end,
                     bound,
                 )
-                yield self.platform.core(role).name, self._player(role, around)
+                yield self.platform.core(role).name, self._player(role, control)
 
-    def _player(self, role: str, around: EngineSurroundings) -> CorePlayer:
+    def _player(self, role: str, control: EnginePeerControl) -> CorePlayer:
         observer, options = self.observer, self.observer.options
         if role == MAIN:
             self.host = Host(
                 self.platform,
                 observer.views,
-                around,
+                control,
                 options.notify,
                 declared=observer.declared,
                 profile=observer.profile,
@@ -109,7 +110,7 @@ class BoardPair:
             )
             return self.host
         table = table_of_a_python_remote(options.locator)
-        self.python_remote = PythonRemote(self.platform, observer.views, around, options.notify, table=table)
+        self.python_remote = PythonRemote(self.platform, observer.views, control, options.notify, table=table)
         return self.python_remote
 
     def tell_host(self, event: Event) -> None:
@@ -118,13 +119,60 @@ class BoardPair:
             self.host.crashed()
 
 
-def play_cores(engine: Engine, players: Mapping[str, list[CorePlayer]]) -> None:
-    """Put players in the places of cores; one core may be played by those of several pairs."""
+def pairs_of(
+    platform: Platform,
+    images: Mapping[str, Image],
+    vector_tables: Mapping[str, VectorTable],
+    options: ObserveOptions,
+    engine: Engine,
+) -> dict[str, BoardPair]:
+    """The pair of main and remote, named "", and each further one of which a core without a role has an image.
+
+    ``images`` and ``vector_tables`` are by role, and by name for cores without one.
+    """
+    own = {role: image for role, image in images.items() if role in ROLES}
+    tables = {role: table for role, table in vector_tables.items() if role in ROLES}
+    pairs = {"": BoardPair("", platform, own, tables, options, engine)}
+    by_core = {platform.core(name).name: name for name in images}
+    others = images.keys() - own.keys()
+    mailboxes = {each.peripheral for each in platform.mailboxes}
+    # Vrings and tables that were named are the first pair's.
+    notify = {name: channel for name, channel in options.notify.items() if name in mailboxes}
+    further = replace(options, locator=None, vrings=(), notify=notify)
+    for name, roles in platform.pairs.items():
+        if not others.isdisjoint(roles.values()):
+            known = {role: by_core[core] for role, core in roles.items() if core in by_core}
+            pairs[name] = BoardPair(
+                name,
+                platform.with_pair(name),
+                {role: images[each] for role, each in known.items()},
+                {role: vector_tables[each] for role, each in known.items()},
+                further,
+                engine,
+            )
+    return pairs
+
+
+def play_cores(
+    engine: Engine,
+    pairs: Collection[BoardPair],
+    dead_end: Callable[[], str | None],
+    bound: Callable[[], WallTime],
+) -> None:
+    """Put Python in the place of every core without firmware; one core may be played towards those of several pairs."""
+    players: dict[str, list[CorePlayer]] = {}
+    for pair in pairs:
+        for core, player in pair.players(engine, dead_end, bound):
+            players.setdefault(core, []).append(player)
     for core, every in players.items():
         assert isinstance(engine, Playing)
         access = engine.play(core, every[0] if len(every) == 1 else PlayersOfOneCore(every))
         for each in every:
             each.attach(access)
+    for pair in pairs:
+        if pair.host is not None:
+            engine.hold(pair.platform.core(REMOTE).name)
+            engine.subscribe(pair.tell_host)
 
 
 def _refuse_without_players(engine: Engine, role: str) -> None:

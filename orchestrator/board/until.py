@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.base.errors import UsageError
-from orchestrator.board.consoles import Consoles
+from orchestrator.board.consoles import Consoles, is_trace
 from orchestrator.board.ends import QUIET_NS, UNANSWERED_NS, EndReason
 from orchestrator.board.rtt import Rtt
 from orchestrator.engines.common.console_match import TextMatch
@@ -70,7 +70,7 @@ def parse_until(text: str, board: Awaited) -> Condition | Question:
         raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))
     name, shown, regex = console["console"], console["text"], console["kind"] == "~"
     TextMatch(shown, regex=regex)  # refuses what is none
-    if name.startswith("remote.trace") or board.rtt.console(name) is not None:
+    if is_trace(name) or board.rtt.console(name) is not None:
         return _memory_shows(board, name, shown, regex)
     return ConsoleText(board.consoles[name].name, shown, regex)
 

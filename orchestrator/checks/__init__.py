@@ -1,4 +1,4 @@
-"""State in, findings out: what the images declared, what both cores see, what went through the rings.
+"""State in, findings out: what the images promise, what both cores see, what went through the rings.
 
 Judgement only: what was seen, by whom and when is gathered in :mod:`orchestrator.observe`. The same checks judge a
 file, a dump and a running board; nothing here knows an emulator, and nothing reads a console.

@@ -13,7 +13,7 @@ from orchestrator.formats.resource_entry import Profile
 __all__ = ["apply_rules", "catalogue", "render_catalogue"]
 
 _STAGES = {
-    Stage.STATIC: "What the images declared, before anything runs, and what stands in the table.",
+    Stage.STATIC: "What the images promise, before anything runs, and what stands in the table.",
     Stage.BOOT: "What the cores do, and how far the bring-up gets.",
     Stage.LIVE: "What stands in shared memory, as both cores see it.",
     Stage.TRAFFIC: "What goes through the rings, and who is told of it.",

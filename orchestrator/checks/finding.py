@@ -21,7 +21,7 @@ class Severity(enum.StrEnum):
 class Stage(enum.StrEnum):
     """When in the life of a board a rule can be judged."""
 
-    STATIC = "static"  # what the images declared
+    STATIC = "static"  # what the images promise
     BOOT = "boot"  # whether the cores do it
     LIVE = "live"  # what stands in shared memory
     TRAFFIC = "traffic"  # what goes through it
@@ -29,7 +29,7 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One place where a declared is broken.
+    """One place where a promise is broken.
 
     ``subject`` is what it is about (a field path; default: the path of the first place), ``core`` the role of the
     core that did it, where one did; ``touches`` are the bytes concerned, as any core addresses them. ``severity`` is

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A declared and how it is checked; ``severities`` holds the profiles that differ, None: not applied there."""
+    """A promise and how it is checked; ``severities`` holds the profiles that differ, None: not applied there."""
 
     id: str
     stage: Stage
@@ -71,7 +71,7 @@ def rule(
 ) -> Callable[[Callable[[T], Iterator[Violation]]], Callable[[T], Iterator[Violation]]]:
     """Register a function that judges one of the subjects which ``each`` takes out of a state.
 
-    Its docstring is the rule's description: one declared, in the indicative.
+    Its docstring is the rule's description: one promise, in the indicative.
     """
 
     def register(judge: Callable[[T], Iterator[Violation]]) -> Callable[[T], Iterator[Violation]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.errors import TableError
-from orchestrator.base.roles import ROLES
+from orchestrator.base.roles import ROLES, Side
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table
@@ -28,6 +28,7 @@ __all__ = [
     "VdevSubject",
     "core_images",
     "cores",
+    "has_left",
     "has_rested",
     "live_rings",
     "live_vdevs",
@@ -151,15 +152,15 @@ def cores(state: State) -> Iterator[CoreSubject]:
 
 
 def tables(state: State) -> Iterator[TableSubject]:
-    """The table to judge, if there is any: one, never both, as they are the same declared."""
-    live, promised = state.live, state.declared.scan
-    if live is not None and live.scan is not None and (promised is None or live.is_as_declared):
+    """The table to judge, if there is any: one, never both, as they are the same promise."""
+    live, declared = state.live, state.declared.scan
+    if live is not None and live.scan is not None and (declared is None or live.is_as_declared):
         if live.table is not None:
             yield TableSubject(state, live.table, live.scan.errors, live.vdevs, True)
-    elif promised is not None:
-        found = promised.table
+    elif declared is not None:
+        found = declared.table
         vdevs_ = tuple(vdevs_of(found, (), None, {})) if found is not None and found.header.ver == 1 else ()
-        yield TableSubject(state, found, promised.errors, vdevs_, False, state.declared.data)
+        yield TableSubject(state, found, declared.errors, vdevs_, False, state.declared.data)
 
 
 def vdevs(state: State) -> Iterator[VdevSubject]:
@@ -204,3 +205,10 @@ def rings_at_rest(state: State) -> Iterator[RingSubject]:
     """Each vring of a vdev that is up, when nothing happens any more."""
     if state.is_at_rest:
         yield from (each for each in live_rings(state) if each.vdev.is_driver_ok)
+
+
+def has_left(subject: RingSubject, side: Side | None) -> bool:
+    """The core that plays a side of the vdev has destroyed all its endpoints: what comes after, it need not look at."""
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    return log is not None and side in log.left_ns

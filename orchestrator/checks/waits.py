@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.roles import ROLES, Side, the
-from orchestrator.checks.state import RingSubject, State, rings_at_rest
+from orchestrator.checks.state import RingSubject, State, has_left, rings_at_rest
 from orchestrator.events import CoreState, Poll
 from orchestrator.observe.run import Channel, CoreRun, Run
 from orchestrator.observe.traffic import Suppression
@@ -97,8 +97,10 @@ def work_for(state: State, role: str) -> list[Work]:
     """What waits for a core at rest."""
     found = []
     for subject in rings_at_rest(state):
-        is_device = subject.vdev.sides.side_of(role) is Side.DEVICE
-        work = _offered(subject, role) if is_device else _returned(subject, role)
+        side = subject.vdev.sides.side_of(role)
+        if has_left(subject, side):
+            continue
+        work = _offered(subject, role) if side is Side.DEVICE else _returned(subject, role)
         if work is not None and state.run is not None:
             found.append(_with_step(state, state.run, work))
     return found

@@ -51,7 +51,7 @@ def _verbosity(command: Command) -> Command:
 @click.command()
 @image_arguments
 @lone_image_options
-@setting_options(*BOARD_OPTIONS)
+@setting_options("firmware", *BOARD_OPTIONS)
 @click.option(
     "--gdb",
     "gdb_port",
@@ -68,7 +68,8 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
     up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
 
     With one image alone Python plays the other core, over the same memory and mailbox: the host of a lone remote, or
-    the remote of a lone main, which needs to be told where main looks for the resource table.
+    the remote of a lone main, which needs to be told where main looks for the resource table. On a chip with further
+    pairs of cores, --firmware boots those too; each pair has its verdict, and the exit code is the worst one's.
 
     \b
     Examples:
@@ -80,10 +81,10 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
     """
-    from orchestrator.cli.judge import Verbosity, judge
+    from orchestrator.cli.run import Verbosity, run_and_report
 
     settings = read_board_settings(config_path, typed)
-    return judge(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
+    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
 
 
 @click.command()
@@ -94,9 +95,9 @@ def demo(verbose: bool, quiet: bool, **typed: object) -> int:
 
     The pair is bare-metal C for the default platform: main sends pings over RPMsg, the remote echoes them.
     """
-    from orchestrator.cli.judge import Verbosity, demo_settings, judge
+    from orchestrator.cli.run import Verbosity, demo_settings, run_and_report
 
-    return judge(demo_settings(typed), Verbosity.of(verbose=verbose, quiet=quiet))
+    return run_and_report(demo_settings(typed), Verbosity.of(verbose=verbose, quiet=quiet))
 
 
 @click.command()
@@ -110,7 +111,7 @@ def demo(verbose: bool, quiet: bool, **typed: object) -> int:
 @setting_options(*STATIC_OPTIONS)
 @config_option
 def inspect(first: str, second: str | None, role: str | None, config_path: str | None, **typed: object) -> int:
-    """Say what ELF files declared, booting nothing: resource table as a tree, memory map, findings.
+    """Say what ELF files promise, booting nothing: resource table as a tree, memory map, findings.
 
     \b
     Examples:
@@ -118,15 +119,15 @@ def inspect(first: str, second: str | None, role: str | None, config_path: str |
       rptwin inspect main.elf remote.elf
       rptwin inspect --profile linux --role remote remote.elf
     """
-    from orchestrator.cli.examine import examine
+    from orchestrator.cli.inspect import inspect_images
 
-    return examine(read_settings(config_path, typed), first, second, role)
+    return inspect_images(read_settings(config_path, typed), first, second, role)
 
 
 @click.command()
 @image_arguments
 @lone_image_options
-@setting_options(*BOARD_OPTIONS)
+@setting_options("firmware", *BOARD_OPTIONS)
 @config_option
 def console(config_path: str | None, **typed: object) -> int:
     """Boot both cores and talk to their consoles; each line shows the console that it comes from.
@@ -140,7 +141,7 @@ def console(config_path: str | None, **typed: object) -> int:
       rptwin console main.elf remote.elf
       printf 'ping 3 64\\n:remote\\nstatus\\n' | rptwin console main.elf remote.elf
     """
-    from orchestrator.cli.terminal import converse
+    from orchestrator.cli.console import converse
 
     return converse(read_board_settings(config_path, typed))
 
@@ -166,7 +167,7 @@ def ping(config_path: str | None, name: str | None, count: int, size: int, **typ
       rptwin ping --remote remote.elf
       rptwin ping --remote remote.elf --name rptwin-echo --count 1000 --size 496
     """
-    from orchestrator.cli.talk import ping_remote
+    from orchestrator.cli.ping import ping_remote
 
     return ping_remote(read_settings(config_path, typed), name, count, size)
 
@@ -186,7 +187,7 @@ def send(config_path: str | None, messages: tuple[str, ...], name: str | None, i
       rptwin send --remote remote.elf hello
       rptwin send --remote remote.elf --name rptwin-echo --hex '01 02 ff'
     """
-    from orchestrator.cli.talk import send_to_remote
+    from orchestrator.cli.ping import send_to_remote
 
     return send_to_remote(read_settings(config_path, typed), name, messages, is_hex=is_hex)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from orchestrator import __version__
 from orchestrator.base.errors import EngineError, RptwinError
-from orchestrator.cli.trouble import COULD_NOT_RUN
+from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines import create_engine
 from orchestrator.engines.qemu.machines import MACHINES

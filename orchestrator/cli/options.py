@@ -27,7 +27,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote"))
+BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
 STATIC_OPTIONS = (
     "platform",
     "profile",

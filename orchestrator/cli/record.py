@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestrator.base.errors import EngineError
+from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import End
 from orchestrator.cli.options import both_images
-from orchestrator.cli.session import open_board
+from orchestrator.cli.running import open_board
 from orchestrator.config import Settings
 from orchestrator.recording import Recorder, Recording, first_difference, load_recording, record, vary_quantum, write
 
@@ -44,6 +44,8 @@ def _whole(end: End) -> None:
 def record_pair(settings: Settings, masks: tuple[str, ...], output: str) -> int:
     """Write a recording: 0 when the pair came to rest, 1 when not."""
     both_images(settings)
+    if settings.firmware:
+        raise UsageError("a recording is of one pair", where="firmware", found=", ".join(settings.firmware))
     taken = run_to_rest(settings, masks)
     taken = vary_quantum(taken, lambda quantum: run_to_rest(dataclasses.replace(settings, quantum=quantum), masks))
     write(taken, output)

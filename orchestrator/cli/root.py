@@ -15,14 +15,14 @@ import click
 
 from orchestrator import __version__
 from orchestrator.base.errors import RptwinError
-from orchestrator.cli.trouble import COULD_NOT_RUN, complain, give_up_stdout, terminable
+from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout, terminable
 
 __all__ = ["main"]
 
 _COMMANDS = {
     "run": "Boot both cores, check RPTUN, give the verdict.",
     "demo": "The same on the pair of images that comes with rptwin.",
-    "inspect": "What ELF files declared, without booting them.",
+    "inspect": "What ELF files promise, without booting them.",
     "console": "Boot both cores and talk to their consoles.",
     "ping": "Boot a lone remote and measure its echo.",
     "send": "Boot a lone remote and send it messages.",

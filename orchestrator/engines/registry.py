@@ -16,7 +16,7 @@ ENGINES = {
     "qemu": ("orchestrator.engines.qemu.engine", "QemuEngine"),
     "renode": ("orchestrator.engines.renode.engine", "RenodeEngine"),
 }
-_HIDDEN = {"unicorn-remote": ("orchestrator.engines.isolated.parent", "RemoteUnicorn")}  # for tests of the protocol
+_HIDDEN = {"unicorn-remote": ("orchestrator.engines.isolated.engine", "IsolatedUnicorn")}  # for tests of the protocol
 
 
 def create_engine(name: str, platform: Platform, options: EngineOptions | None = None) -> Engine:

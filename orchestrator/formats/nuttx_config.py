@@ -1,7 +1,8 @@
 """The config space of NuttX's RPMsg vdev, in each layout that NuttX has released.
 
 From 9.1 on the block has 64 bytes in every release, so its length does not tell the layout, and its features only
-sometimes do: an option decides, and a reading that had to guess says so.
+sometimes do. Where they leave two releases open, the one whose place for the cores' names holds names is meant; where
+none or both do an option decides, and a reading that had to guess says so.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class NuttxConfig:
 
     release: NuttxRelease
     block: Structure
-    candidates: tuple[NuttxRelease, ...]  # every release that the length and the features allow, ``release`` included
+    candidates: tuple[NuttxRelease, ...]  # every release that length, features and names allow, ``release`` included
 
     @property
     def is_ambiguous(self) -> bool:
@@ -157,13 +158,28 @@ def _candidates(size: int, features: int) -> tuple[NuttxRelease, ...]:
     return (NuttxRelease.V11_0,)  # the sizes stand at the same place in every later release
 
 
+def _is_name(field: bytes) -> bool:
+    """Whether a field is empty or holds one word, with nothing behind its NUL."""
+    name, _, rest = field.partition(b"\0")
+    return not any(rest) and all(0x20 < byte < 0x7F for byte in name)
+
+
+def _has_names(data: bytes, release: NuttxRelease) -> bool:
+    """Whether the places of the cores' names in a release hold names, one of them not empty."""
+    block = CONFIG_LAYOUTS[release].unpack_from(data)
+    names = [getattr(block, name) for name in ("host_cpuname", "remote_cpuname")]
+    return any(map(any, names)) and all(map(_is_name, names))
+
+
 def decode_nuttx_config(data: bytes, release: NuttxRelease | None, features: int) -> NuttxConfig:
-    """The config block at the start of ``data``; with no release given, the newest that the features allow.
+    """The config block at the start of ``data``; with no release given, the newest that the features and names allow.
 
     ``data`` is the config space, or for 9.0 what stands behind the vrings. :class:`TableError` ``table.config-size``
     when it is too short for the release.
     """
     candidates = (release,) if release is not None else _candidates(len(data), features)
+    if len(candidates) > 1:
+        candidates = tuple(each for each in candidates if _has_names(data, each)) or candidates
     chosen = candidates[-1]
     block = CONFIG_LAYOUTS[chosen]
     if len(data) < block.size:

@@ -16,12 +16,12 @@ from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 from orchestrator.virtqueue import Report
 
-__all__ = ["CorePlayer", "PlayersOfOneCore", "Surroundings"]
+__all__ = ["CorePlayer", "PeerControl", "PlayersOfOneCore"]
 
 _RETRY_NS = 100_000  # how soon a ring that nobody listens to yet is tried again
 
 
-class Surroundings(Protocol):
+class PeerControl(Protocol):
     """What a board does for the core that is played on it."""
 
     def load(self) -> None:
@@ -54,11 +54,11 @@ class CorePlayer:
 
     role: str
 
-    def __init__(self, platform: Platform, views: Views, around: Surroundings, notify: Mapping[str, int]) -> None:
+    def __init__(self, platform: Platform, views: Views, peer: PeerControl, notify: Mapping[str, int]) -> None:
         self.platform = platform
         self.views = views
         self.time_ns = 0
-        self._around = around
+        self._peer = peer
         self._notify = notify
         self._is_in_turn = False
         self._waiting_for: Callable[[], bool] | None = None
@@ -115,7 +115,7 @@ class CorePlayer:
         finally:
             self._is_in_turn = False
         if self._waiting_for is not None and self._waiting_for():
-            self._around.end_run()
+            self._peer.end_run()
         return planned
 
     def reset(self) -> None:
@@ -137,7 +137,7 @@ class CorePlayer:
 
     def reporter(self, ring: str) -> Report:
         """What is called when the other core breaks a rule on a ring."""
-        return lambda error: self._around.fault(self.time_ns, error, ring, other_role(self.role))
+        return lambda error: self._peer.fault(self.time_ns, error, ring, other_role(self.role))
 
     # waiting
 
@@ -150,7 +150,7 @@ class CorePlayer:
         self._waiting_for = is_so
         self.wake()
         try:
-            return self._around.wait(is_so, timeout)
+            return self._peer.wait(is_so, timeout)
         finally:
             self._waiting_for = None
 

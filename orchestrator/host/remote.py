@@ -22,7 +22,7 @@ from orchestrator.formats.resource_entry import (
 )
 from orchestrator.formats.resource_table import build_table
 from orchestrator.formats.virtqueue import RingLayout
-from orchestrator.host.player import CorePlayer, Surroundings
+from orchestrator.host.player import CorePlayer, PeerControl
 from orchestrator.host.rpmsg import DeviceTransport, Endpoint, Link
 from orchestrator.host.table import LiveTable, core_names
 from orchestrator.observe.views import Views
@@ -65,13 +65,13 @@ class PythonRemote(CorePlayer):
         self,
         platform: Platform,
         views: Views,
-        around: Surroundings,
+        peer: PeerControl,
         notify: Mapping[str, int],
         *,
         table: int,
         entries: Sequence[Entry] | None = None,
     ) -> None:
-        super().__init__(platform, views, around, notify)
+        super().__init__(platform, views, peer, notify)
         self.table_address = table
         self._entries = tuple(entries) if entries is not None else default_entries(table)
         self._table: LiveTable | None = None

@@ -177,6 +177,12 @@ class LiveVdev:
         return bool(self.entry.value.head.gfeatures & Feature.EVENT_IDX)
 
     @property
+    def accepts_nothing(self) -> bool:
+        """Features are offered and none is accepted: OpenAMP before 2020.10 takes what is offered and says nothing."""
+        head = self.entry.value.head
+        return bool(head.dfeatures) and not head.gfeatures
+
+    @property
     def has_places_for_buffers(self) -> bool:
         """The driver was to put the buffers where the config space says (NuttX's BUFADDR)."""
         places = (self.config.r2h_buf_addr, self.config.h2r_buf_addr) if self.config else ()

@@ -221,11 +221,18 @@ class MessageLog:
                 self.reused.append(replace(claim, waiting=late))
         self._claimed.clear()
 
-    def note_endpoints(self, time_ns: int, sender: Side, change: EndpointChange | None) -> None:
-        """A side that has destroyed all its endpoints has left, until it announces another."""
-        if change is not None and any(each.side == sender for each in self.endpoints.endpoints):
+    def note_endpoints(self, time_ns: int, sender: Side, change: EndpointChange | None, name: str) -> None:
+        """A side that has destroyed all its endpoints has left, until it announces another.
+
+        One that it bound to a name of the other side it never announced: where no other name is alive, it was the last.
+        """
+        if change is None:
+            return
+        alive = self.endpoints.endpoints
+        is_last = change.before is not None or all(each.name == name for each in alive)
+        if any(each.side == sender for each in alive):
             self.left_ns.pop(sender, None)
-        elif change is not None and change.kind is NameServiceFlag.DESTROY and change.before is not None:
+        elif change.kind is NameServiceFlag.DESTROY and is_last:
             self.left_ns[sender] = time_ns
 
     def note_addresses(self, record: MessageRecord) -> None:

@@ -187,10 +187,13 @@ class Observer:
         exceptions: Mapping[str, int] | None = None,
         unmet: Unmet | None = None,
         caches: Mapping[str, DataCache | None] | None = None,
+        *,
+        readable: bool = True,
     ) -> None:
         """The run has ended, at least for now: look once more, and note where each core (by name) is (its state, its
         backtrace, what it polls, the number of the exception whose handler it is in), and what it was to wait for in
-        vain.
+        vain. Memory that an engine which failed cannot read any more says nothing of firmware: then ``readable`` is
+        False.
         """
         self.run.time_ns, self.run.ended, self.run.unmet = time_ns, ended, unmet
         for core in self.run.cores.values():
@@ -201,7 +204,8 @@ class Observer:
             core.data_cache = (caches or {}).get(core.name)
             if exceptions is not None and core.name in exceptions:
                 core.served.finish(core.exception, core.acted_ns)
-        self._look(Actor(time_ns, ""))
+        if readable:
+            self._look(Actor(time_ns, ""))
         self.run.history.tells = self._accesses.tells
 
     # what the engine says

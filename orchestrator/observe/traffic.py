@@ -315,7 +315,7 @@ class Traffic(Buffers):
                 look.log.malformed.append((error, look.ring.name, look.by))
             return None
         record = look.message(message, sender, text)
-        look.log.note_endpoints(record.time_ns, sender, change)
+        look.log.note_endpoints(record.time_ns, sender, change, notice.text if notice else "")
         look.log.add(record)
         look.log.note_addresses(record)
         look.log.note_use(record)

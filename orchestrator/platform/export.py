@@ -35,16 +35,21 @@ USING = re.compile(rf"using{GAP}{QUOTED}", re.DOTALL)
 
 
 def export(
-    platform: Platform, *, quantum_ns: int = DEFAULT_QUANTUM_NS, scripts: Callable[[Path, str], str] | None = None
+    platform: Platform,
+    *,
+    quantum_ns: int = DEFAULT_QUANTUM_NS,
+    scripts: Callable[[Path, str], str] | None = None,
+    models: Callable[[Path], str | None] | None = None,
 ) -> dict[str, str]:
     """Text of each file by its name: ``NAME.repl``, the files that it uses, ``NAME.resc``, ``NAME.robot``.
 
     The same platform gives the same bytes. Raises :class:`PlatformError` for what Renode would refuse: a script that
     cannot stand in a description, a prefix, two files of one name. ``scripts`` says what stands for a script, given its
-    path and how the description names it: its text, unless told otherwise.
+    path and how the description names it: its text, unless told otherwise. ``models`` names the type of a model that
+    does what a script does, and knows its parameters.
     """
     return {
-        **_Exporter(platform, scripts or _inline).files(),
+        **_Exporter(platform, scripts or _inline, models or (lambda _path: None)).files(),
         f"{platform.name}.resc": _resc(platform, quantum_ns),
         f"{platform.name}.robot": _robot(platform),
     }
@@ -96,9 +101,12 @@ class _Edit:
 class _Exporter:
     """Walks a description and the files that it uses, as :mod:`orchestrator.platform.resolve` does."""
 
-    def __init__(self, platform: Platform, stands_for: Callable[[Path, str], str]) -> None:
+    def __init__(
+        self, platform: Platform, stands_for: Callable[[Path, str], str], model: Callable[[Path], str | None]
+    ) -> None:
         self.platform = platform
         self.stands_for = stands_for
+        self.model = model
         self.types: dict[str, str] = {}  # of entries by name, as far as files have been read
         self.texts: dict[str, str] = {}
         self.origins: dict[str, Path] = {}
@@ -159,6 +167,8 @@ class _Exporter:
                         found = beside_or_above(path.resolve().parent, file)
                         assert found is not None, "the platform was loaded from these files"
                         yield _edit(FILENAME, text, offsets.of(attribute.source), self.stands_for(found, file))
+                        if entry.type is not None and (model := self.model(found)) is not None:
+                            yield _edit_type(text, offsets.of(entry.source), model)
 
     def tags(self, description: syntax.Description, text: str) -> Iterator[_Edit]:
         """Each tag overrides: where accesses to nothing fault, those to a tag that does not would fault as well."""
@@ -191,6 +201,12 @@ def _edit(old: re.Pattern[str], text: str, start: int, new: str) -> _Edit:
     match = old.match(text, start)
     assert match is not None, "the parser saw it there"
     return _Edit(start, match.end(), new)
+
+
+def _edit_type(text: str, start: int, model: str) -> _Edit:
+    """Of an entry that begins here."""
+    at = text.index(SCRIPT_TYPE, start)
+    return _Edit(at, at + len(SCRIPT_TYPE), model)
 
 
 def _script(path: Path, file: str) -> str:

@@ -81,9 +81,7 @@ class Core:
     boot_address: int  # of the vector table after reset
     mips: int  # instructions per virtual microsecond (PerformanceInMips)
     held: bool  # True: does not run until something releases it (IsHalted)
-    interrupts: int = (
-        MAX_INTERRUPTS  # external inputs of its NVIC; the architecture's limit where the platform gives none
-    )
+    interrupts: int = MAX_INTERRUPTS  # external inputs of its NVIC; where none is given the architecture's limit
     attributes: Mapping[str, Value] = field(default_factory=dict)
     source: Source | None = None
     fpu: bool = True  # False: the chip leaves out the floating-point unit that the model may have
@@ -128,9 +126,7 @@ class MailboxLine:
     interrupt: int  # input of that core's NVIC
     pending: int  # signalled and enabled; reading it has no side effect
     signalled: int | None = None  # signalled, enabled or not; None: the chip has no such register
-    events: tuple[int, ...] | None = (
-        None  # the same, as a register for each channel: offsets in the order of the channels
-    )
+    events: tuple[int, ...] | None = None  # as ``signalled``, but a register for each channel: offsets in their order
 
     @property
     def offsets(self) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """The ``.toml`` beside a platform description: what only rptwin needs and Renode never sees.
 
-Every key and value is checked here; names of cores and peripherals are checked against the description by
-:mod:`orchestrator.platform.resolve`.
+Every key and value is checked here. Mailboxes, connections and gates are the model's own values already, but that their
+cores are named by role or name as in the file: :mod:`orchestrator.platform.resolve` checks names of cores and
+peripherals against the description, and puts the cores' own names there.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from typing import Any
 
 from orchestrator.base.errors import PlatformError
 from orchestrator.base.memory import Extent
+from orchestrator.base.roles import ROLES
+from orchestrator.platform.model import (
+    Connections,
+    Gate,
+    GateKey,
+    Mailbox,
+    MailboxDrive,
+    MailboxLine,
+    MailboxStep,
+)
 
 __all__ = [
-    "ROLES",
-    "ConnectionSettings",
     "CoreSettings",
-    "DriveSettings",
-    "GateSettings",
-    "KeySettings",
-    "LineSettings",
+    "PlatformSettings",
     "RegionSettings",
-    "Settings",
-    "StepSettings",
     "load_settings",
 ]
-
-ROLES = ("main", "remote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,73 +53,7 @@ class RegionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LineSettings:
-    """One of ``[mailboxes.NAME] lines``."""
-
-    core: str
-    interrupt: int
-    pending: int
-    signalled: int | None = None
-    events: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepSettings:
-    """One of the steps of ``[mailboxes.NAME.drive.CORE]``."""
-
-    offset: int
-    writes: bool
-    stride: int
-    value: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DriveSettings:
-    """``[mailboxes.NAME.drive.CORE]``."""
-
-    channels: int
-    enabled: int | None
-    enable: tuple[StepSettings, ...]
-    clear: tuple[StepSettings, ...]
-    ring: tuple[StepSettings, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
-    """``[connections.NAME]``."""
-
-    enabled: int
-    peripherals: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class KeySettings:
-    """One of ``[[gates]] keys``."""
-
-    name: str
-    peripheral: str
-    offset: int
-    mask: int
-    value: int
-    stride: int
-    shift: int
-
-
-@dataclass(frozen=True, slots=True)
-class GateSettings:
-    """One of ``[[gates]]``."""
-
-    core: str
-    target: str
-    keys: tuple[KeySettings, ...]
-    openers: tuple[str, ...]
-    block: int | None
-    rights: str
-    refuses: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
+class PlatformSettings:
     """The whole file."""
 
     path: Path
@@ -128,10 +64,10 @@ class Settings:
     consoles: Mapping[str, str] = field(default_factory=dict)
     cores: Mapping[str, CoreSettings] = field(default_factory=dict)
     regions: Mapping[str, RegionSettings] = field(default_factory=dict)
-    mailboxes: Mapping[str, tuple[LineSettings, ...]] = field(default_factory=dict)
-    drives: Mapping[str, Mapping[str, DriveSettings]] = field(default_factory=dict)  # by mailbox and core
-    connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
-    gates: tuple[GateSettings, ...] = ()
+    mailboxes: tuple[Mailbox, ...] = ()
+    drives: tuple[MailboxDrive, ...] = ()
+    connections: tuple[Connections, ...] = ()
+    gates: tuple[Gate, ...] = ()
     models: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
     fronts: Mapping[str, Path] = field(default_factory=dict)  # by Renode type
     external: tuple[tuple[str, Extent], ...] = ()
@@ -144,7 +80,7 @@ class Settings:
 class _Reader:
     """One table of the file: takes what it knows, and refuses what is left."""
 
-    def __init__(self, settings: Settings, path: str, table: object) -> None:
+    def __init__(self, settings: PlatformSettings, path: str, table: object) -> None:
         self.settings = settings
         self.path = path
         if not isinstance(table, dict):
@@ -232,12 +168,12 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
         raise PlatformError(what, file=path.name, line=int(place[1]), column=int(place[2])) from None
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path) -> PlatformSettings:
     """The settings in a file; all defaults where there is none. :class:`PlatformError` names key and line."""
     if not path.exists():
-        return Settings(path)
+        return PlatformSettings(path)
     text, document = _parse(path)
-    bare = Settings(path, text)
+    bare = PlatformSettings(path, text)
     root = _Reader(bare, "", document)
     root.only(
         *("description", "roles", "pairs", "consoles", "cores"),
@@ -245,7 +181,8 @@ def load_settings(path: Path) -> Settings:
     )
     roles = _Reader(bare, "roles", document.get("roles", {}))
     roles.only(*ROLES)
-    return Settings(
+    mailboxes = _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()
+    return PlatformSettings(
         path,
         text,
         root.take("description", str, "a string") or "",
@@ -254,9 +191,9 @@ def load_settings(path: Path) -> Settings:
         _Reader(bare, "consoles", document.get("consoles", {})).strings(),
         {name: _core(each) for name, each in _Reader(bare, "cores", document.get("cores", {})).tables()},
         {name: _region(each) for name, each in _Reader(bare, "regions", document.get("regions", {})).tables()},
-        {name: _lines(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
-        {name: _drives(each) for name, each in _Reader(bare, "mailboxes", document.get("mailboxes", {})).tables()},
-        {name: _connect(each) for name, each in _Reader(bare, "connections", document.get("connections", {})).tables()},
+        tuple(Mailbox(name, _lines(each)) for name, each in mailboxes),
+        tuple(drive for name, each in mailboxes for drive in _drives(name, each)),
+        tuple(_connect(*each) for each in _Reader(bare, "connections", document.get("connections", {})).tables()),
         tuple(_gate(each) for each in root.each("gates")),
         _files(_Reader(bare, "models", document.get("models", {}))),
         _files(_Reader(bare, "renode", document.get("renode", {}))),
@@ -312,7 +249,7 @@ def _events(line: _Reader) -> tuple[int, ...] | None:
     return tuple(range(first, first + 4 * channels, 4))
 
 
-def _lines(table: _Reader) -> tuple[LineSettings, ...]:
+def _lines(table: _Reader) -> tuple[MailboxLine, ...]:
     table.only("lines", "drive")
     entries = table.required("lines", table.take("lines", list, "an array of tables"))
     lines = []
@@ -320,7 +257,7 @@ def _lines(table: _Reader) -> tuple[LineSettings, ...]:
         line = _Reader(table.settings, f"{table.path}.lines[{index}]", entry)
         line.only("core", "interrupt", "pending", "signalled", "events")
         lines.append(
-            LineSettings(
+            MailboxLine(
                 line.required("core", line.take("core", str, "a string")),
                 line.required("interrupt", line.integer("interrupt", 496)),
                 line.required("pending", line.integer("pending", 1 << 32)),
@@ -331,16 +268,18 @@ def _lines(table: _Reader) -> tuple[LineSettings, ...]:
     return tuple(lines)
 
 
-def _drives(table: _Reader) -> dict[str, DriveSettings]:
+def _drives(mailbox: str, table: _Reader) -> list[MailboxDrive]:
     drive = _Reader(table.settings, table.key("drive"), table.table.get("drive", {}))
-    return {core: _drive(each) for core, each in drive.tables()}
+    return [_drive(mailbox, core, each) for core, each in drive.tables()]
 
 
-def _drive(table: _Reader) -> DriveSettings:
+def _drive(mailbox: str, core: str, table: _Reader) -> MailboxDrive:
     table.only("channels", "enabled", "enable", "clear", "ring")
     enabled = table.integer("enabled", 1 << 32)
     can_enable = enabled is not None or "enable" in table.table
-    return DriveSettings(
+    return MailboxDrive(
+        mailbox,
+        core,
         table.integer("channels", 33) or 32,
         enabled,
         _steps(table, "enable") if can_enable else (),
@@ -349,20 +288,20 @@ def _drive(table: _Reader) -> DriveSettings:
     )
 
 
-def _connect(table: _Reader) -> ConnectionSettings:
+def _connect(controller: str, table: _Reader) -> Connections:
     table.only("enabled", "peripherals")
     names = table.names("peripherals")
-    return ConnectionSettings(table.required("enabled", table.integer("enabled", 1 << 32)), names)
+    return Connections(controller, table.required("enabled", table.integer("enabled", 1 << 32)), names)
 
 
-def _gate(table: _Reader) -> GateSettings:
+def _gate(table: _Reader) -> Gate:
     table.only("core", "target", "keys", "openers", "block", "rights", "refuses")
     rights = table.take("rights", str, "a string") or "rwx"
     if not set(rights) <= set("rwx"):
         raise table.settings.error(table.key("rights"), "wrong value", expected="of r, w and x", found=rights)
     refuses = table.take("refuses", bool, "true | false")
     keys = tuple(_key(each) for each in table.each("keys"))
-    return GateSettings(
+    return Gate(
         table.required("core", table.take("core", str, "a string")),
         table.required("target", table.take("target", str, "a string")),
         table.required("keys", keys or None),
@@ -373,9 +312,9 @@ def _gate(table: _Reader) -> GateSettings:
     )
 
 
-def _key(table: _Reader) -> KeySettings:
+def _key(table: _Reader) -> GateKey:
     table.only("name", "peripheral", "offset", "mask", "value", "stride", "shift")
-    return KeySettings(
+    return GateKey(
         table.required("name", table.take("name", str, "a string")),
         table.required("peripheral", table.take("peripheral", str, "a string")),
         table.required("offset", table.integer("offset", 1 << 32)),
@@ -386,16 +325,16 @@ def _key(table: _Reader) -> KeySettings:
     )
 
 
-def _steps(table: _Reader, name: str) -> tuple[StepSettings, ...]:
+def _steps(table: _Reader, name: str) -> tuple[MailboxStep, ...]:
     entries = table.required(name, table.take(name, list, "an array of tables"))
     return tuple(_step(_Reader(table.settings, f"{table.path}.{name}[{i}]", each)) for i, each in enumerate(entries))
 
 
-def _step(step: _Reader) -> StepSettings:
+def _step(step: _Reader) -> MailboxStep:
     step.only("read", "write", "stride", "value")
     read, write = step.integer("read", 1 << 32), step.integer("write", 1 << 32)
     if (read is None) is (write is None):
         raise step.settings.error(step.path, "one access", expected="read or write, one of them")
     offset = read if read is not None else write
     assert offset is not None
-    return StepSettings(offset, write is not None, step.integer("stride", 1 << 16) or 0, step.integer("value", 1 << 32))
+    return MailboxStep(offset, write is not None, step.integer("stride", 1 << 16) or 0, step.integer("value", 1 << 32))

@@ -1,7 +1,8 @@
 """How large Renode's models are: the window of each type whose size is the type's own, not the description's.
 
 Read from Renode 1.16.1 by reflection; ``tests/robot_runner/test_renode_runner.py`` compares where there is a Renode.
-What is not here says its size in the description, or is of a size that only the made model knows.
+What is not here says its size in the description, or is of a size that only the made model knows. One line a type, so
+that a new Renode's sizes are a difference of lines: a table of data, and the longest module for that alone.
 """
 
 from __future__ import annotations

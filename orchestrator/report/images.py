@@ -1,4 +1,4 @@
-"""ELF files for people: where each is loaded, what is where in its core's memory, the table that they declared."""
+"""ELF files for people: where each is loaded, what is where in its core's memory, the table that they promise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestrator.report.resources import table_tree
 from orchestrator.report.shared_map import print_shared_map, shared_map
 from orchestrator.report.terminal import heading, make_table, printable
 
-__all__ = ["print_image", "print_promise", "promised_view"]
+__all__ = ["declared_view", "print_declared", "print_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _items(image: Image) -> Iterator[_Item]:
             yield _Item(Extent(segment.run_address + len(segment.data), zeros), f"{name}, zeros")
 
 
-def promised_view(
+def declared_view(
     platform: Platform, declared: DeclaredTable, maps: tuple[AddressRange, ...], release: NuttxRelease | None
 ) -> LiveView | None:
     """The table of a file as it would stand in memory once it is copied there; None where the file has none."""
@@ -95,7 +95,7 @@ def promised_view(
     return read_live(Views.of(memories, platform, maps), declared, release=release)
 
 
-def print_promise(console: Console, declared: DeclaredTable, view: LiveView | None, profile: str, why: str) -> None:
+def print_declared(console: Console, declared: DeclaredTable, view: LiveView | None, profile: str, why: str) -> None:
     """The resource table as the files hold it, how it was found, and the memory that it names."""
     heading(console, "Resource table")
     location, scan = declared.location, declared.scan

@@ -11,12 +11,18 @@ __all__ = ["to_json"]
 
 
 def to_json(record: Record) -> str:
-    """The report as a JSON document; two runs with the same inputs differ under ``wall_clock`` only."""
+    """The report as a JSON document; two runs with the same inputs differ under ``wall_clock`` only.
+
+    ``verdict`` is that of the first pair; with further ones, ``pairs`` has theirs by name, and ``exit_code`` is the
+    worst of all.
+    """
+    further = {each.pair: each.verdict.to_json() for each in record.further}
     document = {
         "rptwin": __version__,
         "parameters": record.parameters(),
         "end": {"reason": record.end.reason.value, "time_ns": record.end.time_ns},
         "verdict": record.verdict.to_json(),
+        **({"pairs": further, "exit_code": record.exit_code} if further else {}),
         "instructions": dict(record.instructions),
         "consoles": dict(record.consoles),
         "wall_clock": {"started": record.wall_clock.started, "seconds": record.wall_clock.seconds},

@@ -1,5 +1,7 @@
 """The report for CI: one test suite per stage, one test case per rule; a finding makes its rule's case fail.
 
+Suites of a further pair of cores have its name in front of the stage's.
+
 What follows from a cause fails its own case too, with a text that begins with the cause. Warnings and notes pass and
 are kept as output of the case.
 """
@@ -18,23 +20,29 @@ __all__ = ["to_junit"]
 
 def to_junit(record: Record) -> str:
     """The report as JUnit XML."""
-    findings = record.verdict.findings
     suites = ElementTree.Element("testsuites", name="rptwin")
-    for stage in Stage:
-        suites.append(_suite(stage, [f for f in findings if f.stage is stage]))
-    suites.append(_bring_up(record))
+    for pair in record.pairs:
+        for stage in Stage:
+            suites.append(_suite(pair.pair, stage, [f for f in pair.verdict.findings if f.stage is stage]))
+        suites.append(_bring_up(pair))
     for total in ("tests", "failures"):
         suites.set(total, str(sum(int(suite.get(total, "0")) for suite in suites)))
     ElementTree.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _suite(stage: Stage, findings: Sequence[Finding]) -> ElementTree.Element:
-    suite = ElementTree.Element("testsuite", name=stage.value)
+def _names(pair: str, what: str) -> tuple[str, str]:
+    """The name of a suite, and the class that its cases say."""
+    return (f"{pair}: {what}", f"rptwin.{pair}.{what}") if pair else (what, f"rptwin.{what}")
+
+
+def _suite(pair: str, stage: Stage, findings: Sequence[Finding]) -> ElementTree.Element:
+    name, classname = _names(pair, stage.value)
+    suite = ElementTree.Element("testsuite", name=name)
     rules = {rule.id: rule.description.partition("\n")[0] for rule in catalogue() if rule.stage is stage}
     rules |= {each.rule: "" for each in findings if each.rule not in rules}
     for rule in rules:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"rptwin.{stage.value}", name=rule)
+        case = ElementTree.SubElement(suite, "testcase", classname=classname, name=rule)
         _judge(case, [each for each in findings if each.rule == rule])
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in suite)))
@@ -62,8 +70,9 @@ def _explain(finding: Finding) -> str:
 def _bring_up(record: Record) -> ElementTree.Element:
     """One case that fails as the exit code does, for those who look at nothing else."""
     verdict = record.verdict
-    suite = ElementTree.Element("testsuite", name="verdict", tests="1", failures="1" if verdict.exit_code else "0")
-    case = ElementTree.SubElement(suite, "testcase", classname="rptwin.verdict", name="RPTUN is up")
+    name, classname = _names(record.pair, "verdict")
+    suite = ElementTree.Element("testsuite", name=name, tests="1", failures="1" if verdict.exit_code else "0")
+    case = ElementTree.SubElement(suite, "testcase", classname=classname, name="RPTUN is up")
     if verdict.exit_code:
         ElementTree.SubElement(case, "failure", message=verdict.headline, type="verdict").text = str(record.end)
     else:

@@ -1,12 +1,13 @@
-"""What a report is made from: the parameters of a run, how it ended, what was seen, the verdict."""
+"""What a report is made from: the parameters of a run, how it ended, what was seen of each pair, its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.base.durations import format_duration
-from orchestrator.board import Board, End, VectorTable
+from orchestrator.base.roles import ROLES
+from orchestrator.board import Board, BoardPair, End, VectorTable
 from orchestrator.checks.verdict import Verdict
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image
@@ -27,7 +28,12 @@ class WallClock:
 
 @dataclass(frozen=True)
 class Record:
-    """A run that is over. ``files``, ``images`` and ``vector_tables`` are by role, ``consoles`` by console."""
+    """A run that is over, as one pair of cores saw it: the first, whose ``further`` are the others of the board.
+
+    ``platform`` has this pair's roles; ``files``, ``images`` and ``vector_tables`` are by role (and by name for cores
+    that have none), ``consoles`` by console. A further pair has no consoles and instructions of its own: they are the
+    board's.
+    """
 
     settings: Settings
     platform: Platform
@@ -43,6 +49,24 @@ class Record:
     consoles: Mapping[str, str]
     instructions: Mapping[str, int]  # by core
     wall_clock: WallClock
+    pair: str = ""  # its name in the platform; "" for the first
+    further: tuple[Record, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[Record, ...]:
+        """Every pair of the board, this one first."""
+        return self, *self.further
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of all pairs."""
+        return max(each.verdict.exit_code for each in self.pairs)
+
+    @property
+    def pair_name(self) -> str:
+        """The pair as a report of several names it: ``second (cpu0, cpu2)``."""
+        cores = ", ".join(self.platform.core(role).name for role in ROLES)
+        return f"{self.pair or 'first'} ({cores})"
 
     def parameters(self) -> dict[str, object]:
         """What was run, as plain values in a stable order."""
@@ -52,6 +76,7 @@ class Record:
             "engine": settings.engine,
             "main": self.files["main"],
             "remote": self.files["remote"],
+            **({"firmware": dict(settings.firmware)} if settings.firmware else {}),
             "vector_tables": {
                 role: {"core": each.core, "address": each.address, "how": each.how}
                 for role, each in self.vector_tables.items()
@@ -75,7 +100,7 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record
     """Everything that a report says of a board that has run; :class:`ValueError` when it has not."""
     if board.end is None:
         raise ValueError("the board has not run")
-    return Record(
+    first = Record(
         settings=settings,
         platform=board.platform,
         files={"main": settings.main or "", "remote": settings.remote or ""},
@@ -90,4 +115,25 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record
         consoles={name: console.output.decode("utf-8", "replace") for name, console in board.consoles.items()},
         instructions={core.name: board.engine.instructions(core.name) for core in board.platform.cores},
         wall_clock=wall_clock,
+    )
+    pairs = [pair for name, pair in board.pairs.items() if name]
+    return replace(first, further=tuple(_of_further_pair(first, pair) for pair in pairs))
+
+
+def _of_further_pair(first: Record, pair: BoardPair) -> Record:
+    files = {role: str(image.path) for role, image in pair.images.items()}
+    return replace(
+        first,
+        pair=pair.name,
+        platform=pair.platform,
+        files={role: files.get(role, "") for role in ROLES},
+        images=pair.images,
+        vector_tables=pair.vector_tables,
+        profile=pair.observer.profile.value,
+        profile_reason=pair.observer.profile_reason,
+        live=pair.observer.live,
+        run=pair.observer.run,
+        verdict=pair.verdict(),
+        consoles={},
+        instructions={},
     )

@@ -106,4 +106,9 @@ def _config_values(config: NuttxConfig) -> Iterator[str]:
     for leaf in config.block.leaves:
         if not leaf.path.startswith("reserved"):
             value = config.block.value_of(leaf.path)
-            yield f"{leaf.path} {value.rstrip(bytes(1))!r}" if isinstance(value, bytes) else f"{leaf.path} {value}"
+            shown = f'"{_text(value)}"' if isinstance(value, bytes) else str(value)
+            yield f"{leaf.path} {shown}"
+
+
+def _text(field: bytes) -> str:
+    return printable(field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"))

@@ -11,11 +11,11 @@ from rich.text import Text
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES, Side
 from orchestrator.observe.live import LiveVdev
-from orchestrator.observe.traffic import MessageRecord, RingTraffic
+from orchestrator.observe.traffic import RingTraffic
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
-from orchestrator.report.round_trips import conversations
+from orchestrator.report.round_trips import Conversation, conversations
 from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map
 from orchestrator.report.terminal import address, heading, make_table, printable
 
@@ -37,21 +37,28 @@ def print_report(console: Console, record: Record, *, whole_consoles: bool = Fal
         _messages,
         _notifications,
     )
-    for section in sections:
-        section(console, record)
+    for pair in record.pairs:
+        if record.further:
+            heading(console, f"Pair {pair.pair_name}")
+        for section in sections:
+            section(console, pair)
     _consoles(console, record, None if whole_consoles else TAIL_LINES)
     _remarks(console, record)
     print_verdict(console, record)
 
 
 def print_verdict(console: Console, record: Record) -> None:
-    """Findings, and the line that says whether RPTUN is up."""
-    findings = record.verdict.findings
-    print_findings(console, findings)
+    """Findings, and the line that says whether RPTUN is up; of every pair."""
+    for pair in record.pairs:
+        if record.further and pair.verdict.findings:
+            heading(console, f"Pair {pair.pair_name}")
+        print_findings(console, pair.verdict.findings)
     console.print()
-    verdict = record.verdict
-    style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
-    console.print(Text.assemble((verdict.headline, style), f": {summary(findings)}"))
+    for pair in record.pairs:
+        verdict = pair.verdict
+        style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
+        name = f"Pair {pair.pair_name}: " if record.further else ""
+        console.print(Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)}"))
     console.print(Text(f"Run ended: {record.end}."))
 
 
@@ -158,7 +165,10 @@ def _messages(console: Console, record: Record) -> None:
             text = f"{_time(each.time_ns)}  name service from {each.sender}: {printable(each.text)}"
             console.print(Padding(Text(text), (0, 0, 0, 4)))
         kept = list({id(each): each for each in (*log.first, *log.last)}.values())
-        _print_conversations(console, kept)
+        talks = conversations(kept)
+        if not talks:
+            continue
+        _print_conversations(console, talks)
         turn = format_duration(record.settings.quantum)
         remarks = [f"round trip: least / mean / most, as seen at the end of a turn of {turn}"]
         if len(kept) < sum(log.sent.values()):
@@ -166,10 +176,7 @@ def _messages(console: Console, record: Record) -> None:
         console.print(Padding(Text("; ".join(remarks), style="dim"), (0, 0, 0, 4)))
 
 
-def _print_conversations(console: Console, messages: Sequence[MessageRecord]) -> None:
-    talks = conversations(messages)
-    if not talks:
-        return
+def _print_conversations(console: Console, talks: Sequence[Conversation]) -> None:
     table = make_table("from", "to", "sent", "answered", "bytes", "round trip", right=("sent",))
     for talk in talks:
         times = talk.times_ns

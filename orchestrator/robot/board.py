@@ -8,19 +8,19 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from orchestrator.base.errors import EngineError, UsageError
-from orchestrator.board import Board, BoardSnapshot, End, EndReason
+from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
 from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["BoardKeywords"]
 
 
-class BoardKeywords(Session):
+class BoardKeywords(Suite):
     """Start, run, look."""
 
     @keyword
@@ -51,8 +51,7 @@ class BoardKeywords(Session):
         running before is given up. No time passes yet.
         """
         self._close()
-        self._open = Board(
-            platform,
+        options = BoardOptions(
             main=main,
             remote=remote,
             engine=engine,
@@ -60,13 +59,14 @@ class BoardKeywords(Session):
             table=table,
             vrings=vrings or (),
             memory=memory or (),
-            vtor=vtor,
+            vtor=vtor or {},
             maps=maps or (),
             nuttx_config=nuttx_config,
-            notify=notify,
+            notify=notify or {},
             seed=seed,
             wall_time=wall_time,
         )
+        self._open = Board(platform, options)
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

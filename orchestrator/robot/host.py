@@ -7,12 +7,12 @@ from robot.api.deco import keyword
 from orchestrator.base.errors import HostError, UsageError
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import Console, Endpoint
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["HostKeywords"]
 
 
-class HostKeywords(Session):
+class HostKeywords(Suite):
     """Life cycle, endpoints, traces, virtio devices."""
 
     @keyword

@@ -9,14 +9,14 @@ from robot.api.deco import keyword
 
 from orchestrator.base.errors import CapabilityError
 from orchestrator.engines.contract import Capability, Monitored
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["RenodeKeywords"]
 
 _NUMBERED = (*(f"R{number}" for number in range(13)), "SP", "LR", "PC")
 
 
-class RenodeKeywords(Session):
+class RenodeKeywords(Suite):
     """The emulation as a whole, its cores' registers, and Renode's monitor."""
 
     @keyword

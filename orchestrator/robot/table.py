@@ -5,12 +5,12 @@ from __future__ import annotations
 from robot.api.deco import keyword
 
 from orchestrator.observe.live import LiveRing
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["TableKeywords"]
 
 
-class TableKeywords(Session):
+class TableKeywords(Suite):
     """Table, vdev, vring."""
 
     @keyword

@@ -9,12 +9,12 @@ from robot.api.deco import keyword
 
 from orchestrator.observe.run import Channel
 from orchestrator.observe.traffic import RingTraffic
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["TrafficKeywords"]
 
 
-class TrafficKeywords(Session):
+class TrafficKeywords(Suite):
     """Messages, buffers, notifications."""
 
     @keyword

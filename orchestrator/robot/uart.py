@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from orchestrator.board import Board, BoardConsole
 from orchestrator.engines.contract import ConsoleText
 from orchestrator.robot.binary import BinaryMatch, BinaryTester
-from orchestrator.robot.session import Session, duration_ns
+from orchestrator.robot.suite import Suite, duration_ns
 from orchestrator.robot.terminal import LineEnd, TerminalMatch, TerminalTester
 from orchestrator.robot.tester import Tester
 
@@ -47,7 +47,7 @@ class _BoardCable:
         return not (end.reason.is_dead_end or end.reason.is_cut)
 
 
-class UartKeywords(Session):
+class UartKeywords(Suite):
     """Terminal testers, as in Renode."""
 
     def __init__(self) -> None:

@@ -6,12 +6,12 @@ from robot.api.deco import keyword
 
 from orchestrator.checks.finding import Finding, Severity
 from orchestrator.report.plain import plain_findings
-from orchestrator.robot.session import Session
+from orchestrator.robot.suite import Suite
 
 __all__ = ["VerdictKeywords"]
 
 
-class VerdictKeywords(Session):
+class VerdictKeywords(Suite):
     """Up or not, and why."""
 
     @keyword

@@ -9,12 +9,12 @@ from orchestrator.virtqueue.heap import Heap, HeapFault, HeapReport
 from orchestrator.virtqueue.memory import BufferMemory, OrderedMemory, ordered
 from orchestrator.virtqueue.packed import PackedDevice, PackedDriver
 from orchestrator.virtqueue.side import Chain, Negotiated, Report, Returned, Segment
-from orchestrator.virtqueue.split import Entry, SplitDevice, SplitDriver
+from orchestrator.virtqueue.split import ChainBuilder, SplitDevice, SplitDriver
 
 __all__ = [
     "BufferMemory",
     "Chain",
-    "Entry",
+    "ChainBuilder",
     "Heap",
     "HeapFault",
     "HeapReport",

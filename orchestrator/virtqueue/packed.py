@@ -22,8 +22,8 @@ from orchestrator.virtqueue.side import (
     Report,
     Returned,
     Segment,
-    Side,
     Translate,
+    VirtqueueSide,
     check_order,
     checked_segments,
     resolve,
@@ -78,7 +78,7 @@ def _used_bits(wrap: bool) -> int:
     return PackedFlag.AVAIL | PackedFlag.USED if wrap else 0
 
 
-class _PackedSide(Side):
+class _PackedSide(VirtqueueSide):
     """What both sides do alike: ask for notifications, and ask whether the other wants them."""
 
     _own_at: int

@@ -13,7 +13,7 @@ from orchestrator.base.errors import RingError, RptwinError, UsageError
 from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.resource_entry import Feature
 
-__all__ = ["Chain", "Negotiated", "Report", "Returned", "Segment", "Side", "needs_event"]
+__all__ = ["Chain", "Negotiated", "Report", "Returned", "Segment", "VirtqueueSide", "needs_event"]
 
 Report = Callable[[RingError], None]
 """Called with each fault of the peer, the first of its kind on its queue."""
@@ -138,7 +138,7 @@ def _no_memory(where: Place, size: int, error: RptwinError) -> RingError:
     )
 
 
-class Side:
+class VirtqueueSide:
     """One side of one queue: its name in reports, and what its peer did wrong."""
 
     def __init__(self, memory: Memory, name: str, report: Report | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from field_bugs import BUGS, Bug, Workplace, judged, page
+from support.field_bugs import BUGS, Bug, Workplace, judged, page
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.base.errors import CapabilityError, EngineError
 from orchestrator.board import Board, EndReason
-from orchestrator.engines.isolated.parent import EngineDiedError
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.qemu import process
 from orchestrator.events import Event, Fault, Lockup
 
@@ -67,11 +67,11 @@ def test_memory_that_the_plugin_copies_at_a_stop_is_what_gdb_reads(board):
     each.run_for("2 ms")
     engine = each.engine
     extents = {region.name: region.extents("cpu0")[0] for region in each.platform.regions}
-    copied = {place: engine._control.copied(at, 1024) for place, at in engine._copies.items()}
+    copied = {place: engine._link.control.copied(at, 1024) for place, at in engine._memory.copies.items()}
     assert copied
     assert any(any(data) for data in copied.values())
     for (region, page), data in copied.items():
-        assert data == engine._gdb.read(0, extents[region].start + page * 1024, 1024), (region, page)
+        assert data == engine._link.gdb.read(0, extents[region].start + page * 1024, 1024), (region, page)
 
 
 def test_a_shell_answers_over_its_uart(board):
@@ -120,7 +120,7 @@ def test_a_qemu_that_is_killed_is_an_error_with_its_end_and_what_was_seen_stays(
 def test_a_qemu_that_hangs_is_an_error_and_leaves_no_process(board):
     each = board()
     each.run_for("2 ms")
-    each.engine._process.socket("gdb").settimeout(2.0)  # a minute otherwise
+    each.engine._link.process.socket("gdb").settimeout(2.0)  # a minute otherwise
     seen, pid = each.consoles["main"].output, each.engine.pid
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(EngineDiedError, match="QEMU does not answer"):
@@ -135,7 +135,7 @@ def test_the_log_of_a_long_run_takes_no_more_room_than_it_may_and_loses_no_line(
         each, seen = board(), []
         each.subscribe(seen.append)
         each.run(timeout="60 ms")
-        return seen, (each.engine._process.scratch / "log").stat().st_blocks * 512
+        return seen, (each.engine._link.process.scratch / "log").stat().st_blocks * 512
 
     whole, room = events(1 << 30)
     pieces, less = events(1 << 14)
@@ -145,7 +145,7 @@ def test_the_log_of_a_long_run_takes_no_more_room_than_it_may_and_loses_no_line(
 
 def test_a_closed_board_leaves_no_process_and_no_files(board):
     each = board()
-    pid, scratch = each.engine.pid, each.engine._process.scratch
+    pid, scratch = each.engine.pid, each.engine._link.process.scratch
     each.run_for("1 ms")
     each.close()
     assert not is_running(pid)

@@ -38,7 +38,7 @@ def engine() -> Iterator[QemuEngine]:
 
 
 def theirs(engine: QemuEngine, core: int) -> set[Window]:
-    text = engine._qmp.execute("human-monitor-command", **{"command-line": "info mtree -f"})
+    text = engine._link.qmp.execute("human-monitor-command", **{"command-line": "info mtree -f"})
     views = [view for view in text.split("FlatView #") if f'"cpu-memory-{core}"' in view]
     assert len(views) == 1
     found = set()
@@ -108,7 +108,7 @@ def test_mailboxes_and_uarts_raise_the_interrupts_that_the_platform_names(pair):
         levels.update([int(match[1]) - EXTERNAL] if match else [])
 
     with Board(NAME, main=images.main, remote=images.remote, engine="qemu") as board:
-        board.engine._qmp.execute("trace-event-set-state", name="nvic_set_irq_level", enable=True)
+        board.engine._link.qmp.execute("trace-event-set-state", name="nvic_set_irq_level", enable=True)
         board.subscribe(note)
         board.run("main:main> ")
         for role in ("main", "remote"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from thumb_board import Assembler, board_platform
+from support.thumb_board import Assembler, board_platform
 
 from orchestrator.base.errors import EngineError
 from orchestrator.base.memory import Extent

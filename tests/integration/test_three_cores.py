@@ -6,12 +6,20 @@ in memory of its own and with its own window of the shared memory.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
+from orchestrator.board.consoles import is_trace
+from orchestrator.cli import main
+from orchestrator.cli.run import _debugger
 from orchestrator.platform import load_platform
+from orchestrator.pytest_plugin import _judge
 
 SHARED, WINDOW = 0x3820_0000, 0x8000  # as main sees it; bytes of each remote's part
 REMOTE_SHARED = 0x2820_0000  # as each remote sees its own part
@@ -144,6 +152,14 @@ def test_a_message_to_one_remote_is_of_its_pair_alone(board):
     assert rung[0] < rung[1]
 
 
+def test_the_trace_of_a_further_pairs_remote_is_a_console_by_the_pairs_name(board):
+    rig = board()
+    assert rig.run("second.remote.trace:vdev 0: driver ok").reason is EndReason.CONDITION
+    consoles = rig.consoles
+    assert [name for name in consoles if is_trace(name)] == ["remote.trace", "second.remote.trace"]
+    assert b"Cortex-M33 is up" in consoles["second.remote.trace"].output
+
+
 def test_a_broken_remote_is_a_finding_of_its_pair_alone(board):
     rig = board(second="leak")
     rig.run()
@@ -152,3 +168,77 @@ def test_a_broken_remote_is_a_finding_of_its_pair_alone(board):
     rig.run_for("100 ms")
     assert rig.verdict().exit_code == 0
     assert [each.finding.rule for each in rig.pairs["second"].verdict().causes] == ["buffer.not-returned"]
+
+
+@pytest.fixture
+def rptwin_run(platform, pair, tmp_path):
+    """``rptwin run`` on both remotes: its result, its JSON and its JUnit."""
+
+    def run(first="demo", second="demo", *options):
+        remotes = [pair(variant, "mps2_an521").remote for variant in (first, second)]
+        files = tmp_path / "out.json", tmp_path / "out.xml"
+        given = ["run", "--platform", platform.path, "--remote", remotes[0], "--firmware", f"cpu2={remotes[1]}"]
+        given += ["--json", files[0], "--junit", files[1], "--profile", "nuttx", *options]
+        given += [word for name, channel in NOTIFY.items() for word in ("--notify", f"{name}={channel}")]
+        result = CliRunner().invoke(main, [str(each) for each in given], prog_name="rptwin")
+        return result, json.loads(files[0].read_text()), ElementTree.parse(files[1]).getroot()
+
+    return run
+
+
+def test_every_report_has_both_pairs(rptwin_run):
+    result, document, junit = rptwin_run()
+    assert result.exit_code == 0, result.output
+    assert "Pair first (cpu0, cpu1): RPTUN came up" in result.output
+    assert "Pair second (cpu0, cpu2): RPTUN came up" in result.output
+    assert (document["exit_code"], document["verdict"]["exit_code"]) == (0, 0)
+    assert {name: each["table"]["main"] for name, each in document["pairs"].items()} == {"second": SHARED + WINDOW}
+    assert document["verdict"]["table"]["main"] == SHARED
+    assert document["parameters"]["firmware"].keys() == {"cpu2"}
+    names = [suite.get("name") for suite in junit]
+    assert names == [*names[: len(names) // 2], *(f"second: {each}" for each in names[: len(names) // 2])]
+    assert junit.get("failures") == "0"
+
+
+@pytest.mark.parametrize("broken", ["first", "second"])
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_a_pair_that_is_broken_fails_the_run_and_is_named_with_its_finding(rptwin_run, broken, options):
+    variants = ("align3", "demo") if broken == "first" else ("demo", "align3")
+    result, document, junit = rptwin_run(*variants, *options)
+    assert (result.exit_code, document["exit_code"]) == (1, 1)
+    codes = {"first": document["verdict"]["exit_code"], "second": document["pairs"]["second"]["exit_code"]}
+    assert codes == {"first": 0, "second": 0, broken: 1}
+    before, rule, _ = result.output.partition("vring.align-not-power-of-two")
+    assert rule
+    assert f"\n{before}".rpartition("\nPair ")[2].startswith(f"{broken} (cpu0, cpu{1 if broken == 'first' else 2})\n")
+    failed = {case.get("classname") for case in junit.iter("testcase") if case.find("failure") is not None}
+    assert failed
+    assert all(name.startswith("rptwin.second.") == (broken == "second") for name in failed)
+
+
+def test_the_pytest_fixture_fails_for_any_pair(board):
+    rig = board(second="align3")
+    rig.run()
+    with pytest.raises(pytest.fail.Exception, match=r"^pair second: .*\n.*vring\.align-not-power-of-two"):
+        _judge(rig)
+
+
+def test_gdb_has_a_port_for_every_core_with_firmware(board):
+    with _debugger(board(), 0) as server:
+        assert list(server.ports) == ["cpu1", "cpu2"]
+
+
+def test_a_core_with_a_role_takes_no_further_image(platform, pair):
+    remote = pair("demo", "mps2_an521").remote
+    with pytest.raises(UsageError, match=r"cpu1 is remote: expected a core without a role"):
+        Board(platform, remote=remote, others={"cpu1": remote})
+
+
+def test_no_recording_is_made_of_two_pairs(platform, pair, tmp_path):
+    images = pair("demo", "mps2_an521")
+    (tmp_path / "rptwin.toml").write_text(f'[firmware]\ncpu2 = "{images.remote}"\n')
+    given = ["record", "--platform", platform.path, "--config", tmp_path / "rptwin.toml", images.main, images.remote]
+    result = CliRunner().invoke(main, [str(each) for each in (*given, "-o", tmp_path / "out.json")])
+    assert result.exit_code == 2
+    assert "a recording is of one pair" in result.output
+    assert not (tmp_path / "out.json").exists()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from table_images import build
+from support.table_images import IMAGES, build
 
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.checks.catalogue import apply_rules
@@ -173,7 +173,7 @@ def test_an_entry_after_an_odd_config_space_is_misaligned(images: Images) -> Non
 
 
 def test_a_remote_without_a_table_is_an_error_under_linux_alone(tmp_path: Path) -> None:
-    script = (Path(__file__).parent / "images" / "tables.ld").read_text(encoding="utf-8")
+    script = (IMAGES / "tables.ld").read_text(encoding="utf-8")
     script = script.replace(".resource_table TABLE :", ".shared_memory TABLE :")
     image = load_elf(build(tmp_path, "EMPTY", script=script))
     for profile, severity in ((Profile.LINUX, ERROR), (Profile.COMMON, NOTE), (Profile.NUTTX, NOTE)):

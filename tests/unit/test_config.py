@@ -38,6 +38,7 @@ def test_a_file_holds_every_setting(tmp_path: Path) -> None:
         platform = "my.repl"
         main = "m.elf"
         remote = "sub/r.elf"
+        firmware = { cpu2 = "sub/third.elf" }
         engine = "unicorn"
         profile = "nuttx"
         table = "remote:g_shmem+8"
@@ -57,6 +58,7 @@ def test_a_file_holds_every_setting(tmp_path: Path) -> None:
         platform=str(tmp_path / "my.repl"),
         main=str(tmp_path / "m.elf"),
         remote=str(tmp_path / "sub/r.elf"),
+        firmware={"cpu2": str(tmp_path / "sub/third.elf")},
         profile="nuttx",
         table="remote:g_shmem+8",
         vtor={"main": 0x2400_0000},
@@ -80,11 +82,19 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     assert settings.quantum == Settings().quantum
 
 
+@pytest.mark.parametrize("text", ["third.elf", "=third.elf", "cpu2="])
+def test_firmware_of_a_further_core_needs_a_core_and_a_file(text: str) -> None:
+    with pytest.raises(UsageError, match="--firmware: bad value: expected CORE=ELF"):
+        settings_from({"firmware": (text,)}, {})
+
+
 def test_an_unknown_key_is_refused_with_the_files_name_and_what_is_accepted(tmp_path: Path) -> None:
     path = write(tmp_path, 'timout = "2 s"\n')
     with pytest.raises(UsageError) as caught:
         load_config(path)
-    assert str(caught.value).startswith(f"{path}: unknown key: expected platform | main | remote | engine | ")
+    assert str(caught.value).startswith(
+        f"{path}: unknown key: expected platform | main | remote | firmware | engine | "
+    )
     assert str(caught.value).endswith("found timout")
 
 

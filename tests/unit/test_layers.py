@@ -17,9 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator"
 # From the ground up; a part may import itself and what stands on a lower line. Parts on one line know nothing of each
 # other: no engine knows RPTUN, what is observed knows no engine, and nobody who plays a core judges.
 LAYERS = (
-    ("errors",),
     ("base",),
-    ("memory",),
     ("events",),
     ("config",),
     ("platform",),

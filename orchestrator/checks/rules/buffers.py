@@ -8,7 +8,7 @@ from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import REMOTE, Side, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
+from orchestrator.checks.state import RingSubject, State, VdevSubject, has_left, live_rings, live_vdevs, rings_at_rest
 from orchestrator.formats.resource_entry import Feature, Profile
 from orchestrator.observe.traffic import Buffer
 from orchestrator.observe.views import Span
@@ -285,10 +285,14 @@ def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
     severity=Severity.WARNING,
 )
 def buffers_are_offered_again(subject: RingSubject) -> Iterator[Violation]:
-    """At rest the driver has made the buffers available again that it received, apart from one that it may hold."""
+    """At rest the driver has made the buffers available again that it received, apart from one that it may hold, unless
+    it has destroyed its endpoints: its farewell does not say that it has looked.
+    """
     traffic = subject.traffic
     acted_ns = _last_offer_ns(subject)
     if not subject.vdev.is_rpmsg or not traffic.is_pool or acted_ns is None or traffic.full_ns is None:
+        return
+    if has_left(subject, Side.DRIVER):
         return
     left = len(traffic.outstanding)
     unseen = sum(1 for by in traffic.returned.values() if by.time_ns >= acted_ns)

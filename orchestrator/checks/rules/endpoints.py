@@ -54,6 +54,13 @@ def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     )
 
 
+def _is_heard(log: MessageLog) -> bool:
+    """The driver knows what the device announced: it sends to such an address, or speaks of names itself."""
+    return any(each.side is Side.DRIVER for each in log.announced) or any(
+        side is Side.DEVICE and use.announced_from is not None and use.received for (side, _), use in log.uses.items()
+    )
+
+
 @rule(
     "endpoint.ns-not-negotiated",
     stage=Stage.TRAFFIC,
@@ -61,14 +68,18 @@ def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     each=live_vdevs,
 )
 def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Violation]:
-    """Endpoints are announced only where the name service's feature was accepted."""
-    log = _log(subject)
-    if log is None or not log.announced or not subject.vdev.is_driver_ok:
+    """Endpoints are announced only where the name service's feature was accepted, or offered to a driver that never
+    accepts any and hears the names all the same.
+    """
+    log, head = _log(subject), subject.vdev.entry.value.head
+    if log is None or not log.announced or not subject.vdev.is_driver_ok or head.gfeatures & Feature.NS:
         return
-    if subject.vdev.entry.value.head.gfeatures & Feature.NS or any(ring.is_given for ring in subject.vdev.rings):
+    if any(ring.is_given for ring in subject.vdev.rings):
         return  # vrings without a table: nobody says which features there are
+    if head.dfeatures & Feature.NS and subject.vdev.accepts_nothing and _is_heard(log):
+        return
     first = log.announced[0]
-    offered = "offered and not accepted" if subject.vdev.entry.value.head.dfeatures & Feature.NS else "not offered"
+    offered = "offered and not accepted" if head.dfeatures & Feature.NS else "not offered"
     yield Violation(
         at=(subject.vdev.entry.at,),
         expected="the feature NS in gfeatures",
@@ -120,6 +131,8 @@ def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
         answered = use.received - use.unanswered
         if answered < _CONVERSATION or not use.unanswered or use.last_sent_ns is None:
             continue
+        if use.sent >= use.received:
+            continue  # it asks too, and what came last may be the answer
         if use.unanswered > 1 and not use.unanswered_alike and not use.is_awaited:
             continue  # of other lengths, and sent without waiting for an answer: news
         role = subject.vdev.role_of(side)

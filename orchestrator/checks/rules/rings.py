@@ -284,12 +284,12 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
     if wrong is None:
         yield from _device_exchanges(subject)
         return
-    if are_offsets(subject.state, subject.vdev.path):
-        return  # both sides are OpenAMP of before 2020, which marks what it sends as writable and looks at no flag
     first, second = (run.traffic.ring(each.path) for each in subject.vdev.rings[:2])
     exchanged = bool(second.directed[True]) and not second.directed[False] and not first.directed[True]
     if exchanged and ring.path == first.path:
         return  # said of the other one
+    if not exchanged and not wrong.is_empty and _marks_what_it_sends(subject):
+        return
     driver, device = (the(subject.vdev.role_of(side)) for side in (Side.DRIVER, Side.DEVICE))
     way = f"{device} to {driver}" if wrong.is_empty else f"{driver} to {device}"
     at, flags = wrong.element.at, wrong.element.descriptor.flags
@@ -305,6 +305,19 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
         else "WRITE is for the buffers that the device fills, on vring 0, and for no other",
         subject=ring.path,
         core=subject.vdev.role_of(Side.DRIVER),
+    )
+
+
+def _marks_what_it_sends(subject: RingSubject) -> bool:
+    """Both sides are OpenAMP of before 2020, which marks what it sends as writable and looks at no flag: buffers are
+    named by offsets, or no feature is accepted, and the device answers what it got so.
+    """
+    if are_offsets(subject.state, subject.vdev.path):
+        return True
+    run = subject.state.run
+    log = run.traffic.messages.get(subject.vdev.path) if run and subject.vdev.accepts_nothing else None
+    return log is not None and any(
+        side is Side.DEVICE and use.received and use.sent for (side, _), use in log.uses.items()
     )
 
 

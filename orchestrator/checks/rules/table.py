@@ -123,7 +123,7 @@ def both_cores_reach_the_table(state: State) -> Iterator[Violation]:
     source="ELF, Program Loading: what has its p_vaddr elsewhere is copied there by the start-up code",
     each=states,
 )
-def table_is_in_memory_as_promised(state: State) -> Iterator[Violation]:
+def table_is_in_memory_as_declared(state: State) -> Iterator[Violation]:
     """After the start, memory holds the image's table (version, number of entries, offsets) at its run-time address."""
     live, location = state.live, state.declared.location
     if live is None or location is None or state.declared.scan is None or live.is_as_declared:

@@ -147,7 +147,7 @@ def negotiated_features_were_offered(subject: VdevSubject) -> Iterator[Violation
         yield Violation((field(subject, "gfeatures"),), f"a subset of {offered}", f"{extras} besides", advice)
 
 
-def _promised(state: State) -> Iterator[VdevSubject]:
+def _declared(state: State) -> Iterator[VdevSubject]:
     """The vdevs as the image has them."""
     return (each for each in vdevs(State(state.profile, state.images, state.declared)) if not each.table.is_live)
 
@@ -156,7 +156,7 @@ def _promised(state: State) -> Iterator[VdevSubject]:
     "vdev.initial-status",
     stage=Stage.STATIC,
     source="virtio 1.3, 2.1: the status starts from 0 and is the driver's to set",
-    each=_promised,
+    each=_declared,
     severity=Severity.WARNING,
 )
 def status_starts_from_zero(subject: VdevSubject) -> Iterator[Violation]:

@@ -219,7 +219,7 @@ def _works(subject: VdevSubject) -> bool:
     return all(run.traffic.ring(ring.path).used for ring in subject.vdev.rings)
 
 
-def _promised(state: State) -> Iterator[RingSubject]:
+def _declared(state: State) -> Iterator[RingSubject]:
     return rings(State(state.profile, state.images, state.declared))
 
 
@@ -227,7 +227,7 @@ def _promised(state: State) -> Iterator[RingSubject]:
     "vring.pa-preset",
     stage=Stage.STATIC,
     source="Linux remoteproc, rproc_parse_vring (old): reserved must be zero; now pa, written by the host",
-    each=_promised,
+    each=_declared,
     severity=Severity.WARNING,
     profiles={Profile.OPENAMP: None, Profile.NUTTX: None, Profile.COMMON: None},
 )

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.scratch import Scratch
-from orchestrator.engines.isolated.protocol import STOP, Channel
+from orchestrator.engines.isolated.channel import STOP, Channel
 
 __all__ = ["SERVER", "Child"]
 

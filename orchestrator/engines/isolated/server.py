@@ -32,8 +32,9 @@ from orchestrator.engines.contract import (
     Playing,
     Snapshot,
 )
-from orchestrator.engines.isolated import protocol
-from orchestrator.engines.isolated.protocol import STOP, VERSION, Channel, ClosedError, Failed, Message
+from orchestrator.engines.isolated import messages
+from orchestrator.engines.isolated.channel import STOP, Channel, ClosedError
+from orchestrator.engines.isolated.messages import VERSION, Failed, Message
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
 from orchestrator.platform.model import Platform
@@ -86,36 +87,36 @@ class Server:
         self._played: dict[str, PlayedCore] = {}
         self._running: int | None = None
         self._handlers: dict[type, Callable[[Any, bytes], tuple[object, bytes] | None]] = {
-            protocol.Load: self._load,
-            protocol.Start: lambda ask, _: self._board.start(ask.core),
-            protocol.Hold: lambda ask, _: self._board.hold(ask.core),
-            protocol.Reset: lambda ask, _: self._board.reset(ask.core),
-            protocol.Run: self._run,
-            protocol.AskState: lambda ask, _: (self._board.state(ask.core), b""),
-            protocol.Read: lambda ask, _: (None, self._board.memory(ask.core).read(ask.address, ask.size)),
-            protocol.Write: lambda ask, blob: self._board.memory(ask.core).write(ask.address, blob),
-            protocol.AskRegisters: lambda ask, _: (self._board.registers(ask.core), b""),
-            protocol.AskBacktrace: lambda ask, _: (self._board.backtrace(ask.core), b""),
-            protocol.AskWaiting: lambda ask, _: (self._board.waiting(ask.core), b""),
-            protocol.AskActivity: self._activity,
-            protocol.AskDataCache: lambda ask, _: (self._board.data_cache(ask.core), b""),
-            protocol.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
-            protocol.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
-            protocol.Unwatch: lambda ask, _: self._board.unwatch(ask.name),
-            protocol.Observe: self._observe,
-            protocol.Unobserve: lambda ask, _: self._observing.unobserve(ask.name),
-            protocol.Subscribe: lambda ask, _: self._board.subscribe(self._emit),
-            protocol.Type: lambda ask, blob: self._board.consoles[ask.uart].write(blob),
-            protocol.TakeSnapshot: self._snapshot,
-            protocol.Restore: self._restore,
-            protocol.Release: self._release,
-            protocol.Execute: self._execute,
-            protocol.Play: self._play,
-            protocol.Store: lambda ask, blob: self._played[ask.core].memory.write(ask.address, blob),
-            protocol.ReadRegister: lambda ask, _: (self._played[ask.core].read(ask.address), b""),
-            protocol.WriteRegister: lambda ask, _: self._played[ask.core].write(ask.address, ask.value),
-            protocol.PeekRegister: lambda ask, _: (self._played[ask.core].peek(ask.viewer, ask.address), b""),
-            protocol.Wake: lambda ask, _: self._played[ask.core].wake(),
+            messages.Load: self._load,
+            messages.Start: lambda ask, _: self._board.start(ask.core),
+            messages.Hold: lambda ask, _: self._board.hold(ask.core),
+            messages.Reset: lambda ask, _: self._board.reset(ask.core),
+            messages.Run: self._run,
+            messages.AskState: lambda ask, _: (self._board.state(ask.core), b""),
+            messages.Read: lambda ask, _: (None, self._board.memory(ask.core).read(ask.address, ask.size)),
+            messages.Write: lambda ask, blob: self._board.memory(ask.core).write(ask.address, blob),
+            messages.AskRegisters: lambda ask, _: (self._board.registers(ask.core), b""),
+            messages.AskBacktrace: lambda ask, _: (self._board.backtrace(ask.core), b""),
+            messages.AskWaiting: lambda ask, _: (self._board.waiting(ask.core), b""),
+            messages.AskActivity: self._activity,
+            messages.AskDataCache: lambda ask, _: (self._board.data_cache(ask.core), b""),
+            messages.AskInstructions: lambda ask, _: (self._board.instructions(ask.core), b""),
+            messages.Watch: lambda ask, _: self._board.watch(ask.name, ask.core, ask.extent),
+            messages.Unwatch: lambda ask, _: self._board.unwatch(ask.name),
+            messages.Observe: self._observe,
+            messages.Unobserve: lambda ask, _: self._observing.unobserve(ask.name),
+            messages.Subscribe: lambda ask, _: self._board.subscribe(self._emit),
+            messages.Type: lambda ask, blob: self._board.consoles[ask.uart].write(blob),
+            messages.TakeSnapshot: self._snapshot,
+            messages.Restore: self._restore,
+            messages.Release: self._release,
+            messages.Execute: self._execute,
+            messages.Play: self._play,
+            messages.Store: lambda ask, blob: self._played[ask.core].memory.write(ask.address, blob),
+            messages.ReadRegister: lambda ask, _: (self._played[ask.core].read(ask.address), b""),
+            messages.WriteRegister: lambda ask, _: self._played[ask.core].write(ask.address, ask.value),
+            messages.PeekRegister: lambda ask, _: (self._played[ask.core].peek(ask.viewer, ask.address), b""),
+            messages.Wake: lambda ask, _: self._played[ask.core].wake(),
         }
 
     @property
@@ -128,7 +129,7 @@ class Server:
         """Until ``Close``; :class:`ClosedError` when the parent has gone without it."""
         while True:
             frame = self._channel.receive()
-            if isinstance(frame.message, protocol.Close):
+            if isinstance(frame.message, messages.Close):
                 if self._engine is not None:
                     self._engine.close()
                 return
@@ -138,11 +139,11 @@ class Server:
         reply: Message
         data = b""
         try:
-            if isinstance(ask, protocol.Open):
+            if isinstance(ask, messages.Open):
                 reply = self._open(ask)
             else:
                 value, data = self._handlers[type(ask)](ask, blob) or (None, b"")
-                reply = protocol.Done(value)
+                reply = messages.Done(value)
         except ClosedError:
             raise
         except BaseException as error:  # whatever it is, the parent says it
@@ -160,11 +161,11 @@ class Server:
                 output = console.output
                 if len(output) != self._sent[name]:
                     start = min(self._sent[name], len(output))
-                    self._channel.send(protocol.Output(name, start), output[start:], time_ns)
+                    self._channel.send(messages.Output(name, start), output[start:], time_ns)
                     self._sent[name] = len(output)
         self._channel.send(message, blob, time_ns)
 
-    def _open(self, ask: protocol.Open) -> Message:
+    def _open(self, ask: messages.Open) -> Message:
         if ask.version != VERSION:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
         self._engine = self._create(ask.engine, ask.platform, ask.options)
@@ -172,17 +173,17 @@ class Server:
             self._engine.when_lost(self.lost)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
         capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG}  # not in the protocol
-        return protocol.Opened(VERSION, capabilities, tuple(self._engine.consoles))
+        return messages.Opened(VERSION, capabilities, tuple(self._engine.consoles))
 
     def lost(self, error: RptwinError) -> NoReturn:
         """The process is about to end, in the middle of whatever was asked: answer with why, and leave."""
         self._send(_failed(error))
         leave(_LOST)
 
-    def _load(self, ask: protocol.Load, blob: bytes) -> None:
+    def _load(self, ask: messages.Load, blob: bytes) -> None:
         self._board.load(ask.core, parse_elf(blob, path=Path(ask.path), name=ask.name), ask.vector_table)
 
-    def _run(self, ask: protocol.Run, _blob: bytes) -> tuple[object, bytes]:
+    def _run(self, ask: messages.Run, _blob: bytes) -> tuple[object, bytes]:
         finished = threading.Event()
         reporter = threading.Thread(target=self._report_progress, args=(finished,), daemon=True)
         self._running = ask.number
@@ -202,7 +203,7 @@ class Server:
             if now != before:
                 before = now
                 with contextlib.suppress(ClosedError):
-                    self._channel.send(protocol.Progress(), time_ns=now)
+                    self._channel.send(messages.Progress(), time_ns=now)
 
     def stop(self, number: int) -> None:
         """End this run, if it is not over; called by the thread that listens for stops."""
@@ -211,7 +212,7 @@ class Server:
             threading.Event().wait(_AGAIN_S)
 
     def _emit(self, event: Event) -> None:
-        if isinstance(self.tell(protocol.Emitted(event)), protocol.Finish):
+        if isinstance(self.tell(messages.Emitted(event)), messages.Finish):
             self._board.stop()
 
     def tell(self, said: Message) -> Message:
@@ -219,27 +220,27 @@ class Server:
         self._send(said)
         while True:
             frame = self._channel.receive()
-            if isinstance(frame.message, protocol.Abandon):
+            if isinstance(frame.message, messages.Abandon):
                 raise _AbandonedError
-            if isinstance(frame.message, protocol.Continue | protocol.Finish | protocol.TurnTaken):
+            if isinstance(frame.message, messages.Continue | messages.Finish | messages.TurnTaken):
                 return frame.message
             self._answer(frame.message, frame.blob)
 
-    def _play(self, ask: protocol.Play, _blob: bytes) -> None:
+    def _play(self, ask: messages.Play, _blob: bytes) -> None:
         if not isinstance(self._board, Playing):
             raise CapabilityError("no core played in Python", where=ask.core)
         self._played[ask.core] = self._board.play(ask.core, _Player(self, ask.core))
 
     def take_turn(self, core: str, time_ns: int) -> int | None:
         """Let the parent play; when it wants to again."""
-        taken = self.tell(protocol.Turn(core, time_ns))
-        if not isinstance(taken, protocol.TurnTaken):
+        taken = self.tell(messages.Turn(core, time_ns))
+        if not isinstance(taken, messages.TurnTaken):
             raise EngineError("no end of a turn", where=core, found=type(taken).__name__)
         if taken.ends_run:
             self._board.stop()
         return taken.at_ns
 
-    def _activity(self, ask: protocol.AskActivity, _blob: bytes) -> tuple[object, bytes]:
+    def _activity(self, ask: messages.AskActivity, _blob: bytes) -> tuple[object, bytes]:
         if not isinstance(self._board, Active):
             raise CapabilityError("no activity", where=f"engine {self._board.name}")
         return self._board.activity(ask.core), b""
@@ -251,24 +252,24 @@ class Server:
             raise CapabilityError("no accesses", where=f"engine {board.name}")
         return board
 
-    def _observe(self, ask: protocol.Observe, _blob: bytes) -> tuple[object, bytes]:
+    def _observe(self, ask: messages.Observe, _blob: bytes) -> tuple[object, bytes]:
         return self._observing.observe(ask.name, ask.core, ask.extent, merge=ask.merge), b""
 
-    def _snapshot(self, ask: protocol.TakeSnapshot, _blob: bytes) -> tuple[object, bytes]:
+    def _snapshot(self, ask: messages.TakeSnapshot, _blob: bytes) -> tuple[object, bytes]:
         self._snapshots[ask.number] = snapshot = self._board.snapshot()
         return snapshot.time_ns, b""
 
-    def _restore(self, ask: protocol.Restore, _blob: bytes) -> None:
+    def _restore(self, ask: messages.Restore, _blob: bytes) -> None:
         self._board.restore(self._snapshots[ask.number])
         self._sent = dict.fromkeys(self._board.consoles, 0)
         for name in self._sent:
-            self._channel.send(protocol.Output(name, 0), b"", self._board.time_ns)
+            self._channel.send(messages.Output(name, 0), b"", self._board.time_ns)
 
-    def _release(self, ask: protocol.Release, _blob: bytes) -> None:
+    def _release(self, ask: messages.Release, _blob: bytes) -> None:
         for number in ask.numbers:
             self._snapshots.pop(number, None)
 
-    def _execute(self, ask: protocol.Execute, _blob: bytes) -> tuple[object, bytes]:
+    def _execute(self, ask: messages.Execute, _blob: bytes) -> tuple[object, bytes]:
         if not isinstance(self._board, Monitored):
             raise CapabilityError("no monitor", found=ask.command)
         return self._board.execute(ask.command), b""
@@ -285,7 +286,7 @@ class _Player:
         return self._server.take_turn(self._core, time_ns)
 
     def reset(self) -> None:
-        self._server.tell(protocol.PlayerReset(self._core))
+        self._server.tell(messages.PlayerReset(self._core))
 
 
 def _failed(error: BaseException) -> Failed:

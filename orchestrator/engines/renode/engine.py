@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orchestrator.engines.contract import Capability, EngineOptions
-from orchestrator.engines.isolated.parent import RemoteEngine
+from orchestrator.engines.isolated.engine import IsolatedEngine
 from orchestrator.engines.renode.discovery import Kind, discover
 from orchestrator.platform.model import Platform
 
@@ -15,7 +15,7 @@ _OPENING_S = 300.0  # wall time until .NET, Renode and the platform are loaded: 
 _THEIRS = ("PYRENODE_RUNTIME", "PYRENODE_BUILD_OUTPUT", "PYRENODE_SKIP_LOAD", *(kind.variable for kind in Kind))
 
 
-class RenodeEngine(RemoteEngine):
+class RenodeEngine(IsolatedEngine):
     """Implements the engine contract; EngineError that says what is missing where there is no Renode."""
 
     name = "renode"

@@ -25,6 +25,7 @@ _WHERE = re.compile(r"At .*:\d+:\d+:|   at ")
 _INNERMOST = re.compile(r".* ---> [\w.]+: ")  # an exception of .NET around another, and the inner one's type
 _FULL = os.strerror(errno.ENOSPC)
 _OF_RENODE = "Python runtime error: "
+_COMPILED = re.compile(r"script (?P<file>[^\n]+\.py):(?P<line>\d+): (?P<what>[^\n]*)")  # Script.cs
 
 
 class Failures:
@@ -46,16 +47,23 @@ class Failures:
         """An exception of .NET as an error of ours."""
         if isinstance(error, RptwinError):
             return error
+        compiled = _COMPILED.search(str(error))
+        if compiled is not None:
+            return self._script(compiled["what"], Path(compiled["file"]), int(compiled["line"]))
         text = str(error).strip().splitlines() or [type(error).__name__]
         what = text[0].rpartition(": ")[2] if _OF_RENODE in text[0] else text[0]
         place = next(self._places(what), None)
         if place is not None:
-            file, line = place
-            return PlatformError(f"the script fails: {what}", file=_shown(Path(file), self._home), line=line)
+            name, line = place
+            return self._script(what, Path(name), line)
         failed = EngineError("Renode has failed", where="engine renode", found=what)
         for line_of_net in text[1:]:
             failed.add_note(line_of_net)
         return failed
+
+    def _script(self, what: str, file: Path, line: int) -> EngineError:
+        """As the Unicorn engine says it."""
+        return EngineError(f"a script failed: {what}", where=f"{_shown(file, self._home)}:{line}")
 
     def _places(self, what: str) -> Iterator[tuple[str, int]]:
         """Lines of scripts that the last exception of one came through, innermost first; none where it is another."""

@@ -5,7 +5,8 @@ What it reads and writes goes over Renode's bus with the core as context, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from orchestrator.base.errors import EngineError
@@ -16,7 +17,7 @@ from orchestrator.engines.contract import Player
 from orchestrator.engines.renode.session import Bus
 from orchestrator.platform.model import Core, Platform
 
-__all__ = ["Played"]
+__all__ = ["Played", "Players"]
 
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
 
@@ -110,3 +111,37 @@ class Played:
         self.held = self.core.held
         self.asked, self.at_ns = True, None
         self._player.reset()
+
+
+class Players:
+    """The cores that players have, as ``played`` says: they act at the ends of quanta, and what they did is told."""
+
+    def __init__(
+        self, bus: Bus, played: Callable[[], Iterator[Played]], tell: Callable[[Sequence[Happening]], None]
+    ) -> None:
+        self._bus = bus
+        self._played = played
+        self._tell = tell
+        self._awaited_ns: int | None = None
+
+    def have_plans(self) -> bool:
+        """One of them will act by itself."""
+        return any(played.has_plans() for played in self._played())
+
+    def let_act(self, at_end: Callable[[], None], await_end: Callable[[], None]) -> None:
+        """At the end of a quantum; ``at_end`` is called at the moment for which a player asks, if it does."""
+        for played in self._played():
+            if played.let_act(self._bus.time_ns):
+                await_end()  # of the next one: it may have rung itself, or want to go on
+            happenings, played.happenings = played.happenings, []
+            self._tell(happenings)
+            if played.asked:
+                await_end()
+            at_ns = None if played.held else played.at_ns
+            if at_ns is not None and (self._awaited_ns is None or at_ns < self._awaited_ns):
+                self._awaited_ns = at_ns
+                self._bus.at_quantum_end(functools.partial(self._wanted, at_end), at_ns)
+
+    def _wanted(self, at_end: Callable[[], None]) -> None:
+        self._awaited_ns = None
+        at_end()

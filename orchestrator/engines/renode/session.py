@@ -18,6 +18,7 @@ from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.scratch import write
 from orchestrator.engines.renode.assemblies import load_renode
+from orchestrator.engines.renode.compiled.models import load_models
 from orchestrator.engines.renode.failures import Failures, refused
 from orchestrator.engines.renode.log import LogLine
 
@@ -116,7 +117,10 @@ class Bus(Protocol):
 
 
 class RenodeSession:
-    """A machine in this process; ``files`` is the platform as exported, ``repl`` the name of its description.
+    """A machine in this process; a method for each thing that the engine asks of Renode, and so a large class.
+
+    ``files`` is the platform as exported, ``repl`` the name of its description;
+    ``models`` is the text of classes that it names, in C#.
 
     Raises EngineError for what Renode refuses, PlatformError with file, line and column for a description. ``home`` is
     the folder of the platform, ``lost`` is called when .NET is about to end the process.
@@ -130,6 +134,7 @@ class RenodeSession:
         nvics: Sequence[str],
         scratch: Path,
         *,
+        models: str,
         quantum_ns: int,
         seed: int,
         home: Path,
@@ -163,6 +168,8 @@ class RenodeSession:
         self.command("emulation SetGlobalAdvanceImmediately True")  # no sleep where virtual time is ahead
         self.command(f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"')
         self.command(f"emulation SetSeed {seed & 0x7FFF_FFFF}")
+        if models:
+            load_models(models, scratch)
         for name, text in files.items():
             write(scratch / name, text.encode())
         try:

@@ -18,13 +18,13 @@ from orchestrator.engines.contract import (
     Stop,
     Watchpoint,
 )
-from orchestrator.engines.unicorn.cpu.access_log import Observed
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
 from orchestrator.engines.unicorn.cpu.signals import Released
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.host_access import HostMemory, peek, poke
 from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.observed import ObservedExtents
 from orchestrator.engines.unicorn.scheduler import Scheduler
 from orchestrator.engines.unicorn.snapshot import BoardSnapshot, restore_board, take_snapshot
 from orchestrator.engines.unicorn.turn import Turn
@@ -49,8 +49,8 @@ class UnicornEngine:
         self.platform = platform
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
-        self._observed: dict[str, Observed] = {}
         self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops)
+        self._observed = ObservedExtents(self.wiring.cores)
         self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
 
@@ -67,11 +67,6 @@ class UnicornEngine:
         self.power_on()
         return self.core(core)
 
-    def _refuse_in_a_turn(self, what: str) -> None:
-        core = self._turn.core
-        if core is not None:
-            raise UsageError(f"{what} in the middle of a core's turn", where=core.name, advice="stop the run")
-
     # --- the contract: firmware
 
     def load(self, core: str, image: Image, vector_table: int) -> None:
@@ -87,23 +82,23 @@ class UnicornEngine:
     def start(self, core: str) -> None:
         each = self.core(core)
         if self._turn.core is None and core not in self.wiring.hosted:
-            each.release("started")
+            each.resets.release("started")
         else:  # by a player, in its turn
             self.wiring.reach(each, Released())
 
     def hold(self, core: str) -> None:
-        self.core(core).hold("held")
+        self.core(core).resets.hold("held")
         if core in self.wiring.hosted:
             self.wiring.hosted[core].held = True
 
     def reset(self, core: str) -> None:
         each = self.core(core)
-        each.reset()
+        each.resets.reset()
         if core in self.wiring.hosted:
             self.wiring.hosted[core].reset()
         self.wiring.say(core, self.time_ns, StateChanged(each.state, "reset"))
         if not each.held:
-            each.start()
+            each.resets.start()
 
     def play(self, core: str, player: Player) -> HostedCore:
         if self._scheduler.started:
@@ -171,21 +166,11 @@ class UnicornEngine:
         self._watches.remove(name)
 
     def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
-        mapping = self.core(core).memory.mapping_at(extent.start)
-        if mapping is None or extent not in mapping.extent:
-            raise EngineError("what is to be observed does not lie in one piece of memory", where=core, found=extent)
-        start = extent.start - mapping.extent.start
-        self._observed[name] = Observed(mapping.store, start, start + extent.size, merge)
-        self._observe()
+        self._observed.add(name, self.core(core), extent, merge=merge)
         return frozenset(self.wiring.by_name.keys() - self.wiring.hosted.keys())
 
     def unobserve(self, name: str) -> None:
-        if self._observed.pop(name, None) is not None:
-            self._observe()
-
-    def _observe(self) -> None:
-        for core in self.wiring.cores:
-            core.observe(self._observed.values())
+        self._observed.remove(name)
 
     def subscribe(self, listener: Listener) -> None:
         self.wiring.listeners.append(listener)
@@ -193,10 +178,10 @@ class UnicornEngine:
     # --- the contract: a debugger
 
     def debug(self, core: str, on_stop: Callable[[DebugStop], None] | None) -> None:
-        self.core(core).attach_debugger(on_stop)
+        self.core(core).debugger.attach(on_stop)
 
     def _debug_of(self, core: str) -> CoreDebug:
-        debug = self.core(core).debug
+        debug = self.core(core).debugger.core_debug
         if debug is None:
             raise UsageError("no debugger is attached", where=core)
         return debug
@@ -213,12 +198,12 @@ class UnicornEngine:
         debug.step() if wanted else debug.cancel_step()
 
     def debug_registers(self, core: str) -> Mapping[str, int]:
-        return self._powered(core).debug_registers()
+        return self._powered(core).debugger.registers()
 
     def write_register(self, core: str, name: str, value: int) -> None:
         if name not in self.debug_registers(core):
             raise UsageError("no such register", where=core, found=name)
-        self.core(core).write_register(name, value)
+        self.core(core).debugger.write_register(name, value)
 
     def peek(self, core: str, address: int, size: int) -> bytes:
         return peek(self._powered(core), self._turn, address, size)
@@ -229,14 +214,14 @@ class UnicornEngine:
     # --- the contract: snapshots
 
     def snapshot(self) -> BoardSnapshot:
-        self._refuse_in_a_turn("a snapshot")
+        self._turn.refuse_inside("a snapshot")
         self.power_on()
         return take_snapshot(self, self.wiring, self._turn)
 
     def restore(self, snapshot: object) -> None:
         if not isinstance(snapshot, BoardSnapshot) or snapshot.owner is not self:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
-        self._refuse_in_a_turn("a restore")
+        self._turn.refuse_inside("a restore")
         self._scheduler.started = True
         restore_board(snapshot, self.wiring, self._turn)
         self._watches.accept()

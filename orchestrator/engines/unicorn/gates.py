@@ -89,7 +89,7 @@ class GatedDevice:
         self._device = device
         self._gates = gates
         self._number = number
-        self._say = say  # of an offset; False: this is a trial
+        self._say = say  # tells of an access, by offset and reason; False where it is a trial, which goes no further
 
     @property
     def is_steady(self) -> bool:

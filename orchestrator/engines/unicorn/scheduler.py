@@ -47,10 +47,10 @@ class Scheduler:
             if core.held:
                 continue
             if not self._seed:
-                core.start()
+                core.resets.start()
                 continue
             core.held = True
-            core.post(core.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
+            core.post(core.timeline.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
 
     def stop(self) -> None:
         """End the run at the next quantum boundary."""
@@ -79,7 +79,7 @@ class Scheduler:
         """Every core is held or locked up, and nothing will change that."""
         return (
             all(core.held or core.locked_up for core in self._cores)
-            and not any(core.next_count < NEVER for core in self._cores)
+            and not any(core.timeline.next_count < NEVER for core in self._cores)
             and len(self._hosted) < len(self._cores)
             and not any(each.has_plans() for each in self._hosted.values())
         )
@@ -89,7 +89,7 @@ class Scheduler:
         self._turn.quantum += 1
         boundary = self._turn.time_ns
         for core in self._cores:
-            core.ran = core.disturbed = False
+            core.begin_turn()
         try:
             for index, core in enumerate(self._cores):
                 self._advance(index, boundary * core.mips // 1000)
@@ -117,7 +117,9 @@ class Scheduler:
             if native.executed < end:
                 for behind, other in enumerate(self._cores[index + 1 :], index + 1):
                     if other.name not in self._hosted:
-                        self._advance(behind, min(other.count_at(core.time_ns), turn.time_ns * other.mips // 1000))
+                        self._advance(
+                            behind, min(other.timeline.count_at(core.time_ns), turn.time_ns * other.mips // 1000)
+                        )
 
     def _tell_accesses(self, core: Core) -> None:
         records = core.access_log.take()
@@ -139,8 +141,8 @@ class Scheduler:
         """Nobody can do anything: go on in the quantum in which something happens."""
         quantum_ns, quantum = self._turn.quantum_ns, end
         for core in self._cores:
-            if core.next_count < NEVER:
-                quantum = min(quantum, core.next_count * 1000 // core.mips // quantum_ns)
+            if core.timeline.next_count < NEVER:
+                quantum = min(quantum, core.timeline.next_count * 1000 // core.mips // quantum_ns)
         for hosted in self._hosted.values():
             if hosted.is_due(0, interrupted=bool(self._wiring.rung(hosted.core))):
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from orchestrator.base.errors import UsageError
 from orchestrator.engines.unicorn.cpu.core import Core
 
 __all__ = ["Turn"]
@@ -31,6 +32,11 @@ class Turn:
             yield
         finally:
             self.core = before
+
+    def refuse_inside(self, what: str) -> None:
+        """UsageError while a core has its turn."""
+        if self.core is not None:
+            raise UsageError(f"{what} in the middle of a core's turn", where=self.core.name, advice="stop the run")
 
     @property
     def is_trial(self) -> bool:

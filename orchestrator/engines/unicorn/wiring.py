@@ -6,22 +6,20 @@ passed for it; and before anything that the first one stores afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
-from orchestrator.base.memory import Extent
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
 from orchestrator.engines.contract import Player
-from orchestrator.engines.unicorn.bus import Device, Placed, Slot, Waking
+from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
-from orchestrator.engines.unicorn.devices.registry import connect_devices, create_device, create_tag
-from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.gates import GatedDevice, Gates
 from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
+from orchestrator.engines.unicorn.peripherals import Peripherals
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
 from orchestrator.platform.model import Platform
@@ -29,7 +27,6 @@ from orchestrator.platform.model import Platform
 __all__ = ["Wiring"]
 
 _MOST_TRACED = 8  # resets whose backtrace is taken
-_WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
 
 
 class Wiring:
@@ -48,22 +45,19 @@ class Wiring:
         self._by_nvic = {core.model.nvic: core for core in self.cores}
         self.hosted: dict[str, HostedCore] = {}
         self.lines: dict[tuple[str, int], bool] = {}  # interrupt inputs that are driven, by NVIC and number
-        self.consoles: dict[str, UartConsole] = {}
-        self.devices: dict[str, Device] = {}
         self.alarms: dict[str, int] = {}  # of devices: when the next one comes
-        self._pollers: dict[str, list[Callable[[], None]]] = {}
-        self._sleep_watchers: list[str] = []
         self._reset_reason = ""  # of a reset that a device has asked for
         self._resets = 0  # by firmware
-        self._create_devices()
+        self._peripherals = Peripherals(platform, self)
+        self.devices: Mapping[str, Device] = self._peripherals.devices
+        self.consoles = dict(self._peripherals.consoles)
         self.gates = Gates(platform, self.devices, self._runs_firmware)
-        self.consoles |= {core.said.name: core.said for core in self.cores}
+        self.consoles |= {core.debugger.said.name: core.debugger.said for core in self.cores}
         for core in self.cores:
             core.attach(self.memory, list(self._slots_of(core)))
         # As the line's core sees it: a mailbox may show each core registers of its own.
         self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
-        for device in self.devices.values():
-            device.reset()
+        self._peripherals.reset()
 
     # --- who is there
 
@@ -82,42 +76,15 @@ class Wiring:
             skip_idle_loops=skip_idle_loops,
         )
 
-    def _create_devices(self) -> None:
-        nvics = {core.model.nvic for core in self.cores}
-        for peripheral in self.platform.peripherals:
-            if peripheral.name in nvics:
-                continue  # part of its core
-            device, console = create_device(self, peripheral)
-            self.devices[peripheral.name] = device
-            if console is not None:
-                self.consoles[peripheral.name] = console
-            if getattr(device, "looks_at_sleep", False):
-                self._sleep_watchers.append(peripheral.name)
-        for name, extent, value in self.platform.tags:
-            self.devices[f"tag {name} {extent}"] = create_tag(self, name, value)
-        for connections in self.platform.connections:
-            connect_devices(self, connections, self.devices)
-
     def _slots_of(self, core: Core) -> Iterator[Slot]:
-        for peripheral in self.platform.peripherals:
-            if peripheral.name not in self.devices:
-                continue
-            for at in peripheral.registrations:
-                if at.seen_by(core.name):
-                    size = at.size or peripheral.size or _WINDOW
-                    slot = self._slot(peripheral.name, peripheral.name, Extent(at.address, size))
-                    for gate in self.gates.of_peripheral(core.name, peripheral.name):
-                        say = partial(self._passes_gate, core, at.address)
-                        slot = replace(slot, device=GatedDevice(slot.device, self.gates, gate, say))
-                    yield slot
-        for name, extent, _value in self.platform.tags:
-            yield self._slot(f"tag {name} {extent}", name, extent)
-
-    def _slot(self, key: str, name: str, extent: Extent) -> Slot:
-        device = self.devices[key]
-        if isinstance(device, Placed):
-            device = device.at(extent.start)
-        return Slot(name, extent, device, self._pollers.setdefault(key, []))
+        """Peripherals behind their gates, and tags."""
+        for slot in self._peripherals.slots_of(core.name):
+            gated = slot
+            for gate in self.gates.of_peripheral(core.name, slot.name):
+                say = partial(self._passes_gate, core, slot.extent.start)
+                gated = replace(gated, device=GatedDevice(gated.device, self.gates, gate, say))
+            yield gated
+        yield from self._peripherals.tag_slots()
 
     def _runs_firmware(self, name: str) -> bool:
         return name not in self.hosted and bool(self.by_name[name].images)
@@ -176,10 +143,12 @@ class Wiring:
             core.set_line(signal.interrupt, signal.level)
             return
         if sender is not None and sender is not core:
-            moment = core.count_at(sender.time_ns)
+            moment = core.timeline.count_at(sender.time_ns)
             if moment > now:
                 now = moment
-                sender.pause()  # it is there before anything that the sender does next: Scheduler._advance
+                # Until the core has come as far (Scheduler._advance): else it would see what the sender does next
+                # before the signal that came first.
+                sender.pause()
         core.post(now, signal)
 
     def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
@@ -210,7 +179,7 @@ class Wiring:
         elif name in self.hosted:
             self.hosted[name].held = True
         else:
-            self.by_name[name].hold(why)
+            self.by_name[name].resets.hold(why)
 
     def is_held(self, core: str) -> bool:
         hosted = self.hosted.get(core)
@@ -220,10 +189,7 @@ class Wiring:
         return self._by_nvic[nvic].in_deep_sleep
 
     def before_sleep_changes(self, core: Core) -> None:
-        """Loops that poll a device which looks at sleep are left while they still see what it was."""
-        for name in self._sleep_watchers:
-            for leave in tuple(self._pollers.get(name, ())):
-                leave()
+        self._peripherals.before_sleep_changes()
 
     def vector_table(self, core: str) -> int:
         return self.by_name[core].scs.vtor_reset
@@ -259,12 +225,7 @@ class Wiring:
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""
-        for peripheral in self.platform.peripherals:
-            for at in peripheral.registrations:
-                if address in Extent(at.address, at.size or peripheral.size or _WINDOW):
-                    device = self.devices.get(peripheral.name)
-                    return None if device is None else (device, address - at.address)
-        return None
+        return self._peripherals.device_at(address)
 
     def settle(self) -> None:
         """Leave idle loops as if they had been executed, before the host changes something."""
@@ -294,7 +255,7 @@ class Wiring:
         asked = self.alarms.get(name)
         if asked is None or time_ns < asked:
             self.alarms[name] = time_ns
-            core.post_alarm(count, Alarm(name))
+            core.timeline.post_alarm(count, Alarm(name))
 
     def alarm(self, core: Core, name: str, count: int) -> None:
         if self.alarms.get(name) == count * 1000 // core.mips:
@@ -323,17 +284,16 @@ class Wiring:
         self._reset_reason = ""
         self.lines.clear()
         for each in self.cores:
-            each.release_lines()
-        for device in self.devices.values():
-            device.reset()
+            each.timeline.release_lines()
+        self._peripherals.reset()
         self.look_at_gates()
         for each in self.cores:
-            each.reset()
+            each.resets.reset()
         for hosted in self.hosted.values():
             hosted.reset()
         for each in self.cores:
             if not each.held:
-                each.start()
+                each.resets.start()
 
     def close(self) -> None:
         """Give back what the cores and their memory hold."""

@@ -293,6 +293,7 @@ class Script:
     ping_to: int = 1024
     ping: bytes = b"ping"
     pings: int = 3
+    accepts: int = 0x15  # features that the driver knows: NS, BUFSZ, BUFADDR
     after: Callable[[Bench], None] | None = None
     before_rings: Callable[[Bench], None] | None = None
     profile: Profile | None = None
@@ -552,7 +553,7 @@ class Bench:
         """The driver's part: features, empty buffers, DRIVER_OK."""
         script, name = self.script, f"vdev[{index}]"
         self.poke(f"{name}.status", 3)
-        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & 0x15)  # NS, BUFSZ, BUFADDR
+        self.poke(f"{name}.gfeatures", vdev.head.dfeatures & script.accepts)
         if script.gives_up:
             return
         for ring in side.rings:

@@ -887,20 +887,116 @@ def test_a_collision_of_notify_ids_weighs_less_where_the_vdev_works(
     assert found.severity is severity
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("leaves", [True, False])
-def test_a_message_to_a_remote_that_has_destroyed_its_endpoints_need_not_come_back(leaves: bool) -> None:
-    """As ST's OpenAMP_PingPong ends: main's own farewell stays in the ring."""
+def test_a_device_that_has_destroyed_its_endpoints_need_not_look_at_a_message(leaves: bool) -> None:
+    """As ST's OpenAMP_PingPong ends: main's own farewell stays in the ring, and the remote loops for ever."""
 
     farewell = message(1024, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1024, 1))
 
     def end(bench: Bench) -> None:
         if leaves:
             bench.turn(bench.device, lambda: bench.device_send(bench.devices[0], farewell))
-        offer_chain((6, PEER, 20, 0, 0), head=6)(bench)
+            bench.turn(bench.driver, lambda: bench.driver_poll(bench.sides, ping=False))
+        last = message(1030, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1030, 1))
+        bench.turn(bench.driver, lambda: (bench.driver_send(bench.sides[0], last), bench.ring(bench.driver)))
         bench.turn(bench.device, lambda: None)
 
-    rules = [each.rule for each in run(after=end).findings]
-    assert ("buffer.not-returned" in rules) is not leaves
+    found = {each.rule for each in run(after=end, states={device(): CoreState.RUNNING}).findings}
+    assert found == (set() if leaves else {"core.spins", "buffer.not-returned", "notification.in-vain"})
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("other", [False, True])
+def test_a_driver_that_has_destroyed_the_last_name_need_not_look_at_a_buffer(other: bool) -> None:
+    """It bound its endpoint to a name of the device and never announced it; with another name alive it listens."""
+
+    farewell = message(1030, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1030, 1))
+
+    def end(bench: Bench) -> None:
+        if other:
+            announce(name_service(b"sink", 1025))(bench)
+        bench.turn(bench.driver, lambda: (bench.driver_send(bench.sides[0], farewell), bench.ring(bench.driver)))
+        bench.turn(bench.device, lambda: bench.devices[0].rings[1].give_back(bench.devices[0].rings[1].offered() or 0))
+        bench.turn(
+            bench.device,
+            lambda: (bench.device_send(bench.devices[0], message(1024, 1030, b"late")), bench.ring(bench.device)),
+        )
+        bench.turn(bench.driver, lambda: None)
+
+    found = run(after=end, states={driver_core(): CoreState.RUNNING}).findings
+    assert ("core.spins" in {each.rule for each in found}) is other
+
+
+@pytest.mark.usefixtures("driver")
+def test_an_endpoint_that_asks_as_well_as_it_answers_has_the_last_answer() -> None:
+    """As NuttX's rpmsg-ping, of which either core may begin."""
+
+    def end(bench: Bench) -> None:
+        for _ in range(4):
+            bench.turn(
+                bench.device,
+                lambda: (bench.device_send(bench.devices[0], message(1024, 1030, b"ping")), bench.ring(bench.device)),
+            )
+            bench.turn(bench.driver, lambda: bench.driver_poll(bench.sides, ping=False))
+            bench.turn(
+                bench.driver,
+                lambda: (bench.driver_send(bench.sides[0], message(1030, 1024, b"ping")), bench.ring(bench.driver)),
+            )
+            bench.turn(
+                bench.device, lambda: bench.devices[0].rings[1].give_back(bench.devices[0].rings[1].offered() or 0)
+            )
+
+    assert run(pings=4, after=end).findings == ()
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("other", [False, True])
+def test_a_driver_that_says_farewell_has_not_looked_at_what_came_back(other: bool) -> None:
+    """ST's OpenAMP_RTOS_PingPong: the last answers come, and main withdraws its endpoint before it looks."""
+
+    farewell = message(1030, 53, b"echo".ljust(32, b"\0") + struct.pack("<II", 1030, 1))
+
+    def end(bench: Bench) -> None:
+        if other:
+            announce(name_service(b"sink", 1025))(bench)
+        bench.turn(
+            bench.device, lambda: [bench.device_send(bench.devices[0], message(1024, 1030, b"late")) for _ in range(2)]
+        )
+        bench.turn(bench.driver, lambda: (bench.driver_send(bench.sides[0], farewell), bench.ring(bench.driver)))
+        bench.turn(bench.device, lambda: bench.devices[0].rings[1].give_back(bench.devices[0].rings[1].offered() or 0))
+
+    found = {each.rule for each in run(after=end).findings}
+    assert ("buffer.not-offered-again" in found) is other
+    assert other or not found
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("changes", "is_found"),
+    [({"accepts": 0}, False), ({"accepts": 0, "answers": 0}, True), ({}, True)],
+    ids=["accepts nothing, and is answered", "accepts nothing, and is not answered", "accepts features"],
+)
+def test_openamp_before_2020_marks_what_it_sends_as_writable_and_nobody_looks(
+    changes: dict[str, object], is_found: bool
+) -> None:
+    """As with a libmetal io region that has its physical address (ST's OpenAMP_RTOS_PingPong)."""
+    found = [each.rule for each in run(transmit_flags=2, **changes).findings]
+    assert ("ring.direction" in found) is is_found
+    assert is_found or found == []
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("changes", "is_found"),
+    [({"accepts": 0}, False), ({"accepts": 0, "pings": 0}, True), ({"accepts": 4}, True)],
+    ids=["accepts nothing, and answers what was announced", "accepts nothing, and never sends", "accepts all but NS"],
+)
+def test_a_driver_that_never_accepts_features_takes_what_is_offered(changes: dict[str, object], is_found: bool) -> None:
+    """OpenAMP before 2020.10 writes no gfeatures; both sides look at dfeatures (ST's OpenAMP_PingPong)."""
+    found = [each.rule for each in run(**changes).findings]
+    assert ("endpoint.ns-not-negotiated" in found) is is_found
+    assert is_found or found == []
 
 
 def test_buffers_named_by_offsets_that_both_sides_understand_are_followed_and_pass() -> None:

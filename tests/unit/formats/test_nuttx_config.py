@@ -20,9 +20,34 @@ def test_13_0_is_recognised_by_its_buffer_addresses():
     assert (config.host_cpuname, config.remote_cpuname) == ("main", "remote")
 
 
-def test_names_alone_leave_two_releases_open_and_the_reading_says_so():
-    config = decode_nuttx_config(V13, None, Feature.CPUNAME)
-    assert config.is_ambiguous
+@pytest.mark.parametrize(
+    ("data", "release"),
+    [
+        (struct.pack("<II8s8s40x", 512, 256, b"cm7", b"cm4"), NuttxRelease.V12_13),
+        (struct.pack("<II8s8s40x", 512, 256, b"", b"longname"), NuttxRelease.V12_13),
+        (struct.pack("<IIQQ8s8s24x", 512, 256, 0, 0, b"main", b""), NuttxRelease.V13_0),
+        (V13, NuttxRelease.V13_0),
+    ],
+    ids=["12.13", "12.13, one name of full length", "13.0, one name", "13.0, places that nobody accepted"],
+)
+def test_names_tell_the_release_by_where_they_stand(data, release):
+    config = decode_nuttx_config(data, None, Feature.CPUNAME)
+    assert (config.release, config.is_ambiguous) == (release, False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<II56x", 512, 256),
+        struct.pack("<II8s8s8s8s24x", 512, 256, b"a", b"b", b"c", b"d"),
+        struct.pack("<II8s8s40x", 512, 256, b"\x01", b"\xff"),
+        struct.pack("<II8s8s40x", 512, 256, b"a\0b", b""),
+    ],
+    ids=["no names", "names in both places", "no text", "text behind the end of a name"],
+)
+def test_what_no_name_decides_stays_open_and_the_reading_says_so(data):
+    config = decode_nuttx_config(data, None, Feature.CPUNAME)
+    assert config.release is NuttxRelease.V13_0
     assert config.candidates == (NuttxRelease.V12_13, NuttxRelease.V13_0)
 
 

@@ -20,10 +20,10 @@ from orchestrator.platform.model import Platform
 
 TABLE = 0x1004_0000
 
-MakeRemote = Callable[[Platform, Views, "Around"], CorePlayer]
+MakeRemote = Callable[[Platform, Views, "FakePeerControl"], CorePlayer]
 
 
-class Around:
+class FakePeerControl:
     """What a board does for its players; here the other core is Python too."""
 
     def __init__(self, engine: UnicornEngine, peer: str) -> None:
@@ -62,10 +62,10 @@ class Duo:
         self.engine = UnicornEngine(platform, EngineOptions())
         names = {role: platform.core(role).name for role in (MAIN, REMOTE)}
         self.views = Views.of({role: self.engine.memory(name) for role, name in names.items()}, platform)
-        self.around = Around(self.engine, names[REMOTE])
-        self.remote = make_remote(platform, self.views, Around(self.engine, names[MAIN]))
+        self.peer = FakePeerControl(self.engine, names[REMOTE])
+        self.remote = make_remote(platform, self.views, FakePeerControl(self.engine, names[MAIN]))
         declared = find_declared({}, parse_locator(f"remote:{TABLE:#x}"))
-        self.host = Host(platform, self.views, self.around, {}, declared=declared, profile=profile, images={})
+        self.host = Host(platform, self.views, self.peer, {}, declared=declared, profile=profile, images={})
         self.host.attach(self.engine.play(names[MAIN], self.host))
         self.remote.attach(self.engine.play(names[REMOTE], self.remote))
         self.engine.hold(names[REMOTE])

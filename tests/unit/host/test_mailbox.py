@@ -17,7 +17,7 @@ HSEM = 0x5802_6400
 AN521 = load_platform("mps2_an521")
 
 
-class Registers:
+class PlayedRegisters:
     """A played core whose devices are words; keeps what was written, in order."""
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class Registers:
         raise NotImplementedError
 
 
-def bell(notify: dict[str, int], platform: Platform = AN521, own: str = "main") -> tuple[Doorbell, Registers]:
-    registers = Registers()
+def bell(notify: dict[str, int], platform: Platform = AN521, own: str = "main") -> tuple[Doorbell, PlayedRegisters]:
+    registers = PlayedRegisters()
     cores = [platform.core(role).name for role in ("main", "remote")]
     core, peer = cores if own == "main" else reversed(cores)
     return Doorbell(platform, core, peer, registers, notify), registers

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from duo import TABLE, Around, Duo, MakeRemote
+from duo import TABLE, Duo, FakePeerControl, MakeRemote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,8 +32,8 @@ from orchestrator.platform.model import Platform
 
 
 def remote(entries: tuple[Entry, ...] | None = None) -> MakeRemote:
-    def make(platform: Platform, views: Views, around: Around) -> PythonRemote:
-        return PythonRemote(platform, views, around, {}, table=TABLE, entries=entries)
+    def make(platform: Platform, views: Views, peer: FakePeerControl) -> PythonRemote:
+        return PythonRemote(platform, views, peer, {}, table=TABLE, entries=entries)
 
     return make
 
@@ -53,13 +53,13 @@ def echo(duo: Duo, data: bytes, name: str = ECHO_NAME) -> bytes:
 
 def test_a_thousand_restarts_leak_nothing(duo: Duo) -> None:
     duo.host.start()
-    free = [heap.report().free for heap in duo.host.placement.heaps]
+    free = [heap.report().free for heap in duo.host.allocation.heaps]
     for round_ in range(1000):
         duo.host.restart()
         if round_ % 50 == 0:
             assert echo(duo, b"%d" % round_) == b"%d" % round_
     assert duo.host.starts == 1001
-    assert [heap.report().free for heap in duo.host.placement.heaps] == free
+    assert [heap.report().free for heap in duo.host.allocation.heaps] == free
     duo.host.stop()
     assert duo.host.leaks == ()
 
@@ -162,7 +162,7 @@ def test_buffers_lie_where_the_config_space_says_and_the_cores_have_its_names() 
     duo = Duo(remote(with_config(POOLS, Feature.BUFSZ | Feature.CPUNAME | Feature.BUFADDR)))
     assert isinstance(duo.remote, PythonRemote)
     duo.host.start()
-    free = [heap.report().free for heap in duo.host.placement.heaps]
+    free = [heap.report().free for heap in duo.host.allocation.heaps]
     assert echo(duo, b"x" * 112) == b"x" * 112
     memory = duo.views.memories["main"]
     (table,) = (scan_table(duo.views.memories["remote"], TABLE, 0x200).table,)
@@ -178,7 +178,7 @@ def test_buffers_lie_where_the_config_space_says_and_the_cores_have_its_names() 
     duo.host.stop()
     assert duo.host.leaks == ()
     duo.host.start()
-    assert [heap.report().free for heap in duo.host.placement.heaps] == free
+    assert [heap.report().free for heap in duo.host.allocation.heaps] == free
 
 
 def test_without_the_features_the_places_and_names_of_the_config_space_mean_nothing() -> None:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from duo import TABLE, Around, Duo
+from duo import TABLE, Duo, FakePeerControl
 
 from orchestrator.formats.resource_entry import ANY, Carveout, CommandCode, Entry, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import build_table
@@ -27,8 +27,8 @@ class Drivers(CorePlayer):
 
     role = "remote"
 
-    def __init__(self, platform: Platform, views: Views, around: Around) -> None:
-        super().__init__(platform, views, around, {})
+    def __init__(self, platform: Platform, views: Views, peer: FakePeerControl) -> None:
+        super().__init__(platform, views, peer, {})
         self.queues: dict[str, list[SplitDriver]] = {}
         self.table: LiveTable | None = None
 
@@ -102,7 +102,7 @@ class Chip(Duo):
 def chip() -> Iterator[Chip]:
     chip = Chip()
     yield chip
-    assert chip.around.faults == []
+    assert chip.peer.faults == []
     chip.engine.close()
 
 

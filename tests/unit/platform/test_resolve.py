@@ -34,7 +34,7 @@ nvic1: IRQControllers.NVIC @ sysbus new Bus.BusPointRegistration { address: 0xE0
 START = CORES.count("\n") + 1  # the first line after the cores
 
 
-class Bench:
+class PlatformFolder:
     """A folder in which a platform is written and loaded."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(tmp_path)
+    return PlatformFolder(tmp_path)
 
 
 def test_packaged_platforms_are_found_by_name():

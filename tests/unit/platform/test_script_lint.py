@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.engines.unicorn.devices import script as api
+from orchestrator.engines.unicorn.devices import script_api as api
 from orchestrator.platform.script_lint import API, MODULES, lint_script, main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,11 +60,11 @@ def test_the_api_is_the_one_that_the_unicorn_engine_gives() -> None:
     def public(owner: type) -> set[str]:
         return {name for name in dir(owner) if name[0].isupper()}
 
-    assert API["self"] == public(api._Self)
-    assert API["request"] == public(api._Request)
-    assert API["machine"] == public(api._Machine)
-    assert API["bus"] == public(api._SystemBus)
-    assert API["part"] == public(api._Nvic) | public(api._Cpu)
+    assert API["self"] == public(api.Self)
+    assert API["request"] == public(api.Request)
+    assert API["machine"] == public(api.Machine)
+    assert API["bus"] == public(api.SystemBus)
+    assert API["part"] == public(api.Nvic) | public(api.Cpu)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
+from support.script_host import ScriptHost
 
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.platform import load_platform
@@ -14,38 +13,12 @@ PLATFORM = load_platform("nrf5340")
 WORD = 0xFFFF_FFFF
 
 
-class Host:
-    """The board as a script sees it; remembers what was done to it."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, int, bool]] = []
-        self.held: dict[str, bool] = defaultdict(bool)
-        self.holds: list[tuple[str, bool]] = []
-        self.touched: list[tuple[int, str]] = []
-
-    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
-        self.lines.append((nvic, line, level))
-
-    def is_held(self, core: str) -> bool:
-        return self.held[core]
-
-    def hold(self, core: str, held: bool) -> None:
-        self.held[core] = held
-        self.holds.append((core, held))
-
-    def log(self, level: str, text: str) -> None:
-        raise AssertionError(f"{level}: {text}")
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.touched.append((offset, text))
-
-
 @pytest.fixture
-def host() -> Host:
-    return Host()
+def host() -> ScriptHost:
+    return ScriptHost(refuses=("log", "set_event", "set_vector_table", "is_in_deep_sleep"))
 
 
-def device(name: str, host: Host) -> ScriptDevice:
+def device(name: str, host: ScriptHost) -> ScriptDevice:
     found = next(each for each in PLATFORM.peripherals if each.name == name)
     assert found.script is not None
     assert found.script_name is not None
@@ -635,7 +608,7 @@ def test_the_interrupts_of_gpiote_are_set_and_cleared_and_a_task_is_reported(hos
 
 def test_random_values_are_ready_one_after_another_until_stopped(host):
     """PS, RNG: VALRDY interrupts as NVIC 9 of the network core; each value is another one, the same in every run."""
-    rng, again = device("rng_net", host), device("rng_net", Host())
+    rng, again = device("rng_net", host), device("rng_net", ScriptHost())
     rng.write(0x304, 4, 1, NET)
     assert (rng.read(0x100, 4, NET), host.lines) == (0, [])
     values = []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
+from support.script_host import ScriptHost
 
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.platform import load_platform
@@ -13,47 +12,12 @@ CM7, CM4 = "cpu_cm7", "cpu_cm4"
 PLATFORM = load_platform("stm32h745")
 
 
-class Host:
-    """The board as a script sees it; remembers what was done to it."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, int, bool]] = []
-        self.held: dict[str, bool] = defaultdict(bool)
-        self.holds: list[tuple[str, bool]] = []
-        self.touched: list[tuple[int, str]] = []
-        self.logged: list[tuple[str, str]] = []
-        self.deeply_asleep: set[str] = set()
-        self.events: list[str] = []
-
-    def is_in_deep_sleep(self, nvic: str) -> bool:
-        return nvic in self.deeply_asleep
-
-    def set_event(self, core: str) -> None:
-        self.events.append(core)
-
-    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
-        self.lines.append((nvic, line, level))
-
-    def is_held(self, core: str) -> bool:
-        return self.held[core]
-
-    def hold(self, core: str, held: bool) -> None:
-        self.held[core] = held
-        self.holds.append((core, held))
-
-    def log(self, level: str, text: str) -> None:
-        self.logged.append((level, text))
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        self.touched.append((offset, text))
-
-
 @pytest.fixture
-def host() -> Host:
-    return Host()
+def host() -> ScriptHost:
+    return ScriptHost()
 
 
-def device(name: str, host: Host) -> ScriptDevice:
+def device(name: str, host: ScriptHost) -> ScriptDevice:
     found = next(each for each in PLATFORM.peripherals if each.name == name)
     assert found.script is not None
     assert found.script_name is not None

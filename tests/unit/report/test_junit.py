@@ -29,7 +29,8 @@ NO_OK = replace(NUM, rule="vdev.driver-ok-not-reached", stage=Stage.BOOT, subjec
 
 def report(*findings: Finding, exit_code: int = 1) -> ElementTree.Element:
     verdict = SimpleNamespace(findings=findings, exit_code=exit_code, headline="as it went")
-    record = SimpleNamespace(verdict=verdict, end=End(EndReason.TIMEOUT, 5_000_000_000))
+    record = SimpleNamespace(verdict=verdict, end=End(EndReason.TIMEOUT, 5_000_000_000), pair="")
+    record.pairs = (record,)
     return ElementTree.fromstring(to_junit(cast(Record, record)).encode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from io import StringIO
 
@@ -10,7 +11,7 @@ import pytest
 from orchestrator.base.memory import BytesMemory
 from orchestrator.base.roles import Side
 from orchestrator.formats.locator import TableLocation
-from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Trace, Unknown, Vdev, VdevHeader, Vring
+from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Feature, Trace, Unknown, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import build_table
 from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveView, read_live
@@ -59,6 +60,17 @@ def test_the_tree_shows_every_entry_ring_and_config_in_words() -> None:
         '├── carveout[0]  "heap" da 0x10041000 pa 0x30041000 len 0x3000',
         "└── unknown[0]  unknown type 9, 0 bytes after it",
     ]
+
+
+def test_the_tree_shows_the_cores_names_as_text_and_the_release_that_they_tell(platform: Platform) -> None:
+    config = struct.pack("<II8s8s40x", 512, 256, b"big", b"longname")
+    head = VdevHeader(3, 7, 0, Feature.BUFSZ | Feature.CPUNAME, 0, 0, 0, 0, b"\0\0")
+    view = live(platform, Vdev.of(head, [ring(ANY), ring(ANY)], config))
+    assert view.table is not None
+    tree = table_tree(view.table, view.vdevs)
+    text = rendered(make_console(StringIO()), lambda console: console.print(tree))
+    assert "config  NuttX 12.13: h2r_buf_size 512" in text
+    assert 'host_cpuname "big", remote_cpuname "longname"' in " ".join(text.split())
 
 
 def test_the_command_words_of_rptun_are_shown_where_they_are_in_use() -> None:

@@ -14,7 +14,7 @@ from orchestrator.robot.tester import TerminalError
 MS = 1_000_000
 
 
-class FakeCable:
+class ChunkCable:
     """A guest that sends one chunk each millisecond."""
 
     def __init__(self, *chunks: bytes) -> None:
@@ -35,7 +35,7 @@ class FakeCable:
 
 
 def attached(*chunks: bytes) -> BinaryTester:
-    return BinaryTester("usart3", FakeCable(*chunks), 10 * MS)
+    return BinaryTester("usart3", ChunkCable(*chunks), 10 * MS)
 
 
 def test_bytes_that_come_apart_are_found_when_the_last_is_there() -> None:

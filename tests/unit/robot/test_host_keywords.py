@@ -45,7 +45,7 @@ def test_the_state_of_the_host_is_compared(library: RptwinLibrary) -> None:
 
 def test_what_the_heap_was_given_wrongly_is_a_leak(library: RptwinLibrary) -> None:
     library.host_should_not_leak()
-    library._board().host.placement.heaps[0].free(0x3004_1003)
+    library._board().host.allocation.heaps[0].free(0x3004_1003)
     fails(library, "host_should_not_leak")
 
 

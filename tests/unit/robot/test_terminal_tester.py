@@ -10,7 +10,7 @@ from orchestrator.robot.tester import TerminalError
 MS = 1_000_000
 
 
-class FakeCable:
+class ScriptedCable:
     """A guest that sends each text at its millisecond."""
 
     def __init__(self, *script: tuple[int, str | bytes], dies_at: int | None = None) -> None:
@@ -33,7 +33,7 @@ class FakeCable:
 
 
 def attached(*script: tuple[int, str | bytes], dies_at: int | None = None) -> TerminalTester:
-    return TerminalTester("usart3", FakeCable(*script, dies_at=dies_at), 100 * MS)
+    return TerminalTester("usart3", ScriptedCable(*script, dies_at=dies_at), 100 * MS)
 
 
 def test_a_line_that_comes_in_pieces_is_found_when_it_is_whole() -> None:
@@ -42,7 +42,7 @@ def test_a_line_that_comes_in_pieces_is_found_when_it_is_whole() -> None:
 
 
 def test_waiting_spends_no_more_virtual_time_than_it_needs() -> None:
-    cable = FakeCable((3, "up\n"))
+    cable = ScriptedCable((3, "up\n"))
     TerminalTester("usart3", cable, 100 * MS).wait_for("up")
     assert cable.time_ns == 3 * MS
 
@@ -165,7 +165,7 @@ def test_colours_are_no_part_of_a_line_even_when_they_come_in_pieces() -> None:
 
 
 def test_a_carriage_return_ends_a_line_where_that_is_asked_for() -> None:
-    cable = FakeCable((1, "one\r\ntwo\r"))
+    cable = ScriptedCable((1, "one\r\ntwo\r"))
     terminal = TerminalTester("usart3", cable, MS * 100, LineEnd.TreatCarriageReturnAsEndLine)
     assert [terminal.next_line().Line, terminal.next_line().Line] == ["one", "two"]
 
@@ -180,7 +180,7 @@ def test_silence_that_lasts_passes() -> None:
 
 
 def test_a_line_is_sent_with_a_carriage_return() -> None:
-    cable = FakeCable()
+    cable = ScriptedCable()
     TerminalTester("usart3", cable, MS).write_line("ping 3 16")
     assert cable.written == b"ping 3 16\r"
 

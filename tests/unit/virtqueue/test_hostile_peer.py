@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.hostile_peers import HOSTILE_PEERS
 
 from orchestrator.base.memory import BytesMemory
 from orchestrator.checks.catalogue import catalogue
@@ -15,9 +13,6 @@ from orchestrator.checks.rules.rings import RING_RULES
 from orchestrator.formats.packed_virtqueue import PackedLayout
 from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.virtqueue import Negotiated, PackedDevice, PackedDriver, Segment, SplitDevice, SplitDriver
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "docs"))
-from hostile_peers import HOSTILE_PEERS
 
 BASE = 0x1000
 EVERYTHING = Negotiated(indirect=True, event_idx=True, in_order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
@@ -16,7 +17,7 @@ from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.native.abi import hooks
 from orchestrator.events import Detail, GuestError, Note, UnmodelledAccess
 
-__all__ = ["DENIED_REGISTERS", "SCS_BASE", "AccessPort", "Accesses", "ScsDevice"]
+__all__ = ["DENIED_REGISTERS", "SCS_BASE", "AccessPort", "Accesses", "AccessesSnapshot", "ScsDevice"]
 
 SCS_BASE = 0xE000_E000
 STIR = 0xE000_EF00
@@ -30,6 +31,15 @@ class AccessPort(Protocol):
     def emit(self, detail: Detail) -> None: ...
 
     def device_written(self, slot: Slot) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessesSnapshot:
+    """What has been said once and is not said again."""
+
+    noted: frozenset[str]
+    unmodelled: frozenset[tuple[int, int, bool]]
+    unmodelled_addresses: frozenset[tuple[int, bool]]
 
 
 class Accesses:
@@ -51,7 +61,7 @@ class Accesses:
         self._loops = loops
         self._port = port
         self._restored_on_bus_error = RegisterBatch(*DENIED_REGISTERS)
-        self.is_due = False  # one of the two below asks for more than the end of a slice
+        self.is_due = False  # the slice ended because of one of the two below, which is to be dealt with
         self.failure: BaseException | None = None
         self.bus_error_seen: tuple[Access, list[int]] | None = None
         self._bus_error_at = 0
@@ -60,16 +70,25 @@ class Accesses:
         self.unmodelled_seen: set[tuple[int, int, bool]] = set()  # PC, address, whether it reads
         self.unmodelled_addresses: set[tuple[int, bool]] = set()
 
-    def restored(self) -> None:
-        """The core has gone back to a snapshot."""
+    def save(self) -> AccessesSnapshot:
+        """What has been said."""
+        return AccessesSnapshot(
+            frozenset(self.noted), frozenset(self.unmodelled_seen), frozenset(self.unmodelled_addresses)
+        )
+
+    def restore(self, saved: AccessesSnapshot) -> None:
+        """Go back to :meth:`save`."""
+        self.noted = set(saved.noted)
+        self.unmodelled_seen = set(saved.unmodelled)
+        self.unmodelled_addresses = set(saved.unmodelled_addresses)
         self._denied_at = -1
 
     def device_access(self, *, writes: bool) -> None:
-        # Polling is calm: whether it is idle as well, the prober finds out.
+        # A core that only reads devices may stand in an idle loop: whether it does, the prober finds out.
         self._p.disturbed = self._p.disturbed or writes
 
     def bus_error(self, access: Access) -> None:
-        # The load will still write its register: what it held is put back before the fault is taken.
+        # Unicorn finishes the load and its register is lost: what it held is put back before the fault is taken.
         if self.bus_error_seen is None:
             self.bus_error_seen = (access, self._restored_on_bus_error.read(self._p.cpu.handle))
             self._bus_error_at = self._p.native.address

@@ -45,8 +45,8 @@ def hint_at(code: bytes) -> tuple[int | None, int]:
 
 
 def is_floating_point(first: int, second: int) -> bool:
-    """Coprocessor instructions of coprocessors 10 and 11 (A5.3.18): 111x 11xx ... with bits [11:9] 101."""
-    return first & 0xEC00 == 0xEC00 and second & 0x0E00 == 0x0A00
+    """Coprocessors 10 and 11 (A5.3.18): 111x 11xx, bits [11:9] 101; 111x 1111 is undefined."""
+    return first & 0xEC00 == 0xEC00 and first & 0x0300 != 0x0300 and second & 0x0E00 == 0x0A00
 
 
 class CodeMarks:

@@ -7,20 +7,24 @@ decides how long. Nothing is undone or moved by that, so a run that was looked a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from unicorn import unicorn_const
 
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import HARD_FAULT
-from orchestrator.engines.contract import DebugReason, DebugStop, Watchpoint
+from orchestrator.engines.contract import SEMIHOSTING, DebugReason, DebugStop, Watchpoint
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import RegisterBatch
+from orchestrator.engines.unicorn.cpu import semihosting
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.processor import SPECIAL, Processor
+from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native.abi import WatchState, hooks
 
-__all__ = ["CoreDebug", "debug_registers", "write_register"]
+__all__ = ["CoreDebug", "Debugger", "DebuggerPort"]
 
 _PRIVILEGED = ("PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
 _EXTRA = (*(f"D{number}" for number in range(16)), "FPSCR")
@@ -152,21 +156,93 @@ class CoreDebug:
         return True
 
 
-def debug_registers(core: Processor) -> dict[str, int]:
-    """As ``Debuggable.debug_registers`` names them."""
-    return core.registers() | dict(zip(_EXTRA, RegisterBatch(*_EXTRA).read(core.cpu.handle), strict=True))
+class DebuggerPort(Protocol):
+    """What a debugger and semihosting do to the rest of the core."""
+
+    def note(self, text: str) -> None: ...
+
+    def hold(self, why: str) -> None: ...
+
+    def reconsider(self) -> None:
+        """What may interrupt has changed."""
+        ...
 
 
-def write_register(core: Processor, name: str, value: int) -> None:
-    """A debugger changes a register; of xPSR, what MSR can change."""
-    if name == "PC":
-        core.pc = value & ~1
-    elif name == "XPSR":
-        core.cpu.write(SPECIAL.xpsr_write, value)
-    else:
-        (register,) = binding.registers(name)
-        core.cpu.write(register, value)
-        if name in _PRIVILEGED and not core.cpu.read(SPECIAL.ipsr):
-            core.cpu.write(SPECIAL.ipsr, HARD_FAULT)  # for Unicorn, unprivileged code would be writing
-            core.cpu.write(register, value)
-            core.cpu.write(SPECIAL.ipsr, 0)
+class Debugger:
+    """What stands outside of one core: a debugger if there is one, and semihosting; ``said`` is its console."""
+
+    def __init__(self, processor: Processor, marks: CodeMarks, loops: LoopSkipper, port: DebuggerPort) -> None:
+        self._p = processor
+        self._marks = marks
+        self._loops = loops
+        self._port = port
+        self.core_debug: CoreDebug | None = None
+        self._call_registers = RegisterBatch("R0", "R1")
+        self.said = UartConsole(f"{processor.name}{SEMIHOSTING}", lambda: None)
+        self.semihosting = semihosting.Semihosting(self, self.said)
+
+    # --- semihosting's port
+
+    @property
+    def memory(self) -> CoreMemory:
+        return self._p.memory
+
+    def note(self, text: str) -> None:
+        self._port.note(text)
+
+    def hold(self, why: str) -> None:
+        self._port.hold(why)
+
+    # --- what the core asks
+
+    @property
+    def is_active(self) -> bool:
+        """Whether each instruction counts."""
+        return self.core_debug is not None and self.core_debug.is_active
+
+    def is_at_breakpoint(self) -> bool:
+        """Whether a debugger is to see the instruction at PC first."""
+        return self.core_debug is not None and self.core_debug.is_at_breakpoint()
+
+    def serves_breakpoint(self) -> bool:
+        """Whether the BKPT at PC is for somebody here, and then no fault."""
+        if self._p.memory.read(self._p.pc, 1)[0] == semihosting.IMMEDIATE:
+            operation, argument = self._call_registers.read(self._p.cpu.handle)
+            result = self.semihosting.call(operation, argument)
+            self._call_registers.write(self._p.cpu.handle, (result, argument))
+            self._p.pc += 2
+            return True
+        if self.core_debug is None:
+            return False
+        self.core_debug.trap()
+        return True
+
+    # --- what a debugger asks
+
+    def attach(self, on_stop: Callable[[DebugStop], None] | None) -> None:
+        """Stand still as asked from now on; None: no more."""
+        if self.core_debug is not None:
+            self.core_debug.close()
+        self.core_debug = None if on_stop is None else CoreDebug(self._p, self._marks, self._loops, on_stop)
+
+    def registers(self) -> dict[str, int]:
+        """As ``Debuggable.debug_registers`` names them."""
+        self._loops.settle()
+        return self._p.registers() | dict(zip(_EXTRA, RegisterBatch(*_EXTRA).read(self._p.cpu.handle), strict=True))
+
+    def write_register(self, name: str, value: int) -> None:
+        """Change a register; of xPSR, what MSR can change."""
+        self._loops.leave()
+        cpu = self._p.cpu
+        if name == "PC":
+            self._p.pc = value & ~1
+        elif name == "XPSR":
+            cpu.write(SPECIAL.xpsr_write, value)
+        else:
+            (register,) = binding.registers(name)
+            cpu.write(register, value)
+            if name in _PRIVILEGED and not cpu.read(SPECIAL.ipsr):
+                cpu.write(SPECIAL.ipsr, HARD_FAULT)  # for Unicorn, unprivileged code would be writing
+                cpu.write(register, value)
+                cpu.write(SPECIAL.ipsr, 0)
+        self._port.reconsider()

@@ -5,7 +5,6 @@ Armv7-M Architecture Reference Manual (DDI0403E) B1.5: turns what Unicorn report
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Protocol
 
 from unicorn import unicorn_const
@@ -13,15 +12,14 @@ from unicorn import unicorn_const
 from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
-from orchestrator.engines.common.bits import bits_of
-from orchestrator.engines.common.cortex_m import CFSR_BITS, HFSR_BITS, exception_name
-from orchestrator.engines.common.faults import FaultStatus, describe_fault
+from orchestrator.engines.common.cortex_m import HFSR_BITS, exception_name
+from orchestrator.engines.unicorn.cpu.diagnosis import Diagnosis
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
+from orchestrator.engines.unicorn.cpu.fault_record import FaultRecord
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
 from orchestrator.engines.unicorn.cpu.frames import Frames, ReturnMismatchError, StackError, is_exc_return
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
-from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, XPSR_T, Processor
+from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, GuestError, Lockup
 
@@ -38,10 +36,7 @@ _USAGE_FAULTS = {
 }
 
 _SLEEPONEXIT, _SEVONPEND = 2, 16  # SCR
-_NONBASETHRDENA = 1  # CCR
 _STKALIGN = 0x200  # CCR
-_MOST_TRACED = 2  # faults at one instruction whose backtrace is taken: firmware may live with thousands of them
-_MOST_PLACES = 64  # instructions for which that is counted; at others no backtrace is taken
 _NO_FP_FRAME = 0x10  # EXC_RETURN
 
 
@@ -66,10 +61,7 @@ class ExceptionPort(Protocol):
 
 
 class ExceptionUnit:
-    """Takes exceptions on one CPU.
-
-    Longer than other classes: entry, return and faults call each other, as B1.5 has them do.
-    """
+    """Takes exceptions on one CPU: entry, return, and faults, which may become other exceptions on the way (B1.5)."""
 
     frames: Frames
 
@@ -86,7 +78,8 @@ class ExceptionUnit:
         self._floating_point = floating_point
         self._enforcer = enforcer
         self._port = port
-        self.traced: Counter[int] = Counter()  # faults with a backtrace, by PC
+        self._diagnosis = Diagnosis(processor, scs, enforcer)
+        self.record = FaultRecord(processor, scs, port)
 
     def connect(self, *, secure_fp: bool) -> None:
         """The processor has its memory."""
@@ -143,7 +136,9 @@ class ExceptionUnit:
                 )
             )
         elif is_exc_return(self._p.pc):
-            self.fetch_fault(self._p.pc)  # a vector is an address, not a branch
+            self.fetch_fault(
+                self._p.pc
+            )  # EXC_RETURN means a return in a branch, not in a vector: there it is an address
 
     def _entered(self, number: int, return_address: int) -> None:
         """Registers and PC are the handler's."""
@@ -167,19 +162,19 @@ class ExceptionUnit:
             return
         self._p.exceptions.pend(number)
         self._scs.hfsr |= 1 << HFSR_BITS["VECTTBL"]
-        self._report(FaultCause(cortex_m.HARD_FAULT, ("VECTTBL",), what), escalated=False)
+        self.record.report(FaultCause(cortex_m.HARD_FAULT, ("VECTTBL",), what), escalated=False)
         self._enter(cortex_m.HARD_FAULT, exc_return, return_address)
 
     def _return(self, exc_return: int, masks: list[int]) -> None:
         """Exception return (B1.5.8)."""
         exceptions = self._p.exceptions
         primask, basepri, faultmask, number = masks
-        invalid = self._why_invalid(exc_return, number)
+        invalid = self._diagnosis.invalid_return(exc_return, number)
         exceptions.leave(number)
         if faultmask and number != cortex_m.NMI:
             faultmask = 0
             self._p.cpu.write(SPECIAL.faultmask, 0)
-        resumes = self._stacked_pc(exc_return) if number <= cortex_m.USAGE_FAULT and invalid is None else None
+        resumes = self.frames.stacked_pc(exc_return) if number <= cortex_m.USAGE_FAULT and invalid is None else None
         self._port.emit(ExceptionReturn(number, exception_name(number), resumes))
         self._clear_exclusive()
         self._p.event = True
@@ -189,7 +184,7 @@ class ExceptionUnit:
         if exceptions.candidates:
             chained = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
             if chained is not None:
-                self._enter(chained, exc_return, self._stacked_pc(exc_return))
+                self._enter(chained, exc_return, self.frames.stacked_pc(exc_return))
                 return
         if self.frames.leave_at_once(exc_return):
             self._resumed()
@@ -227,30 +222,11 @@ class ExceptionUnit:
         else:
             self._port.back_in_loop(another_round=True)
 
-    def _why_invalid(self, exc_return: int, number: int) -> str | None:
-        """What forbids this return (B1.5.8, integrity checks); None: nothing."""
-        active = self._p.exceptions.active
-        if not active >> number & 1:
-            return f"returns from {exception_name(number)}, which is not active"
-        if exc_return & 0xFFFF_FFE0 != 0xFFFF_FFE0 or exc_return & 0xF not in (1, 9, 0xD):
-            return f"returns with {exc_return:#010x}, which is no EXC_RETURN value"
-        others = active & ~(1 << number)
-        if exc_return & 8 and others and not self._scs.ccr & _NONBASETHRDENA:
-            still = ", ".join(exception_name(each) for each in bits_of(others))
-            return f"returns to Thread mode while {still} is active"
-        return None
-
     def _invalid_return(self, what: str, exc_return: int) -> None:
         """UsageFault on the frame that was to be returned to."""
         self._p.pc = self._p.native.address
         cause = FaultCause(cortex_m.USAGE_FAULT, ("INVPC",), what)
-        self._chained_fault(cause, exc_return, self._stacked_pc(exc_return))
-
-    def _stacked_pc(self, exc_return: int) -> int:
-        try:
-            return int.from_bytes(self._p.memory.read(self.frames.frame_pointer(exc_return) + 24, 4), "little")
-        except RptwinError:
-            return 0
+        self._chained_fault(cause, exc_return, self.frames.stacked_pc(exc_return))
 
     def _clear_exclusive(self) -> None:
         """Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs."""
@@ -305,23 +281,13 @@ class ExceptionUnit:
         """Set the status and take the fault, or escalate it (B1.5.14)."""
         primask, basepri, faultmask, _ipsr = self._p.read_masks()
         priority = self._p.exceptions.execution_priority(primask, basepri, faultmask)
-        self._record(cause)
+        self.record.record(cause)
         if self._p.exceptions.can_take(cause.exception, priority):
-            self._report(cause, escalated=False)
+            self.record.report(cause, escalated=False)
             self.take(cause.exception, self._p.pc)
             return
         self._scs.hfsr |= 1 << HFSR_BITS["FORCED"]
         self._hard_fault(cause, escalated=True)
-
-    def _record(self, cause: FaultCause) -> None:
-        for name in cause.status:
-            if name in CFSR_BITS:
-                self._scs.cfsr |= 1 << CFSR_BITS[name]
-        if cause.address is not None:
-            if "BFARVALID" in cause.status:
-                self._scs.bfar = cause.address
-            if "MMARVALID" in cause.status:
-                self._scs.mmfar = cause.address
 
     def _hard_fault(self, cause: FaultCause, return_address: int | None = None, *, escalated: bool = False) -> None:
         _primask, _basepri, faultmask, _ipsr = self._p.read_masks()
@@ -329,34 +295,19 @@ class ExceptionUnit:
         if self._p.exceptions.execution_priority(0, 0, faultmask) < 0:
             self.lock_up(cause.what)
             return
-        self._report(cause, escalated=escalated)
+        self.record.report(cause, escalated=escalated)
         self.take(cortex_m.HARD_FAULT, self._p.pc if return_address is None else return_address)
 
     def _stack_fault(self, status: str, error: StackError, during: str) -> None:
         """A stack that is not memory, or not granted; the context is lost."""
-        if error.overflow:
-            what = f"{during} at {error.address:#010x} goes below the stack limit"
-            cause = FaultCause(cortex_m.USAGE_FAULT, ("STKOF",), what)
-        elif error.denied:
-            privileged = not error.exc_return & 8 or not self._p.cpu.read(SPECIAL.control) & 1
-            right = WRITE if status == "STKERR" else READ
-            protection = self._enforcer.map_now()
-            shut = protection.shut_at(error.address, right, privileged=privileged)
-            if shut is not None:
-                cause = FaultCause(cortex_m.BUS_FAULT, (status,), f"{during} at {error.address:#010x}, {shut.why}")
-            else:
-                why = protection.why(error.address, right, privileged=privileged)
-                cause = FaultCause(cortex_m.MEM_MANAGE, (f"M{status}",), f"{during} at {error.address:#010x}, {why}")
-        else:
-            what = f"{during} at {error.address:#010x}, where there is no memory"
-            cause = FaultCause(cortex_m.BUS_FAULT, (status,), what)
+        cause = self._diagnosis.stack(status, error, during)
         self._chained_fault(cause, error.exc_return, self._p.pc)
 
     def _chained_fault(self, cause: FaultCause, exc_return: int, return_address: int) -> None:
         """A fault of exception entry or return itself: nothing is stacked for it, and if the exception that was to be
         entered has the higher priority, that one is first (B1.5.11).
         """
-        self._record(cause)
+        self.record.record(cause)
         exceptions = self._p.exceptions
         primask, basepri, faultmask, _ipsr = self._p.read_masks()
         priority = exceptions.execution_priority(primask, basepri, faultmask)
@@ -367,28 +318,13 @@ class ExceptionUnit:
         if escalated:
             self._scs.hfsr |= 1 << HFSR_BITS["FORCED"]
         exceptions.pend(cortex_m.HARD_FAULT if escalated else cause.exception)
-        self._report(cause, escalated=escalated)
+        self.record.report(cause, escalated=escalated)
         taken = exceptions.highest_pending()
         assert taken is not None
         self._enter(taken, exc_return, return_address)
 
-    def _report(self, cause: FaultCause, *, escalated: bool) -> None:
-        status = FaultStatus(cause.status, cause.address)
-        registers, memory, images = self._p.registers(), self._p.memory, self._p.images
-        traced = self._is_traced(registers["PC"])
-        self._port.emit(
-            describe_fault(
-                cause.exception, status, cause.what, registers, memory, images, escalated=escalated, traced=traced
-            )
-        )
-
-    def _is_traced(self, pc: int) -> bool:
-        if self.traced[pc] >= _MOST_TRACED or (pc not in self.traced and len(self.traced) >= _MOST_PLACES):
-            return False
-        self.traced[pc] += 1
-        return True
-
     def lock_up(self, what: str) -> None:
+        """The core can go on with nothing (B1.5.15)."""
         self._p.locked_up = True
         self._p.attention = False
         self._port.replan()
@@ -396,59 +332,30 @@ class ExceptionUnit:
         self._port.emit(Lockup(self._p.pc, symbol, what, self._p.registers(), self._p.backtrace()))
 
     def undefined(self) -> None:
-        if not self._p.cpu.read(SPECIAL.xpsr) & XPSR_T:
-            cause = FaultCause(cortex_m.USAGE_FAULT, ("INVSTATE",), "branches to an even address: not Thumb code")
-        else:
-            span = self._p.memory.span(self._p.pc, 2)
-            code = int.from_bytes(span, "little") if span is not None else 0
-            cause = FaultCause(cortex_m.USAGE_FAULT, ("UNDEFINSTR",), f"executes the undefined instruction {code:#06x}")
-        self.fault(cause)
+        """Unicorn does not know the instruction at PC."""
+        self.fault(self._diagnosis.undefined())
 
     def invalid_access(self, kind: int, address: int, size: int) -> None:
-        fetches = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
-        if kind in fetches:
+        """What the hook for invalid accesses saw."""
+        if kind in (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT):
             self.fetch_fault(address)
             return
         reads = kind in (unicorn_const.UC_MEM_READ_UNMAPPED, unicorn_const.UC_MEM_READ_PROT)
-        if self._enforcer.in_use and kind in (unicorn_const.UC_MEM_READ_PROT, unicorn_const.UC_MEM_WRITE_PROT):
-            self._protection_fault(address, size, reads=reads)
-        else:
+        if not self._enforcer.in_use or kind not in (unicorn_const.UC_MEM_READ_PROT, unicorn_const.UC_MEM_WRITE_PROT):
             self.data_fault("reads" if reads else "writes", address, size)
-
-    def _protection_fault(self, address: int, size: int, *, reads: bool) -> None:
-        privileged = not self._p.is_unprivileged
-        right = READ if reads else WRITE
-        at = self._enforcer.map.first_denied(address, size, right, privileged=privileged)
-        assert at is not None
-        access = f"{'reads' if reads else 'writes'} {size} bytes at {address:#010x}"
-        shut = self._enforcer.map.shut_at(at, right, privileged=privileged)
-        if shut is not None and shut.refuses:
-            self.fault(FaultCause(cortex_m.BUS_FAULT, ("PRECISERR", "BFARVALID"), f"{access}, {shut.why}", at))
             return
-        if shut is not None:
-            symbol = symbol_of(self._p.images, self._p.pc)
-            self._port.emit(GuestError(self._p.pc, symbol, address, f"{access}, {shut.why}"))
-            self._enforcer.let_pass(shut)
+        refusal = self._diagnosis.refused(address, size, reads=reads)
+        if isinstance(refusal, FaultCause):
+            self.fault(refusal)
             return
-        what = f"{access}, {self._enforcer.map.why(at, right, privileged=privileged)}"
-        self.fault(FaultCause(cortex_m.MEM_MANAGE, ("DACCVIOL", "MMARVALID"), what, at))
+        symbol = symbol_of(self._p.images, self._p.pc)
+        self._port.emit(GuestError(self._p.pc, symbol, address, refusal.what))
+        self._enforcer.let_pass(refusal.shut)
 
     def data_fault(self, verb: str, address: int, size: int) -> None:
-        what = f"{verb} {size} bytes at {address:#010x}, where this chip has nothing"
-        self.fault(FaultCause(cortex_m.BUS_FAULT, ("PRECISERR", "BFARVALID"), what, address))
+        """Nothing answers a load or store."""
+        self.fault(self._diagnosis.nothing_there(verb, address, size))
 
     def fetch_fault(self, address: int) -> None:
-        privileged = not self._p.is_unprivileged_mode
-        protection = self._enforcer.map
-        denied = protection.first_denied(address, 2, EXECUTE, privileged=privileged)
-        if denied is None and self._p.memory.mapping_at(address) is not None:  # then it is the second half
-            denied = protection.first_denied(address + 2, 2, EXECUTE, privileged=privileged)
-        shut = None if denied is None else protection.shut_at(denied, EXECUTE, privileged=privileged)
-        if shut is not None:
-            self.fault(FaultCause(cortex_m.BUS_FAULT, ("IBUSERR",), f"executes at {address:#010x}, {shut.why}"))
-        elif denied is not None:
-            what = f"executes at {address:#010x}, {protection.why(denied, EXECUTE, privileged=privileged)}"
-            self.fault(FaultCause(cortex_m.MEM_MANAGE, ("IACCVIOL",), what))
-        else:
-            what = f"executes at {address:#010x}, where there is no memory"
-            self.fault(FaultCause(cortex_m.BUS_FAULT, ("IBUSERR",), what))
+        """The instruction at an address cannot be fetched."""
+        self.fault(self._diagnosis.not_fetched(address))

@@ -85,6 +85,12 @@ class Execution:
         elif reason == abi.EXIT_TRAP:
             self._instructions.trap()
 
+    def reset_if_asked(self) -> None:
+        """Between two slices, where a device has asked."""
+        if self.reset_asked:
+            self.reset_asked = False
+            self._port.reset_chip()
+
     def _after_stop(self) -> None:
         """Everything but the end of a slice."""
         native = self._p.native

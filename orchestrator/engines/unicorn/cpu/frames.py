@@ -142,7 +142,7 @@ class Frames:
         size = _EXTENDED if with_fp else _BASIC
         padding = (stack_align or with_fp) and sp & 4  # an FP frame is always aligned (B1.5.7)
         frame = (sp - size - (4 if padding else 0)) & 0xFFFF_FFFF
-        # With SPREALIGN the frame is on 8 bytes; without, wherever the stack was.
+        # With CCR.STKALIGN a frame begins at a multiple of 8 bytes; without, at the stack pointer as it was.
         stacked = xpsr & ~_STKALIGN | (_STKALIGN if padding else 0)
         words = struct.pack("<8I", r0, r1, r2, r3, r12, link, return_address, stacked)
         if with_fp and not lazy:
@@ -195,6 +195,13 @@ class Frames:
     def frame_pointer(self, exc_return: int) -> int:
         msp, psp, _control = self._stacks.read(self._cpu.handle)
         return psp if exc_return & _PROCESS else msp
+
+    def stacked_pc(self, exc_return: int) -> int:
+        """Where the frame that EXC_RETURN names returns to; 0 where there is no frame."""
+        try:
+            return int.from_bytes(self._memory.read(self.frame_pointer(exc_return) + 24, 4), "little")
+        except TranslationError:
+            return 0
 
     def preserve(self, address: int) -> None:
         """PreserveFPState(): S0 to S15 and FPSCR go to the room that was made for them; StackError."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from orchestrator.engines.unicorn.cpu.processor import NEVER
-from orchestrator.engines.unicorn.cpu.signals import Signal
+from orchestrator.engines.unicorn.cpu.signals import LineChanged, Signal
 
 __all__ = ["Due", "Inbox"]
 
@@ -40,6 +40,13 @@ class Inbox:
     def take(self, now: int) -> Due | None:
         """The next one that is due by now."""
         return heapq.heappop(self._due) if self._due and self._due[0].at <= now else None
+
+    def forget_line(self, interrupt: int, after: int) -> None:
+        """No change of this input that is due later than an instruction count is on its way any more."""
+        if any(isinstance(each.signal, LineChanged) for each in self._due):
+            stale = LineChanged(interrupt, True), LineChanged(interrupt, False)
+            self._due = [each for each in self._due if each.at <= after or each.signal not in stale]
+            heapq.heapify(self._due)
 
     def keep(self, wanted: Callable[[Signal], bool]) -> None:
         """Only these are on their way any more."""

@@ -34,7 +34,7 @@ class MpuEnforcer:
     """What one core may access; ``slow`` reads and writes what native code cannot reach (binding.Cpu.guard)."""
 
     slow: tuple[Callable[[int, int], int], Callable[[int, int, int], None]]
-    frames: Frames  # which ask whether they may be where they are
+    frames: Frames  # exception frames, which ask here whether the MPU grants their addresses
 
     def __init__(self, processor: Processor, mpu: Mpu, marks: CodeMarks) -> None:
         self._p = processor

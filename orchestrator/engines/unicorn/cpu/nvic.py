@@ -154,9 +154,11 @@ class ExceptionState:
     def takeable(self, execution_priority: int) -> int | None:
         """The exception that preempts now; None when none does."""
         best = self.highest_pending()
-        if best is not None and self.group_priority(self.priority[best]) < execution_priority:
-            return best
-        return None
+        return best if best is not None and self._preempts(best, execution_priority) else None
+
+    def _preempts(self, number: int, execution_priority: int) -> bool:
+        """An execution priority is that of a whole group: what is below it in number is of a higher group."""
+        return self.priority[number] < execution_priority
 
     def wakes(self, basepri: int, faultmask: int) -> int | None:
         """The exception that ends WFI: WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""
@@ -182,8 +184,7 @@ class ExceptionState:
 
     def can_take(self, number: int, execution_priority: int) -> bool:
         """A synchronous exception is taken as itself when it is enabled and preempts; else it escalates."""
-        enabled = bool(self.enabled >> number & 1)
-        return enabled and self.group_priority(self.priority[number]) < execution_priority
+        return bool(self.enabled >> number & 1) and self._preempts(number, execution_priority)
 
     def set_fault_enables(self, shcsr: int) -> None:
         """SHCSR bits 16 to 18 enable MemManage, BusFault and UsageFault (B3.2.13)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -24,7 +25,7 @@ from orchestrator.engines.unicorn.native.abi import CoreState, hooks
 from orchestrator.events import Backtrace
 from orchestrator.formats.elf import Image
 
-__all__ = ["GENERAL", "NEVER", "SPECIAL", "XPSR_T", "Processor", "with_it"]
+__all__ = ["GENERAL", "NEVER", "SPECIAL", "XPSR_T", "Processor", "ProcessorSnapshot", "with_it"]
 
 NEVER = 1 << 62  # an instruction count that does not come
 XPSR_T = cortex_m.XPSR_THUMB
@@ -46,6 +47,24 @@ def with_it(xpsr: int, state: int) -> int:
     return xpsr & ~_IT_BITS | (state & 3) << 25 | state >> 2 << 10
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessorSnapshot:
+    """A processor at one moment."""
+
+    context: object  # Unicorn's
+    executed: int
+    exclusive: int
+    limits: tuple[int, int]
+    exceptions: ExceptionState
+    pc: int
+    held: bool
+    locked_up: bool
+    sleeping: bool
+    waits_for_event: bool
+    event: bool
+    activity: object
+
+
 class Processor:
     """One CPU; ``stub`` is the address of a CLREX that the guest cannot see, once :meth:`connect` was called."""
 
@@ -58,6 +77,7 @@ class Processor:
         self.images: list[Image] = []
         self.cpu = Cpu(model)
         self.native = CoreState()
+        self.native.has_limits = model == "cortex-m33"
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
         self.activity = ActivityLog(mips)
@@ -69,7 +89,7 @@ class Processor:
         self.waits_for_event = False  # asleep by WFE rather than WFI
         self.event = False  # the event register
         self.stale_code = False  # code has changed since it was translated
-        self.round_end = NEVER  # where a round of an interrupted idle loop, executed for good measure, ends
+        self.round_end = NEVER  # where the one round ends that an idle loop is executed for after an exception
         self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
         self._sleeping = False
         self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
@@ -141,6 +161,13 @@ class Processor:
             self.sleeping = False
             self.activity.woke(self.now, why)
 
+    def set_event(self) -> None:
+        """Set the event register, or end the WFE that waits for it."""
+        self.event = True
+        if self.sleeping and self.waits_for_event:
+            self.event = False
+            self.wake("event")
+
     @property
     def pc(self) -> int:
         """Address of the next instruction."""
@@ -194,6 +221,38 @@ class Processor:
         self.pc = pc
         native.executed, native.limit, native.watch_masks = executed, limit, watch
         native.page = 0xFFFF_FFFF
+
+    def save(self) -> ProcessorSnapshot:
+        """Everything but memory."""
+        native = self.native
+        return ProcessorSnapshot(
+            context=self.cpu.uc.context_save(),
+            executed=native.executed,
+            exclusive=native.exclusive,
+            limits=tuple(native.limits),
+            exceptions=self.exceptions.save(),
+            pc=self.pc,
+            held=self.held,
+            locked_up=self.locked_up,
+            sleeping=self.sleeping,
+            waits_for_event=self.waits_for_event,
+            event=self.event,
+            activity=self.activity.save(),
+        )
+
+    def restore(self, saved: ProcessorSnapshot) -> None:
+        """Go back to :meth:`save`; what was translated is void."""
+        native = self.native
+        self.cpu.uc.context_restore(saved.context)
+        native.executed, native.exclusive = saved.executed, saved.exclusive
+        native.limits[:] = saved.limits
+        self.exceptions.restore(saved.exceptions)
+        self.pc = saved.pc
+        self.held, self.locked_up, self.sleeping = saved.held, saved.locked_up, saved.sleeping
+        self.waits_for_event, self.event = saved.waits_for_event, saved.event
+        self.activity.restore(saved.activity)
+        native.watch_masks = 0
+        self.attention = self.stale_code = True
 
     def end_slice(self) -> None:
         """Come back behind the instruction that is executed."""

@@ -1,36 +1,38 @@
 """The System Control Space of a core: SCB, NVIC, SysTick and MPU registers at 0xE000E000 (DDI0403E B3.2 to B3.5).
 
-Registers are views of :class:`~orchestrator.engines.unicorn.cpu.nvic.ExceptionState`, of SysTick, and of the words kept
-here. What a core does with them it asks for: fault status, vector table, enables.
+Here are the System Control Block's registers and the table of all; what else is in it, parts of their own give. What a
+core does with the words kept here it asks for: fault status, vector table, enables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.base.memory import Extent
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
-    CACHES,
     DEBUG_MONITOR,
     FIRST_INTERRUPT,
     MEM_MANAGE,
     NMI,
-    NO_CACHES,
     PEND_SV,
     SV_CALL,
     SYS_TICK,
     USAGE_FAULT,
-    Caches,
 )
+from orchestrator.engines.unicorn.cpu.cache_registers import CacheRegisters
+from orchestrator.engines.unicorn.cpu.features import Features
 from orchestrator.engines.unicorn.cpu.mpu import Mpu
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.nvic_registers import NvicRegisters
+from orchestrator.engines.unicorn.cpu.register_table import Read, Registers, Storage, Write, constant
+from orchestrator.engines.unicorn.cpu.security_registers import security_registers
 from orchestrator.engines.unicorn.cpu.systick import SysTick
-from orchestrator.events import CACHE_BLOCK, DataCache
+from orchestrator.engines.unicorn.cpu.systick_registers import SysTickRegisters
+from orchestrator.events import DataCache
 
-__all__ = ["CorePort", "Features", "SystemControlSpace", "features_of"]
+__all__ = ["CorePort", "ScsSnapshot", "SystemControlSpace"]
 
 SIZE = 0x1000
 
@@ -38,59 +40,9 @@ _SHCSR_ACTIVE = {0: MEM_MANAGE, 1: BUS_FAULT, 3: USAGE_FAULT, 7: SV_CALL, 8: DEB
 _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
-_NSACR_FP = 3 << 10
 _AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
-_SAU_REGIONS = 8
 _DC = 1 << 16  # CCR: the data cache is on
-_BY_ADDRESS = (0xF5C, 0xF64, 0xF68, 0xF70)  # DCIMVAC, DCCMVAU, DCCMVAC, DCCIMVAC (DDI0403E B3.2.3)
-_BY_SET_WAY = (0xF60, 0xF6C, 0xF74)  # DCISW, DCCSW, DCCISW
 _TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What differs between CPU models: identification registers of their Technical Reference Manuals."""
-
-    cpuid: int
-    mvfr: tuple[int, int, int]
-    isar: tuple[int, int, int, int, int]
-    mpu_regions: int = 8
-    armv8: bool = False
-    caches: Caches = NO_CACHES
-
-    @property
-    def has_cache(self) -> bool:
-        """Whether there are caches to maintain."""
-        return self.caches != NO_CACHES
-
-
-_FEATURES = {
-    "cortex-m4": Features(
-        0x410FC241, (0, 0, 0), (0x01141110, 0x02111000, 0x21112231, 0x01111110, 0x01310102)
-    ),  # 100166, 4.1
-    "cortex-m4f": Features(
-        0x410FC241, (0x10110021, 0x11000011, 0), (0x01141110, 0x02111000, 0x21112231, 0x01111110, 0x01310102)
-    ),
-    "cortex-m7": Features(  # DDI0489F, 3.3
-        0x411FC271,
-        (0x10110221, 0x12000011, 0x00000040),
-        (0x01101110, 0x02112000, 0x20232231, 0x01111131, 0x01310132),
-        mpu_regions=16,
-        caches=CACHES["cortex-m7"],
-    ),
-    "cortex-m33": Features(
-        0x410FD213,
-        (0x10110021, 0x11000011, 0x00000040),
-        (0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132),
-        armv8=True,
-    ),  # 100230, 3.1
-}
-
-
-def features_of(model: str, *, fpu: bool = True) -> Features:
-    """By Renode's name of the CPU model; without ``fpu`` the chip leaves its floating-point unit out."""
-    features = _FEATURES[model]
-    return features if fpu else replace(features, mvfr=(0, 0, 0))
 
 
 class CorePort(Protocol):
@@ -130,11 +82,19 @@ class CorePort(Protocol):
 # Attributes of the System Control Space that are one number each.
 _WORDS = (
     *("vtor", "scr", "ccr", "prigroup", "cfsr", "hfsr", "dfsr", "mmfar", "bfar"),
-    *("aircr", "cpacr", "fpccr", "fpcar", "fpdscr", "_csselr", "_maintained_all"),
+    *("aircr", "cpacr", "fpccr", "fpcar", "fpdscr"),
 )
 
-Read = Callable[[], int]
-Write = Callable[[int], None]
+
+@dataclass(frozen=True, slots=True)
+class ScsSnapshot:
+    """The System Control Space at one moment."""
+
+    words: Mapping[str, int]
+    storage: Mapping[int, int]
+    caches: tuple[int, frozenset[int], bool]
+    mpu: tuple[object, ...]
+    systick: SysTick
 
 
 class SystemControlSpace:
@@ -147,6 +107,9 @@ class SystemControlSpace:
         count = features.mpu_regions if mpu_regions is None else mpu_regions
         self.mpu = Mpu(count, armv8=features.armv8, changed=port.protection_changed)
         self.systick = SysTick()
+        self._systick_registers = SysTickRegisters(self.systick, port.systick_now, self._systick_due)
+        self._storage = Storage()
+        self._caches = CacheRegisters(features.caches, self._storage, lambda: bool(self.ccr & _DC))
         self.vtor_reset = 0
         self.reset()
         self._registers = self._declare()
@@ -157,7 +120,7 @@ class SystemControlSpace:
         self.vtor = self.vtor_reset
         self.scr = 0
         # STKALIGN is 1 from reset on Cortex-M4 r0p1 and later; on the M7 it cannot be cleared.
-        self.ccr = 0x200 | (0x40000 if self._features.has_cache else 0) | self._features.armv8
+        self.ccr = 0x200 | (0x40000 if self._caches.are_there else 0) | self._features.armv8
         self.prigroup = 0
         self.aircr = 0
         self.cfsr = 0
@@ -169,32 +132,26 @@ class SystemControlSpace:
         self.fpccr = 0xC000_0000  # ASPEN, LSPEN
         self.fpcar = 0
         self.fpdscr = 0
-        self._csselr = 0
-        self._plain: dict[int, int] = {}
-        self._maintained: set[int] = set()  # blocks of CACHE_BLOCK bytes, while the data cache was on
-        self._maintained_all = False  # by set and way
+        self._storage.words.clear()
+        self._caches.reset()
         self.mpu.reset()
 
-    def save(self) -> dict[str, object]:
-        state: dict[str, object] = {name: getattr(self, name) for name in _WORDS}
-        state["_plain"] = dict(self._plain)
-        state["_maintained"] = frozenset(self._maintained)
-        state["mpu"] = self.mpu.save()
-        state["systick"] = self.systick.save()
-        return state
+    def save(self) -> ScsSnapshot:
+        return ScsSnapshot(
+            {name: getattr(self, name) for name in _WORDS},
+            dict(self._storage.words),
+            self._caches.save(),
+            self.mpu.save(),
+            self.systick.save(),
+        )
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        for name, value in state.items():
-            if isinstance(value, SysTick):
-                self.systick.restore(value)
-            elif isinstance(value, dict):
-                setattr(self, name, dict(value))
-            elif isinstance(value, frozenset):
-                setattr(self, name, set(value))
-            elif isinstance(value, tuple):
-                self.mpu.restore(value)
-            else:
-                setattr(self, name, value)
+    def restore(self, saved: ScsSnapshot) -> None:
+        for name, value in saved.words.items():
+            setattr(self, name, value)
+        self._storage.words = dict(saved.storage)
+        self._caches.restore(saved.caches)
+        self.mpu.restore(saved.mpu)
+        self.systick.restore(saved.systick)
 
     @property
     def has_fpu(self) -> bool:
@@ -222,11 +179,8 @@ class SystemControlSpace:
         register = self._registers.get(offset & ~3)
         if register is None or register[0] is None:
             return 0
-        counting, self.systick = self.systick, self.systick.save()
-        try:
+        with self._systick_registers.peeking():
             return self.read(offset, size)
-        finally:
-            self.systick = counting
 
     def write(self, offset: int, size: int, value: int) -> None:
         word = offset & ~3
@@ -248,17 +202,11 @@ class SystemControlSpace:
 
     # --- the registers
 
-    def _declare(self) -> dict[int, tuple[Read | None, Write | None]]:
-        exceptions = self._exceptions
+    def _declare(self) -> Registers:
         features = self._features
-        table: dict[int, tuple[Read | None, Write | None]] = {
-            0x004: (self._constant((exceptions.interrupts + 31) // 32 - 1), self._ignored),  # ICTR
-            0x008: self._storage(0x008),  # ACTLR
-            0x010: (self._read_syst_csr, self._write_syst_csr),
-            0x014: (lambda: self.systick.reload, self._write_syst_rvr),
-            0x018: (self._read_syst_cvr, self._write_syst_cvr),
-            0x01C: (self._constant(0), self._ignored),  # SYST_CALIB: no calibration value
-            0xD00: (self._constant(features.cpuid), self._ignored),
+        table: Registers = {
+            0x008: self._storage.register(0x008),  # ACTLR
+            0xD00: constant(features.cpuid),
             0xD04: (self._read_icsr, self._write_icsr),
             0xD08: (lambda: self.vtor, self._write_vtor),
             0xD0C: (lambda: _VECTKEYSTAT << 16 | self.aircr | self.prigroup << 8, self._write_aircr),
@@ -270,115 +218,43 @@ class SystemControlSpace:
             0xD30: (lambda: self.dfsr, self._clear("dfsr")),
             0xD34: (lambda: self.mmfar, self._set("mmfar")),
             0xD38: (lambda: self.bfar, self._set("bfar")),
-            0xD3C: (self._constant(0), self._ignored),  # AFSR
-            0xD40: (self._constant(0x30), self._ignored),  # ID_PFR0
-            0xD44: (self._constant(0x210 if features.armv8 else 0x200), self._ignored),
-            0xD48: (self._constant(0x0020_0000 if features.armv8 else 0x0010_0000), self._ignored),  # ID_DFR0
-            0xD4C: (self._constant(0), self._ignored),
-            0xD50: (self._constant(0x0010_1F40 if features.armv8 else 0x0010_0030), self._ignored),  # ID_MMFR0..3
-            0xD54: (self._constant(0), self._ignored),
-            0xD58: (self._constant(0x0100_0000), self._ignored),
-            0xD5C: (self._constant(0), self._ignored),
-            0xD78: (self._constant(features.caches.clidr), self._ignored),
-            0xD7C: (self._constant(features.caches.ctr), self._ignored),
-            0xD80: (lambda: features.caches.ccsidr[self._csselr & 1], self._ignored),
-            0xD84: (lambda: self._csselr, self._set("_csselr", 0xF)),
+            0xD3C: constant(0),  # AFSR
+            0xD40: constant(0x30),  # ID_PFR0
+            0xD44: constant(0x210 if features.armv8 else 0x200),
+            0xD48: constant(0x0020_0000 if features.armv8 else 0x0010_0000),  # ID_DFR0
+            0xD4C: constant(0),
+            0xD50: constant(0x0010_1F40 if features.armv8 else 0x0010_0030),  # ID_MMFR0..3
+            0xD54: constant(0),
+            0xD58: constant(0x0100_0000),
+            0xD5C: constant(0),
             0xD88: (lambda: self.cpacr, self._write_cpacr),
-            0xDF0: self._storage(0xDF0),  # DHCSR, DCRDR, DEMCR: no debugger is attached
-            0xDF8: self._storage(0xDF8),
-            0xDFC: self._storage(0xDFC),
-            0xF00: (None, self._write_stir),
+            0xDF0: self._storage.register(0xDF0),  # DHCSR, DCRDR, DEMCR: no debugger is attached
+            0xDF8: self._storage.register(0xDF8),
+            0xDFC: self._storage.register(0xDFC),
             0xF34: (lambda: self.fpccr, self._set_floating_point("fpccr", 0xC000_0001)),
             0xF38: (lambda: self.fpcar, self._set("fpcar", 0xFFFF_FFF8)),
             0xF3C: (lambda: self.fpdscr, self._set_floating_point("fpdscr", 0x07C0_0000)),
         }
         for index, value in enumerate(features.isar):
-            table[0xD60 + 4 * index] = (self._constant(value), self._ignored)
+            table[0xD60 + 4 * index] = constant(value)
         for index, value in enumerate(features.mvfr):
-            table[0xF40 + 4 * index] = (self._constant(value), self._ignored)
-        table.update(self.mpu.registers())
-        if features.has_cache:
-            # There is no cache to maintain; that firmware does so is kept.
-            for offset in range(0xF50, 0xF7C, 4):
-                table[offset] = (None, self._ignored)
-            for offset in _BY_ADDRESS:
-                table[offset] = (None, self._maintain_line)
-            for offset in _BY_SET_WAY:
-                table[offset] = (None, self._maintain_all)
-            for offset in range(0xF90, 0xFAC, 4):  # ITCMCR .. ABFSR (DDI0489F 3.3): storage
-                table[offset] = self._storage(offset)
-        for index in range((exceptions.interrupts + 31) // 32):
-            table[0x100 + 4 * index] = self._enable_register(index, on=True)
-            table[0x180 + 4 * index] = self._enable_register(index, on=False)
-            table[0x200 + 4 * index] = self._pend_register(index, on=True)
-            table[0x280 + 4 * index] = self._pend_register(index, on=False)
-            table[0x300 + 4 * index] = (self._active_word(index), self._ignored)
+            table[0xF40 + 4 * index] = constant(value)
+        table |= self._systick_registers.registers()
+        table |= NvicRegisters(self._exceptions, self._port.reconsider).registers()
+        table |= self.mpu.registers()
+        table |= self._caches.registers()
         if features.armv8:
-            table.update(self._security_registers())
-        for index in range((exceptions.interrupts + 3) // 4):
-            table[0x400 + 4 * index] = self._priority_register(FIRST_INTERRUPT + 4 * index)
-        for index in range((exceptions.interrupts + 3) // 4, (exceptions.interrupts + 31) // 32 * 8):
-            table[0x400 + 4 * index] = (self._constant(0), self._ignored)  # of no interrupt here: RAZ/WI (B3.4.9)
-        for index in range(3):
-            table[0xD18 + 4 * index] = self._priority_register(4 + 4 * index)
+            table |= security_registers(self._storage, self._exceptions.interrupts, has_fpu=self.has_fpu)
         return table
 
-    def _security_registers(self) -> dict[int, tuple[Read | None, Write | None]]:
-        """NVIC_ITNS, NSACR and the SAU (DDI0553B D1.2): storage; everything runs Secure here."""
-        table: dict[int, tuple[Read | None, Write | None]] = {
-            0xD8C: self._storage(0xD8C, _NSACR_FP if self.has_fpu else 0),
-            0xDD0: self._storage(0xDD0, 3),
-            0xDD4: (self._constant(_SAU_REGIONS), self._ignored),
-            0xDD8: self._storage(0xDD8, 0xFF),
-            0xDDC: self._sau_region(0, 0xFFFF_FFE0),
-            0xDE0: self._sau_region(1, 0xFFFF_FFE3),
-        }
-        for index in range((self._exceptions.interrupts + 31) // 32):
-            implemented = min(32, self._exceptions.interrupts - 32 * index)
-            table[0x380 + 4 * index] = self._storage(0x380 + 4 * index, (1 << implemented) - 1)
-        return table
-
-    def _sau_region(self, word: int, mask: int) -> tuple[Read, Write]:
-        """SAU_RBAR or SAU_RLAR of the region that SAU_RNR names."""
-
-        def key() -> int:
-            return 0x1_0000 + 2 * self._plain.get(0xDD8, 0) + word
-
-        def write(value: int) -> None:
-            if self._plain.get(0xDD8, 0) < _SAU_REGIONS:
-                self._plain[key()] = value & mask
-
-        return (lambda: self._plain.get(key(), 0)), write
-
-    @staticmethod
-    def _constant(value: int) -> Read:
-        return lambda: value
-
-    @staticmethod
-    def _ignored(_value: int) -> None:
-        return
-
-    def _maintain_line(self, address: int) -> None:
-        if self.ccr & _DC:
-            self._maintained.add(address // CACHE_BLOCK)
-
-    def _maintain_all(self, _set_and_way: int) -> None:
-        """Before the cache is on, that is how its lines get their first state: it maintains nothing."""
-        self._maintained_all = self._maintained_all or bool(self.ccr & _DC)
+    def _systick_due(self, due: bool) -> None:
+        if due:
+            self._exceptions.pend(SYS_TICK)
+        self._port.reconsider()
 
     def data_cache(self) -> DataCache | None:
         """What the registers say of the data cache; None: there is none."""
-        if not self._features.has_cache:
-            return None
-        blocks = (Extent(block * CACHE_BLOCK, CACHE_BLOCK) for block in sorted(self._maintained))
-        maintained = (Extent(0, 1 << 32),) if self._maintained_all else tuple(blocks)
-        return DataCache(bool(self.ccr & _DC), self.mpu.cacheable(), maintained)
-
-    def _storage(self, offset: int, mask: int = 0xFFFF_FFFF) -> tuple[Read, Write]:
-        def write(value: int) -> None:
-            self._plain[offset] = value & mask
-
-        return (lambda: self._plain.get(offset, 0)), write
+        return self._caches.data_cache(self.mpu.cacheable())
 
     def _set(self, name: str, mask: int = 0xFFFF_FFFF) -> Write:
         return lambda value: setattr(self, name, value & mask)
@@ -394,72 +270,7 @@ class SystemControlSpace:
         """Write one to clear."""
         return lambda value: setattr(self, name, getattr(self, name) & ~value)
 
-    # SysTick
-
-    def _due(self, due: bool) -> None:
-        if due:
-            self._exceptions.pend(SYS_TICK)
-        self._port.reconsider()
-
-    def _read_syst_csr(self) -> int:
-        value, due = self.systick.read_control(self._port.systick_now())
-        if due:
-            self._due(due)
-        return value
-
-    def _read_syst_cvr(self) -> int:
-        value, due = self.systick.read_value(self._port.systick_now())
-        if due:
-            self._due(due)
-        return value
-
-    def _write_syst_csr(self, value: int) -> None:
-        self._due(self.systick.write_control(value, self._port.systick_now()))
-
-    def _write_syst_rvr(self, value: int) -> None:
-        self._due(self.systick.write_reload(value, self._port.systick_now()))
-
-    def _write_syst_cvr(self, _value: int) -> None:
-        self._due(self.systick.write_value(self._port.systick_now()))
-
-    # NVIC
-
-    def _enable_register(self, index: int, *, on: bool) -> tuple[Read, Write]:
-        def write(value: int) -> None:
-            self._exceptions.enable_word(index, value, on=on)
-            self._port.reconsider()
-
-        return (lambda: self._exceptions.word(self._exceptions.enabled, index)), write
-
-    def _pend_register(self, index: int, *, on: bool) -> tuple[Read, Write]:
-        def write(value: int) -> None:
-            self._exceptions.pend_word(index, value, on=on)
-            self._port.reconsider()
-
-        return (lambda: self._exceptions.word(self._exceptions.pending, index)), write
-
-    def _active_word(self, index: int) -> Read:
-        return lambda: self._exceptions.word(self._exceptions.active, index)
-
-    def _priority_register(self, first: int) -> tuple[Read, Write]:
-        def read() -> int:
-            priorities = self._exceptions.priority[first : first + 4]
-            return sum((priority & 0xFF) << 8 * index for index, priority in enumerate(priorities))
-
-        def write(value: int) -> None:
-            for index in range(4):
-                self._exceptions.set_priority(first + index, value >> 8 * index & 0xFF)
-            self._port.reconsider()
-
-        return read, write
-
-    def _write_stir(self, value: int) -> None:
-        number = (value & 0x1FF) + FIRST_INTERRUPT
-        if number < FIRST_INTERRUPT + self._exceptions.interrupts:
-            self._exceptions.pend(number)
-            self._port.reconsider()
-
-    # SCB
+    # --- what the System Control Block's registers are
 
     def _read_icsr(self) -> int:
         exceptions = self._exceptions
@@ -506,9 +317,9 @@ class SystemControlSpace:
         self.scr = value & 0x1E
 
     def _write_ccr(self, value: int) -> None:
-        mask = 0x7031B if self._features.has_cache else 0x31B
+        mask = 0x7031B if self._caches.are_there else 0x31B
         # STKALIGN cannot be cleared on the M7; on Armv8-M neither can what was NONBASETHRDENA (DDI0553B, CCR).
-        fixed = 0x201 if self._features.armv8 else 0x200 if self._features.has_cache else 0
+        fixed = 0x201 if self._features.armv8 else 0x200 if self._caches.are_there else 0
         before, self.ccr = self.ccr, value & mask | fixed
         if (before ^ self.ccr) & _TRAPS:
             self._port.traps_changed()

@@ -1,29 +1,33 @@
 """Python peripheral scripts, run as Renode runs them (Renode's ``Python.PythonPeripheral``).
 
 A script is executed once for each access, in one scope that lives as long as the device: ``request`` says what is
-asked, ``self`` is the peripheral. What of Renode's API exists is in ``docs/writing-a-peripheral.md``. The device sees
-the rest of the board only through a :class:`ScriptHost`, and imports no emulator.
+asked, ``self`` is the peripheral (``script_api``). The device sees the rest of the board only through a
+:class:`~orchestrator.engines.unicorn.devices.script_api.ScriptHost`, and imports no emulator.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-import enum
-import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.base.errors import EngineError, RptwinError
+from orchestrator.engines.unicorn.devices.script_api import (
+    Cpu,
+    Emulation,
+    Machine,
+    Nvic,
+    Request,
+    ScriptHost,
+    Self,
+    SystemBus,
+)
 
-__all__ = ["ScriptDevice", "ScriptHost", "ScriptState"]
-
-UNMODELLED = "unmodelled "  # a warning that begins so is no log line: firmware touched what the script does not model
-WORD = (1 << 64) - 1
-HOLE = re.compile(r"\{(\d+)(?::([XxDd])(\d*))?\}|\{\{|\}\}")
+__all__ = ["ScriptDevice", "ScriptState"]
 
 
 _ROUND = "__loop__"
@@ -52,219 +56,6 @@ class _CountedLoops(ast.NodeTransformer):
         self.generic_visit(node)
         node.ifs.insert(0, self._call(node.iter))
         return node
-
-
-class ScriptHost(Protocol):
-    """What a script may do to the board it is on."""
-
-    def set_interrupt(self, nvic: str, line: int, level: bool) -> None:
-        """Drive an input of an NVIC, both by number and name."""
-
-    def is_held(self, core: str) -> bool:
-        """Whether a core does not run until released."""
-
-    def hold(self, core: str, held: bool) -> None:
-        """Hold a core, or let it go."""
-
-    def is_in_deep_sleep(self, nvic: str) -> bool:
-        """Whether the core of an NVIC sleeps with SCR.SLEEPDEEP set."""
-
-    def set_event(self, core: str) -> None:
-        """Set a core's event register, which ends WFE."""
-
-    def vector_table(self, core: str) -> int:
-        """Where a core boots when it is next released or reset."""
-
-    def set_vector_table(self, core: str, address: int) -> None:
-        """Change that."""
-
-    def log(self, level: str, text: str) -> None:
-        """A line of the script: "noisy", "debug", "info", "warning" or "error"."""
-
-    def unmodelled(self, offset: int, text: str) -> None:
-        """A core touched something that the script does not model."""
-
-
-class _Type(enum.Enum):
-    """What is asked, as ``str(request.Type)`` says it in Renode."""
-
-    READ = "READ"
-    WRITE = "WRITE"
-    INIT = "INIT"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class _Fixed:
-    """Part of the API: the same object before and after a snapshot."""
-
-    __slots__ = ()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Fixed:
-        return self
-
-
-class _Request(_Fixed):
-    """``request``; a value is what fits in 64 bits without a sign, as in Renode."""
-
-    __slots__ = ("Absolute", "Counter", "IsInit", "IsRead", "IsUser", "IsWrite", "Length", "Offset", "_value")
-
-    def __init__(self) -> None:
-        self.IsInit = self.IsRead = self.IsWrite = self.IsUser = False
-        self.Absolute = self.Offset = self.Length = self.Counter = self._value = 0
-
-    @property
-    def Type(self) -> _Type:  # noqa: N802  # Renode's name
-        return _Type.INIT if self.IsInit else _Type.READ if self.IsRead else _Type.WRITE
-
-    @property
-    def Value(self) -> int:  # noqa: N802  # Renode's name
-        return self._value
-
-    @Value.setter
-    def Value(self, value: int) -> None:  # noqa: N802  # Renode's name
-        if type(value) is not int or not 0 <= value <= WORD:
-            raise ValueError(f"Cannot convert {type(value).__name__}({value}) to UInt64")
-        self._value = value
-
-
-class _DeepSleep(_Fixed):
-    """The output of an NVIC that says so."""
-
-    __slots__ = ("_host", "_nvic")
-
-    def __init__(self, host: ScriptHost, nvic: str) -> None:
-        self._host, self._nvic = host, nvic
-
-    @property
-    def IsSet(self) -> bool:  # noqa: N802  # Renode's name
-        return self._host.is_in_deep_sleep(self._nvic)
-
-
-class _Nvic(_Fixed):
-    __slots__ = ("InDeepSleep", "_host", "_name")
-
-    def __init__(self, host: ScriptHost, name: str) -> None:
-        self._host, self._name = host, name
-        self.InDeepSleep = _DeepSleep(host, name)
-
-    def OnGPIO(self, number: int, value: bool) -> None:  # noqa: N802  # Renode's name
-        self._host.set_interrupt(self._name, number, bool(value))
-
-
-class _Cpu(_Fixed):
-    __slots__ = ("_host", "_name")
-
-    def __init__(self, host: ScriptHost, name: str) -> None:
-        self._host, self._name = host, name
-
-    @property
-    def IsHalted(self) -> bool:  # noqa: N802  # Renode's name
-        return self._host.is_held(self._name)
-
-    @IsHalted.setter
-    def IsHalted(self, held: bool) -> None:  # noqa: N802  # Renode's name
-        self._host.hold(self._name, bool(held))
-
-    def SetEventFlag(self, value: bool) -> None:  # noqa: N802  # Renode's name
-        if value:
-            self._host.set_event(self._name)
-
-    @property
-    def InitVectorTableOffset(self) -> int:  # noqa: N802  # Renode's name
-        return self._host.vector_table(self._name)
-
-    @InitVectorTableOffset.setter
-    def InitVectorTableOffset(self, address: int) -> None:  # noqa: N802  # Renode's name
-        if type(address) is not int or not 0 <= address < 1 << 32:
-            raise ValueError(f"Cannot convert {type(address).__name__}({address}) to UInt32")
-        self._host.set_vector_table(self._name, address)
-
-    # In Renode the register itself, from which a core boots whose description gives no InitVectorTableOffset.
-    VectorTableOffset = InitVectorTableOffset
-
-
-class _SystemBus(_Fixed):
-    __slots__ = ("_cpus", "core")
-
-    def __init__(self, cpus: dict[str, _Cpu]) -> None:
-        self._cpus = cpus
-        self.core: str | None = None  # of the access under way
-
-    def TryGetCurrentCPU(self) -> tuple[bool, _Cpu | None]:  # noqa: N802  # Renode's name
-        return (False, None) if self.core is None else (True, self._cpus[self.core])
-
-    def GetCPUs(self) -> list[_Cpu]:  # noqa: N802  # Renode's name
-        return list(self._cpus.values())
-
-
-class _Machine(_Fixed):
-    __slots__ = ("SystemBus", "_by_path")
-
-    def __init__(self, bus: _SystemBus, by_path: dict[str, _Cpu | _Nvic]) -> None:
-        self.SystemBus = bus
-        self._by_path = by_path
-
-    def __getitem__(self, path: str) -> _Cpu | _Nvic:
-        if path not in self._by_path:
-            raise KeyError(f"{path}: a script reaches {', '.join(sorted(self._by_path))}")
-        return self._by_path[path]
-
-
-class _Emulation(_Fixed):
-    """``emulationManager.Instance.CurrentEmulation``: the one machine."""
-
-    __slots__ = ("CurrentEmulation", "Instance", "Machines")
-
-    def __init__(self, machine: _Machine) -> None:
-        self.Instance = self.CurrentEmulation = self
-        self.Machines = (machine,)
-
-
-def dotnet_format(text: str, values: Sequence[object]) -> str:
-    """``String.Format`` as far as scripts need it: ``{0}``, ``{0:X8}``, ``{0:D3}``, ``{{``, ``}}``."""
-
-    def fill(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[0][0]
-        value = values[int(match[1])]
-        if match[2] and isinstance(value, int):
-            return format(value, f"0{match[3] or 0}{match[2] if match[2] in 'Xx' else 'd'}")
-        return str(value)
-
-    return HOLE.sub(fill, text)
-
-
-class _Self(_Fixed):
-    """``self``: the machine, and a log."""
-
-    __slots__ = ("_host", "_machine", "_request")
-
-    def __init__(self, host: ScriptHost, machine: _Machine, request: _Request) -> None:
-        self._host, self._machine, self._request = host, machine, request
-
-    def GetMachine(self) -> _Machine:  # noqa: N802  # Renode's name
-        return self._machine
-
-    def NoisyLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
-        self._host.log("noisy", dotnet_format(text, values))
-
-    def DebugLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
-        self._host.log("debug", dotnet_format(text, values))
-
-    def InfoLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
-        self._host.log("info", dotnet_format(text, values))
-
-    def WarningLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
-        line = dotnet_format(text, values)
-        if not line.startswith(UNMODELLED):
-            self._host.log("warning", line)
-        elif self._machine.SystemBus.core is not None:  # a look from the host leaves no trace
-            self._host.unmodelled(self._request.Offset, line)
-
-    def ErrorLog(self, text: str, *values: object) -> None:  # noqa: N802  # Renode's name
-        self._host.log("error", dotnet_format(text, values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,17 +99,17 @@ class ScriptDevice:
         self._inited = False
         self._base = base
         self._count = 0  # of accesses so far
-        self._request = _Request()
-        cpus = {name: _Cpu(host, name) for name in cores}
-        self._bus = _SystemBus(cpus)
-        by_path: dict[str, _Cpu | _Nvic] = {f"sysbus.{name}": cpu for name, cpu in cpus.items()}
-        by_path.update((f"sysbus.{name}", _Nvic(host, name)) for name in nvics)
-        machine = _Machine(self._bus, by_path)
+        self._request = Request()
+        cpus = {name: Cpu(host, name) for name in cores}
+        self._bus = SystemBus(cpus)
+        by_path: dict[str, Cpu | Nvic] = {f"sysbus.{name}": cpu for name, cpu in cpus.items()}
+        by_path.update((f"sysbus.{name}", Nvic(host, name)) for name in nvics)
+        machine = Machine(self._bus, by_path)
         self._api = {
             "request": self._request,
-            "self": _Self(host, machine, self._request),
+            "self": Self(host, machine, self._request),
             "size": size,
-            "emulationManager": _Emulation(machine),
+            "emulationManager": Emulation(machine),
             "print": lambda *values: host.log("info", " ".join(map(str, values))),
             "__name__": "<script>",
             _ROUND: self._round,

@@ -140,7 +140,7 @@ class BoardMemory:
 
 
 class MemoryView:
-    """Plain memory by the addresses of one core: the stored bytes (implements :class:`orchestrator.base.memory.Memory`)."""
+    """Plain memory by the addresses of one core: the stored bytes (a :class:`~orchestrator.base.memory.Memory`)."""
 
     def __init__(self, core: str, mappings: list[Mapping], board: BoardMemory) -> None:
         self.view = core

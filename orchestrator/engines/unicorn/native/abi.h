@@ -113,6 +113,7 @@ struct core {
     uint32_t skipping;   /* the rest of an IT block is kept from running */
     uint32_t skip_next, flags; /* address of the first instruction of that rest; NZCV as they really are */
     uint32_t limits[2];  /* MSPLIM, PSPLIM: what Unicorn was told, and does not show */
+    uint32_t has_limits; /* Armv8-M: there are MSPLIM and PSPLIM */
     uint32_t marked_page; /* address of the page before, if `marks` says where on it to look; NO_PAGE: look */
     const uint8_t *marks;
     uint32_t exclusive;  /* a load-exclusive ran since this was cleared */

@@ -99,9 +99,19 @@ static void stop(struct core *c, void *uc, uint32_t reason)
 
 enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, STACK_LIMIT };
 
+/* Coprocessors 10 and 11 (A5.3.18); with 11 in bits [9:8] of the first halfword an instruction is undefined. */
 static int is_float(uint32_t first, uint32_t second)
 {
-    return (first & 0xEC00) == 0xEC00 && (second & 0x0E00) == 0x0A00; /* coprocessors 10 and 11 (A5.3.18) */
+    return (first & 0xEC00) == 0xEC00 && (first & 0x0300) != 0x0300 && (second & 0x0E00) == 0x0A00;
+}
+
+/* VLDR, VSTR, VLDM, VSTM (A6.5); what they leave is VMOV of two registers, VLLDM, VLSTM (DDI0553B), or undefined. */
+static int is_float_access(uint32_t first, uint32_t second)
+{
+    uint32_t p = first >> 8 & 1, u = first >> 7 & 1, w = first >> 5 & 1;
+    if ((first & 0xFE00) != 0xEC00 || (second & 0x0E00) != 0x0A00)
+        return 0;
+    return w ? p != u : p || u;
 }
 
 /* A base register that alone decides whether the access is aligned: LDM, STM, LDRD, STRD, VLDR, VSTR, VLDM, VSTM; or
@@ -117,14 +127,21 @@ static int aligned_base(uint32_t first, uint32_t second)
         return (int)base;
     if ((first & 0xFE40) == 0xE840 && (first & 0x0120))
         return (int)base;
-    if ((first & 0xFE00) == 0xEC00 && (second & 0x0E00) == 0x0A00 && (first & 0xFFE0) != 0xEC40)
-        return (int)base;
-    return -1;
+    return is_float_access(first, second) ? (int)base : -1;
 }
 
 int is_single_access(uint32_t first)
 {
     return (first & 0xF000) == 0x5000 || (first & 0xF000) == 0x6000 || (first & 0xF000) == 0x8000 || (first & 0xFE00) == 0xF800;
+}
+
+/* LDREX, LDREXB, LDREXH (A7.7.52 ff), LDAEX, LDAEXB, LDAEXH (DDI0553B C2.4). */
+static int is_exclusive_load(uint32_t first, uint32_t second)
+{
+    uint32_t kind = second >> 4 & 0xF;
+    if ((first & 0xFFF0) == 0xE850)
+        return 1;
+    return (first & 0xFFF0) == 0xE8D0 && (second & 0x0F0F) == 0x0F0F && (kind == 4 || kind == 5 || (kind >= 0xC && kind <= 0xE));
 }
 
 static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
@@ -140,20 +157,20 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
     }
     if (first == 0xF3AF && second >= 0x8001 && second <= 0x8004)
         return STOP;
-    if ((first & 0xFFF0) == 0xE850 || ((first & 0xFFF0) == 0xE8D0 && (second & 0x0FCF) == 0x0F4F))
-        return EXCLUSIVE; /* LDREX, LDREXB, LDREXH (A7.7.52 ff) */
-    if ((first & 0xFFF0) == 0xF380) { /* MSR (B5.2.3) */
+    if (is_exclusive_load(first, second))
+        return EXCLUSIVE;
+    if ((first & 0xFFF0) == 0xF380 && (second & 0xF300) == 0x8000) { /* MSR (B5.2.3); SSAT and USAT begin likewise */
         if (c->guard.watch_faultmask && (second & 0xFF) == 0x13)
             return FAULTMASK;
         if ((second & 0xFF) == 10 || (second & 0xFF) == 11)
-            return STACK_LIMIT;
+            return c->has_limits ? STACK_LIMIT : PLAIN;
         return (second & 0xFF) == 8 || (second & 0xFF) == 9 ? STACK_POINTER : PLAIN;
     }
     if (aligned_base(first, second) >= 0)
         return ALIGNED;
     if (is_float(first, second))
         return FLOAT;
-    if ((c->traps & TRAP_DIVISION) && (first & 0xFFD0) == 0xFB90 && (second & 0x00F0) == 0x00F0)
+    if ((c->traps & TRAP_DIVISION) && (first & 0xFFD0) == 0xFB90 && (second & 0xF0F0) == 0xF0F0)
         return DIVIDE; /* SDIV, UDIV (A7.7.127, A7.7.195) */
     return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
 }
@@ -185,6 +202,13 @@ uint32_t register_of(const struct core *c, uint32_t number)
     return number == PC ? (c->address + 4) & ~3u : value;
 }
 
+/* Of the wide ones: doublewords, signed words, signed stores, stores relative to PC (A5.3.7 to A5.3.10). */
+static int is_undefined_single(uint32_t first)
+{
+    uint32_t size = first >> 5 & 3, loads = first & 0x10, is_signed = first & 0x100;
+    return size == 3 || (is_signed && (!loads || size == 2)) || (!loads && (first & 0xF) == PC);
+}
+
 /* Where a single load or store accesses how many bytes; 0 of them: it is none. */
 uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size)
 {
@@ -201,15 +225,17 @@ uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint3
         *size = 2;
         return register_of(c, first >> 3 & 7) + (first >> 6 & 31) * 2;
     }
-    *size = 1u << (first >> 5 & 3);
+    *size = is_undefined_single(first) ? 0 : 1u << (first >> 5 & 3);
     base = register_of(c, first & 0xF);
     if (*size != 4 && (first & 0x10) && second >> 12 == PC)
         *size = 0; /* a preload hint */
     if (first & 0x80 || (first & 0xF) == PC)
         offset = first & 0x80 ? second & 0xFFF : 0u - (second & 0xFFF);
-    else if (second & 0x0800) { /* P and U in bits 10 and 9 */
+    else if (second & 0x0800) { /* P, U and W in bits 10 to 8 */
         if (second & 0x0400)
             offset = second & 0x0200 ? second & 0xFF : 0u - (second & 0xFF);
+        else if (!(second & 0x0100))
+            *size = 0;
     } else if ((second & 0x0FC0) == 0)
         offset = register_of(c, second & 0xF) << (second >> 4 & 3);
     else

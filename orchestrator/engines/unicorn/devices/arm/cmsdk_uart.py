@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes
 
 __all__ = ["CmsdkUart"]
 
@@ -21,7 +21,9 @@ _INTERRUPT_ENABLES = 2  # position in CTRL of the enables of INTSTATUS's bits
 class CmsdkUart(Device):
     """One UART: ``transmit`` takes each byte that the guest sends; a line each for what was sent and received."""
 
-    state = ("_control", "_divider", "_interrupts", "_received", "_levels")
+    state = ("_control", "_interrupts", "_received", "_levels")
+
+    _divider: int = register(0x10, mask=0xFFFFF)  # BAUDDIV
 
     def __init__(self, host: DeviceHost, sent_line: Line, received_line: Line, transmit: Callable[[int], None]) -> None:
         super().__init__(host)
@@ -29,14 +31,15 @@ class CmsdkUart(Device):
         self._transmit = transmit
         self._levels = [False, False]
         self._received: deque[int] = deque()
-        self._clear_registers()
+        self._clear_all()
 
-    def _clear_registers(self) -> None:
-        self._control = self._divider = self._interrupts = 0
+    def _clear_all(self) -> None:
+        self.clear_registers()
+        self._control = self._interrupts = 0
 
     def reset(self) -> None:
         """DDI0479D 4.3.2; what waits on the cable keeps waiting."""
-        self._clear_registers()
+        self._clear_all()
         self._update()
 
     def receive(self, data: bytes) -> None:
@@ -108,11 +111,3 @@ class CmsdkUart(Device):
     def _write_intclear(self, value: int) -> None:
         self._interrupts &= ~value
         self._update()
-
-    @reads(0x10)
-    def _read_bauddiv(self) -> int:
-        return self._divider
-
-    @writes(0x10)
-    def _write_bauddiv(self, value: int) -> None:
-        self._divider = value & 0xFFFFF

@@ -133,7 +133,7 @@ class NrfDevice(Device):
                 self._tasks[word]()
         elif self._is_event(word):
             self._before_look()
-            if value & 1:  # by software: not published
+            if value & 1:  # an event that software sets is not published
                 self._events |= event_bit(word)
                 self._update()
             else:

@@ -11,7 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from orchestrator.engines.unicorn.devices.device import Clock, DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.device import (
+    Clock,
+    DeviceHost,
+    Line,
+    reads,
+    register,
+    registers,
+    writes,
+    written,
+)
 from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice, event_bit
 
 __all__ = ["BAUDRATE_HZ", "NrfUart", "Ram"]
@@ -49,9 +58,20 @@ class NrfUart(NrfDevice):
 
     state: ClassVar[tuple[str, ...]] = (
         *NrfDevice.state,
-        *("_enable_", "_pins", "_baudrate", "_config", "_rx_pointer", "_rx_count", "_rx_amount", "_tx_pointer"),
-        *("_tx_count", "_tx_amount", "_is_receiving", "_is_sending", "_at", "_left", "_filled", "_received", "_pause"),
+        *("_is_receiving", "_is_sending", "_at", "_left", "_filled", "_received", "_pause"),
     )
+
+    _errors: int = register(0x480, mask=0)  # ERRORSRC: no byte is lost or malformed here
+    _enable_: int = register(0x500, mask=0xF)
+    _pins: list[int] = registers(0x508, 4, mask=_PIN, reset=0xFFFF_FFFF)  # PSEL.RTS, TXD, CTS, RXD
+    _baudrate: int = register(0x524, reset=0x0400_0000)
+    _rx_pointer: int = register(0x534)
+    _rx_count: int = register(0x538, mask=_COUNT)
+    _rx_amount: int = register(0x53C, writable=False)
+    _tx_pointer: int = register(0x544)
+    _tx_count: int = register(0x548, mask=_COUNT)
+    _tx_amount: int = register(0x54C, writable=False)
+    _config: int = register(0x56C, mask=0x11F)
 
     def __init__(self, host: UartHost, line: Line, clock: Clock, transmit: Callable[[bytes], None], ram: Ram) -> None:
         self._log = host.log
@@ -59,7 +79,7 @@ class NrfUart(NrfDevice):
         self._transmit = transmit
         self._ram = ram
         self._received: deque[int] = deque()
-        self._clear_registers()
+        self._clear_all()
         tasks = {
             0x000: self._start_receiving,
             0x004: self._stop_receiving,
@@ -69,19 +89,15 @@ class NrfUart(NrfDevice):
         }
         super().__init__(host, line, tasks=tasks, events=_EVENTS, shorts=_ENDRX_STARTRX | _ENDRX_STOPRX)
 
-    def _clear_registers(self) -> None:
-        self._enable_ = self._config = 0
-        self._pins = [0xFFFF_FFFF] * 4
-        self._baudrate = 0x0400_0000
-        self._rx_pointer = self._rx_count = self._rx_amount = 0
-        self._tx_pointer = self._tx_count = self._tx_amount = 0
+    def _clear_all(self) -> None:
+        self.clear_registers()
         self._is_receiving = self._is_sending = False
         self._at = self._left = self._filled = 0  # of the buffer that EasyDMA fills
         self._pause = 0  # tick until which the line is busy with what came last
 
     def reset(self) -> None:
         """Registers to their reset values; what waits on the cable keeps waiting."""
-        self._clear_registers()
+        self._clear_all()
         super().reset()
 
     @property
@@ -201,60 +217,15 @@ class NrfUart(NrfDevice):
 
     # --- registers
 
+    @written(0x500)
+    def _enable_written(self) -> None:
+        self._pump()
+
     def peek(self, offset: int) -> int:
         """Reading RXD takes the byte: a look does not."""
         if offset == 0x518:
             return self._received[0] if self._received and self._is_receiving else 0
         return super().peek(offset)
-
-    @reads(0x480)
-    def _read_errorsrc(self) -> int:
-        return 0  # no byte is lost or malformed here
-
-    @writes(0x480)
-    def _write_errorsrc(self, _value: int) -> None:
-        """One clears."""
-
-    @reads(0x500)
-    def _read_enable(self) -> int:
-        return self._enable_
-
-    @writes(0x500)
-    def _write_enable(self, value: int) -> None:
-        self._enable_ = value & 0xF
-        self._pump()
-
-    @reads(0x508)
-    def _read_psel_rts(self) -> int:
-        return self._pins[0]
-
-    @writes(0x508)
-    def _write_psel_rts(self, value: int) -> None:
-        self._pins[0] = value & _PIN
-
-    @reads(0x50C)
-    def _read_psel_txd(self) -> int:
-        return self._pins[1]
-
-    @writes(0x50C)
-    def _write_psel_txd(self, value: int) -> None:
-        self._pins[1] = value & _PIN
-
-    @reads(0x510)
-    def _read_psel_cts(self) -> int:
-        return self._pins[2]
-
-    @writes(0x510)
-    def _write_psel_cts(self, value: int) -> None:
-        self._pins[2] = value & _PIN
-
-    @reads(0x514)
-    def _read_psel_rxd(self) -> int:
-        return self._pins[3]
-
-    @writes(0x514)
-    def _write_psel_rxd(self, value: int) -> None:
-        self._pins[3] = value & _PIN
 
     @reads(0x518)
     def _read_rxd(self) -> int:
@@ -276,59 +247,3 @@ class NrfUart(NrfDevice):
         if self._enable_ == _UART and self._is_sending:
             self._transmit(bytes((value & 0xFF,)))
             self._raise(_TXDRDY)
-
-    @reads(0x524)
-    def _read_baudrate(self) -> int:
-        return self._baudrate
-
-    @writes(0x524)
-    def _write_baudrate(self, value: int) -> None:
-        self._baudrate = value
-
-    @reads(0x534)
-    def _read_rxd_ptr(self) -> int:
-        return self._rx_pointer
-
-    @writes(0x534)
-    def _write_rxd_ptr(self, value: int) -> None:
-        self._rx_pointer = value
-
-    @reads(0x538)
-    def _read_rxd_maxcnt(self) -> int:
-        return self._rx_count
-
-    @writes(0x538)
-    def _write_rxd_maxcnt(self, value: int) -> None:
-        self._rx_count = value & _COUNT
-
-    @reads(0x53C)
-    def _read_rxd_amount(self) -> int:
-        return self._rx_amount
-
-    @reads(0x544)
-    def _read_txd_ptr(self) -> int:
-        return self._tx_pointer
-
-    @writes(0x544)
-    def _write_txd_ptr(self, value: int) -> None:
-        self._tx_pointer = value
-
-    @reads(0x548)
-    def _read_txd_maxcnt(self) -> int:
-        return self._tx_count
-
-    @writes(0x548)
-    def _write_txd_maxcnt(self, value: int) -> None:
-        self._tx_count = value & _COUNT
-
-    @reads(0x54C)
-    def _read_txd_amount(self) -> int:
-        return self._tx_amount
-
-    @reads(0x56C)
-    def _read_config(self) -> int:
-        return self._config
-
-    @writes(0x56C)
-    def _write_config(self, value: int) -> None:
-        self._config = value & 0x11F

@@ -7,7 +7,17 @@ pins and DMA requests are not modelled; outputs drive nothing.
 
 from __future__ import annotations
 
-from orchestrator.engines.unicorn.devices.device import Clock, Device, DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.device import (
+    Clock,
+    Device,
+    DeviceHost,
+    Line,
+    reads,
+    register,
+    registers,
+    writes,
+    written,
+)
 
 __all__ = ["Stm32Timer"]
 
@@ -18,8 +28,6 @@ _COMPARES = 0x1E  # CC1IF to CC4IF in SR, CC1IE to CC4IE in DIER
 _INTERRUPTS = 0xFF
 _DMA = 0x7F00
 _SLAVE = 0x0001_0007  # SMS
-# CR2, CCMR1, CCMR2, CCER, BDTR, DCR, OR/AF1, CCMR3, CCR5, CCR6, AF1, AF2, TISEL: pins, outputs and DMA bursts
-_STORED = (0x04, 0x18, 0x1C, 0x20, 0x44, 0x48, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)
 
 
 class Stm32Timer(Device):
@@ -27,10 +35,22 @@ class Stm32Timer(Device):
     its own (TIM1, TIM8), ``compared`` that of the compare channels, else both are the same line."""
 
     is_steady = False
-    state = (
-        *("_cr1", "_dier", "_sr", "_psc", "_arr", "_rcr", "_compare", "_stored"),
-        *("_prescaler", "_reload", "_base", "_held", "_seen", "_repeat", "_levels"),
-    )
+    state = (*("_cr1", "_sr", "_prescaler", "_reload", "_base", "_held", "_seen", "_repeat", "_levels"),)
+
+    _smcr: int = register(0x08)
+    _dier: int = register(0x0C, mask=0x7FFF)
+    _psc: int = register(0x28, mask=0xFFFF)
+    _arr: int = register(0x2C, mask="_limit")
+    _rcr: int = register(0x30, mask=0xFFFF)
+    _compare: list[int] = registers(0x34, 4, mask="_limit")  # CCR1 to CCR4
+    # Of pins, outputs and DMA bursts: kept, and nothing else.
+    _cr2: int = register(0x04)
+    _ccmr: list[int] = registers(0x18, 2)  # CCMR1, CCMR2
+    _ccer: int = register(0x20)
+    _bdtr: int = register(0x44)
+    _dcr: int = register(0x48)
+    _or: int = register(0x50)  # and AF1 where it is here
+    _more: list[int] = registers(0x54, 6)  # CCMR3, CCR5, CCR6, AF1, AF2, TISEL
 
     def __init__(self, host: DeviceHost, clock: Clock, limit: int, updated: Line, compared: Line | None = None) -> None:
         super().__init__(host)
@@ -41,10 +61,9 @@ class Stm32Timer(Device):
         self._clear()
 
     def _clear(self) -> None:
-        self._cr1 = self._dier = self._sr = self._psc = self._rcr = 0
+        self.clear_registers()
+        self._cr1 = self._sr = 0
         self._arr = self._limit
-        self._compare = [0] * 4
-        self._stored: dict[int, int] = {}
         self._prescaler, self._reload = 0, self._limit  # those in force
         self._base = 0  # tick at which the counter was 0
         self._held = 0  # the count while it stands
@@ -178,8 +197,6 @@ class Stm32Timer(Device):
         self._changed(now)
 
     def read(self, offset: int, size: int, core: str | None) -> int:
-        if offset & ~3 in _STORED:
-            return self._stored.get(offset & ~3, 0) >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
         if core is not None:
             self._catch_up(self._clock.now())
         return super().read(offset, size, core)
@@ -187,9 +204,6 @@ class Stm32Timer(Device):
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         now = self._clock.now()
         self._catch_up(now)
-        if offset & ~3 in _STORED:
-            self._stored[offset & ~3] = value << 8 * (offset & 3)
-            return
         super().write(offset, size, value, core)
         self._changed(now)
 
@@ -204,26 +218,6 @@ class Stm32Timer(Device):
         if value & _CEN and value & _DOWN:
             self._host.unmodelled(0x00, "counting down")
         self._control(value & 0x0BFF, self._reload)
-
-    @reads(0x08)
-    def _read_smcr(self) -> int:
-        return self._stored.get(0x08, 0)
-
-    @writes(0x08)
-    def _write_smcr(self, value: int) -> None:
-        self._stored[0x08] = value
-        if value & _SLAVE:
-            self._host.unmodelled(0x08, "slave mode")
-
-    @reads(0x0C)
-    def _read_dier(self) -> int:
-        return self._dier
-
-    @writes(0x0C)
-    def _write_dier(self, value: int) -> None:
-        self._dier = value & 0x7FFF
-        if value & _DMA:
-            self._host.unmodelled(0x0C, "DMA requests of a timer")
 
     @reads(0x10)
     def _read_sr(self) -> int:
@@ -262,61 +256,18 @@ class Stm32Timer(Device):
         self._held = value & self._limit
         self._go_on(self._clock.now())
 
-    @reads(0x28)
-    def _read_psc(self) -> int:
-        return self._psc
+    @written(0x08)
+    def _smcr_written(self) -> None:
+        if self._smcr & _SLAVE:
+            self._host.unmodelled(0x08, "slave mode")
 
-    @writes(0x28)
-    def _write_psc(self, value: int) -> None:
-        self._psc = value & 0xFFFF
+    @written(0x0C)
+    def _dier_written(self) -> None:
+        if self._dier & _DMA:
+            self._host.unmodelled(0x0C, "DMA requests of a timer")
 
-    @reads(0x2C)
-    def _read_arr(self) -> int:
-        return self._arr
-
-    @writes(0x2C)
-    def _write_arr(self, value: int) -> None:
+    @written(0x2C)
+    def _arr_written(self) -> None:
         """In force at once without ARPE; a count that is past it is taken for an overflow."""
-        self._arr = value & self._limit
         if not self._cr1 & _ARPE:
             self._control(self._cr1, self._arr)
-
-    @reads(0x30)
-    def _read_rcr(self) -> int:
-        return self._rcr
-
-    @writes(0x30)
-    def _write_rcr(self, value: int) -> None:
-        self._rcr = value & 0xFFFF
-
-    @reads(0x34)
-    def _read_ccr1(self) -> int:
-        return self._compare[0]
-
-    @writes(0x34)
-    def _write_ccr1(self, value: int) -> None:
-        self._compare[0] = value & self._limit
-
-    @reads(0x38)
-    def _read_ccr2(self) -> int:
-        return self._compare[1]
-
-    @writes(0x38)
-    def _write_ccr2(self, value: int) -> None:
-        self._compare[1] = value & self._limit
-
-    @reads(0x3C)
-    def _read_ccr3(self) -> int:
-        return self._compare[2]
-
-    @writes(0x3C)
-    def _write_ccr3(self, value: int) -> None:
-        self._compare[2] = value & self._limit
-
-    @reads(0x40)
-    def _read_ccr4(self) -> int:
-        return self._compare[3]
-
-    @writes(0x40)
-    def _write_ccr4(self, value: int) -> None:
-        self._compare[3] = value & self._limit

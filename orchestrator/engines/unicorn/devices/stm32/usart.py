@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, writes
+from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes, written
 
 __all__ = ["Stm32Usart"]
 
@@ -32,7 +32,15 @@ _CR3_INTERRUPTS = _TXFTIE | _RXFTIE
 class Stm32Usart(Device):
     """One USART: ``transmit`` takes each byte that the guest sends, ``line`` is its interrupt."""
 
-    state = ("_cr1", "_cr2", "_cr3", "_brr", "_gtpr", "_rtor", "_presc", "_tc", "_ended", "_received", "_level")
+    state = ("_tc", "_ended", "_received", "_level")
+
+    _cr1: int = register(0x00)
+    _cr2: int = register(0x04)
+    _cr3: int = register(0x08)
+    _brr: int = register(0x0C, mask=0xFFFF)
+    _gtpr: int = register(0x10, mask=0xFFFF)
+    _rtor: int = register(0x14)
+    _presc: int = register(0x2C, mask=0xF)
 
     def __init__(self, host: DeviceHost, line: Line, transmit: Callable[[int], None]) -> None:
         super().__init__(host)
@@ -41,16 +49,16 @@ class Stm32Usart(Device):
         self._level = False
         self._received: deque[int] = deque()
         self._serve: Callable[[], None] = _nobody
-        self._clear_registers()
+        self._clear_all()
 
-    def _clear_registers(self) -> None:
-        self._cr1 = self._cr2 = self._cr3 = self._brr = self._gtpr = self._rtor = self._presc = 0
+    def _clear_all(self) -> None:
+        self.clear_registers()
         self._tc = True
         self._ended = 0  # IDLE and RTOF
 
     def reset(self) -> None:
         """RM0399 51.8; what waits on the cable keeps waiting."""
-        self._clear_registers()
+        self._clear_all()
         self._update()
 
     def receive(self, data: bytes) -> None:
@@ -127,57 +135,11 @@ class Stm32Usart(Device):
             return self._received[0] if self._has_byte() else 0
         return super().peek(offset)
 
-    @reads(0x00)
-    def _read_cr1(self) -> int:
-        return self._cr1
-
-    @writes(0x00)
-    def _write_cr1(self, value: int) -> None:
-        self._cr1 = value
+    @written(0x00)
+    @written(0x08)
+    def _control_written(self) -> None:
         self._update()
         self._serve()
-
-    @reads(0x04)
-    def _read_cr2(self) -> int:
-        return self._cr2
-
-    @writes(0x04)
-    def _write_cr2(self, value: int) -> None:
-        self._cr2 = value
-
-    @reads(0x08)
-    def _read_cr3(self) -> int:
-        return self._cr3
-
-    @writes(0x08)
-    def _write_cr3(self, value: int) -> None:
-        self._cr3 = value
-        self._update()
-        self._serve()
-
-    @reads(0x0C)
-    def _read_brr(self) -> int:
-        return self._brr
-
-    @writes(0x0C)
-    def _write_brr(self, value: int) -> None:
-        self._brr = value & 0xFFFF
-
-    @reads(0x10)
-    def _read_gtpr(self) -> int:
-        return self._gtpr
-
-    @writes(0x10)
-    def _write_gtpr(self, value: int) -> None:
-        self._gtpr = value & 0xFFFF
-
-    @reads(0x14)
-    def _read_rtor(self) -> int:
-        return self._rtor
-
-    @writes(0x14)
-    def _write_rtor(self, value: int) -> None:
-        self._rtor = value
 
     @writes(0x18)
     def _write_rqr(self, value: int) -> None:
@@ -231,14 +193,6 @@ class Stm32Usart(Device):
     @reads(0x28)
     def _read_tdr(self) -> int:
         return 0
-
-    @reads(0x2C)
-    def _read_presc(self) -> int:
-        return self._presc
-
-    @writes(0x2C)
-    def _write_presc(self, value: int) -> None:
-        self._presc = value & 0xF
 
 
 def _nobody() -> None:

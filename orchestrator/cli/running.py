@@ -1,0 +1,98 @@
+"""A board as the command line runs it: opened from settings, ended by Ctrl-C, with a line that shows progress."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from orchestrator.board import Board, BoardOptions, Progress
+from orchestrator.cli.options import some_image
+from orchestrator.config import Settings
+
+__all__ = ["ProgressLine", "board_options", "interruptible", "open_board"]
+
+_FIRST_S = 0.5  # of wall time before the line appears: short runs show none
+_EVERY_S = 0.1
+
+
+def open_board(settings: Settings) -> Board:
+    """The board that the settings describe, at power-on; Python plays a core without firmware."""
+    some_image(settings)
+    return Board(settings.platform, board_options(settings))
+
+
+def board_options(settings: Settings) -> BoardOptions:
+    """What the settings tell a board."""
+    return BoardOptions(
+        main=settings.main,
+        remote=settings.remote,
+        others=settings.firmware,
+        engine=settings.engine,
+        profile=settings.profile,
+        table=settings.table,
+        vrings=settings.vrings,
+        memory=settings.memory,
+        vtor=settings.vtor,
+        maps=settings.map,
+        nuttx_config=settings.nuttx_config,
+        notify=settings.notify,
+        quantum_ns=settings.quantum,
+        seed=settings.seed,
+        wall_time=f"{settings.wall_time} ns",
+    )
+
+
+@contextlib.contextmanager
+def interruptible(board: Board) -> Iterator[None]:
+    """Ctrl-C ends the run between two turns of a core, where everything gathered is whole; a second one ends rptwin.
+
+    So does SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+        board.stop()
+
+    before = {each: signal.signal(each, on_interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+class ProgressLine:
+    """One line on stderr that is overwritten as a long run goes on; nothing when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._next = self._started + _FIRST_S
+        self._written = False
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        now = time.monotonic()
+        if not self._is_shown or now < self._next:
+            return
+        self._next = now + _EVERY_S
+        self._written = True
+        speed = progress.time_ns / 1e9 / (now - self._started)
+        text = f"{progress.time_ns / 1e9:.2f} s of {progress.deadline_ns / 1e9:g} s virtual, {speed:.1f} x real time"
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._written:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

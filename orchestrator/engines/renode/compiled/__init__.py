@@ -1,0 +1,1 @@
+"""Peripheral scripts, compiled for Renode."""

@@ -1,0 +1,138 @@
+"""Whose stores and loads of memory are told, on Renode: by hooks at the bus, and pages that go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.base.errors import EngineError
+from orchestrator.base.memory import Extent
+from orchestrator.engines.common.store_replay import Happening, Store
+from orchestrator.engines.renode.access_log import Observed
+from orchestrator.engines.renode.core_turns import CoreTurns
+from orchestrator.engines.renode.cores import Cores, HostScope
+from orchestrator.engines.renode.session import Bus
+from orchestrator.platform.model import Platform, Region
+
+__all__ = ["Observation"]
+
+_MOST_POLLS = 2_000  # loads of one value from one place by one core, with none of another in between
+_MOST_PART = 7  # bytes of a store that may lie before the first watched one
+
+
+class Observation:
+    """Stores to what is watched, and every access to what is observed."""
+
+    def __init__(self, platform: Platform, bus: Bus, cores: Cores, turns: CoreTurns, scope: HostScope) -> None:
+        self._platform = platform
+        self._bus = bus
+        self._cores = cores
+        self._turns = turns
+        self._scope = scope
+        self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
+        self._loads: dict[str, Extent] = {}  # by region: offsets whose loads are told, or were until one was polled
+        self._polled: tuple[str, int, int] | None = None  # the last read: by whom, where, and what
+        self._polls = 0  # since anything else was read
+        self._unheard: set[str] = set()  # regions of which a core polls a place
+
+    def watch(self, name: str, core: str, extent: Extent) -> None:
+        """EngineError for what does not lie in one piece of memory."""
+        self._place(core, extent, "watched")
+        self._cores.turns.watch(name, core, extent, told=self.hook(core, extent))
+
+    def unwatch(self, name: str) -> None:
+        self._cores.turns.unwatch(name)
+
+    def observe(self, name: str, core: str, extent: Extent, *, merge: bool) -> frozenset[str]:
+        """Given back are the cores whose accesses are told; EngineError as by :meth:`watch`."""
+        region, offset = self._place(core, extent, "observed")
+        if not self.hook(core, extent):
+            return frozenset()
+        self._turns.accesses.observe(name, Observed(region.name, offset, offset + extent.size, merge))
+        if _widen(self._loads, region, offset, extent.size):
+            self._hear_loads(region)
+        return frozenset(each.name for each in self._cores if each.played is None)
+
+    def unobserve(self, name: str) -> None:
+        self._turns.accesses.observe(name, None)
+
+    def hook(self, core: str, extent: Extent) -> bool:
+        """Hear of each store to these bytes, by whatever core and alias; False where that is more than Renode can."""
+        aliases = [(each, Extent(at, extent.size)) for each, at in self._platform.aliases(core, extent.start)]
+        if not self._bus.through_bus(aliases):
+            return False
+        found = self._platform.region_at(core, extent.start)
+        assert found is not None
+        region, offset = found
+        if _widen(self._hooked, region, offset, extent.size):
+            bases, whole = self._bases(region), self._hooked[region.name]
+
+            def stored(by: str, at: int, size: int, value: int) -> None:
+                if by in bases and not self._scope.active:
+                    self._store(by, region.name, at, bases[by] + at, size, value)
+
+            self._bus.on_store(region.name, whole.start, whole.size, stored)
+        return True
+
+    def turn_told(self, happenings: Sequence[Happening]) -> None:
+        """Somebody has stored: what was polled may read otherwise now."""
+        if self._unheard and any(isinstance(each.what, Store) for each in happenings):
+            self._polled, self._polls = None, 0
+            for region in self._platform.regions:
+                if region.name in self._unheard:
+                    self._hear_loads(region)
+
+    def _place(self, core: str, extent: Extent, doing: str) -> tuple[Region, int]:
+        found = self._platform.region_at(self._cores[core].name, extent.start)
+        if found is None or found[1] + extent.size > found[0].size:
+            raise EngineError(f"what is to be {doing} does not lie in one piece of memory", where=core, found=extent)
+        return found
+
+    def _bases(self, region: Region) -> Mapping[str, int]:
+        """Where each core that sees it finds this memory first."""
+        return {each.name: at[0].start for each in self._platform.cores if (at := region.extents(each.name))}
+
+    def _store(self, core: str, region: str, offset: int, address: int, size: int, value: int) -> None:
+        self._turns.happens(core, Store(address, size, value))
+        if self._turns.accesses.has(region, offset, size):
+            before = int.from_bytes(self._bus.read(core, address, size), "little")
+            self._turns.accesses.note(region, offset, address, size, *self._at(core), value, before)
+
+    def _load(self, region: Region, bases: Mapping[str, int], offset: int, size: int, value: int) -> None:
+        """Each costs some microseconds: of a place that is polled, no more are told until somebody writes there."""
+        core = self._turns.acting()  # others' turns end this one
+        if core not in bases or not self._turns.accesses.has(region.name, offset, size):
+            return
+        self._turns.acts(core)
+        address = bases[core] + offset
+        polled = core, address, value
+        self._polls = self._polls + 1 if polled == self._polled else 0
+        self._polled = polled
+        if self._polls > _MOST_POLLS:
+            self._unheard.add(region.name)
+            self._bus.on_load(region.name, 0, 0, None)
+        else:
+            self._turns.accesses.note(region.name, offset, address, size, *self._at(core), value, None)
+
+    def _at(self, core: str) -> tuple[int, int]:
+        """The instruction that this core executes, and the moment."""
+        return self._cores.instruction(core, self._bus.pc(core)), self._turns.moment(core)
+
+    def _hear_loads(self, region: Region) -> None:
+        self._unheard.discard(region.name)
+        extent, bases = self._loads[region.name], self._bases(region)
+
+        def loaded(at: int, size: int, value: int) -> None:
+            if not self._scope.active:
+                self._load(region, bases, at, size, value)
+
+        self._bus.on_load(region.name, extent.start, extent.size, loaded)
+
+
+def _widen(hooked: dict[str, Extent], region: Region, offset: int, size: int) -> bool:
+    """Let what is hooked of a region hold these bytes too; whether it did not yet."""
+    wanted = Extent.between(max(0, offset - _MOST_PART), offset + size)
+    before = hooked.get(region.name, wanted)
+    whole = Extent.between(min(before.start, wanted.start), max(before.end, wanted.end))
+    changed = hooked.get(region.name) != whole
+    hooked[region.name] = whole
+    return changed

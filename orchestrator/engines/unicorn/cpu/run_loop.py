@@ -1,0 +1,144 @@
+"""The run of one core: to an instruction count, asleep or awake, exceptions and idle loops where they are due.
+
+The native hook stops the core before any given count, and before the instruction after one that changed what may
+interrupt it, so nothing ever has to be undone or run twice.
+"""
+
+from __future__ import annotations
+
+from orchestrator.engines.common.cortex_m import exception_name
+from orchestrator.engines.unicorn.cpu.debug import Debugger
+from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.engines.unicorn.cpu.execution import Execution
+from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
+from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
+from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
+from orchestrator.engines.unicorn.cpu.timeline import Timeline
+from orchestrator.engines.unicorn.native.abi import hooks
+
+__all__ = ["RunLoop"]
+
+_SEVONPEND = 16  # SCR
+
+
+class RunLoop:
+    """Advances one core; ``ran`` says whether it executed an instruction in this turn."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        scs: SystemControlSpace,
+        unit: ExceptionUnit,
+        loops: LoopSkipper,
+        execution: Execution,
+        timeline: Timeline,
+        debugger: Debugger,
+    ) -> None:
+        self._p = processor
+        self._scs = scs
+        self._unit = unit
+        self._loops = loops
+        self._execution = execution
+        self._timeline = timeline
+        self._debugger = debugger
+        self.ran = False
+        self._paused = False
+        self.sevonpend_seen = 0  # pending exceptions for which SCR.SEVONPEND has set the event
+
+    @property
+    def idle(self) -> bool:
+        """Nothing happens here by itself before the timeline's next count."""
+        if self._p.attention or self._p.stale_code:
+            return False
+        return self._p.sleeping or self._p.held or self._p.locked_up or self._loops.holds
+
+    def pause(self) -> None:
+        """:meth:`run_to` ends behind the instruction that is executed."""
+        self._paused = True
+        self._p.end_slice()
+
+    def run_to(self, end: int) -> None:
+        """Advance to an instruction count, or until paused."""
+        native, loops, timeline, processor = self._p.native, self._loops, self._timeline, self._p
+        self._paused = False
+        while (now := native.executed) < end and not self._paused:
+            if loops.loop is not None:
+                if now < timeline.next_count and not processor.attention and not processor.stale_code and loops.holds:
+                    loops.skip(min(end, timeline.next_count))
+                    continue
+                loops.leave()
+            if now >= timeline.next_count:
+                timeline.happen()
+                self._execution.reset_if_asked()
+            if processor.held or processor.locked_up:
+                native.executed = min(end, timeline.next_count)
+                continue
+            if processor.attention:
+                self._consider()
+                continue
+            if processor.sleeping:
+                native.executed = min(end, timeline.next_count)
+                continue
+            limit = min(end, timeline.next_count, processor.round_end)
+            debug = self._debugger.core_debug
+            if debug is not None:
+                if debug.before_instruction():
+                    continue
+                if debug.is_stepping:
+                    limit = now + 1
+            self.ran = True
+            self._execution.execute(limit)
+            if processor.round_end < NEVER and native.executed >= processor.round_end:
+                processor.round_end = NEVER
+                loops.back_in_loop(another_round=False)
+        self._end_turn(end)
+
+    def _end_turn(self, end: int) -> None:
+        native, loops = self._p.native, self._loops
+        if self._debugger.core_debug is not None:
+            self._debugger.core_debug.at_turn_end()
+        if self.ran:
+            self._p.activity.turn_ended(native.pc, native.executed)
+        if self.ran and loops.loop is None and native.executed >= end:
+            loops.look()
+
+    def reconsider(self) -> None:
+        """What may interrupt has changed: look before the next instruction."""
+        self._p.attention = True
+        hooks.core_stop_behind(self._p.native_pointer)
+        self._timeline.replan()
+
+    def set_line(self, interrupt: int, level: bool) -> None:
+        """Drive an external interrupt now. A change that another core caused, ahead of this one, is on its way no more:
+        the device has taken it into account.
+        """
+        self._timeline.forget_line(interrupt)
+        self._p.exceptions.set_line(interrupt, level)
+        self.reconsider()
+
+    def _consider(self) -> None:
+        """Take the exception that is due, or wake up for what is masked."""
+        self._p.attention = False
+        native = self._p.native
+        exceptions = self._p.exceptions
+        native.watch_masks = 0
+        if self._scs.scr & _SEVONPEND and exceptions.pending & ~self.sevonpend_seen:
+            self._p.set_event()
+        self.sevonpend_seen = exceptions.pending
+        if not exceptions.candidates:
+            return
+        primask, basepri, faultmask, _ipsr = self._p.read_masks()
+        number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
+        if number is not None:
+            self._p.wake(exception_name(number))
+            self._unit.take(number, native.pc)
+            return
+        # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
+        if self._p.sleeping and not self._p.waits_for_event:
+            pending = exceptions.wakes(basepri, faultmask)
+            if pending is not None:
+                self._p.wake(f"{exception_name(pending)}, masked")
+        # Unprivileged code sees none of them, and changes none.
+        if (primask or basepri or faultmask) and not self._p.is_unprivileged_mode:
+            native.masks[:] = (primask, basepri, faultmask)
+            native.watch_masks = 1

@@ -1,0 +1,114 @@
+"""What comes to one core by itself: signals from outside at their moments, and SysTick's expiry."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orchestrator.engines.common import cortex_m
+from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
+from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
+from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
+from orchestrator.engines.unicorn.cpu.systick import SysTick
+
+__all__ = ["Timeline", "TimelinePort"]
+
+
+class TimelinePort(Protocol):
+    """What a moment that has come asks of the rest of the core."""
+
+    def release(self, why: str) -> None:
+        """A held core is let go."""
+        ...
+
+    def alarm(self, name: str, count: int) -> None:
+        """The instruction count has come for which a device asked."""
+        ...
+
+
+class Timeline:
+    """``next_count``: when the next thing happens to this core by itself, in instructions; NEVER when nothing will."""
+
+    def __init__(self, processor: Processor, systick: SysTick, systick_hz: int, port: TimelinePort) -> None:
+        self._p = processor
+        self._systick = systick
+        self._systick_hz = systick_hz
+        self._port = port
+        self._inbox = Inbox()
+        self.next_count = NEVER
+
+    def count_at(self, time_ns: int) -> int:
+        """The first instruction count at or after a moment."""
+        return -(-time_ns * self._p.mips // 1000)
+
+    def systick_now(self) -> int:
+        """Ticks of SysTick's clock since power-on."""
+        return int(self._p.native.executed) * self._systick_hz // (self._p.mips * 1_000_000)
+
+    def replan(self) -> None:
+        """What happens next by itself may be another thing now."""
+        head = self._inbox.first
+        is_running = not (self._p.held or self._p.locked_up)
+        self.next_count = min(head, self._systick_count()) if is_running else head
+
+    def _systick_count(self) -> int:
+        expiry = self._systick.expiry
+        return NEVER if expiry is None else -(-expiry * self._p.mips * 1_000_000 // self._systick_hz)
+
+    def post(self, count: int, signal: Signal) -> None:
+        """Something reaches this core at an instruction count."""
+        if isinstance(signal, LineChanged):
+            self._inbox.forget_line(signal.interrupt, count)
+        self._inbox.add(count, signal)
+        self.replan()
+
+    def post_alarm(self, count: int, alarm: Alarm) -> None:
+        """A device wants to be woken at an instruction count, which may lie in the slice that is executed."""
+        self.post(count, alarm)
+        native = self._p.native
+        native.limit = max(native.executed, min(native.limit, count))
+
+    def forget_line(self, interrupt: int) -> None:
+        """No change of this input is on its way any more."""
+        self._inbox.forget_line(interrupt, -1)
+
+    def release_lines(self) -> None:
+        """The devices are reset: every interrupt input is low, and no change is on its way."""
+        self._p.exceptions.lines = 0
+        self._inbox.keep(lambda signal: not isinstance(signal, LineChanged))
+        self.replan()
+
+    def reset(self) -> None:
+        """What devices drive onto the interrupt inputs still arrives, and they are still woken."""
+        self._inbox.keep(lambda signal: isinstance(signal, LineChanged | Alarm))
+        self.replan()
+
+    def happen(self) -> None:
+        """What is due by now."""
+        now = self._p.now
+        while (due := self._inbox.take(now)) is not None:
+            self._reach(due)
+        expiry = self._systick.expiry
+        if expiry is not None and self.systick_now() >= expiry and self._systick.advance(self.systick_now()):
+            self._p.exceptions.pend(cortex_m.SYS_TICK)
+            self._p.attention = True
+        self.replan()
+
+    def _reach(self, due: Due) -> None:
+        signal = due.signal
+        if isinstance(signal, LineChanged):
+            self._p.exceptions.set_line(signal.interrupt, signal.level)
+            self._p.attention = True
+        elif isinstance(signal, EventSent):
+            self._p.set_event()
+        elif isinstance(signal, Released):
+            self._port.release("released")
+        else:
+            self._port.alarm(signal.device, due.at)
+
+    def save(self) -> tuple[tuple[Due, ...], int]:
+        """What is on its way."""
+        return self._inbox.save()
+
+    def restore(self, saved: tuple[tuple[Due, ...], int]) -> None:
+        """Go back to :meth:`save`."""
+        self._inbox.restore(saved)

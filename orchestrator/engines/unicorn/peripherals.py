@@ -1,0 +1,85 @@
+"""The devices of a board: made from its description, connected, and found by the addresses of each core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from orchestrator.base.memory import Extent
+from orchestrator.engines.unicorn.bus import Device, Placed, Slot
+from orchestrator.engines.unicorn.devices.registry import Board, connect_devices, create_device, create_tag
+from orchestrator.engines.unicorn.devices.uart import UartConsole
+from orchestrator.platform.model import Platform, Registration
+
+__all__ = ["Peripherals"]
+
+_WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
+
+
+class Peripherals:
+    """``devices`` by name, those of tags included; an NVIC is part of its core."""
+
+    def __init__(self, platform: Platform, board: Board) -> None:
+        self._platform = platform
+        self.devices: dict[str, Device] = {}
+        self.consoles: dict[str, UartConsole] = {}
+        self._pollers: dict[str, list[Callable[[], None]]] = {}
+        self._sleep_watchers: list[str] = []
+        nvics = {core.nvic for core in platform.cores}
+        for peripheral in platform.peripherals:
+            if peripheral.name in nvics:
+                continue
+            device, console = create_device(board, peripheral)
+            self.devices[peripheral.name] = device
+            if console is not None:
+                self.consoles[peripheral.name] = console
+            if getattr(device, "looks_at_sleep", False):
+                self._sleep_watchers.append(peripheral.name)
+        for name, extent, value in platform.tags:
+            self.devices[_key(name, extent)] = create_tag(board, name, value)
+        for connections in platform.connections:
+            connect_devices(board, connections, self.devices)
+
+    def slots_of(self, core: str) -> Iterator[Slot]:
+        """Where a core finds its peripherals."""
+        for name, extent, at in self._places():
+            if at.seen_by(core):
+                yield self._slot(name, name, extent)
+
+    def tag_slots(self) -> Iterator[Slot]:
+        """Where every core finds what the description gives a name and no model."""
+        for name, extent, _value in self._platform.tags:
+            yield self._slot(_key(name, extent), name, extent)
+
+    def _places(self) -> Iterator[tuple[str, Extent, Registration]]:
+        for peripheral in self._platform.peripherals:
+            if peripheral.name in self.devices:
+                for at in peripheral.registrations:
+                    yield peripheral.name, Extent(at.address, at.size or peripheral.size or _WINDOW), at
+
+    def _slot(self, key: str, name: str, extent: Extent) -> Slot:
+        device = self.devices[key]
+        if isinstance(device, Placed):
+            device = device.at(extent.start)
+        return Slot(name, extent, device, self._pollers.setdefault(key, []))
+
+    def device_at(self, address: int) -> tuple[Device, int] | None:
+        """The device that any core finds at an address, and the offset into it."""
+        for name, extent, _at in self._places():
+            if address in extent:
+                return self.devices[name], address - extent.start
+        return None
+
+    def before_sleep_changes(self) -> None:
+        """Loops that poll a device which looks at sleep are left while they still see what it was."""
+        for name in self._sleep_watchers:
+            for leave in tuple(self._pollers.get(name, ())):
+                leave()
+
+    def reset(self) -> None:
+        """Every device, in the order of the description."""
+        for device in self.devices.values():
+            device.reset()
+
+
+def _key(tag: str, extent: Extent) -> str:
+    return f"tag {tag} {extent}"

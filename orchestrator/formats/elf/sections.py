@@ -1,0 +1,268 @@
+"""What an ELF file is made of: its headers, segments and sections, each length checked before it is used.
+
+Sources: System V ABI, "Object Files"; ELF for the Arm Architecture (AAELF32).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from itertools import pairwise
+
+from orchestrator.base.errors import ElfError
+from orchestrator.base.memory import Extent
+from orchestrator.formats.layout import Structure, layout
+
+__all__ = [
+    "ADDRESS_SPACE",
+    "SHF_ALLOC",
+    "SHF_EXECINSTR",
+    "FileHeader",
+    "Section",
+    "SectionHeader",
+    "Segment",
+    "SegmentFlag",
+    "check_overlap",
+    "content_of",
+    "read_header",
+    "read_section_headers",
+    "read_sections",
+    "read_segments",
+    "string_at",
+]
+
+ADDRESS_SPACE = 1 << 32
+SHF_ALLOC, SHF_EXECINSTR = 2, 4
+_EM_ARM = 40
+_PT_LOAD = 1
+_SHT_NOBITS = 8
+_MAX_NAME = 4096  # bytes of a symbol's or section's name
+
+
+@layout("<16s2H5I6H")
+class FileHeader(Structure):
+    """The start of the file."""
+
+    e_ident: bytes
+    e_type: int
+    e_machine: int
+    e_version: int
+    e_entry: int
+    e_phoff: int
+    e_shoff: int
+    e_flags: int
+    e_ehsize: int
+    e_phentsize: int
+    e_phnum: int
+    e_shentsize: int
+    e_shnum: int
+    e_shstrndx: int
+
+
+@layout("<8I")
+class _ProgramHeader(Structure):
+    p_type: int
+    p_offset: int
+    p_vaddr: int
+    p_paddr: int
+    p_filesz: int
+    p_memsz: int
+    p_flags: int
+    p_align: int
+
+
+@layout("<10I")
+class SectionHeader(Structure):
+    """One section, as the file says it."""
+
+    sh_name: int
+    sh_type: int
+    sh_flags: int
+    sh_addr: int
+    sh_offset: int
+    sh_size: int
+    sh_link: int
+    sh_info: int
+    sh_addralign: int
+    sh_entsize: int
+
+
+class SegmentFlag(IntFlag):
+    """``p_flags``."""
+
+    EXECUTE = 1
+    WRITE = 2
+    READ = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One PT_LOAD: ``data`` goes to ``load_address``; the program then has ``memory_size`` bytes at ``run_address``."""
+
+    index: int  # in the program header table
+    offset: int  # of its bytes in the file
+    load_address: int  # p_paddr
+    run_address: int  # p_vaddr
+    data: bytes = field(repr=False)
+    memory_size: int
+    flags: SegmentFlag
+
+    @property
+    def load_extent(self) -> Extent:
+        """Where its bytes are loaded."""
+        return Extent(self.load_address, len(self.data))
+
+    @property
+    def run_extent(self) -> Extent:
+        """Where the program has it, zero-filled tail included."""
+        return Extent(self.run_address, self.memory_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section; ``load_address`` is None when its bytes are in no PT_LOAD."""
+
+    name: str
+    address: int  # run-time
+    size: int
+    offset: int  # of its bytes in the file
+    has_bytes: bool  # False: SHT_NOBITS
+    flags: int
+    load_address: int | None
+
+
+def read_header(name: str, data: bytes) -> FileHeader:
+    """The header of a little-endian file for a 32-bit Arm core; errors as :func:`.image.parse_elf` lists them."""
+    if data[:4] != b"\x7fELF":
+        raise ElfError("not an ELF file", rule="elf.not-an-elf", where=name, expected="7f 45 4c 46", found=_start(data))
+    if len(data) < FileHeader.size:
+        raise _truncated(name, "ELF header", FileHeader.size, len(data))
+    header = FileHeader.unpack_from(data)
+    if header.e_ident[4] != 1:
+        found = "64-bit" if header.e_ident[4] == 2 else f"class {header.e_ident[4]}"
+        raise ElfError("not for a 32-bit core", rule="elf.not-32-bit", where=name, expected="32-bit", found=found)
+    if header.e_ident[5] != 1:
+        raise ElfError("not little-endian", rule="elf.big-endian", where=name, expected="little-endian")
+    if header.e_machine != _EM_ARM:
+        expected, found = f"Arm ({_EM_ARM})", f"machine {header.e_machine}"
+        raise ElfError("not for an Arm core", rule="elf.wrong-machine", where=name, expected=expected, found=found)
+    for what, size, count, expected_size in (
+        ("e_phentsize", header.e_phentsize, header.e_phnum, _ProgramHeader.size),
+        ("e_shentsize", header.e_shentsize, header.e_shnum, SectionHeader.size),
+    ):
+        if count and size != expected_size:
+            raise ElfError(f"{what} is wrong", rule="elf.malformed", where=name, expected=expected_size, found=size)
+    return header
+
+
+def _start(data: bytes) -> str:
+    return data[:4].hex(" ") or "an empty file"
+
+
+def _truncated(name: str, what: str, end: int, size: int) -> ElfError:
+    return ElfError(
+        f"the file ends before its {what} does",
+        rule="elf.truncated",
+        where=name,
+        expected=f"at least {end} bytes",
+        found=f"{size} bytes",
+    )
+
+
+def read_segments(name: str, data: bytes, header: FileHeader) -> tuple[Segment, ...]:
+    """Every PT_LOAD that takes memory."""
+    end = header.e_phoff + header.e_phnum * _ProgramHeader.size
+    if header.e_phnum and end > len(data):
+        raise _truncated(name, "program header table", end, len(data))
+    segments = []
+    for index in range(header.e_phnum):
+        each = _ProgramHeader.unpack_from(data, header.e_phoff + index * _ProgramHeader.size)
+        if each.p_type != _PT_LOAD or each.p_memsz == 0:
+            continue
+        where = f"{name}: segment {index}"
+        if each.p_filesz > each.p_memsz:
+            raise ElfError(
+                "more bytes in the file than in memory",
+                rule="elf.malformed",
+                where=where,
+                expected=f"p_filesz <= {each.p_memsz:#x}",
+                found=f"{each.p_filesz:#x}",
+            )
+        if each.p_offset + each.p_filesz > len(data):
+            raise _truncated(name, f"segment {index}", each.p_offset + each.p_filesz, len(data))
+        if max(each.p_paddr + each.p_filesz, each.p_vaddr + each.p_memsz) > ADDRESS_SPACE:
+            raise ElfError(
+                "reaches past the end of the address space",
+                rule="elf.segment-outside-memory",
+                where=where,
+                expected="end <= 0x100000000",
+                found=f"p_paddr {each.p_paddr:#x}, p_vaddr {each.p_vaddr:#x}, p_memsz {each.p_memsz:#x}",
+            )
+        content = data[each.p_offset : each.p_offset + each.p_filesz]
+        flags = SegmentFlag(each.p_flags & 7)
+        segments.append(Segment(index, each.p_offset, each.p_paddr, each.p_vaddr, content, each.p_memsz, flags))
+    return tuple(segments)
+
+
+def check_overlap(name: str, segments: tuple[Segment, ...]) -> None:
+    """No two segments are loaded to one address."""
+    for first, second in pairwise(sorted(segments, key=lambda each: each.load_address)):
+        if first.load_extent.overlaps(second.load_extent):
+            raise ElfError(
+                f"segments {first.index} and {second.index} are loaded over each other",
+                rule="elf.segments-overlap",
+                where=name,
+                expected=f"segment {second.index} from {first.load_extent.end:#010x} on",
+                found=f"{second.load_extent} over {first.load_extent}",
+            )
+
+
+def read_section_headers(name: str, data: bytes, header: FileHeader) -> tuple[SectionHeader, ...]:
+    """The section header table, the null section included."""
+    end = header.e_shoff + header.e_shnum * SectionHeader.size
+    if header.e_shnum and end > len(data):
+        raise _truncated(name, "section header table", end, len(data))
+    return tuple(
+        SectionHeader.unpack_from(data, header.e_shoff + index * SectionHeader.size) for index in range(header.e_shnum)
+    )
+
+
+def content_of(name: str, data: bytes, section: SectionHeader, what: str) -> bytes:
+    """The bytes of a section; ``what`` it is for the message when the file ends before it does."""
+    end = section.sh_offset + section.sh_size
+    if end > len(data):
+        raise _truncated(name, what, end, len(data))
+    return data[section.sh_offset : end]
+
+
+def string_at(strings: bytes, offset: int) -> str:
+    """A name of a string table, cut when it never ends."""
+    end = strings.find(b"\0", offset, offset + _MAX_NAME)
+    return strings[offset : end if end >= 0 else offset + _MAX_NAME].decode("utf-8", "replace")
+
+
+def read_sections(
+    name: str, data: bytes, header: FileHeader, headers: tuple[SectionHeader, ...], segments: tuple[Segment, ...]
+) -> tuple[Section, ...]:
+    """All but the null section, each with where its bytes are loaded."""
+    names = b""
+    if header.e_shstrndx < len(headers):
+        names = content_of(name, data, headers[header.e_shstrndx], "section names")
+    sections = []
+    for each in headers[1:]:
+        title = string_at(names, each.sh_name)
+        has_bytes = each.sh_type != _SHT_NOBITS
+        if has_bytes:
+            content_of(name, data, each, f"section {title}")
+        load_address = _loaded_at(each.sh_offset, each.sh_size, segments) if has_bytes else None
+        sections.append(
+            Section(title, each.sh_addr, each.sh_size, each.sh_offset, has_bytes, each.sh_flags, load_address)
+        )
+    return tuple(sections)
+
+
+def _loaded_at(offset: int, size: int, segments: tuple[Segment, ...]) -> int | None:
+    for each in segments:
+        if Extent(offset, size) in Extent(each.offset, len(each.data)):
+            return each.load_address + offset - each.offset
+    return None

@@ -1,0 +1,56 @@
+"""What the keywords of one suite share: the board that runs, and the terminals on its UARTs."""
+
+from __future__ import annotations
+
+from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.board import Board, BoardSnapshot
+from orchestrator.observe.live import LiveRing, LiveVdev
+from orchestrator.robot.tester import Tester
+
+__all__ = ["Suite", "duration_ns"]
+
+
+class Suite:
+    """The board of a suite; every topic's keywords stand on it."""
+
+    def __init__(self) -> None:
+        self._open: Board | None = None
+        self._testers: list[Tester] = []  # a tester's id is its index
+        self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
+        self._default_tester: int | None = None
+
+    def _board(self) -> Board:
+        if self._open is None:
+            raise AssertionError("no board is running: use `Start Board` first")
+        return self._open
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+        self._testers.clear()
+        self._states.clear()
+        self._default_tester = None
+
+    def _vdev(self, vdev: int) -> LiveVdev:
+        vdevs = self._board().live.vdevs
+        if not 0 <= vdev < len(vdevs):
+            raise AssertionError(f"no vdev[{vdev}]: {self._table_seen()}")
+        return vdevs[vdev]
+
+    def _ring(self, vdev: int, vring: int) -> LiveRing:
+        rings = self._vdev(vdev).rings
+        if not 0 <= vring < len(rings):
+            raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {len(rings)} vrings")
+        return rings[vring]
+
+    def _table_seen(self) -> str:
+        live = self._board().live
+        if live.table is None:
+            return "there is no resource table in memory" + (f" at {live.span}" if live.span else "")
+        return f"the resource table at {live.span} has {len(live.vdevs)} vdevs"
+
+
+def duration_ns(duration: Duration, where: str) -> int:
+    """Nanoseconds of ``2`` (seconds), ``50 ms`` or ``1.5s``."""
+    return parse_duration(duration, where)

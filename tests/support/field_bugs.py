@@ -1,0 +1,174 @@
+"""Bugs of public projects as images of ours, each with its healthy twin, and the page that is made from judging them.
+
+A row is a :class:`Bug`; its two cases are what :meth:`Case.findings` judges: :class:`Inspected`, an image that is not
+booted, or :class:`Ran`, a pair of ``firmware/``. A new kind of case needs a ``name`` and ``findings``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.board import Board
+from orchestrator.checks import Finding, Severity, check_static
+from orchestrator.formats.elf import load_elf
+from orchestrator.formats.resource_entry import Profile
+from orchestrator.platform import load_platform
+from support.table_images import IMAGES, build
+
+__all__ = ["BUGS", "Bug", "Case", "Workplace", "judged", "page"]
+
+PLATFORM = "stm32h745"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where cases are built: a folder to write to, and the images of a firmware variant by its name."""
+
+    folder: Path
+    pair: Callable[[str], tuple[Path, Path]]
+
+
+class Case(Protocol):
+    """Something that can be judged."""
+
+    @property
+    def name(self) -> str: ...
+
+    def findings(self, place: Workplace) -> tuple[Finding, ...]: ...
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A remote's image with a table (``images/tables.c``), judged without being booted."""
+
+    shape: str
+    definitions: tuple[str, ...] = ()
+    profile: Profile | None = None
+    script: tuple[tuple[str, str], ...] = ()  # what stands in the linker script, and what instead
+    linked: str = ""  # how, in words, where the script is changed
+
+    @property
+    def name(self) -> str:
+        profile = f", `--profile {self.profile}`" if self.profile else ""
+        return f"image `{' '.join([self.shape, *self.definitions])}`{self.linked}{profile}"
+
+    def findings(self, place: Workplace) -> tuple[Finding, ...]:
+        script = (IMAGES / "tables.ld").read_text(encoding="utf-8")
+        for old, new in self.script:
+            assert old in script
+            script = script.replace(old, new)
+        image = load_elf(build(place.folder, self.shape, *self.definitions, script=script), name="remote.elf")
+        return check_static({"remote": image}, load_platform(PLATFORM), self.profile)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A pair of ``firmware/``, booted."""
+
+    variant: str
+
+    @property
+    def name(self) -> str:
+        return f"variant `{self.variant}`"
+
+    def findings(self, place: Workplace) -> tuple[Finding, ...]:
+        main, remote = place.pair(self.variant)
+        with Board(PLATFORM, main=main, remote=remote) as board:
+            board.run()
+            return board.verdict().findings
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A bug, the rule that names it, and the twin that is silent."""
+
+    id: str
+    wrong: str
+    rule: str
+    faulty: Case
+    healthy: Case
+
+
+NOT_LOADED = (
+    (".resource_table TABLE : SUBALIGN(1)", ".resource_table 0 (INFO) :"),
+    ("> SHARED :table", ":NONE"),
+    ("table PT_LOAD FLAGS(6); ", ""),
+)
+AT_DTCM = (("CODE (rx) : ORIGIN = 0x08100000", "CODE (rx) : ORIGIN = 0x20000000"),)
+PLACED = Inspected("ST_H7")
+NUMBERED = Inspected("NUTTX")
+BITMAP = Inspected("K3", ("OPENAMP", "VDEV_ID=31"), Profile.LINUX)
+VENDOR = Inspected("IMX_DSP", ("VDEV_ID=31",), Profile.OPENAMP)
+TWO_VDEVS = Inspected("IMX8QM", ("VDEV_ID=31",))
+DEMO = Ran("demo")
+
+BUGS = (
+    Bug("B01", "second vring 2 bytes misaligned: a vring's size ends in a u16 (zephyr 46733)",
+        "vring.part-misaligned", Inspected("ST_H7", ("DA1=0x10044002",)), PLACED),
+    Bug("B02", "`align` taken for the address's alignment (zephyr PR 106994)",
+        "ring.layout-disagreement", Ran("used-align"), DEMO),
+    Bug("B03", "Linux numbers the vrings 0, 1; the vdev has 0 (open-amp 438)",
+        "vdev.notifyid-collision", Inspected("K3", ("OPENAMP",), Profile.LINUX), BITMAP),
+    Bug("B05", "vring 0's notify id set twice, vring 1's never (nuttx PR 6902)",
+        "vring.notifyid-not-unique", Inspected("NUTTX", ("ID1=0",)), NUMBERED),
+    Bug("B06", "two vrings with one notify id (open-amp 386)",
+        "vring.notifyid-not-unique", Ran("duplicate-notifyid"), DEMO),
+    Bug("B06", "a notify id past the bitmap (open-amp PR 403)",
+        "vring.notifyid-range", Inspected("ST_H7", ("ID1=32",)), PLACED),
+    Bug("B07", "the number of entries cut to 16 bits (open-amp 399)",
+        "vring.num-too-large", Inspected("ST_H7", ("NUM1=65536",)), PLACED),
+    Bug("B08", "entries of types 6 to 127 skipped silently (open-amp 393)",
+        "table.unknown-type", Inspected("IMX_DSP", ("VDEV_ID=31", "EXTRA_TYPE=77"), Profile.OPENAMP), VENDOR),
+    Bug("B09", "a table of two vdevs is longer than its size says (nuttx 20183)",
+        "table.truncated", Inspected("IMX8QM", ("VDEV_ID=31", "SECOND_VRINGS=3")), TWO_VDEVS),
+    Bug("B11", "memory that the other core has elsewhere, or not at all (zephyr 84168)",
+        "buffer.unreachable-by-device", Ran("dtcm-desc"), DEMO),
+    Bug("B12", "the vector table in memory that its core does not have there (STM32CubeH7 34)",
+        "elf.segment-outside-memory",
+        Inspected("ST_H7", script=AT_DTCM, linked=" at DTCM"), PLACED),
+    Bug("B13", "`.resource_table` in no loaded segment (zephyr PR 102721, PR 44826)",
+        "table.not-loaded", Inspected("ST_H7", script=NOT_LOADED, linked=" with its table in no segment"), PLACED),
+    Bug("B15", "the remote waits for ever, its vrings still ANY (zephyr 69433)",
+        "vring.unresolved", Ran("no-rings"), DEMO),
+    Bug("B17", "what is linked elsewhere than it is loaded never gets there (open-amp 550, 552)",
+        "table.not-copied", Ran("no-copy"), DEMO),
+    Bug("B18", "an address of 64 bits cut to 32 (open-amp 418)",
+        "table.address-past-end", Inspected("ST_H7", ("DA1=0xFFFFFF80",)), PLACED),
+    Bug("B19", "F_CPUNAME with an empty config space (nuttx, imx9)",
+        "vdev.features-without-config", Inspected("SUNXI", ("FEATURES=9",)), Inspected("SUNXI")),
+    Bug("B19", "a trace filled in that offset[] does not lead to (nuttx, mx8mp)",
+        "table.orphan-entry", Inspected("NUTTX", ("ENTRIES=2",)), NUMBERED),
+)  # fmt: skip
+
+
+def judged(case: Case, place: Workplace) -> tuple[Finding, ...]:
+    """What is said of a case: its causes, remarks left out."""
+    found = case.findings(place)
+    return tuple(each for each in found if each.because_of is None and each.severity is not Severity.NOTE)
+
+
+def page(place: Workplace) -> str:
+    """The table as Markdown, with what was said when it was made."""
+    return "\n".join(_lines(BUGS, place)) + "\n"
+
+
+def _lines(bugs: Iterable[Bug], place: Workplace) -> Iterator[str]:
+    yield from (
+        "# Bugs of the field",
+        "",
+        "Faults that public projects shipped, each as an image of ours and with what is said of it; made from a run by",
+        "`make docs`, do not edit. Of each healthy twin nothing is said. Images are `tables.c` of",
+        "`tests/integration/images/` with the shape and the definitions that are named, variants those of `firmware/`.",
+        "",
+        "| bug | what went wrong | reproduced by | rule | message | healthy twin |",
+        "|---|---|---|---|---|---|",
+    )
+    for bug in bugs:
+        found = [each for each in judged(bug.faulty, place) if each.rule == bug.rule]
+        twin = "silent" if not judged(bug.healthy, place) else "**not silent**"
+        said = f"{found[0]}".replace("|", "\\|") if found else "**nothing**"
+        said = said.removeprefix(f"{bug.rule}: ")
+        yield f"| {bug.id} | {bug.wrong} | {bug.faulty.name} | `{bug.rule}` | {said} | {bug.healthy.name}: {twin} |"

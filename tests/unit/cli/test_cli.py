@@ -1,0 +1,434 @@
+"""The command line: what it accepts, what it says, how it exits. Boots the demo pair where a board is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestrator.cli import main
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Pair(Protocol):
+    main: Path
+    remote: Path
+
+
+@pytest.fixture(scope="session")
+def pair(firmware: Callable[[str], Pair]) -> Pair:
+    return firmware("demo")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may depend on the folder that pytest was started in."""
+    monkeypatch.chdir(tmp_path)
+
+
+def rptwin(*arguments: object, text: str | None = None) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments], input=text, prog_name="rptwin")
+
+
+def process(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "orchestrator", *(str(each) for each in arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(command, env=environment, text=True, **streams)  # type: ignore[call-overload, no-any-return]
+
+
+def error_of(result: Result) -> str:
+    """The one line of an error; no traceback, exit code 2."""
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("Try '")]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("rptwin: error: ")
+    return lines[0].removeprefix("rptwin: error: ")
+
+
+@pytest.mark.parametrize(
+    "command", [["run", "main.elf", "remote.elf"], ["inspect", "main.elf"], ["run", "--remote", "x.elf"]]
+)
+def test_a_platform_of_one_core_is_refused_before_any_image_is_read(command):
+    assert error_of(rptwin(*command, "--platform", "mps2_an386")).startswith(
+        "mps2_an386: one core, and a pair needs two"
+    )
+
+
+# without a board
+
+
+def test_help_names_every_command_and_shows_examples() -> None:
+    result = rptwin("--help")
+    assert result.exit_code == 0
+    for name in ("run", "demo", "inspect", "console", "platforms", "checks", "new-platform", "export-renode", "doctor"):
+        assert f"\n  {name} " in result.stdout
+    assert "rptwin run main.elf remote.elf" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "inspect", "console", "platforms", "checks", "new-platform", "export-renode", "doctor"]
+)
+def test_every_command_has_help(command: str) -> None:
+    result = rptwin(command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: rptwin {command}")
+
+
+def test_help_loads_no_emulator_and_nothing_that_draws() -> None:
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from orchestrator.cli import main\n"
+        "CliRunner().invoke(main, ['run', '--help'])\n"
+        "print([each for each in ('unicorn', 'rich', 'lark', 'elftools') if each in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
+    error = error_of(rptwin("runn"))
+    assert error.startswith(
+        "no such command: expected run | demo | inspect | console | ping | send | platforms | checks | "
+    )
+    assert error.endswith(", found runn")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--foo"], "No such option"),
+        (
+            ["--timeout", "5"],
+            '--timeout: not a duration: expected a number and a unit (ns, us, ms, s, min), as "50 ms"',
+        ),
+        (["--seed", "x"], "--seed: bad value: expected a whole number, 0 or more, found 'x'"),
+        (
+            ["--profile", "posix"],
+            "--profile: bad value: expected auto | linux | openamp | nuttx | common, found 'posix'",
+        ),
+        (["--vtor", "main"], "--vtor: not a pair: expected CORE=ADDRESS, as main=0x24000000, found 'main'"),
+        (["--notify", "x"], "--notify: not a pair: expected QUEUE=CHANNEL"),
+        (["--config", "none.toml"], "none.toml: cannot be read (No such file or directory)"),
+        ([], "no firmware given: expected MAIN.elf REMOTE.elf, or main and remote in rptwin.toml, found neither"),
+        (["m.elf"], "no firmware for the remote core: expected MAIN.elf REMOTE.elf"),
+        (["m.elf", "r.elf"], "m.elf: cannot be read"),
+        (["--remote", "r.elf"], "r.elf: cannot be read"),
+        (["m.elf", "--main", "n.elf"], "--main: an image given twice: found n.elf and m.elf"),
+    ],
+)
+def test_run_refuses_what_makes_no_sense_in_one_line(arguments: list[str], message: str) -> None:
+    assert message in error_of(rptwin("run", *arguments))
+
+
+def test_a_wrong_key_in_the_settings_file_is_named_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "rptwin.toml").write_text("tiemout = 3\n")
+    assert error_of(rptwin("run", "m.elf", "r.elf")).startswith("rptwin.toml: unknown key: expected platform | ")
+
+
+def test_what_goes_wrong_inside_is_one_line_and_a_traceback_only_with_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("orchestrator.cli.commands.read_board_settings", broken)
+    assert error_of(rptwin("run")) == (
+        "internal error: ZeroDivisionError: oops; `rptwin --debug ...` shows where, please report it"
+    )
+    assert "Traceback" in rptwin("--debug", "run").stderr
+
+
+def test_platforms_names_each_with_its_cores() -> None:
+    result = rptwin("platforms")
+    assert result.exit_code == 0
+    assert "stm32h745" in result.stdout
+    assert "cpu_cm4 cortex-m4f (remote)" in result.stdout
+
+
+def test_platforms_says_which_engines_do_not_run_a_platform_and_why() -> None:
+    [line] = [each for each in rptwin("platforms").stdout.splitlines() if each.startswith("qemu does not run")]
+    assert "stm32h745" in line
+    assert line.endswith(": no machine for this platform")
+
+
+def test_checks_lists_the_rules_that_begin_with_a_word() -> None:
+    result = rptwin("checks", "vring.align-not")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("vring.align-not-power-of-two  static, error")
+    assert "source: " in result.stdout
+
+
+def test_checks_refuses_a_rule_that_there_is_not() -> None:
+    assert error_of(rptwin("checks", "vring.blue")) == (
+        "no such rule: found vring.blue; `rptwin checks` lists them all"
+    )
+
+
+# reports of a board
+
+
+def test_run_on_a_good_pair_says_so_and_exits_0(pair: Pair) -> None:
+    result = rptwin("run", pair.main, pair.remote)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-2] == "RPTUN is up: no findings"
+    for words in ("main 0x30040000 = remote 0x10040000", "0x30041000   0x10041000", "hsem channel 0", "main 1024"):
+        assert words in result.stdout
+    assert not [line for line in result.stdout.splitlines() if len(line) > 100 or line != line.rstrip()]
+
+
+def test_demo_finds_its_pair(pair: Pair) -> None:
+    assert rptwin("demo", "--quiet").stdout.startswith("RPTUN is up: no findings\nRun ended: up, and shared memory")
+
+
+def test_verbose_shows_events_and_whole_consoles(pair: Pair) -> None:
+    result = rptwin("run", "--verbose", pair.main, pair.remote)
+    assert "notification-sent mailbox=hsem target=cpu_cm4" in result.stderr
+    assert "Console main\n" in result.stdout
+
+
+def test_verbose_and_quiet_contradict_each_other(pair: Pair) -> None:
+    assert "contradict" in error_of(rptwin("run", "-v", "-q", pair.main, pair.remote))
+
+
+def test_run_on_a_faulty_pair_exits_1_with_its_one_cause(firmware: Callable[[str], Pair]) -> None:
+    faulty = firmware("align3")
+    result = rptwin("run", "--quiet", faulty.main, faulty.remote)
+    assert result.exit_code == 1
+    assert "vring.align-not-power-of-two  vdev[0].vring[1].align" in result.stdout
+    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
+
+
+def test_settings_come_from_the_file_and_the_command_line_wins(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "rptwin.toml").write_text(
+        f'main = "{pair.main}"\nremote = "{pair.remote}"\nuntil = "main:never"\ntimeout = "30 ms"\n'
+    )
+    assert "Run ended: timeout at 0.030000 s." in rptwin("run", "-q").stdout
+    assert "Run ended: timeout at 0.020000 s." in rptwin("run", "-q", "--timeout", "20 ms").stdout
+
+
+def test_until_ends_the_run(pair: Pair) -> None:
+    result = rptwin("run", "-q", "--until", "main:10 good", pair.main, pair.remote)
+    assert "Run ended: the condition was met at 0.000" in result.stdout
+
+
+def test_what_a_run_waits_for_in_vain_fails_it_in_every_report(pair: Pair, tmp_path: Path) -> None:
+    command = (
+        "run",
+        "-q",
+        "--until",
+        "main:no such words",
+        "--timeout",
+        "100 ms",
+        "--json",
+        "a.json",
+        "--junit",
+        "a.xml",
+    )
+    result = rptwin(*command, pair.main, pair.remote)
+    assert result.exit_code == 1
+    assert "error   run.until-not-met  until" in result.stdout
+    assert "main:no such words" in result.stdout
+    assert "not within 100.000 ms, when the run ended (timeout)" in result.stdout
+    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
+    verdict = json.loads((tmp_path / "a.json").read_text())["verdict"]
+    assert (verdict["up"], verdict["exit_code"], verdict["headline"]) == (True, 1, "RPTUN is up, with errors")
+    assert [each["rule"] for each in verdict["findings"]] == ["run.until-not-met"]
+    cases = ElementTree.parse(tmp_path / "a.xml").getroot().iter("testcase")
+    failed = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert failed == ["run.until-not-met", "RPTUN is up"]
+
+
+def test_two_runs_give_the_same_json_apart_from_the_wall_clock(pair: Pair, tmp_path: Path) -> None:
+    documents = []
+    for name in ("a.json", "b.json"):
+        assert rptwin("run", "--json", name, pair.main, pair.remote).exit_code == 0
+        documents.append(json.loads((tmp_path / name).read_text()))
+        assert set(documents[-1].pop("wall_clock")) == {"started", "seconds"}
+    assert documents[0] == documents[1]
+    assert documents[0]["verdict"]["up"] is True
+    assert documents[0]["parameters"]["main"] == str(pair.main)
+    assert documents[0]["parameters"]["vector_tables"]["remote"] == {
+        "core": "cpu_cm4",
+        "address": 0x0810_0000,
+        "how": "the platform's boot address",
+    }
+
+
+def test_junit_has_a_case_for_each_rule_and_fails_the_one_that_is_broken(
+    firmware: Callable[[str], Pair], tmp_path: Path
+) -> None:
+    faulty = firmware("align3")
+    assert rptwin("run", "-q", "--junit", "out.xml", faulty.main, faulty.remote).exit_code == 1
+    root = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert root.get("failures") == "2"
+    assert int(root.get("tests", "0")) == len(root.findall("./testsuite/testcase")) > 20
+    failed = [case for case in root.iter("testcase") if case.find("failure") is not None]
+    assert [case.get("name") for case in failed] == ["vring.align-not-power-of-two", "RPTUN is up"]
+
+
+def test_a_report_that_cannot_be_written_is_an_error_after_the_others_are_out(pair: Pair, tmp_path: Path) -> None:
+    result = rptwin("run", "-q", "--json", "no/such/folder.json", "--junit", "out.xml", pair.main, pair.remote)
+    assert error_of(result) == "no/such/folder.json: JSON report not written: No such file or directory"
+    assert "RPTUN is up" in result.stdout
+    assert (tmp_path / "out.xml").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_error_in_one_line_and_the_other_report_is_written(pair: Pair, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # a device, not a path of ours
+        child = process("run", "--json", tmp_path / "out.json", pair.main, pair.remote, stdout=full)
+        _, errors = child.communicate()
+    assert child.returncode == 2
+    assert errors == "rptwin: error: standard output: report not written: No space left on device\n"
+    assert json.loads((tmp_path / "out.json").read_text())["verdict"]["up"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_what_was_gathered_and_exit_code_2(
+    pair: Pair, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "out.json"
+    # The events of --verbose tell when the run is under way, so that nothing depends on the speed of the machine.
+    child = process(
+        "run", "-v", "--until", "main:never", "--timeout", "1000000 s", "--json", out, pair.main, pair.remote
+    )
+    assert child.stderr is not None
+    child.stderr.readline()
+    child.send_signal(number)
+    text, errors = child.communicate(timeout=60)
+    assert child.returncode == 2
+    assert "Run ended: interrupted at " in text
+    assert "Traceback" not in errors
+    assert json.loads(out.read_text())["end"]["reason"] == "interrupted"
+
+
+def test_wall_time_ends_a_run_with_what_was_gathered_and_exit_code_2(pair: Pair, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    forever = ("--until", "main:never", "--timeout", "1000000 s", "--wall-time", "300 ms")
+    result = rptwin("run", *forever, "--json", out, pair.main, pair.remote)
+    assert result.exit_code == 2
+    assert "cut off after 300 ms of wall time (--wall-time)" in result.stderr
+    assert "Run ended: wall time is up at " in result.stdout
+    assert "of wall time (at most 300 ms) for" in result.stdout
+    document = json.loads(out.read_text())
+    assert (document["end"]["reason"], document["parameters"]["wall_time"]) == ("wall-time", "300 ms")
+
+
+def test_no_recording_is_made_of_a_run_that_was_cut_off(pair: Pair, tmp_path: Path) -> None:
+    forever = ("--until", "main:never", "--timeout", "1000000 s", "--wall-time", "300 ms")
+    result = rptwin("record", *forever, "-o", tmp_path / "out.json", pair.main, pair.remote)
+    assert "no recording of a run that was cut off" in error_of(result)
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_what_can_be_said_of_images_that_cannot_be_loaded_is_said(pair: Pair, tmp_path: Path) -> None:
+    broken = bytearray(pair.main.read_bytes())
+    broken[52 + 12 : 52 + 16] = (0x6000_0000).to_bytes(4, "little")  # p_paddr of the first segment
+    (tmp_path / "broken.elf").write_bytes(broken)
+    result = rptwin("run", "broken.elf", pair.remote)
+    assert "does not lie in memory of cpu_cm7" in error_of(result)
+    assert "elf.segment-outside-memory  broken.elf: segment[0]" in result.stdout
+    quiet = rptwin("run", "-q", "broken.elf", pair.remote)
+    assert quiet.stdout == "Findings" + result.stdout.partition("Findings")[2]
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_an_engine_that_is_not_there_is_said_before_anything_of_the_images(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, quiet: tuple[str, ...]
+) -> None:
+    for name in ("PYRENODE_PKG", "PYRENODE_BUILD_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYRENODE_BIN", "/nowhere")
+    result = rptwin("run", "--engine", "renode", *quiet, pair.main, pair.remote)
+    assert error_of(result) == "PYRENODE_BIN: no Renode: expected an executable file, found /nowhere"
+    assert result.stdout == ""
+
+
+# inspect
+
+
+def test_inspect_draws_the_table_and_the_memory_that_it_names(pair: Pair) -> None:
+    result = rptwin("inspect", pair.remote)
+    assert result.exit_code == 0, result.output
+    for words in (
+        "remote.elf: remote core cpu_cm4 of stm32h745",
+        "vector table at 0x08100000 (the platform's boot address)",
+        "├── vring[0]  da ANY align 16 num 8 notifyid 0",
+        "0x30041000   0x10041000   12288   carveout[0]",
+        "no findings",
+    ):
+        assert words in result.stdout
+
+
+def test_inspect_takes_both_images_in_either_order(pair: Pair) -> None:
+    for files in ((pair.main, pair.remote), (pair.remote, pair.main)):
+        result = rptwin("inspect", *files)
+        assert result.exit_code == 0
+        assert "main.elf: main core cpu_cm7" in result.stdout
+        assert "remote.elf: remote core cpu_cm4" in result.stdout
+
+
+def test_inspect_exits_1_with_findings_and_writes_them_as_json(firmware: Callable[[str], Pair], tmp_path: Path) -> None:
+    result = rptwin("inspect", "--json", "out.json", firmware("num6").remote)
+    assert result.exit_code == 1
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert [each["rule"] for each in document["findings"]] == ["vring.num-not-power-of-two"]
+
+
+def test_inspect_of_what_is_no_elf_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text.elf").write_text("hello, world")
+    assert error_of(rptwin("inspect", "text.elf")).startswith("text.elf: not an ELF file")
+
+
+# console
+
+
+def test_lines_from_a_pipe_go_to_the_console_that_was_chosen_last(pair: Pair) -> None:
+    result = rptwin("console", pair.main, pair.remote, text="ping 3 64\n:remote\nstatus\n:nowhere\n:quit\n")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert "main         | vdev 0: 3 pings: 3 good, 0 bad, 0 lost" in lines
+    assert "remote       | vdev 0: status 0x07, up, 13 echoed" in lines
+    assert result.stderr.startswith("rptwin: error: no such console: expected main | remote | ")
+
+
+def test_on_a_terminal_ctrl_t_switches_the_console_and_ctrl_c_ends(pair: Pair) -> None:
+    shown = ""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ |= {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        os.execv(sys.executable, [sys.executable, "-m", "orchestrator", "console", str(pair.main), str(pair.remote)])
+
+    def read_until(words: str) -> None:
+        nonlocal shown
+        deadline = time.monotonic() + 60
+        while words not in shown:
+            assert time.monotonic() < deadline, shown
+            try:
+                shown += os.read(terminal, 4096).decode()
+            except OSError:  # EIO: the other end is closed
+                break
+
+    read_until("10 good")
+    os.write(terminal, b"ping 2 3x\x7f2\r")
+    read_until("2 pings: 2 good")
+    os.write(terminal, b"\x14status\r")
+    read_until("12 echoed")
+    os.write(terminal, b"\x03")
+    read_until("never said")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert "remote> status" in shown
