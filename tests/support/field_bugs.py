@@ -29,6 +29,7 @@ class Workplace:
 
     folder: Path
     pair: Callable[[str], tuple[Path, Path]]
+    patched: Callable[[str, str], tuple[Path, Path]]  # by a patch of ``faults/`` and a variant
 
 
 class Case(Protocol):
@@ -82,6 +83,45 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class Patched:
+    """A pair of ``firmware/`` with a patch of ``faults/``, booted."""
+
+    patch: str
+    timeout: str = "300 ms"
+
+    @property
+    def name(self) -> str:
+        return f"patch `{self.patch}`"
+
+    def findings(self, place: Workplace) -> tuple[Finding, ...]:
+        main, remote = place.patched(self.patch, "demo")
+        with Board(PLATFORM, main=main, remote=remote) as board:
+            board.run(timeout=self.timeout)
+            return board.verdict().findings
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A remote that a host in Python starts, talks to, and starts again."""
+
+    patch: str = ""
+
+    @property
+    def name(self) -> str:
+        return (f"patch `{self.patch}`" if self.patch else "variant `demo`") + ", restarted"
+
+    def findings(self, place: Workplace) -> tuple[Finding, ...]:
+        _, remote = place.patched(self.patch, "demo") if self.patch else place.pair("demo")
+        with Board(PLATFORM, remote=remote) as board:
+            endpoint = board.host.endpoint("rptwin-echo")
+            endpoint.send(b"before")
+            assert endpoint.receive() == b"before"
+            board.host.restart()
+            board.run(timeout="100 ms")
+            return board.verdict().findings
+
+
+@dataclass(frozen=True)
 class Bug:
     """A bug, the rule that names it, and the twin that is silent."""
 
@@ -112,6 +152,8 @@ BUGS = (
         "ring.layout-disagreement", Ran("used-align"), DEMO),
     Bug("B03", "Linux numbers the vrings 0, 1; the vdev has 0 (open-amp 438)",
         "vdev.notifyid-collision", Inspected("K3", ("OPENAMP",), Profile.LINUX), BITMAP),
+    Bug("B04", "the vring's id written into the vdev's (open-amp 314)",
+        "vdev.notifyid-misplaced", Patched("notifyid-in-wrong-place"), Patched("notifyid-in-wrong-place.twin")),
     Bug("B05", "vring 0's notify id set twice, vring 1's never (nuttx PR 6902)",
         "vring.notifyid-not-unique", Inspected("NUTTX", ("ID1=0",)), NUMBERED),
     Bug("B06", "two vrings with one notify id (open-amp 386)",
@@ -124,6 +166,8 @@ BUGS = (
         "table.unknown-type", Inspected("IMX_DSP", ("VDEV_ID=31", "EXTRA_TYPE=77"), Profile.OPENAMP), VENDOR),
     Bug("B09", "a table of two vdevs is longer than its size says (nuttx 20183)",
         "table.truncated", Inspected("IMX8QM", ("VDEV_ID=31", "SECOND_VRINGS=3")), TWO_VDEVS),
+    Bug("B10", "a vring's da of 0 treated differently from ANY (nuttx PR 11719)",
+        "vring.unresolved", Patched("da-zero"), Patched("da-zero.twin")),
     Bug("B11", "memory that the other core has elsewhere, or not at all (zephyr 84168)",
         "buffer.unreachable-by-device", Ran("dtcm-desc"), DEMO),
     Bug("B12", "the vector table in memory that its core does not have there (STM32CubeH7 34)",
@@ -131,8 +175,12 @@ BUGS = (
         Inspected("ST_H7", script=AT_DTCM, linked=" at DTCM"), PLACED),
     Bug("B13", "`.resource_table` in no loaded segment (zephyr PR 102721, PR 44826)",
         "table.not-loaded", Inspected("ST_H7", script=NOT_LOADED, linked=" with its table in no segment"), PLACED),
+    Bug("B14", "the host updates a copy that the remote never reads (zephyr PR 105778)",
+        "table.second-copy", Patched("host-updates-a-copy"), DEMO),
     Bug("B15", "the remote waits for ever, its vrings still ANY (zephyr 69433)",
         "vring.unresolved", Ran("no-rings"), DEMO),
+    Bug("B16", "the section found only where it is the first (optee_os 7694): here it is the last",
+        "vring.num-zero", Inspected("ST_H7", ("NUM1=0",), linked=" (the fourth section)"), PLACED),
     Bug("B17", "what is linked elsewhere than it is loaded never gets there (open-amp 550, 552)",
         "table.not-copied", Ran("no-copy"), DEMO),
     Bug("B18", "an address of 64 bits cut to 32 (open-amp 418)",
@@ -141,6 +189,28 @@ BUGS = (
         "vdev.features-without-config", Inspected("SUNXI", ("FEATURES=9",)), Inspected("SUNXI")),
     Bug("B19", "a trace filled in that offset[] does not lead to (nuttx, mx8mp)",
         "table.orphan-entry", Inspected("NUTTX", ("ENTRIES=2",)), NUMBERED),
+    Bug("B21", "the device's index as an earlier run left it (rpmsg-lite 11)",
+        "ring.used-ahead", Patched("indices-from-before"), DEMO),
+    Bug("B22", "buffers of another size than the other side's (rpmsg-lite 10, 17, 23)",
+        "vdev.buffer-size", Patched("buffer-size-of-one-side"), DEMO),
+    Bug("B23", "an id that is not a head (open-amp 249)",
+        "ring.used-not-a-head", Patched("returns-no-head"), DEMO),
+    Bug("B24", "all buffers in use, and both sides wait for one (open-amp PR 320, zephyr PR 68764)",
+        "core.deadlock", Patched("both-wait"), DEMO),
+    Bug("B25", "the remote does not tell of one of its queues (linux-xlnx 51)",
+        "notification.left-out", Patched("interrupts-lost"), DEMO),
+    Bug("B26", "a buffer that is lost when it cannot be passed on (nuttx 13887)",
+        "buffer.not-returned", Ran("leak"), DEMO),
+    Bug("B27", "a name that is never announced, so nobody binds to it (nuttx 17783, 13432, 7575)",
+        "endpoint.never-announced", Patched("never-announced"), DEMO),
+    Bug("B28", "the cores do not agree on the mailbox's channel (openamp-system-reference 52)",
+        "notification.missing", Ran("wrong-channel"), DEMO),
+    Bug("B29", "works only at the first start (openamp-system-reference 56, 109)",
+        "endpoint.never-announced", Restarted("keeps-its-state"), Restarted()),
+    Bug("B30", "polling the semaphore's lock register takes it (zephyr 86494)",
+        "core.lock-held", Patched("status-read-takes-lock"), DEMO),
+    Bug("B31", "one core clears memory that the other one already uses (modm 844)",
+        "ring.index-back", Patched("rings-cleared-late"), DEMO),
 )  # fmt: skip
 
 
