@@ -32,6 +32,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.renode.assemblies import as_known
+from orchestrator.engines.renode.caches import CoreCaches
 from orchestrator.engines.renode.compiled.models import Models
 from orchestrator.engines.renode.complaints import Complaints, base_of
 from orchestrator.engines.renode.core_turns import CoreTurns
@@ -59,12 +60,12 @@ __all__ = ["RenodeBoard"]
 
 _LOOK_NS = 1_000_000  # between two looks for what no hook tells
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
-_CLIDR, _CTR, _CCSIDR, _CSSELR = 0xD78, 0xD7C, 0xD80, 0xD84  # from the NVIC's base (DDI0403E B4.8)
 # Where Renode departs from the hardware, and which rule looks for it.
 _NOT_CHECKED = (
     "stores to flash, which succeed here (core.guest-error)",
     "what a core that polls waits for",
 )
+_GATES_NOT_CHECKED = "what the chip keeps from a core until firmware opens it (core.fault)"
 
 
 class _Console:
@@ -119,6 +120,7 @@ class RenodeBoard:
         self._observation = Observation(platform, self._bus, self._cores, self._turns, self._scope)
         self._complaints = Complaints(self._cores, self._turns, self._scope, self._say)
         self._look_awaited = False
+        self._caches: dict[str, CoreCaches] = {}
         self._players = Players(self._bus, self._cores.played, self._tell)
         self._given_up = False  # Renode has ended with a core
         self._met: Callable[[], bool] | None = None
@@ -151,7 +153,8 @@ class RenodeBoard:
         for core in self._cores:
             self._bus.on_sleep(core.name, functools.partial(setattr, core, "asleep"))
             if core.model.model in cortex_m.CACHES:
-                _identify_caches(self._bus, core.model.nvic, cortex_m.CACHES[core.model.model])
+                caches = cortex_m.CACHES[core.model.model]
+                self._caches[core.name] = CoreCaches(self._bus, core, caches, self._scope)
         for peripheral in _mailbox_peripherals(self.platform):
             stored = functools.partial(self._turns.stores_to_mailbox, peripheral.name)
             self._bus.on_store(peripheral.name, 0, peripheral.size or _UNKNOWN_SIZE, stored)
@@ -245,6 +248,8 @@ class RenodeBoard:
             if core.played is not None:
                 core.played.reset()
             core.resets()
+        for caches in self._caches.values():
+            caches.reset()
         why = f"{SYSTEM_RESET} requested by firmware"
         self._say(Event(self.time_ns, self.platform.cores[0].name, StateChanged(CoreState.RUNNING, why)))
 
@@ -260,7 +265,8 @@ class RenodeBoard:
     def subscribe(self, listener: Listener) -> None:
         first = not self._listeners
         self._listeners.append(listener)
-        for what in _NOT_CHECKED if first else ():
+        gates = (_GATES_NOT_CHECKED,) if self.platform.gates else ()
+        for what in (*_NOT_CHECKED, *gates) if first else ():
             self._say(Event(self.time_ns, "", Note(f"not checked on renode: {what}")))
 
     def _say(self, event: Event) -> None:
@@ -327,6 +333,8 @@ class RenodeBoard:
         self._bus.reset(core.name, core.model.nvic)
         self._bus.set_vector_table(core.name, core.vector_table)
         core.resets()
+        if core.name in self._caches:
+            self._caches[core.name].reset()
 
     # --- the contract: time
 
@@ -411,9 +419,8 @@ class RenodeBoard:
         return None
 
     def data_cache(self, core: str) -> DataCache | None:
-        """Nothing here can tell."""
         core_named(self.platform, core)
-        return None
+        return self._caches[core].data_cache() if core in self._caches else None
 
     def instructions(self, core: str) -> int:
         return 0 if self._cores[core].played is not None else self._bus.cycles(core)
@@ -476,16 +483,3 @@ def _uarts(platform: Platform) -> list[str]:
 def _mailbox_peripherals(platform: Platform) -> Iterator[Peripheral]:
     names = {mailbox.peripheral for mailbox in platform.mailboxes}
     return (each for each in platform.peripherals if each.name in names)
-
-
-def _identify_caches(bus: Bus, nvic: str, caches: cortex_m.Caches) -> None:
-    """Renode's NVIC reads 0 there, so that firmware which maintains its caches line by line does nearly nothing."""
-    selected = 0
-
-    def select(_core: str, _offset: int, _size: int, value: int) -> None:
-        nonlocal selected
-        selected = value & 1
-
-    words = {_CLIDR: lambda: caches.clidr, _CTR: lambda: caches.ctr, _CCSIDR: lambda: caches.ccsidr[selected]}
-    bus.on_store(nvic, _CSSELR, 4, select)
-    bus.answer(nvic, _CLIDR, _CSSELR - _CLIDR, lambda offset: words[offset]() if offset in words else None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.cpu.core import Core
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Shut
+from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.platform.model import Gate, GateKey, Platform, Region
 
 __all__ = ["GatedDevice", "Gates"]

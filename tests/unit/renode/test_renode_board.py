@@ -944,3 +944,35 @@ def test_a_player_hears_of_resets(rig: Rig) -> None:
     assert rig.renode.halted[MAIN]
     with pytest.raises(UsageError, match="played from power-on"):
         rig.board.play(REMOTE, scribe)
+
+
+# Data caches
+
+
+def test_a_data_cache_is_told_by_the_registers_of_its_core(rig: Rig) -> None:
+    nvic = 0xE000_E000
+    rig.renode.words |= {(MAIN, nvic + 0xD14): 1 << 16, (MAIN, nvic + 0xD90): 0}
+    hook = rig.renode.hooks["nvic_cm7"][1]
+    cache = rig.board.data_cache(MAIN)
+    assert cache is not None
+    assert cache.enabled
+    assert cache.keeps(Extent(SRAM, 32))
+    hook(MAIN, 0xF68, 4, SRAM)  # DCCMVAC
+    cleaned = rig.board.data_cache(MAIN)
+    assert cleaned is not None
+    assert not cleaned.keeps(Extent(SRAM, 32))
+    assert rig.board.data_cache(REMOTE) is None
+
+
+def test_a_cache_that_is_off_is_not_maintained_and_a_reset_forgets_what_was(rig: Rig) -> None:
+    hook = rig.renode.hooks["nvic_cm7"][1]
+    hook(MAIN, 0xF68, 4, SRAM)
+    rig.renode.words[MAIN, 0xE000_ED14] = 1 << 16
+    cache = rig.board.data_cache(MAIN)
+    assert cache is not None
+    assert cache.maintained == ()
+    hook(MAIN, 0xF60, 4, 0)  # DCISW
+    rig.board.reset(MAIN)
+    again = rig.board.data_cache(MAIN)
+    assert again is not None
+    assert again.maintained == ()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.base.memory import Extent
+from orchestrator.engines.common.cache_maintenance import BY_ADDRESS, BY_SET_WAY, CacheMaintenance
 from orchestrator.engines.common.cortex_m import NO_CACHES, Caches
 from orchestrator.engines.unicorn.cpu.register_table import Registers, Storage, constant, ignored
-from orchestrator.events import CACHE_BLOCK, DataCache
+from orchestrator.events import DataCache
 
 __all__ = ["CacheRegisters"]
-
-_BY_ADDRESS = (0xF5C, 0xF64, 0xF68, 0xF70)  # DCIMVAC, DCCMVAU, DCCMVAC, DCCIMVAC
-_BY_SET_WAY = (0xF60, 0xF6C, 0xF74)  # DCISW, DCCSW, DCCISW
 
 
 class CacheRegisters:
@@ -21,14 +19,13 @@ class CacheRegisters:
     def __init__(self, caches: Caches, storage: Storage, is_on: Callable[[], bool]) -> None:
         self._caches = caches
         self._storage = storage
-        self._is_on = is_on
+        self._maintenance = CacheMaintenance(is_on)
         self.reset()
 
     def reset(self) -> None:
         """Nothing has been maintained."""
         self._csselr = 0
-        self._maintained: set[int] = set()  # blocks of CACHE_BLOCK bytes
-        self._maintained_all = False  # by set and way
+        self._maintenance.reset()
 
     @property
     def are_there(self) -> bool:
@@ -45,8 +42,8 @@ class CacheRegisters:
         }
         if self.are_there:
             table |= dict.fromkeys(range(0xF50, 0xF7C, 4), (None, ignored))
-            table |= dict.fromkeys(_BY_ADDRESS, (None, self._maintain_line))
-            table |= dict.fromkeys(_BY_SET_WAY, (None, self._maintain_all))
+            table |= dict.fromkeys(BY_ADDRESS, (None, self._maintenance.line))
+            table |= dict.fromkeys(BY_SET_WAY, (None, self._maintenance.set_and_way))
             for offset in range(0xF90, 0xFAC, 4):  # ITCMCR .. ABFSR (DDI0489F 3.3)
                 table[offset] = self._storage.register(offset)
         return table
@@ -54,27 +51,15 @@ class CacheRegisters:
     def _write_csselr(self, value: int) -> None:
         self._csselr = value & 0xF
 
-    def _maintain_line(self, address: int) -> None:
-        if self._is_on():
-            self._maintained.add(address // CACHE_BLOCK)
-
-    def _maintain_all(self, _set_and_way: int) -> None:
-        """Before the cache is on, that is how its lines get their first state: it maintains nothing."""
-        self._maintained_all = self._maintained_all or self._is_on()
-
     def data_cache(self, cacheable: tuple[Extent, ...]) -> DataCache | None:
         """What the registers say of the data cache; None: there is none."""
-        if not self.are_there:
-            return None
-        blocks = (Extent(block * CACHE_BLOCK, CACHE_BLOCK) for block in sorted(self._maintained))
-        maintained = (Extent(0, 1 << 32),) if self._maintained_all else tuple(blocks)
-        return DataCache(self._is_on(), cacheable, maintained)
+        return self._maintenance.data_cache(cacheable) if self.are_there else None
 
-    def save(self) -> tuple[int, frozenset[int], bool]:
+    def save(self) -> tuple[int, tuple[frozenset[int], bool]]:
         """All of it."""
-        return self._csselr, frozenset(self._maintained), self._maintained_all
+        return self._csselr, self._maintenance.save()
 
-    def restore(self, saved: tuple[int, frozenset[int], bool]) -> None:
+    def restore(self, saved: tuple[int, tuple[frozenset[int], bool]]) -> None:
         """Go back to :meth:`save`."""
-        self._csselr, maintained, self._maintained_all = saved
-        self._maintained = set(maintained)
+        self._csselr, maintained = saved
+        self._maintenance.restore(maintained)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name
+from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
 from orchestrator.engines.unicorn.cpu.frames import StackError
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Shut
+from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.base.errors import TranslationError
+from orchestrator.engines.common.memory_protection import READ, WRITE
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
-from orchestrator.engines.unicorn.cpu.mpu import READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native.abi import CoreState, FramesState, hooks
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.bus import Access, Bus, Slot
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, ProbeState, hooks

@@ -6,12 +6,12 @@ import struct
 from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
+from orchestrator.engines.common.memory_protection import EXECUTE
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks, Hint, hint_at, is_floating_point
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import GENERAL, Processor
 from orchestrator.engines.unicorn.memory import BoardMemory

@@ -92,7 +92,7 @@ class ScsSnapshot:
 
     words: Mapping[str, int]
     storage: Mapping[int, int]
-    caches: tuple[int, frozenset[int], bool]
+    caches: tuple[int, tuple[frozenset[int], bool]]
     mpu: tuple[object, ...]
     systick: SysTick
 

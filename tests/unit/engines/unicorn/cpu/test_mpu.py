@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.base.memory import Extent
-from orchestrator.engines.unicorn.cpu.mpu import EXECUTE, READ, WRITE, Mpu
+from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
+from orchestrator.engines.unicorn.cpu.mpu import Mpu
 
 CTRL, RNR, RBAR, RASR, RLAR = 0xD94, 0xD98, 0xD9C, 0xDA0, 0xDA0
 RW, RO = READ | WRITE, READ
