@@ -74,6 +74,8 @@ def _text(value: str) -> str:
 
 
 class _Writer:
+    """A case for each kind of node, which is why it is long: statements to lines, expressions to text."""
+
     def __init__(self, script: Script, name: str) -> None:
         self._script = script
         self._class = name

@@ -149,6 +149,8 @@ def infer(text: str) -> Script:
 
 
 class _Inference:
+    """A case for each kind of node, which is why it is long: what is one type in one place is made one."""
+
     def __init__(self, script: Script) -> None:
         self._script = script
         self._int, self._bool, self._text = Type("int"), Type("bool"), Type("text")
