@@ -47,6 +47,7 @@ from orchestrator.events import (
     CoreState,
     DataCache,
     Event,
+    Fault,
     Listener,
     Note,
     StateChanged,
@@ -65,7 +66,6 @@ _NOT_CHECKED = (
     "stores to flash, which succeed here (core.guest-error)",
     "what a core that polls waits for",
 )
-_GATES_NOT_CHECKED = "what the chip keeps from a core until firmware opens it (core.fault)"
 
 
 class _Console:
@@ -117,7 +117,8 @@ class RenodeBoard:
             quantum_ends=self._quantum_ends,
             tell=self._tell_turn,
         )
-        self._observation = Observation(platform, self._bus, self._cores, self._turns, self._scope)
+        parts = self._bus, self._cores, self._turns, self._scope
+        self._observation = Observation(platform, *parts, self._refuse)
         self._complaints = Complaints(self._cores, self._turns, self._scope, self._say)
         self._look_awaited = False
         self._caches: dict[str, CoreCaches] = {}
@@ -260,13 +261,20 @@ class RenodeBoard:
         self._say(Event(self.time_ns, core, self._complaints.end_of(core, self._bus.pc(core))))
         self._stop_reason = StopReason.DEAD
 
+    def _refuse(self, core: str, fault: Fault) -> None:
+        """The chip would not have served this access, which Renode has: what comes after it says nothing."""
+        if not self._given_up:
+            self._turns.happens(core, fault, self._turns.moment(core))
+            self._given_up = True
+            self._stop_reason = StopReason.DEAD
+            self._bus.end()
+
     # --- events
 
     def subscribe(self, listener: Listener) -> None:
         first = not self._listeners
         self._listeners.append(listener)
-        gates = (_GATES_NOT_CHECKED,) if self.platform.gates else ()
-        for what in (*_NOT_CHECKED, *gates) if first else ():
+        for what in _NOT_CHECKED if first else ():
             self._say(Event(self.time_ns, "", Note(f"not checked on renode: {what}")))
 
     def _say(self, event: Event) -> None:
@@ -352,6 +360,7 @@ class RenodeBoard:
         quantum = self._quantum_ns
         duration = -(-(self.time_ns + timeout_ns) // quantum) * quantum - self.time_ns
         self._stop_asked, self._stop_reason = False, None
+        self._observation.guard()
         for core in self._cores:
             if core.held:
                 self._turns.await_turn(core.name)

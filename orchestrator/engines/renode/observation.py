@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.base.errors import EngineError
 from orchestrator.base.memory import Extent
@@ -10,7 +10,9 @@ from orchestrator.engines.common.store_replay import Happening, Store
 from orchestrator.engines.renode.access_log import Observed
 from orchestrator.engines.renode.core_turns import CoreTurns
 from orchestrator.engines.renode.cores import Cores, HostScope
+from orchestrator.engines.renode.gates import MemoryGates
 from orchestrator.engines.renode.session import Bus
+from orchestrator.events import Fault
 from orchestrator.platform.model import Platform, Region
 
 __all__ = ["Observation"]
@@ -22,12 +24,23 @@ _MOST_PART = 7  # bytes of a store that may lie before the first watched one
 class Observation:
     """Stores to what is watched, and every access to what is observed."""
 
-    def __init__(self, platform: Platform, bus: Bus, cores: Cores, turns: CoreTurns, scope: HostScope) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        bus: Bus,
+        cores: Cores,
+        turns: CoreTurns,
+        scope: HostScope,
+        refused: Callable[[str, Fault], None],
+    ) -> None:
         self._platform = platform
         self._bus = bus
         self._cores = cores
         self._turns = turns
         self._scope = scope
+        self._refused = refused
+        self._gates = MemoryGates(platform, bus, cores, scope)
+        self._guarded: set[str] = set()  # regions of which a core may be refused every byte
         self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
         self._loads: dict[str, Extent] = {}  # by region: offsets whose loads are told, or were until one was polled
         self._polled: tuple[str, int, int] | None = None  # the last read: by whom, where, and what
@@ -64,14 +77,36 @@ class Observation:
         assert found is not None
         region, offset = found
         if _widen(self._hooked, region, offset, extent.size):
-            bases, whole = self._bases(region), self._hooked[region.name]
+            self._hear_stores(region)
+        return True
 
-            def stored(by: str, at: int, size: int, value: int) -> None:
-                if by in bases and not self._scope.active:
+    def guard(self) -> None:
+        """Hear of each access that the chip may refuse; asked before each run, as firmware is what opens gates."""
+        for core, region, extents in self._gates.watched():
+            if region.name not in self._guarded and self._bus.through_bus([(core, each) for each in extents]):
+                self._guarded.add(region.name)
+                self._hear_stores(region)
+                self._hear_loads(region)
+
+    def _hear_stores(self, region: Region) -> None:
+        bases, wanted = self._bases(region), self._hooked.get(region.name, Extent(0, 0))
+        guarded = region.name in self._guarded
+        heard = Extent(0, region.size) if guarded else wanted
+
+        def stored(by: str, at: int, size: int, value: int) -> None:
+            if by in bases and not self._scope.active:
+                if guarded:
+                    self._check(by, region.name, at, bases[by] + at, size, writes=True)
+                if Extent(at, size).overlaps(wanted):
                     self._store(by, region.name, at, bases[by] + at, size, value)
 
-            self._bus.on_store(region.name, whole.start, whole.size, stored)
-        return True
+        self._bus.on_store(region.name, heard.start, heard.size, stored)
+
+    def _check(self, core: str, region: str, offset: int, address: int, size: int, *, writes: bool) -> None:
+        why = self._gates.refusal(core, region, offset, writes=writes)
+        if why is not None:
+            at = self._cores.instruction(core, self._bus.pc(core))
+            self._refused(core, self._gates.fault(core, address, size, why, at, writes=writes))
 
     def turn_told(self, happenings: Sequence[Happening]) -> None:
         """Somebody has stored: what was polled may read otherwise now."""
@@ -100,6 +135,8 @@ class Observation:
     def _load(self, region: Region, bases: Mapping[str, int], offset: int, size: int, value: int) -> None:
         """Each costs some microseconds: of a place that is polled, no more are told until somebody writes there."""
         core = self._turns.acting()  # others' turns end this one
+        if core in bases and region.name in self._guarded:
+            self._check(core, region.name, offset, bases[core] + offset, size, writes=False)
         if core not in bases or not self._turns.accesses.has(region.name, offset, size):
             return
         self._turns.acts(core)
@@ -119,7 +156,8 @@ class Observation:
 
     def _hear_loads(self, region: Region) -> None:
         self._unheard.discard(region.name)
-        extent, bases = self._loads[region.name], self._bases(region)
+        bases = self._bases(region)
+        extent = Extent(0, region.size) if region.name in self._guarded else self._loads[region.name]
 
         def loaded(at: int, size: int, value: int) -> None:
             if not self._scope.active:

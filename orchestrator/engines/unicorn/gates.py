@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from orchestrator.engines.common.gates import GateKeys
 from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn.bus import Device
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.mpu import Shut
-from orchestrator.platform.model import Gate, GateKey, Platform, Region
+from orchestrator.platform.model import Gate, Platform, Region
 
 __all__ = ["GatedDevice", "Gates"]
 
@@ -22,15 +23,13 @@ class Gates:
     def __init__(self, platform: Platform, devices: Mapping[str, Device], runs_firmware: Callable[[str], bool]) -> None:
         self._gates = platform.gates
         self._regions = {region.name: region for region in platform.regions}
-        self._devices = devices
-        self._runs_firmware = runs_firmware
-        self.registers = frozenset(key.peripheral for gate in self._gates for key in gate.keys)
+        self._keys = GateKeys(platform, lambda name, offset: devices[name].read(offset, 4, None), runs_firmware)
+        self.registers = self._keys.registers
         self.passed: set[int] = set()  # what is not refused is said once
-        self._words: dict[tuple[str, int], int] = {}  # registers, since the last look
 
     def look(self, cores: Mapping[str, Core]) -> None:
         """Have each core find what the registers say now."""
-        self._words.clear()
+        self._keys.look_again()
         for name, core in cores.items():
             shut = tuple(
                 each
@@ -47,40 +46,23 @@ class Gates:
     def why_shut(self, number: int) -> str | None:
         """What keeps a core from a peripheral now; None: nothing does."""
         gate = self._gates[number]
-        return self._why(gate, 0) if self._is_in_force(number) and not self._is_open(gate, 0) else None
+        return self._keys.why(gate, 0) if self._is_in_force(number) and not self._keys.is_open(gate, 0) else None
 
     def _let_pass(self, cores: Mapping[str, Core], shut: Shut) -> None:
         self.passed.add(shut.gate)
         self.look(cores)
 
     def _is_in_force(self, number: int) -> bool:
-        return number not in self.passed and all(map(self._runs_firmware, self._gates[number].openers))
+        return number not in self.passed and self._keys.is_in_force(number)
 
     def _shut(self, number: int, gate: Gate, region: Region) -> Iterator[Shut]:
         block = gate.block or region.size
         rights = sum(_RIGHTS[letter] for letter in gate.rights)
         for index in range(region.size // block):
-            if not self._is_open(gate, index):
+            if not self._keys.is_open(gate, index):
                 for extent in region.extents(gate.core):
                     start = extent.start + index * block
-                    yield Shut(start, start + block, rights, self._why(gate, index), gate.refuses, number)
-
-    def _read(self, key: GateKey, index: int) -> int:
-        at = key.peripheral, key.offset + index * key.stride
-        value = self._words.get(at)
-        if value is None:
-            value = self._words[at] = self._devices[key.peripheral].read(at[1], 4, None)
-        return value >> index * key.shift & key.mask
-
-    def _is_open(self, gate: Gate, index: int) -> bool:
-        return any(self._read(key, index) == key.value for key in gate.keys)
-
-    def _why(self, gate: Gate, index: int) -> str:
-        keys = (
-            f"{key.name.replace('[n]', f'[{index}]')} is {self._read(key, index) // (key.mask & -key.mask):#x}"
-            for key in gate.keys
-        )
-        return f"{'refused' if gate.refuses else 'which the chip does not serve'} while {' and '.join(keys)}"
+                    yield Shut(start, start + block, rights, self._keys.why(gate, index), gate.refuses, number)
 
 
 class GatedDevice:

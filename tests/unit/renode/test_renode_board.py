@@ -976,3 +976,39 @@ def test_a_cache_that_is_off_is_not_maintained_and_a_reset_forgets_what_was(rig:
     again = rig.board.data_cache(MAIN)
     assert again is not None
     assert again.maintained == ()
+
+
+# Gates
+
+
+def test_an_access_that_the_chip_refuses_is_a_fault_and_the_end_of_the_run(firmware: Callable[..., Any]) -> None:
+    rig = Rig(load_platform("nrf5340"))
+    images = firmware("demo", "nrf5340")
+    rig.board.load("cpu_app", load_elf(images.main), 0)
+    rig.board.load("cpu_net", load_elf(images.remote), 0x0100_0000)
+    closed = {("cpu_app", 0x5000_3000 + 0x700 + 4 * index): 0x17 for index in range(64)}
+    rig.renode.words |= closed
+    rig.events.clear()
+    rig.renode.at(1, lambda: rig.renode.store("cpu_net", 0x2007_0000, 1))
+    assert rig.board.run(1_000_000).reason is StopReason.DEAD
+    fault = rig.of(Fault)[0]
+    assert fault.core == "cpu_net"
+    assert isinstance(fault.detail, Fault)
+    assert fault.detail.address == 0x2007_0000
+    assert "refused while SPU.EXTDOMAIN[0].PERM.SECATTR is 0x0" in fault.detail.what
+    assert rig.board.run(1_000_000).reason is StopReason.DEAD
+
+
+def test_an_open_gate_refuses_nothing_and_one_whose_opener_runs_no_firmware_is_open(
+    firmware: Callable[..., Any],
+) -> None:
+    rig = Rig(load_platform("nrf5340"))
+    images = firmware("demo", "nrf5340")
+    rig.board.load("cpu_net", load_elf(images.remote), 0x0100_0000)
+    rig.renode.at(1, lambda: rig.renode.store("cpu_net", 0x2007_0000, 1))
+    rig.board.run(1_000_000)
+    rig.board.load("cpu_app", load_elf(images.main), 0)
+    rig.renode.words |= {("cpu_app", 0x5000_3000 + 0x700 + 4 * 56): 0x07, ("cpu_app", 0x5000_3440): 0x10}
+    rig.renode.at(60, lambda: rig.renode.store("cpu_net", 0x2007_0000, 2))
+    rig.board.run(1_000_000)
+    assert rig.of(Fault) == []
