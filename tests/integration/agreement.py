@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.board import Board
+from orchestrator.events import CoreState
+from orchestrator.observe.run import CoreRun
 from orchestrator.recording import PRINTED_TIME, Recorder, record
 
 __all__ = ["differences", "said_of"]
@@ -44,8 +46,14 @@ def said_of(main: Path, remote: Path, engine: str, platform: str) -> dict[str, A
             **{name: _words(value) for name, value in compared.items()},
             "notifications": run.ledger.to_json({}),
             "unmodelled": run.unmodelled.to_json(),
-            "where the cores are": {role: core.where for role, core in run.cores.items()},
+            "where the cores are": {role: _place(core) for role, core in run.cores.items()},
         }
+
+
+def _place(core: CoreRun) -> str | None:
+    """A core that runs in a loop is at one instruction of it or another."""
+    where = core.where
+    return re.sub(r"\+0x[0-9a-f]+", "", where, count=1) if where and core.state is CoreState.RUNNING else where
 
 
 def _words(value: object) -> Any:

@@ -43,8 +43,8 @@ def test_a_demo_pair_is_recorded_alike_at_every_quantum(pair, platform, quantum)
     assert first_difference(own, other, ("unicorn", "renode")) is None
 
 
-# An interrupt may not come at one certain instruction, and nobody says what a core polls (docs/renode.md).
-UNSEEN = {"lock-in-interrupt", "status-read-takes-lock"}
+# An interrupt may not come at one certain instruction (docs/renode.md).
+UNSEEN = {"lock-in-interrupt"}
 # The causes are the same. Where two cores end that talk for ever, what is read of a buffer that is overwritten
 # meanwhile, and how many empty pings one core takes at once, is the quantum's doing; what stands in the registers of a
 # core without a stack is chance; where the chip refuses an access, the run ends.

@@ -40,6 +40,7 @@ from orchestrator.engines.renode.cores import BoardCore, Cores, HostScope
 from orchestrator.engines.renode.exceptions import Exceptions
 from orchestrator.engines.renode.observation import Observation
 from orchestrator.engines.renode.played import Played, Players
+from orchestrator.engines.renode.polls import PollWatch
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.events import (
     SYSTEM_RESET,
@@ -62,10 +63,7 @@ __all__ = ["RenodeBoard"]
 _LOOK_NS = 1_000_000  # between two looks for what no hook tells
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
 # Where Renode departs from the hardware, and which rule looks for it.
-_NOT_CHECKED = (
-    "stores to flash, which succeed here (core.guest-error)",
-    "what a core that polls waits for",
-)
+_NOT_CHECKED = ("stores to flash, which succeed here (core.guest-error)",)
 
 
 class _Console:
@@ -119,6 +117,7 @@ class RenodeBoard:
         )
         parts = self._bus, self._cores, self._turns, self._scope
         self._observation = Observation(platform, *parts, self._refuse)
+        self._polls = PollWatch(platform, *parts)
         self._complaints = Complaints(self._cores, self._turns, self._scope, self._say)
         self._look_awaited = False
         self._caches: dict[str, CoreCaches] = {}
@@ -219,6 +218,7 @@ class RenodeBoard:
     def _look_again(self) -> None:
         self._look_awaited = False
         self._quantum_ends()
+        self._polls.look()
         self._await_look()
 
     def _why_over(self) -> StopReason | None:
@@ -423,9 +423,7 @@ class RenodeBoard:
         return self._cores.backtrace(core)
 
     def waiting(self, core: str) -> Waiting | None:
-        """Nothing here can tell."""
-        core_named(self.platform, core)
-        return None
+        return self._polls.waiting(self._cores[core])
 
     def data_cache(self, core: str) -> DataCache | None:
         core_named(self.platform, core)

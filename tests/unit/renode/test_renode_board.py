@@ -1012,3 +1012,43 @@ def test_an_open_gate_refuses_nothing_and_one_whose_opener_runs_no_firmware_is_o
     rig.renode.at(60, lambda: rig.renode.store("cpu_net", 0x2007_0000, 2))
     rig.board.run(1_000_000)
     assert rig.of(Fault) == []
+
+
+# Polls
+
+
+def test_what_a_core_reads_each_time_in_a_small_loop_is_what_it_waits_for(rig: Rig) -> None:
+    rig.renode.sleeps[MAIN](True)
+    rig.board.run(25_000_000)
+    _extent, hear = rig.renode.loads["hsem"]
+    assert hear is not None
+    rig.renode.turn = REMOTE
+    for _ in range(64):
+        hear(0x84, 4, 0x8000_0101)
+    assert rig.renode.loads["hsem"][1] is None, "it is listened to no longer than that"
+    waiting = rig.board.waiting(REMOTE)
+    assert waiting is not None
+    assert [(each.address, each.value, each.peripheral) for each in waiting.polls] == [
+        (HSEM + 0x84, 0x8000_0101, "hsem")
+    ]
+    rig.renode.pcs[REMOTE] += 0x1000
+    assert rig.board.waiting(REMOTE) is None
+
+
+def test_a_core_that_reads_no_device_is_listened_to_for_a_moment_and_then_the_other_one(rig: Rig) -> None:
+    rig.board.run(22_000_000)
+    first = rig.renode.loads["hsem"][1]
+    assert first is not None
+    rig.board.run(6_000_000)
+    assert rig.renode.loads["hsem"][1] not in (None, first)
+
+
+def test_what_reads_otherwise_each_time_is_no_wait(rig: Rig) -> None:
+    rig.renode.sleeps[MAIN](True)
+    rig.board.run(25_000_000)
+    hear = rig.renode.loads["hsem"][1]
+    assert hear is not None
+    rig.renode.turn = REMOTE
+    for number in range(64):
+        hear(0x84, 4, number)
+    assert rig.board.waiting(REMOTE) is None
