@@ -249,7 +249,7 @@ def test_firmware_that_resets_for_ever_is_a_finding_with_its_backtrace(rptwin, p
     )
     zig = Path(ziglang.__file__).parent / "zig"
     flags = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7", "-O1", "-g", "-nostdlib", "-fno-builtin")
-    script = Path(__file__).parent / "images" / "talker.ld"
+    script = Path(__file__).resolve().parents[1] / "support" / "images" / "talker.ld"
     command = [str(each) for each in (zig, "cc", *flags, "-T", script, source, "-o", image)]
     subprocess.run(command, check=True, capture_output=True)
     report = tmp_path / "out.json"

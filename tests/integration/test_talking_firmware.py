@@ -16,7 +16,7 @@ from orchestrator.board import Board, EndReason
 from orchestrator.events import CoreState, StateChanged
 from orchestrator.robot import RptwinLibrary
 
-HERE = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parents[1] / "support" / "images"
 ZIG = Path(ziglang.__file__).parent / "zig"
 TARGET = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7")
 
@@ -29,8 +29,8 @@ def talker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def build(symbols: str) -> Path:
         path = tmp_path_factory.mktemp("talker") / "talker.elf"
         flags = ("-O2", "-g", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror")
-        command = [ZIG, "cc", *TARGET, *flags, *(["-s"] if symbols == "stripped" else []), "-T", HERE / "talker.ld"]
-        command += [HERE / "talker.c", "-o", path]
+        command = [ZIG, "cc", *TARGET, *flags, *(["-s"] if symbols == "stripped" else []), "-T", IMAGES / "talker.ld"]
+        command += [IMAGES / "talker.c", "-o", path]
         done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return path

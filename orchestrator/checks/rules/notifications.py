@@ -9,6 +9,7 @@ from orchestrator.base.memory import Place
 from orchestrator.base.roles import ROLES, Side, other_role, the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
+from orchestrator.checks.rules.rings import both_sides_use_the_same_layout
 from orchestrator.checks.state import RingSubject, State, live_rings
 from orchestrator.checks.waits import Reached, Work, lost_signals, work_for
 from orchestrator.observe.run import Run
@@ -193,8 +194,8 @@ def who_is_told_looks_at_the_ring(direction: _Direction) -> Iterator[Violation]:
     state, run, target = direction.state, direction.run, direction.target
     for each in direction.stuck_at(Reached.TAKEN):
         ring, layout, core = each.subject.ring, each.subject.ring.layout, run.cores[target]
-        if layout is None or state.views is None:
-            continue
+        if layout is None or state.views is None or any(both_sides_use_the_same_layout(each.subject)):
+            continue  # it looks elsewhere
         index = "avail.idx" if each.side is Side.DEVICE else "used.idx"
         address = layout.avail_idx_at if each.side is Side.DEVICE else layout.used_idx_at
         looked = run.history.looked_ns.get((ring.path, each.side))

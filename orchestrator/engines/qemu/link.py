@@ -20,13 +20,16 @@ _NEVER = 1 << 62  # ns
 
 
 class Link:
-    """A machine that stands still at power-on; EngineError with QEMU's own words when it does not come up."""
+    """A machine that stands still at power-on; EngineError with QEMU's own words when it does not come up.
+
+    A core runs ``turn`` instructions before the other; each takes ``1 << shift`` ns.
+    """
 
     gdb: GdbClient
     qmp: QmpClient
 
-    def __init__(self, machine: Machine, shift: int) -> None:
-        self.process = QemuProcess(find_qemu(), machine, shift)
+    def __init__(self, machine: Machine, shift: int, turn: int) -> None:
+        self.process = QemuProcess(find_qemu(), machine, shift, turn=turn)
         self.time_ns = 0  # virtual, when the machine last stood still
         self.death: EngineError | None = None  # what everything that needs QEMU raises from then on
         self.at_death: list[Callable[[], None]] = []  # called while its files and sockets are still there

@@ -70,11 +70,12 @@ class QemuProcess:
     The process never outlives this object or this interpreter: it ends itself when the pipe to it closes.
     """
 
-    def __init__(self, qemu: Qemu, machine: Machine, shift: int, *, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, qemu: Qemu, machine: Machine, shift: int, *, turn: int, arguments: Sequence[str] = ()) -> None:
         folder = Scratch()
         self.scratch = folder.path
         self._log_read = self._log_given_back = 0
         self.control = Control(self.scratch / "control")
+        self.control.set_turns(turn, shift)  # before QEMU is there: its cores take the first turn as they are made
         theirs, self._parent = os.pipe()
         names = ("gdb", "qmp", *machine.uarts)
         command = [qemu.path, "-M", machine.name, "-display", "none", "-nodefaults", "-S", "-nic", "none"]
