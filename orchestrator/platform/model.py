@@ -185,7 +185,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class GateKey:
-    """Bits of a register that open a gate by their value; of block n, ``stride`` bytes and ``shift`` bits on."""
+    """Bits of a register that open a gate by their value; of block n, ``stride`` bytes and ``shift`` bits on.
+
+    Where a register has the bits of several blocks, the next register is ``stride`` bytes on.
+    """
 
     name: str  # as the manual has it; "[n]" stands for the block's number
     peripheral: str
@@ -194,6 +197,12 @@ class GateKey:
     value: int
     stride: int = 0
     shift: int = 0
+    blocks: int = 1  # of one register, where ``stride`` leads to the next
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Offset of the register of a block, and by how much its bits are shifted."""
+        register, within = divmod(index, self.blocks) if self.stride else (0, index)
+        return self.offset + register * self.stride, (within if self.blocks > 1 else index) * self.shift
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,7 @@ def _gate(table: _Reader) -> Gate:
 
 
 def _key(table: _Reader) -> GateKey:
-    table.only("name", "peripheral", "offset", "mask", "value", "stride", "shift")
+    table.only("name", "peripheral", "offset", "mask", "value", "stride", "shift", "blocks")
     return GateKey(
         table.required("name", table.take("name", str, "a string")),
         table.required("peripheral", table.take("peripheral", str, "a string")),
@@ -322,6 +322,7 @@ def _key(table: _Reader) -> GateKey:
         table.required("value", table.integer("value", 1 << 32)),
         table.integer("stride", 1 << 16) or 0,
         table.integer("shift", 32) or 0,
+        table.integer("blocks", 33) or 1,
     )
 
 

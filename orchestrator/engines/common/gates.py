@@ -46,8 +46,9 @@ class GateKeys:
         return f"{'refused' if gate.refuses else 'which the chip does not serve'} while {' and '.join(keys)}"
 
     def _read(self, key: GateKey, index: int) -> int:
-        at = key.peripheral, key.offset + index * key.stride
+        offset, shift = key.place(index)
+        at = key.peripheral, offset
         value = self._words.get(at)
         if value is None:
             value = self._words[at] = self._read_register(*at)
-        return value >> index * key.shift & key.mask
+        return value >> shift & key.mask

@@ -31,7 +31,7 @@ def gates_of(
                 raise settings.error(f"{at}.peripheral", "no such peripheral", found=key.peripheral)
             size = sizes[key.peripheral]
             blocks = memory.size // gate.block if memory is not None and gate.block else 1
-            last = key.offset + key.stride * (blocks - 1)
+            last = key.place(blocks - 1)[0]
             if size is not None and last >= size:
                 raise settings.error(
                     f"{at}.offset", "outside the peripheral", expected=f"below {size:#x}", found=f"{last:#x}"

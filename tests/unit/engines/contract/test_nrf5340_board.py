@@ -9,7 +9,7 @@ import pytest
 from orchestrator.board import Board
 from orchestrator.engines.contract import EngineOptions
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.events import CoreState, ExceptionTaken, Fault, UnmodelledAccess
+from orchestrator.events import CoreState, ExceptionTaken, Fault, GuestError, UnmodelledAccess
 from orchestrator.platform import load_platform
 from tests.unit.engines.contract.conftest import Assembler, Rig
 
@@ -377,3 +377,27 @@ def test_a_long_line_of_commands_typed_at_once_is_answered_in_full(firmware):
         board.run_for("400 ms")
         assert board.consoles["main"].output.count(b"vdev 0: status 0x07, ") == 400
         assert board.consoles["remote"].output.count(b"vdev 0: status 0x07, up, ") == 400
+
+
+@pytest.mark.parametrize(
+    ("register", "bit", "said"),
+    [(0x678, 1, 1), (0x678, 2, 0), (0x668, 1, 0)],
+    ids=["its section", "the next section", "another RAM"],
+)
+def test_ram_that_has_no_power_is_said_once(nrf, register, bit, said):
+    """PS, VMC: RAM[7], section 0 of which holds the marks."""
+    off = f"ldr r0, =0x50081000 + {register}\n movs r1, #{bit}\n str r1, [r0]\n"
+    rig = nrf(off + "ldr r0, =MARKS\n ldr r1, [r0]\n str r1, [r0]\n b .", "b .")
+    rig.run_us(100)
+    found = [event.detail.what for event in rig.events if isinstance(event.detail, GuestError)]
+    assert len(found) == said
+    assert all("VMC.RAM.POWER of section [112] is 0x0" in each for each in found)
+    assert faults(rig) == []
+
+
+def test_ram_that_has_power_again_is_ram(nrf):
+    off = "ldr r0, =0x50081678\n movs r1, #1\n str r1, [r0]\n ldr r0, =0x50081674\n str r1, [r0]\n"
+    rig = nrf(off + "ldr r0, =MARKS\n str r0, [r0]\n b .", "b .")
+    rig.run_us(100)
+    assert [event for event in rig.events if isinstance(event.detail, GuestError)] == []
+    assert mark(rig) == MARKS
