@@ -85,7 +85,7 @@ class Keyboard:
 def converse(settings: Settings) -> int:
     """Talk until the input ends, somebody ends it, or no core can run again; 0 in each case."""
     some_image(settings)
-    with open_board(settings) as board, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), open_board(settings) as board:  # Ctrl-C while it is closed, too
         if sys.stdin.isatty() and sys.stdout.isatty():
             _Screen(board).loop()
         else:
