@@ -35,7 +35,7 @@ def outcome(board: Board) -> dict[str, object]:
 @pytest.mark.parametrize("platform", ["stm32h745", "nrf5340", "mps2_an521"])
 def test_a_lone_remote_is_brought_up_talked_to_and_restarted(firmware: Callable[..., object], platform: str) -> None:
     def talk(engine: str) -> dict[str, object]:
-        notify = {"mhu0": 0} if platform == "mps2_an521" else None  # this mailbox does not show who listens
+        notify = {"mhu0": 0} if platform == "mps2_an521" else {}  # this mailbox does not show who listens
         with Board(platform, remote=firmware("demo", platform).remote, engine=engine, notify=notify) as board:
             board.host.start()
             endpoint = board.host.endpoint("rptwin-echo")
