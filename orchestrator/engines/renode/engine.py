@@ -33,8 +33,8 @@ class RenodeEngine(IsolatedEngine):
     def __init__(self, platform: Platform, options: EngineOptions) -> None:
         found = discover()
         environment = {name: value for name, value in os.environ.items() if name not in _THEIRS}
-        # For a process of seconds: .NET would compile the same methods twice, the second time beside the cores.
-        environment.setdefault("DOTNET_TieredCompilation", "0")
+        # For a process of seconds, what .NET would learn from counting calls comes too late.
+        environment.setdefault("DOTNET_TieredPGO", "0")
         if found.dotnet is not None:
             environment["DOTNET_ROOT"] = str(found.dotnet.root)
         super().__init__(platform, options, environment=environment | found.renode.environment, opening_s=_OPENING_S)
