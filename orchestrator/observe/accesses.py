@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
 from orchestrator.events import Accessed
 from orchestrator.formats.elf import Image
@@ -80,8 +81,16 @@ class AccessObserver:
             memory = [each for region in self._platform.regions if region.writable for each in region.extents(core)]
             guard = StackGuard.of(role, Footprint(image, vector_tables.get(role, image.vector_table)), memory)
             if guard is not None:
+                guard.aliases = self._aliases(core, guard.end)
                 run.stacks[role] = guard
                 self._watch_stack(guard)
+
+    def _aliases(self, core: str, address: int) -> tuple[tuple[Extent, int], ...]:
+        """Where else a core has the memory at this address, and how far each is from here."""
+        found = self._platform.region_at(core, address)
+        extents = () if found is None else found[0].extents(core)
+        home = next((each for each in extents if address in each), None)
+        return tuple((each, home.start - each.start) for each in extents if home is not None and each != home)
 
     def _watch_stack(self, guard: StackGuard) -> None:
         self._watches.set(WatchedKind.STACK, f"stack {guard.role}", self._views.name(guard.role), guard.extent)

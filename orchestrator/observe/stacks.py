@@ -34,6 +34,7 @@ class StackGuard:
     crossed: Step | None = None  # the first time
     deepest: int = 0  # the lowest address that was stored to
     deepest_by: Step | None = None
+    aliases: tuple[tuple[Extent, int], ...] = ()  # of its memory: where else the core has it, and how far from here
 
     @classmethod
     def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
@@ -54,7 +55,8 @@ class StackGuard:
     def see(self, accesses: Iterable[Access], memory: Memory) -> None:
         """What the core did in its turn, in order."""
         extent = self.extent
-        for access in accesses:
+        for told in accesses:
+            access = self._here(told)
             if access.address not in extent:
                 continue
             if access.writes:
@@ -62,6 +64,13 @@ class StackGuard:
                     self._push(access)
             elif self._ends_descent(access, memory):
                 self.near = None
+
+    def _here(self, access: Access) -> Access:
+        """By the address that the stack pointer has, whichever the engine names."""
+        for extent, distance in self.aliases:
+            if access.address in extent:
+                return access._replace(address=access.address + distance)
+        return access
 
     def _ends_descent(self, access: Access, memory: Memory) -> bool:
         """A read that says that the core came back, or uses another stack."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.memory import Extent
 from orchestrator.events import Access
 from orchestrator.observe.history import Step
 from orchestrator.observe.stacks import StackGuard
@@ -75,3 +76,11 @@ def test_once_crossed_more_is_looked_at_for_the_deepest_push() -> None:
     guard.see([push(END - 0x900)], Flash())
     assert guard.deepest == END - 0x900
     assert END - 0x900 not in guard_after([push(END + 8)]).extent
+
+
+def test_an_engine_may_name_the_stack_by_another_address_of_its_memory() -> None:
+    other = 0x1000_0000
+    guard = StackGuard("remote", END, "__stack_limit", END + 0x1000, 0x2000_0000)
+    guard.aliases = ((Extent(other, 0x10000), 0x2000_0000 - other),)
+    guard.see([push(other + 0x1008), push(other + 0xFF8)], Flash())
+    assert guard.deepest == END - 8
