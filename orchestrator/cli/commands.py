@@ -81,9 +81,12 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
     """
-    from orchestrator.cli.run import Verbosity, run_and_report
+    from orchestrator.engines.registry import prepare_engine
 
     settings = read_board_settings(config_path, typed)
+    prepare_engine(settings.engine)
+    from orchestrator.cli.run import Verbosity, run_and_report
+
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
 
 

@@ -8,7 +8,7 @@ from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.engines.contract import Engine, EngineOptions
 from orchestrator.platform.model import Platform
 
-__all__ = ["ENGINES", "create_engine", "obstacle"]
+__all__ = ["ENGINES", "create_engine", "obstacle", "prepare_engine"]
 
 # name: (module, class)
 ENGINES = {
@@ -27,6 +27,13 @@ def create_engine(name: str, platform: Platform, options: EngineOptions | None =
     module, cls = known[name]
     engine: Engine = getattr(importlib.import_module(module), cls)(platform, options or EngineOptions())
     return engine
+
+
+def prepare_engine(name: str) -> None:
+    """Let an engine that takes long to start begin now, beside what else is to be loaded; nothing for the others."""
+    if name == "renode":
+        module, cls = ENGINES[name]
+        getattr(importlib.import_module(module), cls).prepare()
 
 
 def obstacle(name: str, platform: Platform) -> str | None:

@@ -10,6 +10,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = ["differences", "said_of"]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "renode.md"
 BEGIN, END = "<!-- variants: by tests/integration/agreement.py -->\n", "<!-- end of variants -->\n"
+_AT_ONCE = 2
 BOARDS = ("stm32h745", "nrf5340", "mps2_an521")
 # When something happened, in words: that is compared nowhere.
 _TIME = re.compile(r"\d+(\.\d+)? (ns|us|ms|s)\b|" + PRINTED_TIME)
@@ -77,26 +79,29 @@ def differences(own: Any, other: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {own} on Unicorn, {other} on Renode"
 
 
-def _row(variant: str) -> str:
-    cells = []
-    for board in BOARDS:
-        folder = ROOT / "firmware" / "build" / board / variant
-        if not (folder / "main.elf").exists():
-            cells.append("")
-            continue
-        own, other = (
-            said_of(folder / "main.elf", folder / "remote.elf", engine, board) for engine in ("unicorn", "renode")
-        )
-        rules = ", ".join(dict.fromkeys(f"`{cause.partition(' ')[0]}`" for cause in own["causes"])) or "no findings"
-        first = next(differences(own, other), None)
-        cells.append(rules if first is None else f"{rules}; differs: {first}")
-        print(f"{board} {variant}: {cells[-1]}", file=sys.stderr, flush=True)
-    return f"| {variant} | {' | '.join(cells)} |\n"
+def _cell(board: str, variant: str) -> str:
+    folder = ROOT / "firmware" / "build" / board / variant
+    if not (folder / "main.elf").exists():
+        return ""
+    pair = folder / "main.elf", folder / "remote.elf"
+    own, other = (said_of(*pair, engine, board) for engine in ("unicorn", "renode"))
+    rules = ", ".join(dict.fromkeys(f"`{cause.partition(' ')[0]}`" for cause in own["causes"])) or "no findings"
+    first = next(differences(own, other), None)
+    cell = rules if first is None else f"{rules}; differs: {first}"
+    print(f"{board} {variant}: {cell}", file=sys.stderr, flush=True)
+    return cell
 
 
 def _write_table() -> None:
-    names = {path.parent.name for board in BOARDS for path in (ROOT / "firmware" / "build" / board).glob("*/main.elf")}
-    table = f"| variant | {' | '.join(BOARDS)} |\n|---|{'---|' * len(BOARDS)}\n" + "".join(map(_row, sorted(names)))
+    names = sorted(
+        {path.parent.name for board in BOARDS for path in (ROOT / "firmware" / "build" / board).glob("*/main.elf")}
+    )
+    with ProcessPoolExecutor(_AT_ONCE) as pool:
+        cells = {(name, board): pool.submit(_cell, board, name) for name in names for board in BOARDS}
+        rows = "".join(
+            f"| {name} | {' | '.join(cells[name, board].result() for board in BOARDS)} |\n" for name in names
+        )
+    table = f"| variant | {' | '.join(BOARDS)} |\n|---|{'---|' * len(BOARDS)}\n{rows}"
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     PAGE.write_text(before + BEGIN + table + END + rest.partition(END)[2], encoding="utf-8")

@@ -50,7 +50,8 @@ class IsolatedEngine:
     """Implements :class:`orchestrator.engines.contract.Engine` by asking a child; ``served`` is what runs in there.
 
     Raises EngineError when the child cannot be started or its engine refuses, EngineDiedError from then on when it
-    dies. ``patience_s`` is wall time without a frame, ``opening_s`` the same until the board is there.
+    dies. ``child`` is one that waits for a board already. ``patience_s`` is wall time without a frame, ``opening_s``
+    the same until the board is there.
     """
 
     name = "remote"
@@ -64,6 +65,7 @@ class IsolatedEngine:
         *,
         command: Sequence[str] = SERVER,
         environment: Mapping[str, str] | None = None,
+        child: Child | None = None,
         patience_s: float = PATIENCE_S,
         opening_s: float = PATIENCE_S,
     ) -> None:
@@ -74,7 +76,7 @@ class IsolatedEngine:
         self._forgotten: list[int] = []
         self._instructions: dict[str, int] = {core.name: 0 for core in platform.cores}  # as last heard
         self._subscribed = False
-        child = Child(command, environment)
+        child = child or Child(command, environment)
         self._conversation = Conversation(self.name, child, Pages(platform), opening_s)
         self._ask = self._conversation.ask
         try:

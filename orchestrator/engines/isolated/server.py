@@ -47,6 +47,8 @@ SERVED = {
     "unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine"),
 }
 
+EARLY = {"renode": ("orchestrator.engines.renode.assemblies", "load_renode")}
+
 _LOOK_S = 0.5  # between two looks whether virtual time goes on
 _LEAVE_S = 5.0
 _LOST = 3  # exit code
@@ -323,14 +325,21 @@ def listen_for_stops(control: socket.socket, server: Server, scratch: Path) -> N
         threading.Thread(target=server.stop, args=(number,), daemon=True).start()
 
 
-def main(frames: int, control: int, scratch: Path) -> NoReturn:
-    """Serve over two inherited sockets, by their descriptors, and leave without taking the engine down in pieces."""
+def main(frames: int, control: int, scratch: Path, early: str = "") -> NoReturn:
+    """Serve over two inherited sockets, by their descriptors, and leave without taking the engine down in pieces.
+
+    ``early`` names an engine that is to be loaded before anybody asks; what goes wrong is said when somebody does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(Channel(socket.socket(fileno=frames)), create_served)
     stops = threading.Thread(
         target=listen_for_stops, args=(socket.socket(fileno=control), server, scratch), daemon=True
     )
     stops.start()
+    if early in EARLY:
+        module, function = EARLY[early]
+        with contextlib.suppress(RptwinError):
+            getattr(importlib.import_module(module), function)()
     code = 0
     try:
         server.serve()
@@ -352,4 +361,4 @@ def leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[-3]), int(sys.argv[-2]), Path(sys.argv[-1]), *sys.argv[1:-3])

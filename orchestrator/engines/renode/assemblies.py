@@ -24,8 +24,28 @@ _UNFIT = {
 }
 
 
+_refused: EngineError | None = None
+_loaded = False
+
+
 def load_renode() -> None:
-    """Import pyrenode3 with what discovery has put into the environment; it reads that once, at its import."""
+    """Import pyrenode3 with what discovery has put into the environment; it reads that once, at its import.
+
+    What was refused once is refused again, with the same words.
+    """
+    global _loaded, _refused  # noqa: PLW0603  # as pyrenode3 and .NET are: once in a process
+    if _refused is not None:
+        raise _refused.with_traceback(None)
+    if not _loaded:
+        try:
+            _load()
+        except EngineError as error:
+            _refused = error
+            raise
+        _loaded = True
+
+
+def _load() -> None:
     os.environ["PYRENODE_SKIP_LOAD"] = "1"
     kind = next((each for each in Kind if os.environ.get(each.variable)), None)
     if kind is None:

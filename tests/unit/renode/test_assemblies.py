@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from orchestrator.base.errors import EngineError
+from orchestrator.engines.renode import assemblies, engine
 from orchestrator.engines.renode.assemblies import as_known, load_renode
 from orchestrator.engines.renode.discovery import Kind
 
@@ -18,6 +19,9 @@ Load = Callable[[str], None]
 @pytest.fixture
 def pyrenode(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kind, Load], None]:
     """A pyrenode3 whose loader does as it is told, and the one variable that names a Renode."""
+
+    monkeypatch.setattr(assemblies, "_refused", None)
+    monkeypatch.setattr(assemblies, "_loaded", False)
 
     def install(kind: Kind, load: Load) -> None:
         for each in Kind:
@@ -78,3 +82,27 @@ def test_an_error_of_the_engine_itself_passes() -> None:
     with pytest.raises(EngineError) as caught, as_known():
         raise refused
     assert caught.value is refused
+
+
+def test_nothing_is_started_early_where_there_is_no_renode(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise EngineError("no Renode is named")
+
+    monkeypatch.setattr(engine, "discover", missing)
+    engine.RenodeEngine.prepare()
+    assert engine.RenodeEngine._prepared is None
+
+
+def test_what_was_refused_once_is_refused_again_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def fails() -> None:
+        calls.append("loaded")
+        raise EngineError("Renode cannot be loaded")
+
+    monkeypatch.setattr(assemblies, "_load", fails)
+    monkeypatch.setattr(assemblies, "_refused", None)
+    for _ in range(2):
+        with pytest.raises(EngineError, match="Renode cannot be loaded"):
+            assemblies.load_renode()
+    assert calls == ["loaded"]
