@@ -116,10 +116,10 @@ def _from_pipe(board: Board, settings: Settings) -> None:
         sys.stdout.flush()
 
     def run(until: Callable[[Board], bool] | str | None, timeout: str) -> bool:
-        with interruptible(board):
+        with interruptible(board) as interrupt:
             end = board.run(until, timeout, progress=lambda _: show(unfinished=False))
         show(unfinished=True)
-        return _goes_on(end)
+        return _goes_on(end) and not interrupt.came
 
     if not run(settings.until, f"{settings.timeout} ns"):
         return
@@ -174,13 +174,13 @@ class _Screen:
             if select.select([fd], [], [], max(0.0, ahead_s))[0]:
                 for key in os.read(fd, 1024).decode("utf-8", "replace"):
                     self._press(key)
-            with interruptible(self._board):
+            with interruptible(self._board) as interrupt:
                 end = self._board.run_for(f"{_FRAME_NS} ns")
             said = list(self._lines.take(unfinished=quiet))
             quiet = not said
             for line in said:
                 self._say(line)
-            if not _goes_on(end):
+            if interrupt.came or not _goes_on(end):
                 return
 
     def _press(self, key: str) -> None:

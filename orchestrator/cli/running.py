@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 from orchestrator.board import Board, BoardOptions, Progress
 from orchestrator.cli.options import some_image
 from orchestrator.config import Settings
 
-__all__ = ["ProgressLine", "board_options", "interruptible", "open_board"]
+__all__ = ["Interrupt", "ProgressLine", "board_options", "interruptible", "open_board"]
 
 _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
@@ -47,24 +48,35 @@ def board_options(settings: Settings) -> BoardOptions:
     )
 
 
+@dataclass(slots=True)
+class Interrupt:
+    """Whether somebody has asked for an end."""
+
+    came: bool = False
+
+
 @contextlib.contextmanager
-def interruptible(board: Board) -> Iterator[None]:
+def interruptible(board: Board) -> Iterator[Interrupt]:
     """Ctrl-C ends the run between two turns of a core, where everything gathered is whole; a second one ends rptwin.
 
-    So does SIGTERM.
+    So does SIGTERM. What is given says whether there was one: it may come when a run has just ended by itself.
     """
+    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupt
         return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
+        interrupt.came = True
         for each in before:
             signal.signal(each, signal.default_int_handler)
         board.stop()
 
-    before = {each: signal.signal(each, on_interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        for each in before:
+            signal.signal(each, on_interrupt)
+        yield interrupt
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
