@@ -411,6 +411,7 @@ def test_on_a_terminal_ctrl_t_switches_the_console_and_ctrl_c_ends(pair: Pair) -
     child, terminal = pty.fork()
     if child == 0:
         os.environ |= {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests may run in the background, where it is ignored
         os.execv(sys.executable, [sys.executable, "-m", "orchestrator", "console", str(pair.main), str(pair.remote)])
 
     def read_until(words: str) -> None:
