@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.base.files import parse_toml, read_text
+from orchestrator.base.numbers import parse_number
 
 __all__ = [
     "CONFIG_NAME",
@@ -48,7 +50,7 @@ def parse_pair(text: str, where: str, words: str) -> tuple[str, int]:
     """``NAME=NUMBER``, the number decimal or 0x-hexadecimal; ``words`` says in the message what is expected."""
     name, equals, number = text.rpartition("=")
     try:
-        value = int(number, 0)
+        value = parse_number(number)
     except ValueError:
         value = -1
     if not equals or not name.strip() or not 0 <= value < _ADDRESS_SPACE:
@@ -132,7 +134,7 @@ def _positive_duration(value: object, where: str) -> int:
 
 def _seed(value: object, where: str) -> int:
     try:
-        number = int(value, 0) if isinstance(value, str) else value
+        number = parse_number(value) if isinstance(value, str) else value
     except ValueError:
         number = None
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _SEEDS:
@@ -263,7 +265,7 @@ def find_config(given: str | None) -> Path | None:
     """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None."""
     if given is not None:
         return Path(given)
-    return Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else None
+    return Path(CONFIG_NAME) if Path(CONFIG_NAME).exists() else None
 
 
 def load_config(path: Path) -> dict[str, object]:
@@ -295,7 +297,7 @@ def _beside(path: Path, file: object) -> object:
 
 def _load_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path))
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.base.errors import UsageError
+from orchestrator.base.numbers import parse_number
 from orchestrator.board.consoles import Consoles, is_trace
 from orchestrator.board.ends import QUIET_NS, UNANSWERED_NS, EndReason
 from orchestrator.board.rtt import Rtt
@@ -64,7 +65,7 @@ def parse_until(text: str, board: Awaited) -> Condition | Question:
     if word is not None:
         core = board.platform.core(word["core"]).name
         mask = int(word["mask"], 16) if word["mask"] else 0xFFFF_FFFF
-        return MemoryEquals(core, int(word["address"], 16), 4, int(word["value"], 0), mask)
+        return MemoryEquals(core, int(word["address"], 16), 4, parse_number(word["value"]), mask)
     console = _CONSOLE_CONDITION.fullmatch(text)
     if console is None:
         raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Extent
+from orchestrator.base.numbers import parse_number
 from orchestrator.base.roles import ROLES
 from orchestrator.platform.model import Platform, Source
 from orchestrator.platform.resolve.cores import CORE_TYPE, Named, cores_of, pairs_of, roles_of
@@ -77,11 +78,14 @@ def tag_of(statement: str, source: Source) -> tuple[str, Extent, int] | None:
     match = TAG.fullmatch(statement)
     if match is None:
         return None
-    start, end = int(match[1], 0), int(match[3], 0)
+    try:
+        start, end, value = (parse_number(each or "0") for each in (match[1], match[3], match[6]))
+    except ValueError as error:
+        raise error_at(source, f"a tag with {error}", found=f"{statement[:40]} ...") from None
     size = end if match[2] else end - start + 1
     if size < 1:
         raise error_at(source, "a tag that ends before it starts", found=statement)
-    return match[4] or match[5], Extent(start, size), int(match[6] or "0", 0)
+    return match[4] or match[5], Extent(start, size), value
 
 
 def _resolve(description: MergedDescription, settings: PlatformSettings, path: Path) -> Platform:
