@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.base.interrupts import deferred_interrupt
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Player
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.channel import ClosedError, Frame, SilentError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
+from orchestrator.engines.qemu.errors import sent
 from orchestrator.engines.qemu.link import Link
 from orchestrator.platform.model import Platform
 
@@ -71,7 +72,7 @@ class Consoles:
     def _give(self, console: Console, base: int) -> None:
         connection = self._link.process.socket(console.name)
         connection.setblocking(True)
-        connection.sendall(console.waiting[:1])
+        sent(connection, bytes(console.waiting[:1]))
         del console.waiting[:1]
         for _ in range(_MOST_LOOKS):
             if self._has(base + _UART_STATE, _UART_FULL):

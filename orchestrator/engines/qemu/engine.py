@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.interrupts import deferred_interrupt
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cortex_m import XPSR_THUMB
 from orchestrator.engines.common.loading import loaded_images, refuse_outside

@@ -103,6 +103,9 @@ def _resolve(description: MergedDescription, settings: PlatformSettings, path: P
         check_overlap(core.name, regions, peripherals)
     roles = roles_of(cores, settings)
     named = Named(settings, {core.name for core in cores}, roles)
+    beside = [settings.path.resolve()] if settings.text else []
+    models = files_of("models", settings.models, peripherals, settings)
+    fronts = files_of("renode", settings.fronts, peripherals, settings)
     return Platform(
         name=path.stem,
         path=path,
@@ -119,9 +122,10 @@ def _resolve(description: MergedDescription, settings: PlatformSettings, path: P
         tags=tuple(_tags(description, notes)),
         description=settings.description,
         notes=tuple(notes),
-        models=files_of("models", settings.models, peripherals, settings),
-        fronts=files_of("renode", settings.fronts, peripherals, settings),
+        models=models,
+        fronts=fronts,
         external=settings.external,
+        files=(*description.files, *beside, *models.values(), *fronts.values()),
     )
 
 
