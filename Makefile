@@ -15,11 +15,15 @@ TEST_JOBS ?= 2
 # Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
 SETUPS ?= 2000
 
+# Wall time that `make fuzz` has, in all, and where its chance begins.
+SECONDS ?= 600
+SEED ?= 1
+
 # Faults that `make mutation` puts into each part; the part's tests run on each.
 MUTANTS ?= 60
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance mutation docs wheel firmware clean
+.PHONY: help demo test lint bench conformance mutation fuzz docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,6 +54,9 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 
 mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
+
+fuzz: $(VENV)/.dev ## inputs by chance for SECONDS=600: parsers, images, tables, rings, instructions against QEMU
+	$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords, bugs of the field
 	$(BIN)/python docs/generate.py

@@ -7,6 +7,7 @@ taken down: rptwin says that it was interrupted, and ends with exit code 2 at on
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -63,16 +64,25 @@ def main() -> NoReturn:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, _leave)
     _open_standard_streams()
+    from orchestrator.base.interrupts import was_raised
     from orchestrator.cli import main as command
 
+    code: object = 2
     try:
         command(prog_name="rptwin")
+    except SystemExit as left:
+        code = left.code
     finally:
         for each in _ENDING:
             signal.signal(each, signal.SIG_IGN)  # all has been said, and the exit code with it
         _give_up(1)
         _give_up(2)
-    raise AssertionError("the command leaves by SystemExit")
+    if was_raised():
+        # CPython remembers a KeyboardInterrupt that passed through exec() of a text, as dataclasses do when a module
+        # is imported, and kills itself by SIGINT in the end, whatever became of it.
+        atexit._run_exitfuncs()
+        os._exit(code if isinstance(code, int) else 2)
+    sys.exit(code if isinstance(code, int) else 2)
 
 
 if __name__ == "__main__":

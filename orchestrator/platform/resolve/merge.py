@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,6 @@ class MergedDescription:
         self._included: set[tuple[Path, str]] = set()
         self.folders: dict[str, Path] = {}  # of each file by the name that messages use
         self.files: list[Path] = []  # that the platform is made of, scripts among them
-        self._top: Path | None = None  # no file of the platform lies outside
 
     def include(self, path: Path, file: str, prefix: str = "", inside: tuple[Path, ...] = ()) -> None:
         """Merge a file, after the files that it uses; ``inside`` are those that use it."""
@@ -83,8 +83,6 @@ class MergedDescription:
         except UnicodeDecodeError as error:
             raise PlatformError(f"not UTF-8 text (byte {error.start})", file=file) from None
         resolved = path.resolve()
-        if self._top is None:
-            self._top = (resolved.parent, *_above(resolved.parent))[-1]
         self.files.append(resolved)
         description = parse_repl(text, file)
         self.folders[file] = path.parent
@@ -99,21 +97,23 @@ class MergedDescription:
         for entry in description.entries:
             self._merge(entry, NameScope(file, prefix))
 
-    def _find(self, using: syntax.Using, path: Path) -> Path:
-        """The file that a ``using`` means: a description, for an error in another file would show a word of it."""
-        found = beside_or_above(path.resolve().parent, using.path)
+    @staticmethod
+    def _find(using: syntax.Using, path: Path) -> Path:
+        """The file that a ``using`` means: a description, for an error in another file would show a word of it.
+
+        It lies in the folder of who uses it, below it, or in up to three folders above.
+        """
+        folder = path.resolve().parent
+        found = beside_or_above(folder, using.path)
         if found is None:
             raise error_at(using.source, f"no file {using.path}")
         if found.resolve().suffix != ".repl":
             raise error_at(using.source, f"{using.path} is no description", expected="the name of a .repl file")
-        self.check_inside(found, using.path, using.source)
+        top = (folder, *_above(folder))[-1]
+        if not Path(os.path.normpath(found)).is_relative_to(top):
+            what = f"{using.path} lies outside of the platform's folders"
+            raise error_at(using.source, what, expected=f"below {top}")
         return found
-
-    def check_inside(self, found: Path, name: str, source: Source) -> None:
-        """A platform is made of files in its own folder, below it, and in up to three folders above it."""
-        assert self._top is not None, "a description names it"
-        if not found.resolve().is_relative_to(self._top):
-            raise error_at(source, f"{name} lies outside of the platform's folders", expected=f"below {self._top}")
 
     def _merge(self, entry: syntax.Entry, scope: NameScope) -> None:
         variable = self._named(entry, scope)

@@ -63,7 +63,6 @@ def _script(description: MergedDescription, variable: Variable) -> tuple[str, st
     path = beside_or_above(description.folders[named.source.file].resolve(), str(named.value))
     if path is None:
         raise error_at(named.source, f"{variable.name}: no script {named.value}")
-    description.check_inside(path, str(named.value), named.source)
     description.files.append(path.resolve())
     try:
         return read_text(path), str(named.value)
