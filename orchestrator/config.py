@@ -7,6 +7,7 @@ they accept the same words and complain alike. The command line wins over the fi
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -262,9 +263,9 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def find_config(given: str | None) -> Path | None:
-    """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None."""
+    """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None; /dev/null is none."""
     if given is not None:
-        return Path(given)
+        return None if given == os.devnull else Path(given)
     return Path(CONFIG_NAME) if Path(CONFIG_NAME).exists() else None
 
 
