@@ -45,7 +45,7 @@ class _Parser:
 
     def make(self, chance: random.Random) -> bytes:
         self._loaded = self._loaded or self._seeds()
-        return mutated(chance, chance.choice(self._loaded))
+        return mutated(chance, chance.choice(self._loaded), chance.choice((1, 1, 2, 12)))
 
     def check(self, data: bytes) -> None:
         self._use(data)

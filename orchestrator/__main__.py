@@ -7,16 +7,19 @@ taken down: rptwin says that it was interrupted, and ends with exit code 2 at on
 
 from __future__ import annotations
 
+import _signal  # what signal is made of, without the enumerations whose import takes longer than all else here
 import atexit
 import os
-import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # typing's own would be an import
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["main"]
 
-_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDING = [getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)]
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -61,8 +64,8 @@ def _give_up(descriptor: int) -> None:
 def main() -> NoReturn:
     """The command; ends by SystemExit."""
     for each in _ENDING:
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, _leave)
+        if _signal.getsignal(each) != _signal.SIG_IGN:
+            _signal.signal(each, _leave)
     _open_standard_streams()
     from orchestrator.base.interrupts import was_raised
     from orchestrator.cli import main as command
@@ -74,7 +77,7 @@ def main() -> NoReturn:
         code = left.code
     finally:
         for each in _ENDING:
-            signal.signal(each, signal.SIG_IGN)  # all has been said, and the exit code with it
+            _signal.signal(each, _signal.SIG_IGN)  # all has been said, and the exit code with it
         _give_up(1)
         _give_up(2)
     if was_raised():

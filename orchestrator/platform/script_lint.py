@@ -18,6 +18,7 @@ import io
 import re
 import sys
 import tokenize
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,8 +66,10 @@ def lint_script(text: str, file: str) -> tuple[Problem, ...]:
     """Everything wrong with a script, by line; ``file`` is its path, and its name in messages."""
     problems = list(_text_problems(text, file))
     try:
-        tree = ast.parse(text)
-        compile(tree, file, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CPython's own opinions are printed to nobody who asked
+            tree = ast.parse(text)
+            compile(tree, file, "exec", dont_inherit=True)
     except SyntaxError as error:
         advice = "write self.InfoLog(text)" if "print" in (error.msg or "") else "write what Python 2.7 and 3 both read"
         problems.append(Problem(file, error.lineno or 1, error.offset or 1, f"syntax error: {error.msg}", advice))
