@@ -7,7 +7,7 @@ taken down: rptwin says that it was interrupted, and ends with exit code 2 at on
 
 from __future__ import annotations
 
-import _signal  # what signal is made of, without the enumerations whose import takes longer than all else here
+import _signal  # type: ignore[import-not-found]  # what signal is made of, without the enumerations whose import takes longer than all else here
 import atexit
 import os
 import sys
