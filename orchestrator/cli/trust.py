@@ -22,6 +22,7 @@ from orchestrator.config import Settings
 
 __all__ = ["Brought", "brought_by", "is_trusted", "renode_of_folder", "require_trust"]
 
+_MOST_SHOWN = 20
 _ADVICE = "read them, then give --trust; rptwin remembers it for these files of this folder"
 
 
@@ -44,11 +45,12 @@ def require_trust(config: Path | None, typed: Mapping[str, object], settings: Se
     brought = brought_by(config, typed, settings)
     if not brought.what or is_trusted(brought.files, given=trusted):
         return
+    more = len(brought.what) - _MOST_SHOWN
     raise UsageError(
         "code or a path that only this folder names",
         where=str(config or Path.cwd()),
         expected="--trust, or the same by an option",
-        found=", ".join(brought.what),
+        found=", ".join(brought.what[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else ""),
         advice=_ADVICE,
     )
 
