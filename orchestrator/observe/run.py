@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,11 +23,19 @@ from orchestrator.observe.history import History
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
-__all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
+__all__ = ["Channel", "CoreRun", "Cut", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
 
 _FOR_EVER = 5_000  # exceptions of one channel, and
 _EACH = 100  # for each notification on it: firmware that takes so many does nothing else any more
 _MAX_KEPT = 64  # distinct accesses, errors and notes; the rest is only counted
+
+
+class Cut(enum.Enum):
+    """Who cut a run short, if it did not come to an end of its own."""
+
+    BY_NOBODY = enum.auto()
+    BY_CALLER = enum.auto()  # who ran it, or its wall time
+    BY_ENGINE = enum.auto()  # it failed: what it can still read of memory is no evidence either
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +269,7 @@ class Run:
     cores: dict[str, CoreRun]  # by role
     time_ns: int = 0
     ended: str | None = None  # why; None: it goes on
+    cut: Cut = Cut.BY_NOBODY
     unmet: Unmet | None = None  # of the last run, where several went on from each other
     stopped: dict[str, Actor] = field(default_factory=dict)  # by vdev path: who took DRIVER_OK back for a reset
     milestones: list[Milestone] = field(default_factory=list)
