@@ -99,8 +99,11 @@ class Ledger:
 
     def told_between(self, target: str, begin_ns: int, end_ns: int) -> bool | None:
         """Whether a notification went to a core in this time; None: that is too long ago to know."""
-        if any(to == target and begin_ns <= time_ns <= end_ns for time_ns, to in self.recent):
-            return True
+        for time_ns, to in reversed(self.recent):
+            if time_ns < begin_ns:
+                break
+            if to == target and time_ns <= end_ns:
+                return True
         return None if self.recent and self.recent[0][0] > end_ns else False
 
     def listens(self, channel: Channel, time_ns: int, *, waiting: bool) -> None:
@@ -282,10 +285,12 @@ class Run:
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     up_ns: int | None = None
     last_activity_ns: int = 0
+    _reached: set[tuple[str, str]] = field(default_factory=set)  # core and name of the milestones
 
     def reach(self, time_ns: int, core: str, name: str, detail: str = "") -> None:
         """Note a milestone the first time."""
-        if len(self.milestones) < 4 * _MAX_KEPT and all((m.core, m.name) != (core, name) for m in self.milestones):
+        if (core, name) not in self._reached and len(self.milestones) < 4 * _MAX_KEPT:
+            self._reached.add((core, name))
             self.milestones.append(Milestone(time_ns, core, name, detail))
 
     def milestone(self, name: str) -> Milestone | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.board import Board
+from orchestrator.board import Board, EndReason
 from orchestrator.formats.resource_entry import Feature
 
 
@@ -23,6 +23,9 @@ SETUPS = {
     "event-idx": Setup(),
     "three-vdevs": Setup(vdevs=3),
     "queues-of-two": Setup(),
+    "queues-of-1024": Setup(),
+    "chained": Setup(),
+    "indirect": Setup(),
     "empty-messages": Setup(),
     "da-zero.twin": Setup(),
 }
@@ -40,6 +43,72 @@ def test_an_unusual_and_legal_set_up_comes_up_and_nothing_is_found(patched, name
     assert output.count(f"{setup.pings} pings: {setup.pings} good, 0 bad, 0 lost") == setup.vdevs
     assert len(rings) == 2 * setup.vdevs
     assert all(rings[f"vdev[{i}].vring[1]"].used == setup.pings for i in range(setup.vdevs))
+
+
+def converse(board, command, answer):
+    """Type a command at main's console, wait for what it says, and let the board come to rest."""
+    board.consoles["main"].write(f"{command}\r".encode())
+    assert board.run(f"main:{answer}", timeout="100 s").reason is EndReason.CONDITION
+    board.run(timeout="1 s")
+    verdict = board.verdict()
+    assert (verdict.up, verdict.exit_code, verdict.findings, verdict.no_traffic) == (True, 0, (), ())
+
+
+@pytest.mark.parametrize("name", ["chained", "indirect"])
+def test_a_message_in_parts_may_be_cut_anywhere(patched, name):
+    """The header is cut at each of its bytes, the parts lie the wrong way round, and each cut is at another place."""
+    images = patched(name)
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run()
+        for length in (1, 20, 300):
+            converse(board, f"ping 60 {length}", "60 pings: 60 good")
+        rings, buffers = board.observer.run.traffic.rings, board.observer.run.traffic.buffers
+        layouts = [ring.layout for ring in board.live.rings]
+        memory = board.memory("main")
+        flags = [memory.read(layout.desc_at(0) + 12, 1)[0] for layout in layouts]
+    assert [rings[path].used for path in sorted(rings)] == [191, 190]
+    assert flags == ([4, 4] if name == "indirect" else [3, 1])
+    sizes = {use.length for each in buffers.values() for use in each.history}
+    assert set(range(1, 16)) <= sizes
+
+
+def test_a_remote_that_runs_on_is_started_again_and_again(patched):
+    images = patched("restarts")
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run()
+        for count in (1, 2, 3):
+            converse(board, "restart", "10 pings: 10 good")
+            rings = board.observer.run.traffic.rings
+            assert [rings[path].restarts for path in sorted(rings)] == [count, count]
+        converse(board, "ping 20 0", "20 pings: 20 good")
+
+
+def test_vrings_may_lie_outside_of_the_carveout(pair):
+    images = pair("static")
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run()
+        converse(board, "ping 20 64", "20 pings: 20 good")
+        spans = [ring.span for ring in board.live.rings]
+        carveouts = [each.span for each in board.live.carveouts]
+    assert len(spans) == 2
+    assert carveouts
+    assert not any(carveout.overlaps(span) for span in spans for carveout in carveouts)
+
+
+# 66,000 messages take the observer half a minute to a minute: what it says is the same for each queue, and a run of
+# 3,000 goes round a queue of 1,024 thrice.
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("queues-of-two", 66_000), ("queues-of-1024", 3_000)],
+)
+def test_a_queue_goes_on_past_the_end_of_its_indices(patched, name, count):
+    images = patched(name)
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run()
+        converse(board, f"flood {count}", f"{count} messages sent")
+        transmit = board.observer.run.traffic.rings["vdev[0].vring[1]"]
+    assert (transmit.posted, transmit.used, transmit.restarts) == (count + 10, count + 10, 0)
+    assert transmit.used_idx == (count + 10) & 0xFFFF
 
 
 def test_the_event_index_was_negotiated_and_suppresses(patched):
