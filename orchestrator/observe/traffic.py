@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.rpmsg import decode_message
 from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.observe.buffers import MAX_BUFFERS, MAX_FAULTS, Buffers
@@ -98,17 +99,18 @@ class Traffic(Buffers):
         log: MessageLog | None = None,
         io: IoRegion | None = None,
         *,
-        event_idx: bool = False,
+        features: Feature | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``event_idx`` whether that feature was negotiated.
+        ``features`` what was negotiated; None: nobody knows.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = Look(traffic, ring, views, by, sides, log, io)
+        look = Look(traffic, ring, views, by, sides, log, io, features)
+        event_idx = bool(features and features & Feature.EVENT_IDX)
         try:
             heads = ring.heads
             if heads == traffic.heads and not event_idx:
@@ -183,6 +185,7 @@ class Traffic(Buffers):
         except RingError as error:
             look.fault(error)
             return
+        look.check_chain(head, elements)
         chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
         traffic.outstanding[head] = chain
         if len(traffic.outstanding) >= traffic.most_outstanding:
