@@ -96,7 +96,8 @@ def _table(data: bytes) -> None:
     if scan.table is None:
         return
     for field in scan.table.fields():
-        if not 0 <= field.at.address < max(len(data), 1):
+        size = len(field.value) if isinstance(field.value, bytes) else 1
+        if not 0 <= field.at.address <= len(data) - size:
             raise BrokenError(f"{field.at.path} lies at {field.at.address}, outside of {len(data)} bytes")
     if not scan.errors:
         again = scan_table_bytes(scan.table.encode())

@@ -34,6 +34,7 @@ __all__ = [
 LARGEST_IMAGE = 256 << 20  # bytes; with all debug information
 LARGEST_RECORDING = 64 << 20
 LARGEST_TEXT = 1 << 20  # of a description, its settings or a script
+_LARGEST_BITS = 128  # of a number in settings: no address, size or seed has more than 64
 
 _KINDS = {
     stat.S_IFCHR: "a device",
@@ -88,13 +89,21 @@ def parse_toml(text: str) -> dict[str, Any]:
     tomllib itself lets a RecursionError out for deep nesting, and a ValueError for an integer of 4,300 digits.
     """
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
     except RecursionError:
         raise tomllib.TOMLDecodeError("nested too deeply") from None
     except ValueError:
         raise tomllib.TOMLDecodeError("a number with too many digits, or a date that there is not") from None
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int) and value.bit_length() > _LARGEST_BITS:  # a hexadecimal one may have any length
+            raise tomllib.TOMLDecodeError(f"a number of more than {_LARGEST_BITS} bits")
+    return document
 
 
 def same_file(path: str | Path, others: Iterable[str | Path]) -> str | Path | None:

@@ -50,9 +50,11 @@ def test_text_has_one_kind_of_line_end(tmp_path: Path) -> None:
     assert read_text(tmp_path / "x") == "a\nb\nä\n"
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = 2026-02-31", "a"])
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = [{ b = 0x" + "f" * 5000 + "}]", "a = 2026-02-31", "a"]
+)
 def test_everything_wrong_with_toml_is_one_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"nested|digits|date|Expected") as caught:
+    with pytest.raises(ValueError, match=r"nested|digits|date|bits|Expected") as caught:
         parse_toml(text)
     assert type(caught.value).__name__ == "TOMLDecodeError"
 
