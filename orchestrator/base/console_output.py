@@ -83,6 +83,21 @@ class ConsoleOutput:
             self._total += left_out
         self.extend(data)
 
+    def repeat(self, position: int, times: int) -> None:
+        """What came behind a position comes so often again; what would not be kept is not made."""
+        if position < self._begin:  # more of it than is kept: its end is the end
+            self._total += (self._total - position) * times
+            return
+        text = bytes(self._tail[position - self._begin :])
+        enough = 2 * self._most // max(1, len(text)) + 1  # fills the head and the tail anew
+        if times <= 2 * enough:
+            self.extend(text * times)
+            return
+        self.extend(text * enough)
+        self._total += len(text) * (times - 2 * enough)
+        self._tail.clear()
+        self.extend(text * enough)
+
     def _cut(self) -> None:
         if self._begin == 0:
             self._head = bytes(self._tail[: self._half])

@@ -52,7 +52,7 @@ END_TEXTS = {
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTING: "a core takes one notification again and again",
-    EndReason.FAULTING: "a core takes one fault again and again",
+    EndReason.FAULTING: "a core takes fault after fault and does nothing else",
     EndReason.LIVELOCK: "the cores hand each other blank buffers again and again",
     EndReason.REPEATING: "timeout, and the cores do exactly the same again and again",
     EndReason.INTERRUPTED: "interrupted",

@@ -32,6 +32,7 @@ class _Moment:
     cores: tuple[object, ...]  # what is cheap to compare
     counts: tuple[int, ...]  # instructions of each core
     ticks: tuple[int, ...]  # of each core's SysTick
+    said: dict[str, int]  # bytes of each console: what is said in a round is said again in the next
     rest: object
     devices: dict[str, object]
     memory: dict[str, bytes]
@@ -105,6 +106,7 @@ class Recurrence:
             self._cheap(),
             tuple(core.now for core in cores),
             tuple(core.timeline.systick_now() for core in cores),
+            {name: console.total for name, console in self._wiring.consoles.items()},
             self._rest(),
             self._devices(),
             self._wiring.memory.save(writable_only=True),
@@ -124,7 +126,6 @@ class Recurrence:
             frozenset(wiring.gates.passed),
             wiring.from_outside,
             tuple((each.held, each.asked, each.at_ns, each.turns) for each in wiring.hosted.values()),
-            {name: len(console.received) for name, console in wiring.consoles.items()},
         )
 
     def _devices(self) -> dict[str, object]:
@@ -144,6 +145,8 @@ class Recurrence:
             return 0
         for core, count, ticks in zip(cores, mark.counts, mark.ticks, strict=True):
             _let_pass(core, rounds * (core.now - count), rounds * (core.timeline.systick_now() - ticks))
+        for name, console in self._wiring.consoles.items():
+            console.received.repeat(mark.said[name], rounds)
         turn.quantum += rounds * period
         self._mark = self._moment()
         self._age, self._trials = 0, _TRIALS
