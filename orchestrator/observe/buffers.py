@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.base.errors import RptwinError
@@ -15,7 +16,52 @@ __all__ = ["MAX_BUFFERS", "MAX_FAULTS", "Buffers"]
 
 MAX_BUFFERS = 4096  # addresses that descriptors ever named; a firmware that takes each from a new place has a leak
 MAX_FAULTS = 16
+_BLOCK = 256  # bytes
+_MOST_BLOCKS = 64  # of one buffer
 _MAX_MESSAGE = 0x10000  # bytes of a buffer that are read to find a message; ``len`` of its header has 16 bits
+
+
+class Neighbours:
+    """Buffers by the blocks of memory that they lie in, so that few have to be compared with one; each as it came."""
+
+    def __init__(self) -> None:
+        self._all: list[Buffer] = []
+        self._order: dict[int, int] = {}  # by address: place in the list of all
+        self._by_block: dict[int, list[int]] = {}  # places
+        self._wide: list[int] = []  # in more blocks than are looked at
+
+    def add(self, buffer: Buffer) -> None:
+        """It lies somewhere now, perhaps elsewhere than before."""
+        place = self._order.setdefault(buffer.address, len(self._all))
+        if place == len(self._all):
+            self._all.append(buffer)
+        blocks = self._blocks(buffer)
+        if blocks is None:
+            self._wide.append(place)
+        for block in blocks or ():
+            places = self._by_block.setdefault(block, [])
+            if place not in places[-1:]:
+                places.append(place)
+
+    def of(self, buffer: Buffer) -> Iterator[Buffer]:
+        """Those that may share a byte with it, the oldest first, perhaps itself."""
+        blocks = self._blocks(buffer)
+        if blocks is None:
+            return iter(self._all)
+        places = {place for block in blocks for place in self._by_block.get(block, ())}
+        return (self._all[place] for place in sorted(places.union(self._wide)))
+
+    @staticmethod
+    def _blocks(buffer: Buffer) -> list[int] | None:
+        """Of both views: a view's number in front of the block's keeps them apart."""
+        span = buffer.span
+        if span.size > _MOST_BLOCKS * _BLOCK:
+            return None
+        found = []
+        for view, start in enumerate((span.pa, span.da)):
+            if start is not None:
+                found += [view << 32 | each for each in range(start // _BLOCK, (start + span.size) // _BLOCK + 1)]
+        return found
 
 
 @dataclass(slots=True)
@@ -24,6 +70,7 @@ class Buffers:
 
     buffers: dict[int, Buffer] = field(default_factory=dict)  # by the address in the descriptor
     buffers_dropped: int = 0
+    neighbours: Neighbours = field(default_factory=Neighbours)
     overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
     origins: dict[str, int] = field(default_factory=dict)  # by vdev path, where buffers are named by offsets
 
@@ -46,6 +93,7 @@ class Buffers:
         buffer.origin = None if is_shared(buffer.span) else self.origins.get(look.vdev)
         if buffer.origin is not None:
             buffer.span = look.views.span_at_da("buffer", buffer.origin + buffer.address, size)
+        self.neighbours.add(buffer)
 
     def hand_to_device(self, look: Look, chain: Chain, element: ChainElement) -> None:
         address, length = element.descriptor.addr, element.descriptor.len
@@ -72,7 +120,7 @@ class Buffers:
         """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
         if len(self.overlaps) >= MAX_FAULTS:
             return
-        for other in self.buffers.values():
+        for other in self.neighbours.of(buffer):
             if other is not buffer and other.owner is Side.DEVICE and other.span.overlaps(buffer.span):
                 if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
                     self.overlaps.append((other, buffer))
