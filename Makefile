@@ -15,11 +15,14 @@ TEST_JOBS ?= 2
 # Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
 SETUPS ?= 2000
 
+# Wide encodings that `make encodings` tries: a minute for each million.
+ENCODINGS ?= 4000000
+
 # Faults that `make mutation` puts into each part; the part's tests run on each.
 MUTANTS ?= 60
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance mutation docs wheel firmware clean
+.PHONY: help demo test lint bench conformance encodings mutation docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +50,9 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	$(BIN)/python -m conformance
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
+
+encodings: $(VENV)/.dev ## what recognises instructions against another decoder: millions of encodings
+	RPTWIN_ENCODINGS=$(ENCODINGS) $(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py
 
 mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
