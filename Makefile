@@ -15,8 +15,8 @@ TEST_JOBS ?= 2
 # Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
 SETUPS ?= 2000
 
-# Wide encodings that `make encodings` tries: a minute for each million.
-ENCODINGS ?= 4000000
+# Rounds of `make encodings`, each of 400,000 wide encodings; half a minute each.
+ROUNDS ?= 10
 
 # Faults that `make mutation` puts into each part; the part's tests run on each.
 MUTANTS ?= 60
@@ -52,7 +52,8 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
 
 encodings: $(VENV)/.dev ## what recognises instructions against another decoder: millions of encodings
-	RPTWIN_ENCODINGS=$(ENCODINGS) $(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py
+	for seed in $$(seq $(ROUNDS)); do RPTWIN_ENCODINGS=400000 RPTWIN_ENCODINGS_SEED=$$seed \
+		$(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py || exit 1; done
 
 mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)

@@ -184,7 +184,7 @@ int is_exclusive_store(uint32_t first, uint32_t second)
 {
     uint32_t kind = second >> 4 & 0xF;
     if ((first & 0xFFF0) == 0xE840)
-        return (second & 0xF03F) != 0xF000; /* TT (DDI0553B) */
+        return (second & 0xF000) != 0xF000; /* TT (DDI0553B) */
     return (first & 0xFFF0) == 0xE8C0 && (second & 0x0F00) == 0x0F00 && (kind == 4 || kind == 5 || (kind >= 0xC && kind <= 0xE));
 }
 
