@@ -11,8 +11,10 @@ stretch is looked at; an ordinary board pays a comparison of two numbers in each
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
+from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
@@ -32,6 +34,7 @@ class _Moment:
     cores: tuple[object, ...]  # what is cheap to compare
     counts: tuple[int, ...]  # instructions of each core
     ticks: tuple[int, ...]  # of each core's SysTick
+    taken: tuple[Counter[int], ...]  # exceptions of each core, by number
     said: dict[str, int]  # bytes of each console: what is said in a round is said again in the next
     rest: object
     devices: dict[str, object]
@@ -106,6 +109,7 @@ class Recurrence:
             self._cheap(),
             tuple(core.now for core in cores),
             tuple(core.timeline.systick_now() for core in cores),
+            tuple(Counter(core.taken) for core in cores),
             {name: console.total for name, console in self._wiring.consoles.items()},
             self._rest(),
             self._devices(),
@@ -130,6 +134,15 @@ class Recurrence:
 
     def _devices(self) -> dict[str, object]:
         return {name: device.snapshot() for name, device in self._wiring.devices.items()}
+
+    def what(self) -> str:
+        """What the cores do in a round, as far as it has a name; "" where they take no exception."""
+        assert self._mark is not None
+        found = []
+        for core, before in zip(self._wiring.cores, self._mark.taken, strict=True):
+            often = (core.taken - before).most_common(2)
+            found += [f"{core.name} takes {exception_name(number)} {count} times" for number, count in often]
+        return ", ".join(found)
 
     # --- time that passes
 

@@ -86,12 +86,13 @@ class Scheduler:
     def _skip(self, period: int, end: int) -> None:
         """The board does the same for ever: most of that passes at once."""
         assert self._recurrence is not None
-        begun_ns = self._turn.time_ns
+        begun_ns, what = self._turn.time_ns, self._recurrence.what()
         if self._recurrence.skip(period, end) and not self._has_skipped:
             self._has_skipped = True
             every = format_duration(period * self._turn.quantum_ns)
             text = f"the board repeats itself exactly every {every}, from {begun_ns / 1e6:.3f} ms on at the latest"
-            self._wiring.say("", begun_ns, Note(f"{text}: most rounds were not executed one by one"))
+            said = f" ({what})" if what else ""
+            self._wiring.say("", begun_ns, Note(f"{text}{said}: most rounds were not executed one by one"))
 
     def _is_dead(self) -> bool:
         """Every core is held or locked up, and nothing will change that."""

@@ -371,6 +371,11 @@ class Core:
         """How often what it executes has come back to Python since power-on."""
         return self._run_loop.slices + self.bus.count
 
+    @property
+    def taken(self) -> Counter[int]:
+        """Exceptions since power-on, by number."""
+        return self._p.taken
+
     def registers_now(self) -> tuple[int, list[int]]:
         """PC and all that the program has; as of the last settled moment, in an idle loop."""
         return self._p.pc, self._all_registers.read(self._p.cpu.handle)
