@@ -283,7 +283,7 @@ class Board:
             caches = {name: self.engine.data_cache(name) for name in names}
         seen = (states, backtraces, waiting, exceptions, unmet, caches)
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, *seen, readable=reason is not EndReason.FAILED)
+            pair.observer.finish(self.end.time_ns, reason.value, *seen, cut=reason.cut)
 
     def _coming(self, quiet_ns: int) -> tuple[Coming, ...]:
         """What is armed and was not waited for, where the engine can tell."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
 from dataclasses import dataclass, field
 
 from orchestrator.base.errors import RptwinError
-from orchestrator.base.roles import MAIN, REMOTE, Side
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side
 from orchestrator.formats.virtqueue import ChainElement
 from orchestrator.observe.offsets import is_shared
 from orchestrator.observe.ring_traffic import Buffer, BufferUse, Chain, Look
@@ -16,52 +16,7 @@ __all__ = ["MAX_BUFFERS", "MAX_FAULTS", "Buffers"]
 
 MAX_BUFFERS = 4096  # addresses that descriptors ever named; a firmware that takes each from a new place has a leak
 MAX_FAULTS = 16
-_BLOCK = 256  # bytes
-_MOST_BLOCKS = 64  # of one buffer
 _MAX_MESSAGE = 0x10000  # bytes of a buffer that are read to find a message; ``len`` of its header has 16 bits
-
-
-class Neighbours:
-    """Buffers by the blocks of memory that they lie in, so that few have to be compared with one; each as it came."""
-
-    def __init__(self) -> None:
-        self._all: list[Buffer] = []
-        self._order: dict[int, int] = {}  # by address: place in the list of all
-        self._by_block: dict[int, list[int]] = {}  # places
-        self._wide: list[int] = []  # in more blocks than are looked at
-
-    def add(self, buffer: Buffer) -> None:
-        """It lies somewhere now, perhaps elsewhere than before."""
-        place = self._order.setdefault(buffer.address, len(self._all))
-        if place == len(self._all):
-            self._all.append(buffer)
-        blocks = self._blocks(buffer)
-        if blocks is None:
-            self._wide.append(place)
-        for block in blocks or ():
-            places = self._by_block.setdefault(block, [])
-            if place not in places[-1:]:
-                places.append(place)
-
-    def of(self, buffer: Buffer) -> Iterator[Buffer]:
-        """Those that may share a byte with it, the oldest first, perhaps itself."""
-        blocks = self._blocks(buffer)
-        if blocks is None:
-            return iter(self._all)
-        places = {place for block in blocks for place in self._by_block.get(block, ())}
-        return (self._all[place] for place in sorted(places.union(self._wide)))
-
-    @staticmethod
-    def _blocks(buffer: Buffer) -> list[int] | None:
-        """Of both views: a view's number in front of the block's keeps them apart."""
-        span = buffer.span
-        if span.size > _MOST_BLOCKS * _BLOCK:
-            return None
-        found = []
-        for view, start in enumerate((span.pa, span.da)):
-            if start is not None:
-                found += [view << 32 | each for each in range(start // _BLOCK, (start + span.size) // _BLOCK + 1)]
-        return found
 
 
 @dataclass(slots=True)
@@ -70,9 +25,12 @@ class Buffers:
 
     buffers: dict[int, Buffer] = field(default_factory=dict)  # by the address in the descriptor
     buffers_dropped: int = 0
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    moved: set[int] = field(default_factory=set)  # that lie elsewhere, or are longer, since somebody last asked
     overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
     origins: dict[str, int] = field(default_factory=dict)  # by vdev path, where buffers are named by offsets
+    _starts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # by role: where each lies, its address
+    _near: dict[int, set[int]] = field(default_factory=dict)  # by address: the others that share bytes with it
+    _longest: int = 0  # bytes
 
     def learn_origin(self, look: Look, chain: Chain) -> None:
         """A message in a buffer that a core does not reach under its address: it may be an offset."""
@@ -89,11 +47,43 @@ class Buffers:
 
     def _locate(self, look: Look, buffer: Buffer, size: int) -> None:
         """By the address, and where a core has no memory there, by what is known to be added to it."""
+        if buffer.address in self._near:
+            self._take_out(buffer)
+            self.moved.add(buffer.address)
         buffer.span = look.views.span_at_da("buffer", buffer.address, size)
         buffer.origin = None if is_shared(buffer.span) else self.origins.get(look.vdev)
         if buffer.origin is not None:
             buffer.span = look.views.span_at_da("buffer", buffer.origin + buffer.address, size)
-        self.neighbours.add(buffer)
+        self._put_in(buffer)
+
+    def _put_in(self, buffer: Buffer) -> None:
+        """Find out which others share bytes with it, once for as long as it lies here."""
+        near: set[int] = set()
+        self._longest = max(self._longest, buffer.span.size)
+        for role in ROLES:
+            extent = buffer.span.seen_by(role)
+            if extent is None:
+                continue
+            starts = self._starts.setdefault(role, [])
+            first = bisect.bisect_left(starts, (extent.start - self._longest, 0))
+            last = bisect.bisect_left(starts, (extent.end, 0))
+            near.update(
+                address for _, address in starts[first:last] if self.buffers[address].span.overlaps(buffer.span)
+            )
+            bisect.insort(starts, (extent.start, buffer.address))
+        near.discard(buffer.address)
+        self._near[buffer.address] = near
+        for address in near:
+            self._near[address].add(buffer.address)
+
+    def _take_out(self, buffer: Buffer) -> None:
+        for role in ROLES:
+            extent = buffer.span.seen_by(role)
+            if extent is not None:
+                starts = self._starts[role]
+                del starts[bisect.bisect_left(starts, (extent.start, buffer.address))]
+        for address in self._near.pop(buffer.address):
+            self._near[address].discard(buffer.address)
 
     def hand_to_device(self, look: Look, chain: Chain, element: ChainElement) -> None:
         address, length = element.descriptor.addr, element.descriptor.len
@@ -110,18 +100,21 @@ class Buffers:
         elif length > buffer.span.size:
             self._locate(look, buffer, length)
         look.traffic.reclaimed += bool(buffer.used and buffer.owner is Side.DRIVER)
-        buffer.ring, buffer.writable, buffer.room = path, is_space, chain.room
+        buffer.ring, buffer.writable, buffer.room, buffer.length = path, is_space, chain.room, length
         self._check_overlap(buffer)
         buffer.owner = Side.DEVICE
         buffer.posted += 1
         buffer.history.append(BufferUse(chain.posted_ns, Side.DEVICE, path, chain.head, length))
 
     def _check_overlap(self, buffer: Buffer) -> None:
-        """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
+        """Only what is with the device at the same time counts, and as long as it was given this time: a heap gives
+        the same bytes out again and again, and a driver may cut a buffer elsewhere each time.
+        """
         if len(self.overlaps) >= MAX_FAULTS:
             return
-        for other in self.neighbours.of(buffer):
-            if other is not buffer and other.owner is Side.DEVICE and other.span.overlaps(buffer.span):
+        for address in sorted(self._near[buffer.address]):
+            other = self.buffers[address]
+            if other.owner is Side.DEVICE and other.held.overlaps(buffer.held):
                 if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
                     self.overlaps.append((other, buffer))
                 return
@@ -135,8 +128,11 @@ class Buffers:
             if not size:
                 continue
             buffer = self.buffers.get(address)
-            origin = buffer.origin or 0 if buffer is not None else 0
-            span = look.views.span_at_da("buffer", origin + address, size)
+            if buffer is not None and size <= buffer.span.size and is_shared(buffer.span):
+                span = buffer.span
+            else:
+                origin = buffer.origin or 0 if buffer is not None else 0
+                span = look.views.span_at_da("buffer", origin + address, size)
             reader = MAIN if span.pa is not None else REMOTE
             extent = span.seen_by(reader)
             if extent is None:

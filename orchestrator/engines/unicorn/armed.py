@@ -17,14 +17,14 @@ class Armed:
 
     core: str = ""  # that asked last; a device asks by itself when its alarm has come
     frequency_hz: int = 1
-    last_ns: int = -1  # when it asked last
-    before_ns: int = -1  # and when before that, apart from the stores of one moment
+    last_ns: int = -1  # when it asked, the first of the stores of one moment
+    before_ns: int = -1  # and when before that
 
     def ask(self, time_ns: int, core: Core | None, frequency_hz: int) -> None:
         """It wants an alarm."""
-        if time_ns - self.last_ns > _AT_ONCE_NS:
-            self.before_ns = self.last_ns
-        self.last_ns, self.frequency_hz = time_ns, frequency_hz
+        if self.last_ns < 0 or time_ns - self.last_ns > _AT_ONCE_NS:
+            self.before_ns, self.last_ns = self.last_ns, time_ns
+        self.frequency_hz = frequency_hz
         self.core = core.name if core is not None else self.core
 
     def is_renewed(self, since_ns: int) -> bool:
