@@ -19,11 +19,14 @@ SETUPS ?= 2000
 SECONDS ?= 600
 SEED ?= 1
 
+# Rounds of `make encodings`, each of 400,000 wide encodings; half a minute each.
+ROUNDS ?= 10
+
 # Faults that `make mutation` puts into each part; the part's tests run on each.
 MUTANTS ?= 60
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance mutation fuzz docs wheel firmware clean
+.PHONY: help demo test lint bench conformance encodings mutation fuzz docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +54,10 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	$(BIN)/python -m conformance
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
+
+encodings: $(VENV)/.dev ## what recognises instructions against another decoder: millions of encodings
+	for seed in $$(seq $(ROUNDS)); do RPTWIN_ENCODINGS=400000 RPTWIN_ENCODINGS_SEED=$$seed \
+		$(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py || exit 1; done
 
 mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import parse_toml, read_text
@@ -44,6 +46,9 @@ DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
+_BYTES = re.compile(r"(\d{1,12})([kKM]?)", re.ASCII)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_LEAST_SIZE, _MOST_SIZE = 256, 1 << 30  # bytes of a console
 _SEEDS = 1 << 64
 
 
@@ -79,6 +84,8 @@ class Settings:
     quantum: int = DEFAULT_QUANTUM_NS  # ns
     timeout: int = DEFAULT_TIMEOUT_NS  # ns
     wall_time: int = DEFAULT_WALL_TIME_NS  # ns
+    quiet_for: int | None = None  # ns; None: 50 ms, and longer where buffers were offered and none was used
+    console_size: int = DEFAULT_CONSOLE_SIZE  # bytes
     until: str | None = None
     json: str | None = None
     junit: str | None = None
@@ -140,6 +147,14 @@ def _seed(value: object, where: str) -> int:
         number = None
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _SEEDS:
         _refuse(where, "a whole number, 0 or more", value)
+    return number
+
+
+def _size(value: object, where: str) -> int:
+    found = _BYTES.fullmatch(value) if isinstance(value, str) else None
+    number = value if found is None else int(found[1]) * _UNITS[found[2].lower()]
+    if isinstance(number, bool) or not isinstance(number, int) or not _LEAST_SIZE <= number <= _MOST_SIZE:
+        _refuse(where, f"bytes, {_LEAST_SIZE} to {_MOST_SIZE >> 20}M", value)
     return number
 
 
@@ -253,6 +268,19 @@ SETTINGS: tuple[Setting, ...] = (
         _text,
         "End the run when this is met: `up`, CONSOLE:TEXT, CONSOLE~REGEX or CORE@0xADDRESS[&MASK]=VALUE. "
         "Default: up, and shared memory quiet for 50 ms.",
+    ),
+    Setting(
+        "quiet-for",
+        "DURATION",
+        _positive_duration,
+        "Virtual time that shared memory has to be quiet for once RPTUN is up. Default: 50 ms, and 1.5 s where buffers "
+        "were offered and none was used.",
+    ),
+    Setting(
+        "console-size",
+        "BYTES",
+        _size,
+        "Bytes that are kept of what each console says: of more, the beginning and the end (64k, 4M).",
     ),
     Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),

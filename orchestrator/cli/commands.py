@@ -67,7 +67,7 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
     """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
 
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
-    up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
+    up and shared memory has been quiet for 50 ms of virtual time (--quiet-for), at --until, or at --timeout.
 
     With one image alone Python plays the other core, over the same memory and mailbox: the host of a lone remote, or
     the remote of a lone main, which needs to be told where main looks for the resource table. On a chip with further

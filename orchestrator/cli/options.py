@@ -46,7 +46,18 @@ STATIC_OPTIONS = (
     "json",
 )  # what needs no running board
 # What does not depend on the images.
-DEMO_OPTIONS = ("engine", "quantum", "timeout", "wall-time", "until", "json", "junit", "seed")
+DEMO_OPTIONS = (
+    "engine",
+    "quantum",
+    "timeout",
+    "wall-time",
+    "until",
+    "quiet-for",
+    "console-size",
+    "json",
+    "junit",
+    "seed",
+)
 
 
 def setting_options(*keys: str) -> Callable[[Command], Command]:

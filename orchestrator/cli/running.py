@@ -45,6 +45,8 @@ def board_options(settings: Settings) -> BoardOptions:
         notify=settings.notify,
         quantum_ns=settings.quantum,
         seed=settings.seed,
+        quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
+        console_size=settings.console_size,
         wall_time=f"{settings.wall_time} ns",
     )
 

@@ -86,7 +86,7 @@ class QemuEngine:
         self._link = Link(machine, shift, turn=max(1, self._quantum_ns // len(machine.cores) >> shift))
         self._link.control.set_probes(self._reader.probes.wanted)
         self._memory = LiveMemory(platform, self._cores.first, self._link)
-        self._consoles = Consoles(platform, machine.uarts, self._link)
+        self._consoles = Consoles(platform, machine.uarts, self._link, options.console_size)
         self.turns = Turns(platform, self._memory.read)
         self._conditions = Conditions(
             platform, self.consoles, lambda core, extent: lambda: self._memory.read(core, extent)
