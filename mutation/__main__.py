@@ -1,26 +1,31 @@
 """``python -m mutation``: faults by chance into each part, the part's own tests on each, and a score.
 
-A fault is noticed when a test fails, or none comes to an end in time. The same seed takes the same faults. Exit code 1
-where a part has less than what is wanted of it.
+A fault is noticed when a test fails, or takes many times as long as without it. A fault is run with the tests that
+reach it, the likeliest first, until one notices. The same seed takes the same faults. Exit code 1 where a part has
+less than what is wanted of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import functools
+import json
 import random
-import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutation.mutants import Mutant, mutants
-from mutation.plugin import VARIABLE
+import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-TIMEOUT_S = 300.0  # of wall time: many times what the tests of a part take
+from mutation.child import ROOT, Done, ended, started
+from mutation.mutants import Mutant, mutants
+from mutation.reach import PACKAGE, Reach
+
+SLOWER = 10  # times as long as while it was followed: a test that does not end
+LEAST_S = 20.0  # of wall time for a test
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,16 @@ PARTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one fault: did a test notice, of how many that were to, and was it by its time?"""
+
+    mutant: Mutant
+    noticed: bool
+    tests: int
+    out_of_time: bool = False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Faults that no test noticed, a line each, and the score of each part."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description=main.__doc__)
@@ -52,32 +67,89 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--wanted", type=float, default=0.9, help="of all faults, how many are to be noticed")
+    parser.add_argument(
+        "--each-rule", type=int, metavar="N", help="instead of by chance from all: N faults in the conditions of a rule"
+    )
+    parser.add_argument(
+        "--most", type=int, help="of the tests that reach a fault, so many, the likeliest; default: all"
+    )
+    parser.add_argument("--only", metavar="TEXT", help="of those taken, the ones whose place (module:line) has this")
+    parser.add_argument("--verbose", action="store_true", help="a line for each fault as it is done")
     parser.add_argument("parts", nargs="*", choices=[[], *(part.name for part in PARTS)], help="all, unless named")
     given = parser.parse_args(arguments)
     scores = []
     for part in PARTS:
         if part.name in given.parts or not given.parts:
-            scores.append(_score(part, given.count, given.seed, given.jobs))
-    return int(min(scores) < given.wanted)
+            every = [each for path in _paths(part) for each in mutants(_module(path), path.read_text(encoding="utf-8"))]
+            chance = random.Random(given.seed)
+            taken = chance.sample(every, min(given.count, len(every)))
+            of_rules = list(_of_each_rule(every, given.each_rule, chance))
+            for name, some in ((part.name, taken), (f"{part.name}, each rule", of_rules)):
+                chosen = [each for each in some if not given.only or given.only in f"{each.module}:{each.line}"]
+                if chosen:
+                    scores.append(_score(name, chosen, len(every), _reach(part.tests), given))
+    return int(min(scores, default=0.0) < given.wanted)
 
 
-def _score(part: Part, count: int, seed: int, jobs: int) -> float:
-    every = [each for path in _paths(part) for each in mutants(_module(path), path.read_text(encoding="utf-8"))]
-    taken = random.Random(seed).sample(every, min(count, len(every)))
-    if not _passes(part, None):
-        raise SystemExit(f"{part.name}: its tests fail without a fault")
-    with ThreadPoolExecutor(jobs) as pool:
-        noticed = list(pool.map(lambda each: not _passes(part, each), taken))
-    for each, was in zip(taken, noticed, strict=True):
-        if not was:
-            print(f"  not noticed: {each.module}:{each.line}: {each.what}", flush=True)
-    score = sum(noticed) / len(taken)
-    print(f"{part.name}: {sum(noticed)} of {len(taken)} noticed ({score:.0%}), of {len(every)} faults", flush=True)
+def _of_each_rule(every: list[Mutant], count: int, chance: random.Random) -> Iterator[Mutant]:
+    """Of each rule this many faults in what decides."""
+    for rule_id in sorted({each.rule for each in every} - {""}):
+        found = [each for each in every if each.rule == rule_id and each.is_condition]
+        yield from chance.sample(found, min(count, len(found)))
+
+
+def _score(name: str, taken: list[Mutant], of: int, reach: Reach, given: argparse.Namespace) -> float:
+    outcomes = []
+    for each in _outcomes(taken, reach, given.jobs, given.most):
+        outcomes.append(each)
+        place = f"{each.mutant.module}:{each.mutant.line}: {each.mutant.what}"
+        if each.mutant.rule:
+            place += f" ({each.mutant.rule})"
+        if not each.noticed:
+            print(f"  not noticed: {place}: {each.tests} tests reach it", flush=True)
+        elif given.verbose:
+            print(f"  noticed{' by its time' if each.out_of_time else ''}: {place}", flush=True)
+    noticed = sum(each.noticed for each in outcomes)
+    late = sum(each.out_of_time for each in outcomes)
+    score = noticed / len(outcomes)
+    print(f"{name}: {noticed} of {len(outcomes)} noticed ({score:.0%}), {late} by their time, of {of} faults")
+    sys.stdout.flush()
     return score
 
 
+def _outcomes(taken: list[Mutant], reach: Reach, jobs: int, most: int | None) -> Iterator[Outcome]:
+    """In the order of the faults; this many at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        running: deque[tuple[Mutant, list[str], int, Path]] = deque()
+        for n, mutant in enumerate(taken):
+            if len(running) == jobs:
+                yield _outcome(*running.popleft())
+            tests = reach.tests(_path(mutant.module), mutant.function)[:most]
+            if not tests:
+                yield Outcome(mutant, noticed=False, tests=0)
+                continue
+            output = Path(folder) / f"{n}.txt"
+            limits = {each: max(LEAST_S, SLOWER * reach.seconds[each]) for each in tests}
+            files = sorted({each.split("::")[0] for each in tests})
+            running.append((mutant, tests, started(output, files, mutant, limits), output))
+        while running:
+            yield _outcome(*running.popleft())
+
+
+def _outcome(mutant: Mutant, tests: list[str], child: int, output: Path) -> Outcome:
+    done = ended(child, output)
+    if done.code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _is_of_the_fault(done):
+        raise SystemExit(f"{mutant.module}:{mutant.line}: pytest ends with {done.code}\n{done.text}")
+    return Outcome(mutant, done.code != 0, len(tests), done.was_out_of_time)
+
+
+def _is_of_the_fault(done: Done) -> bool:
+    """A module with a fault that cannot be loaded, or that brings down its process, is noticed too."""
+    return done.code < 0 or done.code in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+
+
 def _paths(part: Part) -> list[Path]:
-    return sorted({path for pattern in part.modules for path in (ROOT / "orchestrator").glob(pattern)})
+    return sorted({path for pattern in part.modules for path in PACKAGE.glob(pattern)})
 
 
 def _module(path: Path) -> str:
@@ -85,15 +157,20 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _passes(part: Part, mutant: Mutant | None) -> bool:
-    environment = os.environ | ({VARIABLE: f"{mutant.module}:{mutant.number}"} if mutant is not None else {})
-    options = ("-x", "-q", "-p", "mutation.plugin", "-p", "no:cacheprovider", "-p", "no:xdist")
-    command = [sys.executable, "-m", "pytest", *options, *part.tests]
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def _path(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def _reach(tests: tuple[str, ...]) -> Reach:
+    """What each of a part's tests reaches; all have to pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, found = Path(folder) / "output.txt", Path(folder) / "reach.json"
+        done = ended(started(output, tests, None, found), output)
+        if done.code:
+            raise SystemExit(f"{' '.join(tests)}: tests fail without a fault\n{done.text}")
+        return Reach.of(json.loads(found.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -238,6 +238,53 @@ def test_a_segment_whose_bytes_are_past_the_end_of_the_file_is_named(raw):
     assert f"its segment 2 does: expected at least {len(raw) + 1} bytes" in refused(raw, "elf.truncated")
 
 
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_segment_may_end_with_the_file(raw, short):
+    """Not so the sections: they stand before it."""
+    header = program_header(raw, 2)
+    at, size = (struct.unpack_from("<I", raw, header + where)[0] for where in (4, 16))
+    struct.pack_into("<I", raw, header + 4, len(raw))
+    data = bytes(raw) + bytes(raw[at : at + size])
+    if short:
+        refused(data[:-short], "elf.truncated")
+    else:
+        assert parse_elf(data, path=Path("x.elf"), name="x.elf").segments[2].data == data[-size:]
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_the_program_headers_may_end_with_the_file(raw, short):
+    headers = bytes(raw[program_header(raw, 0) : program_header(raw, raw[44])])
+    struct.pack_into("<I", raw, 28, len(raw))
+    data = bytes(raw) + headers
+    if short:
+        assert "program header table" in refused(data[:-short], "elf.truncated")
+    else:
+        assert len(parse_elf(data, path=Path("x.elf"), name="x.elf").segments) == 3
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("field", [8, 12], ids=["p_vaddr", "p_paddr"])
+def test_a_segment_may_end_with_the_address_space(raw, field, beyond):
+    header = program_header(raw, 1)
+    size = struct.unpack_from("<I", raw, header + 16)[0]
+    struct.pack_into("<I", raw, header + field, (1 << 32) - size + beyond)
+    if beyond:
+        assert "segment 1" in refused(raw, "elf.segment-outside-memory")
+    else:
+        assert parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments[1].memory_size == size
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_segments_may_be_loaded_one_after_the_other(raw, over):
+    first, second = program_header(raw, 0), program_header(raw, 1)
+    start, size = (struct.unpack_from("<I", raw, first + where)[0] for where in (12, 16))
+    struct.pack_into("<I", raw, second + 12, start + size - over)
+    if over:
+        refused(raw, "elf.segments-overlap")
+    else:
+        assert len(parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments) == 3
+
+
 def test_a_global_symbol_goes_before_a_local_one_of_the_same_name(raw):
     before = parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf")
     assert before.symbols["twice"].is_local
