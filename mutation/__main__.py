@@ -8,8 +8,6 @@ less than what is wanted of it.
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import random
 import sys
 import tempfile
@@ -20,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from mutation.child import ROOT, Done, ended, started
+from mutation.child import NOT_EXCHANGED, ROOT, Done, Tests, ended, started
 from mutation.mutants import Mutant, mutants
-from mutation.reach import PACKAGE, Reach
+from mutation.reach import PACKAGE
 
 SLOWER = 10  # times as long as while it was followed: a test that does not end
 LEAST_S = 20.0  # of wall time for a test
@@ -73,22 +71,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--most", type=int, help="of the tests that reach a fault, so many, the likeliest; default: all"
     )
-    parser.add_argument("--only", metavar="TEXT", help="of those taken, the ones whose place (module:line) has this")
+    parser.add_argument("--only", metavar="TEXT", action="append", help="of those, the ones at this module:line")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault as it is done")
     parser.add_argument("parts", nargs="*", choices=[[], *(part.name for part in PARTS)], help="all, unless named")
     given = parser.parse_args(arguments)
-    scores = []
-    for part in PARTS:
-        if part.name in given.parts or not given.parts:
-            every = [each for path in _paths(part) for each in mutants(_module(path), path.read_text(encoding="utf-8"))]
-            chance = random.Random(given.seed)
-            taken = chance.sample(every, min(given.count, len(every)))
-            of_rules = list(_of_each_rule(every, given.each_rule, chance))
-            for name, some in ((part.name, taken), (f"{part.name}, each rule", of_rules)):
-                chosen = [each for each in some if not given.only or given.only in f"{each.module}:{each.line}"]
-                if chosen:
-                    scores.append(_score(name, chosen, len(every), _reach(part.tests), given))
+    scores: list[float] = []
+    parts = [part for part in PARTS if part.name in given.parts or not given.parts]
+    for tests in dict.fromkeys(part.tests for part in parts):
+        with tempfile.TemporaryDirectory() as folder:
+            running = Tests(tests, Path(folder))
+            for part in parts:
+                if part.tests == tests:
+                    scores += _scores(part, running, Path(folder), given)
+            running.close()
     return int(min(scores, default=0.0) < given.wanted)
+
+
+def _scores(part: Part, tests: Tests, folder: Path, given: argparse.Namespace) -> Iterator[float]:
+    """Of faults by chance, and of those in each rule where the part has any."""
+    every = [each for path in _paths(part) for each in mutants(_module(path), path.read_text(encoding="utf-8"))]
+    chance = random.Random(given.seed)
+    taken = chance.sample(every, min(given.count, len(every)))
+    of_rules = list(_of_each_rule(every, given.each_rule, chance))
+    for name, some in ((part.name, taken), (f"{part.name}, each rule", of_rules)):
+        chosen = [each for each in some if not given.only or f"{each.module}:{each.line}" in given.only]
+        if chosen:
+            yield _score(name, chosen, len(every), tests, folder, given)
 
 
 def _of_each_rule(every: list[Mutant], count: int, chance: random.Random) -> Iterator[Mutant]:
@@ -98,9 +106,9 @@ def _of_each_rule(every: list[Mutant], count: int, chance: random.Random) -> Ite
         yield from chance.sample(found, min(count, len(found)))
 
 
-def _score(name: str, taken: list[Mutant], of: int, reach: Reach, given: argparse.Namespace) -> float:
+def _score(name: str, taken: list[Mutant], of: int, tests: Tests, folder: Path, given: argparse.Namespace) -> float:
     outcomes = []
-    for each in _outcomes(taken, reach, given.jobs, given.most):
+    for each in _outcomes(taken, tests, folder, given.jobs, given.most):
         outcomes.append(each)
         place = f"{each.mutant.module}:{each.mutant.line}: {each.mutant.what}"
         if each.mutant.rule:
@@ -117,30 +125,40 @@ def _score(name: str, taken: list[Mutant], of: int, reach: Reach, given: argpars
     return score
 
 
-def _outcomes(taken: list[Mutant], reach: Reach, jobs: int, most: int | None) -> Iterator[Outcome]:
+def _outcomes(taken: list[Mutant], tests: Tests, folder: Path, jobs: int, most: int | None) -> Iterator[Outcome]:
     """In the order of the faults; this many at a time."""
-    with tempfile.TemporaryDirectory() as folder:
-        running: deque[tuple[Mutant, list[str], int, Path]] = deque()
-        for n, mutant in enumerate(taken):
-            if len(running) == jobs:
-                yield _outcome(*running.popleft())
-            tests = reach.tests(_path(mutant.module), mutant.function)[:most]
-            if not tests:
-                yield Outcome(mutant, noticed=False, tests=0)
-                continue
-            output = Path(folder) / f"{n}.txt"
-            limits = {each: max(LEAST_S, SLOWER * reach.seconds[each]) for each in tests}
-            files = sorted({each.split("::")[0] for each in tests})
-            running.append((mutant, tests, started(output, files, mutant, limits), output))
+    running: deque[tuple[Mutant, dict[str, float], Path]] = deque()
+    for n, mutant in enumerate(taken):
+        if len(running) == jobs:
+            yield _ended(tests, *running.popleft())
+        chosen = tests.reach.tests(_path(mutant.module), mutant.function)[:most]
+        limits = {each: max(LEAST_S, SLOWER * tests.reach.seconds[each]) for each in chosen}
+        output = folder / f"{mutant.module}-{n}.txt"
+        if mutant.function and chosen:
+            tests.begin(mutant, limits, output)
+            running.append((mutant, limits, output))
+            continue
         while running:
-            yield _outcome(*running.popleft())
+            yield _ended(tests, *running.popleft())
+        yield _loaded(mutant, limits, output) if chosen else Outcome(mutant, noticed=False, tests=0)
+    while running:
+        yield _ended(tests, *running.popleft())
 
 
-def _outcome(mutant: Mutant, tests: list[str], child: int, output: Path) -> Outcome:
-    done = ended(child, output)
+def _ended(tests: Tests, mutant: Mutant, limits: dict[str, float], output: Path) -> Outcome:
+    done = tests.end(output)
+    if done.code == NOT_EXCHANGED:
+        return _loaded(mutant, limits, output)
+    return Outcome(mutant, done.code != 0, len(limits), done.was_out_of_time)
+
+
+def _loaded(mutant: Mutant, limits: dict[str, float], output: Path) -> Outcome:
+    """In a process that loads the module with its fault."""
+    files = sorted({each.split("::")[0] for each in limits})
+    done = ended(started(output, files, mutant, limits), output)
     if done.code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _is_of_the_fault(done):
         raise SystemExit(f"{mutant.module}:{mutant.line}: pytest ends with {done.code}\n{done.text}")
-    return Outcome(mutant, done.code != 0, len(tests), done.was_out_of_time)
+    return Outcome(mutant, done.code != 0, len(limits), done.was_out_of_time)
 
 
 def _is_of_the_fault(done: Done) -> bool:
@@ -160,17 +178,6 @@ def _module(path: Path) -> str:
 def _path(module: str) -> Path:
     path = ROOT.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@functools.cache
-def _reach(tests: tuple[str, ...]) -> Reach:
-    """What each of a part's tests reaches; all have to pass."""
-    with tempfile.TemporaryDirectory() as folder:
-        output, found = Path(folder) / "output.txt", Path(folder) / "reach.json"
-        done = ended(started(output, tests, None, found), output)
-        if done.code:
-            raise SystemExit(f"{' '.join(tests)}: tests fail without a fault\n{done.text}")
-        return Reach.of(json.loads(found.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 __all__ = ["PACKAGE", "Reach", "Recorder"]
 
 PACKAGE = Path(__file__).resolve().parent.parent / "orchestrator"
-_CALLS_FOLLOWED = 30  # of one function in one test, line by line; of the others only that they were
+_CALLS_FOLLOWED = 4  # of one function in one test, line by line; of the others only that they were
 
 _Line = tuple[str, int, int]  # file, first line of the function, line
 
@@ -34,6 +34,11 @@ class Recorder:
         self._fixtures: defaultdict[str, set[_Line]] = defaultdict(set)
         self._into: list[set[_Line]] = []
         self._calls: Counter[CodeType] = Counter()
+
+    @property
+    def is_on(self) -> bool:
+        """Something runs and is followed."""
+        return bool(self._into)
 
     @contextmanager
     def test(self, name: str, fixtures: tuple[str, ...]) -> Iterator[None]:

@@ -140,6 +140,26 @@ def test_bytes_are_read_as_loaded_and_as_the_program_expects_them(image):
         image.read_run(RAM, 0x100)
 
 
+def test_what_is_loaded_ends_with_its_bytes_and_what_runs_with_its_zeros(image):
+    last = max(image.segments, key=lambda each: each.load_address)
+    end = last.load_address + len(last.data)
+    assert image.read_load(end - 1, 1) == last.data[-1:]
+    (zeros,) = image.zero_segments
+    assert image.read_run(zeros.run_address + zeros.memory_size - 1, 1) == b"\0"
+    for read, address in ((image.read_load, end), (image.read_run, zeros.run_address + zeros.memory_size)):
+        with pytest.raises(ElfError, match=f"at {address:#010x}: the image has nothing there: expected 1 bytes from"):
+            read(address, 1)
+
+
+def test_each_byte_of_a_segment_has_its_load_address_and_no_other_has_one(image):
+    for each in image.segments:
+        for at in (0, len(each.data) - 1):
+            assert image.load_address_of(each.run_address + at) == each.load_address + at
+    data = image.segments[2]
+    assert image.load_address_of(data.run_address - 1) is None
+    assert image.load_address_of(data.run_address + len(data.data)) is None
+
+
 def test_the_resource_table_has_a_load_and_a_run_address(image):
     table = image.resource_table()
     assert (table.run_address, table.load_address) == (SHARED, image.segments[1].load_address)

@@ -136,30 +136,39 @@ def test_a_module_is_found_again_by_its_name() -> None:
 _RUN = """\
 import sys
 from pathlib import Path
-from mutation.child import ended, started
+from mutation.child import Tests, ended, started
 from mutation.mutants import mutants
-from mutation.reach import Reach
-import json
 folder, path = Path(sys.argv[1]), Path(sys.argv[2])
-tests = ["tests/unit/virtqueue/test_heap.py"]
-done = ended(started(folder / "output", tests, None, folder / "reach"), folder / "output")
-assert done.code == 0, done.text
-reach = Reach.of(json.loads((folder / "reach").read_text()))
+files = ["tests/unit/virtqueue/test_heap.py"]
+tests = Tests(files, folder)
 for each in mutants("orchestrator.virtqueue.heap", path.read_text()):
-    if each.what == sys.argv[3]:
-        chosen = dict.fromkeys(reach.tests(path, each.function), 600.0)
-        done = ended(started(folder / "output", tests, each, chosen), folder / "output")
-        print(each.line, len(chosen), done.code)
+    if each.what in sys.argv[3:]:
+        chosen = dict.fromkeys(tests.reach.tests(path, each.function), 600.0)
+        loaded = ended(started(folder / "output", files, each, chosen), folder / "output")
+        exchanged = 0
+        if each.function:
+            tests.begin(each, chosen, folder / "other")
+            exchanged = tests.end(folder / "other").code
+        print(each.what, bool(each.function), len(chosen) > 0, loaded.code, exchanged)
+tests.close()
 """
 
 
-def test_a_fault_is_in_the_module_that_tests_import(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _RUN, str(tmp_path), str(HEAP), "Add -> Sub"]
+def test_a_fault_is_in_the_code_that_tests_run_whether_it_is_loaded_or_exchanged(tmp_path: Path) -> None:
+    """Noticed both ways, or neither; what comes true as the module is loaded cannot be exchanged."""
+    whats = ("Add -> Sub", "64 -> 65", "0 -> 1")
+    command = [sys.executable, "-c", _RUN, str(tmp_path), str(HEAP), *whats]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = [line.split() for line in done.stdout.splitlines()]
-    assert found
-    assert all(int(tests) > 0 and code == "1" for _, tests, code in found)
+    found = [line.rsplit(maxsplit=4) for line in done.stdout.splitlines()]
+    assert {what for what, *_ in found} == set(whats)
+    for what, is_in_function, is_reached, loaded, exchanged in found:
+        assert is_reached == "True"
+        if what == "Add -> Sub":
+            assert loaded == "1"
+        if is_in_function == "True":
+            assert exchanged == loaded
+    assert {is_in_function for _, is_in_function, *_ in found} == {"True", "False"}
 
 
 def test_a_test_that_takes_too_long_has_noticed() -> None:

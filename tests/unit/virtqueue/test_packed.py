@@ -170,16 +170,18 @@ def test_in_order_one_descriptor_returns_all_before_it_as_used_completely() -> N
 def test_an_event_is_passed_by_whom_steps_over_its_descriptor(event: int, wrap: bool, count: int) -> None:
     """Seven steps from the start; what the ring's second round passes has the other wrap counter."""
     queue = Queue(event_idx=True)
-    queue.device.want_notification_at(event | wrap << 15)
-    assert queue.memory.read(queue.layout.device, 4) == struct.pack("<HH", event | wrap << 15, 2)
-    told = []
+    for side, at in ((queue.device, queue.layout.device), (queue.driver, queue.layout.driver)):
+        side.want_notification_at(event | wrap << 15)
+        assert queue.memory.read(at, 4) == struct.pack("<HH", event | wrap << 15, 2)
+    told: dict[str, list[bool]] = {"driver": [], "device": []}
     for _ in range(8 // count):
         for _ in range(count):
             assert queue.offer(False)
-        told.append(queue.driver.should_notify())
+        told["driver"].append(queue.driver.should_notify())
         queue.echo(count)
+        told["device"].append(queue.device.should_notify())
     number = event + (0 if wrap else NUM)  # of the descriptor, in two rounds
-    assert told == [step == number // count for step in range(8 // count)]
+    assert told["driver"] == told["device"] == [step == number // count for step in range(8 // count)]
 
 
 def test_a_side_is_told_unless_it_wants_not() -> None:

@@ -418,6 +418,14 @@ def test_memory_is_needed_for_both_ends_of_a_buffer(hole: Extent) -> None:
     assert queue.peek16(queue.layout.used_idx_at) == 1
 
 
+def test_of_a_chain_the_descriptor_without_memory_is_named() -> None:
+    queue = Queue()
+    queue.driver.offer([Segment(BUFFERS, 64), Segment(0x2000_0000, 64)])
+    assert queue.device.take() is None
+    (fault,) = queue.reported
+    assert (fault.rule, f"{NAME}.desc[1].addr" in str(fault)) == ("buffer.unreachable-by-device", True)
+
+
 def test_a_buffer_of_no_bytes_is_nowhere() -> None:
     queue = Queue()
     queue.driver.offer([Segment(0x2000_0000, 0)])
