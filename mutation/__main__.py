@@ -38,8 +38,8 @@ class Part:
 PARTS = (
     Part("formats", ("formats/**/*.py",), ("tests/unit/formats",)),
     Part("virtqueue", ("virtqueue/**/*.py",), ("tests/unit/virtqueue",)),
-    Part("observe", ("observe/*.py",), ("tests/unit/checks",)),
-    Part("checks", ("checks/**/*.py",), ("tests/unit/checks",)),
+    Part("observe", ("observe/*.py",), ("tests/unit/observe", "tests/unit/checks")),
+    Part("checks", ("checks/**/*.py",), ("tests/unit/observe", "tests/unit/checks")),
     Part(
         "exceptions",
         tuple(f"engines/unicorn/cpu/{name}.py" for name in ("nvic", "exceptions", "diagnosis", "fault_record")),
