@@ -48,7 +48,7 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
 
-mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
+mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, exceptions and each rule: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords, bugs of the field
