@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -71,12 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--most", type=int, help="of the tests that reach a fault, so many, the likeliest; default: all"
     )
+    parser.add_argument("--tests", metavar="PATH", nargs="+", help="these instead of the part's own")
     parser.add_argument("--only", metavar="TEXT", action="append", help="of those, the ones at this module:line")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault as it is done")
     parser.add_argument("parts", nargs="*", choices=[[], *(part.name for part in PARTS)], help="all, unless named")
     given = parser.parse_args(arguments)
     scores: list[float] = []
     parts = [part for part in PARTS if part.name in given.parts or not given.parts]
+    if given.tests:
+        parts = [replace(part, tests=tuple(given.tests)) for part in parts]
     for tests in dict.fromkeys(part.tests for part in parts):
         with tempfile.TemporaryDirectory() as folder:
             running = Tests(tests, Path(folder))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 __all__ = ["PACKAGE", "Reach", "Recorder"]
@@ -33,7 +33,7 @@ class Recorder:
         self._tests: dict[str, tuple[set[_Line], tuple[str, ...], float]] = {}
         self._fixtures: defaultdict[str, set[_Line]] = defaultdict(set)
         self._into: list[set[_Line]] = []
-        self._calls: Counter[CodeType] = Counter()
+        self._left: dict[int, int] = {}  # calls that are still to be followed in this test, by the code's identity
 
     @property
     def is_on(self) -> bool:
@@ -45,7 +45,7 @@ class Recorder:
         """What runs meanwhile is this test's."""
         lines: set[_Line] = set()
         began = time.monotonic()
-        self._calls.clear()
+        self._left.clear()
         with self._recording(lines):
             yield
         self._tests[name] = (lines, fixtures, time.monotonic() - began)
@@ -53,6 +53,7 @@ class Recorder:
     @contextmanager
     def fixture(self, name: str) -> Iterator[None]:
         """What runs meanwhile is this fixture's too."""
+        self._left.clear()
         with self._recording(self._fixtures[name]):
             yield
 
@@ -70,14 +71,19 @@ class Recorder:
                 threading.settrace(None)
 
     def _call(self, frame: FrameType, event: str, argument: object) -> Any:
-        code = frame.f_code
-        if not code.co_filename.startswith(self._package):
+        left = self._left.get(id(frame.f_code))
+        if left == 0:
             return None
-        first = (code.co_filename, code.co_firstlineno, code.co_firstlineno)
-        for each in self._into:
-            each.add(first)
-        self._calls[code] += 1
-        return self._line if self._calls[code] <= _CALLS_FOLLOWED else None
+        code = frame.f_code
+        if left is None:
+            if not code.co_filename.startswith(self._package):
+                self._left[id(code)] = 0
+                return None
+            left = _CALLS_FOLLOWED
+            for each in self._into:
+                each.add((code.co_filename, code.co_firstlineno, code.co_firstlineno))
+        self._left[id(code)] = left - 1
+        return self._line
 
     def _line(self, frame: FrameType, event: str, argument: object) -> Any:
         if event == "line":
