@@ -52,7 +52,7 @@ class RingFollower:
                     continue
                 before = _Published.of(traffic.ring(ring.path))
                 io = self.io.get(vdev.path)
-                posted, used = traffic.sync(queue, self._views, by, vdev.sides, log, io, event_idx=vdev.has_event_idx)
+                posted, used = traffic.sync(queue, self._views, by, vdev.sides, log, io, features=vdev.features)
                 if posted and before.returned_ns is not None:
                     self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
                 if used and before.offered_ns is not None:

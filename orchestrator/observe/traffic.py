@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.rpmsg import decode_message
 from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.observe.buffers import MAX_BUFFERS, MAX_FAULTS, Buffers
@@ -94,17 +95,18 @@ class Traffic(Buffers):
         log: MessageLog | None = None,
         io: IoRegion | None = None,
         *,
-        event_idx: bool = False,
+        features: Feature | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``event_idx`` whether that feature was negotiated.
+        ``features`` what was negotiated; None: nobody knows.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = Look(traffic, ring, views, by, sides, log, io)
+        look = Look(traffic, ring, views, by, sides, log, io, features)
+        event_idx = bool(features and features & Feature.EVENT_IDX)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             suppress_available = Suppression.by_device(ring, event_idx=event_idx)
@@ -174,6 +176,7 @@ class Traffic(Buffers):
         except RingError as error:
             look.fault(error)
             return
+        look.check_chain(head, elements)
         chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
         traffic.outstanding[head] = chain
         if len(traffic.outstanding) >= traffic.most_outstanding:
