@@ -67,7 +67,7 @@ def test_each_fault_is_one_change() -> None:
 def test_every_part_has_modules_and_tests() -> None:
     for part in PARTS:
         assert _paths(part)
-        assert all((ROOT / each).exists() for each in part.tests)
+        assert all((ROOT / each.removeprefix("--ignore=")).exists() for each in part.tests)
 
 
 DECIDING = """\

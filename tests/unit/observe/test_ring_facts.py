@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.base.memory import BytesMemory
 from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.translation import AddressEnvironment, AddressRange
 from orchestrator.formats.virtqueue import RingLayout, SplitRing
 from orchestrator.observe.ring_traffic import Suppression
@@ -69,7 +70,8 @@ class Queue:
     def look(self, role: str, *, event_idx: bool = False) -> tuple[int, int]:
         self.time_ns += 1_000
         by = Actor(self.time_ns, role)
-        return self.traffic.sync(self.ring, self.views, by, Sides(), event_idx=event_idx)
+        features = Feature.EVENT_IDX if event_idx else Feature(0)
+        return self.traffic.sync(self.ring, self.views, by, Sides(), features=features)
 
     def rules(self) -> list[str]:
         return sorted(self.seen.faults)
@@ -270,6 +272,46 @@ def test_the_direction_of_each_chain_is_counted_and_the_first_odd_one_kept() -> 
     # Nothing says that this is RPMsg: a chain is for what its descriptors say, and the third has both directions.
     assert seen.unexpected is not None
     assert (seen.unexpected.is_empty, seen.unexpected.element.descriptor.flags) == (True, NEXT)
+
+
+@pytest.mark.parametrize(
+    ("flags", "rules"),
+    [
+        ((0, 0), []),
+        ((0, WRITE), []),
+        ((WRITE, WRITE), []),
+        ((WRITE, 0), ["ring.readable-after-writable"]),
+        ((0, WRITE, 0), ["ring.readable-after-writable"]),
+    ],
+    ids=str,
+)
+def test_what_the_device_reads_stands_before_what_it_writes(
+    queue: Queue, flags: tuple[int, ...], rules: list[str]
+) -> None:
+    last = len(flags) - 1
+    for i, each in enumerate(flags):
+        queue.describe(i, flags=each | (NEXT if i < last else 0), following=i + 1 if i < last else 0)
+    queue.offer(0)
+    queue.look(DRIVER)
+    assert queue.rules() == rules
+    for fault in queue.seen.faults.values():
+        assert str(fault.at) == f"cpu_main at {queue.layout.desc_at(last) + 12:#010x} ({PATH}.desc[{last}].flags)"
+        assert fault.found == f"0x0, behind {PATH}.desc[{last - 1}] with WRITE"
+
+
+@pytest.mark.parametrize(
+    ("features", "rules"),
+    [(Feature(0), ["ring.indirect-not-negotiated"]), (Feature.INDIRECT_DESC, []), (None, [])],
+    ids=["not accepted", "accepted", "nobody knows"],
+)
+def test_a_table_of_descriptors_is_to_be_negotiated(queue: Queue, features: Feature | None, rules: list[str]) -> None:
+    queue.memory.write(BUFFERS, struct.pack("<QIHH", BUFFERS + 64, 16, 0, 0))
+    queue.describe(0, flags=4, length=16)
+    queue.offer(0)
+    queue.traffic.sync(queue.ring, queue.views, Actor(1, DRIVER), Sides(), features=features)
+    assert queue.rules() == rules
+    for fault in queue.seen.faults.values():
+        assert str(fault.at) == f"cpu_main at {queue.layout.desc_at(0) + 12:#010x} ({PATH}.desc[0].flags)"
 
 
 def test_rings_that_are_emptied_begin_anew(queue: Queue) -> None:
