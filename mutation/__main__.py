@@ -45,7 +45,7 @@ PARTS = (
     Part(
         "exceptions",
         tuple(f"engines/unicorn/cpu/{name}.py" for name in ("nvic", "exceptions", "diagnosis", "fault_record")),
-        ("tests/unit/engines/unicorn",),
+        ("tests/unit/engines/unicorn/cpu",),
     ),
 )
 
