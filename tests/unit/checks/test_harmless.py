@@ -300,3 +300,17 @@ def test_a_stack_may_begin_where_a_vring_ends_and_end_where_another_begins() -> 
 def test_main_and_the_remote_need_all_of_a_trace_buffer(end: int, is_found: bool) -> None:
     entries = [replace(e, da=end - 0x10 - PA + DA, len=0x10) if isinstance(e, Trace) else e for e in default_entries()]
     assert has(run(entries=entries).findings, "trace.outside-memory") is is_found
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("distance", [-34, 32])
+def test_a_device_that_looks_elsewhere_is_told_how_far_from_there(distance: int) -> None:
+    def look(bench: Bench) -> None:
+        index = bench.sides[0].rings[1].avail + 2
+        bench.access(bench.device, index + 64, 2)
+        for _ in range(3):
+            bench.access(bench.device, index + distance, 2)
+
+    findings = run(device_returns=False, after=look, tells_looks=False).findings
+    (found,) = (each for each in findings if each.rule == "vring.elsewhere")
+    assert f"{distance:+d} bytes from there, 3 times" in found.actual
