@@ -24,7 +24,7 @@ from bench import (
     run,
 )
 from orchestrator.checks.finding import Finding
-from orchestrator.events import CoreState, ExceptionTaken, Poll, StateChanged, Waiting
+from orchestrator.events import CoreState, ExceptionTaken, Fault, Poll, StateChanged, Waiting
 from orchestrator.formats.resource_entry import (
     ANY,
     Carveout,
@@ -314,3 +314,32 @@ def test_a_device_that_looks_elsewhere_is_told_how_far_from_there(distance: int)
     findings = run(device_returns=False, after=look, tells_looks=False).findings
     (found,) = (each for each in findings if each.rule == "vring.elsewhere")
     assert f"{distance:+d} bytes from there, 3 times" in found.actual
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (2, ", and 1 more"), (3, ", and 2 more")])
+def test_of_several_faults_the_first_is_told_and_the_others_are_counted(count: int, more: str) -> None:
+    def fault(bench: Bench) -> None:
+        for i in range(count):
+            pc = FLASH + 0x100 + 4 * i
+            bench.emit(MAIN, Fault("BusFault", ("PRECISERR",), None, pc, "main", "reads nothing", True, {}, ()))
+
+    (found,) = (each for each in run(main_alive=False, after=fault).findings if each.rule == "core.fault")
+    assert found.actual.endswith(f"reads nothing{more}")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_where_main_is_while_the_remote_is_stuck_is_said_if_it_is_known(is_known: bool) -> None:
+    def forget(bench: Bench) -> None:
+        finish = bench.observer.finish
+        bench.observer.finish = lambda at, why, states, traces, *rest, **named: finish(  # type: ignore[method-assign]
+            at, why, states, traces if is_known else {REMOTE: traces[REMOTE]}, *rest, **named
+        )
+
+    found = run(
+        remote_rings=False,
+        starts_rings=False,
+        states={REMOTE: CoreState.RUNNING, MAIN: CoreState.SLEEPING},
+        after=forget,
+    ).findings
+    (stuck,) = (each for each in found if each.rule == "core.stuck")
+    assert any(each.startswith("main is") for each in stuck.detail) is is_known
