@@ -15,6 +15,7 @@ from bench import (
     MAIN,
     PA,
     REMOTE,
+    REMOTE_RAM,
     SIZE,
     TRACE,
     Bench,
@@ -239,6 +240,18 @@ def test_a_lock_is_a_register_of_its_channel_and_no_other(core: str, offset: int
         assert f"which {REMOTE if core == MAIN else MAIN} holds" in each.actual
 
 
+@pytest.mark.parametrize(("rest_ns", "is_found"), [(9_999_999, False), (10_000_000, True)])
+def test_a_lock_is_waited_for_after_10_ms_without_a_sign_of_life(rest_ns: int, is_found: bool) -> None:
+    poll = Poll(HSEM + 0x84, 4, 0x8000_0100, "hsem")
+    found = run(
+        states={MAIN: CoreState.RUNNING},
+        waiting={MAIN: Waiting(FLASH + 0x40, "signal", (poll,))},
+        after=lambda bench: bench.emit(MAIN, ExceptionTaken(15, "SysTick", FLASH + 0x40)),
+        rest_ns=rest_ns,
+    ).findings
+    assert has(found, "core.lock-held") is is_found
+
+
 def test_a_lock_whose_holder_nobody_knows_is_taken() -> None:
     (found,) = (each for each in locked(0x8000_0700, 0x84, MAIN) if each.rule == "core.lock-held")
     assert "which is taken" in found.actual
@@ -294,6 +307,12 @@ def test_a_stack_may_begin_where_a_vring_ends_and_end_where_another_begins() -> 
             entries=entries, remote_code=code(FLASH + 0x10_0000, at - distance), profile=Profile.OPENAMP, gives_up=True
         ).findings
         assert has(found, "vring.memory-in-use") is is_found
+
+
+@pytest.mark.parametrize(("da", "is_found"), [(DA + TRACE, False), (REMOTE_RAM + 0x100, True)])
+def test_memory_of_the_remote_alone_is_none_for_a_trace_buffer(da: int, is_found: bool) -> None:
+    entries = [replace(e, da=da, len=0x10) if isinstance(e, Trace) else e for e in default_entries()]
+    assert has(run(entries=entries).findings, "trace.outside-memory") is is_found
 
 
 @pytest.mark.parametrize(("end", "is_found"), [(PA + SIZE, False), (PA + SIZE + 1, True)])
