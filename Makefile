@@ -59,7 +59,7 @@ encodings: $(VENV)/.dev ## what recognises instructions against another decoder:
 	for seed in $$(seq $(ROUNDS)); do RPTWIN_ENCODINGS=400000 RPTWIN_ENCODINGS_SEED=$$seed \
 		$(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py || exit 1; done
 
-mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
+mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, exceptions and each rule: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
 
 fuzz: $(VENV)/.dev ## inputs by chance for SECONDS=600: parsers, images, tables, rings, instructions against QEMU

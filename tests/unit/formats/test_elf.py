@@ -141,6 +141,26 @@ def test_bytes_are_read_as_loaded_and_as_the_program_expects_them(image):
         image.read_run(RAM, 0x100)
 
 
+def test_what_is_loaded_ends_with_its_bytes_and_what_runs_with_its_zeros(image):
+    last = max(image.segments, key=lambda each: each.load_address)
+    end = last.load_address + len(last.data)
+    assert image.read_load(end - 1, 1) == last.data[-1:]
+    (zeros,) = image.zero_segments
+    assert image.read_run(zeros.run_address + zeros.memory_size - 1, 1) == b"\0"
+    for read, address in ((image.read_load, end), (image.read_run, zeros.run_address + zeros.memory_size)):
+        with pytest.raises(ElfError, match=f"at {address:#010x}: the image has nothing there: expected 1 bytes from"):
+            read(address, 1)
+
+
+def test_each_byte_of_a_segment_has_its_load_address_and_no_other_has_one(image):
+    for each in image.segments:
+        for at in (0, len(each.data) - 1):
+            assert image.load_address_of(each.run_address + at) == each.load_address + at
+    data = image.segments[2]
+    assert image.load_address_of(data.run_address - 1) is None
+    assert image.load_address_of(data.run_address + len(data.data)) is None
+
+
 def test_the_resource_table_has_a_load_and_a_run_address(image):
     table = image.resource_table()
     assert (table.run_address, table.load_address) == (SHARED, image.segments[1].load_address)
@@ -237,6 +257,53 @@ def test_every_cut_is_noticed(raw):
 def test_a_segment_whose_bytes_are_past_the_end_of_the_file_is_named(raw):
     struct.pack_into("<I", raw, program_header(raw, 2) + 4, len(raw) - 3)
     assert f"its segment 2 does: expected at least {len(raw) + 1} bytes" in refused(raw, "elf.truncated")
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_segment_may_end_with_the_file(raw, short):
+    """Not so the sections: they stand before it."""
+    header = program_header(raw, 2)
+    at, size = (struct.unpack_from("<I", raw, header + where)[0] for where in (4, 16))
+    struct.pack_into("<I", raw, header + 4, len(raw))
+    data = bytes(raw) + bytes(raw[at : at + size])
+    if short:
+        refused(data[:-short], "elf.truncated")
+    else:
+        assert parse_elf(data, path=Path("x.elf"), name="x.elf").segments[2].data == data[-size:]
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_the_program_headers_may_end_with_the_file(raw, short):
+    headers = bytes(raw[program_header(raw, 0) : program_header(raw, raw[44])])
+    struct.pack_into("<I", raw, 28, len(raw))
+    data = bytes(raw) + headers
+    if short:
+        assert "program header table" in refused(data[:-short], "elf.truncated")
+    else:
+        assert len(parse_elf(data, path=Path("x.elf"), name="x.elf").segments) == 3
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("field", [8, 12], ids=["p_vaddr", "p_paddr"])
+def test_a_segment_may_end_with_the_address_space(raw, field, beyond):
+    header = program_header(raw, 1)
+    size = struct.unpack_from("<I", raw, header + 16)[0]
+    struct.pack_into("<I", raw, header + field, (1 << 32) - size + beyond)
+    if beyond:
+        assert "segment 1" in refused(raw, "elf.segment-outside-memory")
+    else:
+        assert parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments[1].memory_size == size
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_segments_may_be_loaded_one_after_the_other(raw, over):
+    first, second = program_header(raw, 0), program_header(raw, 1)
+    start, size = (struct.unpack_from("<I", raw, first + where)[0] for where in (12, 16))
+    struct.pack_into("<I", raw, second + 12, start + size - over)
+    if over:
+        refused(raw, "elf.segments-overlap")
+    else:
+        assert len(parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments) == 3
 
 
 def test_a_global_symbol_goes_before_a_local_one_of_the_same_name(raw):
