@@ -40,6 +40,7 @@ from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
+from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
@@ -94,9 +95,14 @@ class Board:
         self.seed = options.seed
         self.end: End | None = None
         self._stopping = False
+        self.bridges: list[Bridge] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
-            create_engine(options.engine, self.platform, EngineOptions(quantum_ns=self.quantum_ns, seed=self.seed))
+            create_engine(
+                options.engine,
+                self.platform,
+                EngineOptions(quantum_ns=self.quantum_ns, seed=self.seed, shares_memory=options.shares_memory),
+            )
             if isinstance(options.engine, str)
             else options.engine
         )
@@ -166,7 +172,20 @@ class Board:
 
     def close(self) -> None:
         """Give back everything that the engine holds."""
+        for each in self.bridges:
+            each.close()
         self.engine.close()
+
+    def hand_out(self, options: BridgeOptions) -> Bridge:
+        """Hand a vdev of the first pair to another process, before the board has run; it needs ``shares_memory``.
+
+        CapabilityError on an engine without such memory, VhostUserError when nobody listens or it refuses.
+        """
+        pair = self.pairs[""]
+        notify = pair.observer.options.notify
+        bridge = Bridge(pair.platform, pair.observer, self.engine, options, notify, self.stop)
+        self.bridges.append(bridge)
+        return bridge
 
     # running
 

@@ -43,6 +43,7 @@ class BoardOptions:
     notify: Mapping[str, int] = field(default_factory=dict)
     quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0
+    shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:

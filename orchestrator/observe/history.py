@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.base.errors import RingError
@@ -215,9 +215,18 @@ class History:
     _owned: dict[int, _Owned] = field(default_factory=dict)  # by the buffer's address in descriptors
 
     def see(
-        self, role: str, accesses: Iterable[Access], places: Places, traffic: Traffic, *, knows_owners: bool = True
+        self,
+        role: str,
+        accesses: Iterable[Access],
+        places: Places,
+        traffic: Traffic,
+        outside: Collection[str] = (),
+        *,
+        knows_owners: bool = True,
     ) -> None:
-        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told."""
+        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told, and where
+        the vdev is not one of those that another process works (``outside``).
+        """
         self.told = True
         for access in accesses:
             step = Step(access.time_ns, role, access.pc)
@@ -229,7 +238,8 @@ class History:
                 self._see_ring(step, access, at, places.views, traffic)
                 continue
             for buffer in places.buffers(role, access) if knows_owners else ():
-                self._see_buffer(step, access, buffer, places.live)
+                if buffer.ring.partition(".")[0] not in outside:
+                    self._see_buffer(step, access, buffer, places.live)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])

@@ -95,11 +95,12 @@ class Traffic(Buffers):
         io: IoRegion | None = None,
         *,
         event_idx: bool = False,
+        used_by: Actor | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``event_idx`` whether that feature was negotiated.
+        ``event_idx`` whether that feature was negotiated, ``used_by`` who has used what was, if not the actor ``by``.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
@@ -121,10 +122,17 @@ class Traffic(Buffers):
             replaced = Look(self.ring(ring.name), ring, views, by, sides, log)
             replaced.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
-        return (
-            self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0,
-            self._see_used(look, used_idx) if used_idx != traffic.used_idx else 0,
-        )
+        posted = used = 0
+        if used_by is not None and used_by != by:
+            # Who uses acts at any time: what was used and made available again in one turn comes in this order.
+            look = replace(look, by=used_by)
+            count = min((used_idx - traffic.used_idx) & 0xFFFF, len(traffic.outstanding))
+            used = self._see_used(look, (traffic.used_idx + count) & 0xFFFF) if count else 0
+        if avail_idx != traffic.avail_idx:
+            posted = self._see_available(replace(look, by=by), avail_idx)
+        if used_idx != traffic.used_idx:
+            used += self._see_used(look, used_idx)
+        return posted, used
 
     def follow_from(self, path: str, used_idx: int) -> None:
         """A ring that was under way before anybody knew of it is followed from here."""

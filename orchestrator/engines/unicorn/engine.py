@@ -10,14 +10,17 @@ from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.contract import (
+    Assistant,
     Capability,
     Condition,
     DebugStop,
     EngineOptions,
     Player,
+    SharedMemory,
     Stop,
     Watchpoint,
 )
+from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
 from orchestrator.engines.unicorn.cpu.signals import Released
@@ -49,7 +52,7 @@ class UnicornEngine:
         self.platform = platform
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
-        self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops)
+        self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops, is_shared=options.shares_memory)
         self._observed = ObservedExtents(self.wiring.cores)
         self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
@@ -104,6 +107,19 @@ class UnicornEngine:
         if self._scheduler.started:
             raise UsageError("a core is played from power-on", where=core)
         return self.wiring.host_core(self.core(core).name, player)
+
+    def assist(self, core: str, assistant: Assistant) -> AssistedCore:
+        name = self.core(core).name
+        if name in self.wiring.hosted or name in self.wiring.assisted:
+            raise UsageError("is played or assisted already", where=core)
+        return self.wiring.assist_core(name, assistant)
+
+    def shared_memory(self, core: str) -> tuple[SharedMemory, ...]:
+        return tuple(
+            SharedMemory(mapping.store.region.name, mapping.extent, mapping.store.file, 0)
+            for mapping in self.core(core).memory.mappings()
+            if mapping.store.file is not None
+        )
 
     # --- the contract: time
 

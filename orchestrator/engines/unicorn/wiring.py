@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
-from orchestrator.engines.contract import Player
+from orchestrator.engines.contract import Assistant, Player
+from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.bus import Device, Slot, Waking
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
@@ -35,15 +36,16 @@ class Wiring:
     More methods than most: each is a signal that a core or a device gives, and what they share is who is wired to whom.
     """
 
-    def __init__(self, platform: Platform, turn: Turn, *, skip_idle_loops: bool) -> None:
+    def __init__(self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, is_shared: bool = False) -> None:
         self.platform = platform
         self.listeners: list[Listener] = []
-        self.memory = BoardMemory(platform)
+        self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
         self.cores = [self._new_core(number, skip_idle_loops) for number in range(len(platform.cores))]
         self.by_name = {core.name: core for core in self.cores}
         self._by_nvic = {core.model.nvic: core for core in self.cores}
         self.hosted: dict[str, HostedCore] = {}
+        self.assisted: dict[str, AssistedCore] = {}
         self.lines: dict[tuple[str, int], bool] = {}  # interrupt inputs that are driven, by NVIC and number
         self.alarms: dict[str, int] = {}  # of devices: when the next one comes
         self._reset_reason = ""  # of a reset that a device has asked for
@@ -103,6 +105,12 @@ class Wiring:
         """Put a player in a core's place."""
         hosted = self.hosted[core] = HostedCore(self.by_name[core], player, self.device_written, self.by_name)
         return hosted
+
+    def assist_core(self, core: str, assistant: Assistant) -> AssistedCore:
+        """Put an assistant beside a core's firmware."""
+        each = self.by_name[core]
+        assisted = self.assisted[core] = AssistedCore(each, assistant, self.device_written, self.by_name, self.settle)
+        return assisted
 
     # --- what is said
 
