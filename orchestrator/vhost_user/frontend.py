@@ -21,6 +21,7 @@ from orchestrator.vhost_user.messages import (
     FEATURE_PROTOCOL_FEATURES,
     REGIONS_MAX,
     VERSION,
+    ConfigHead,
     HeaderFlag,
     Message,
     ProtocolFeature,
@@ -239,12 +240,16 @@ class Frontend:
         return {index: self.stop_vring(index) for index in tuple(self.vrings)}
 
     def config(self, size: int) -> bytes:
-        """The device's config space; empty where the back-end does not tell."""
-        if not self.protocol_features & ProtocolFeature.CONFIG or not size:
+        """The device's config space, as much of it as it has; empty where the back-end does not tell."""
+        if not self.protocol_features & ProtocolFeature.CONFIG:
             return b""
         size = min(size, CONFIG_MAX)
-        answer = self.ask(Request.GET_CONFIG, config_payload(0, bytes(size)))
-        return decode_config(answer)[1] if len(answer) >= 12 else b""
+        while size:  # libvhost-user refuses the whole where the device has fewer bytes
+            answer = self.ask(Request.GET_CONFIG, config_payload(0, bytes(size)))
+            if len(answer) > ConfigHead.size:
+                return decode_config(answer)[1]
+            size //= 2
+        return b""
 
     def is_gone(self) -> bool:
         """Whether the back-end has hung up, or says something that nobody asked for."""
