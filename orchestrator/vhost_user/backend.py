@@ -43,7 +43,8 @@ from orchestrator.vhost_user.vring import BackendVring
 __all__ = ["Backend", "Server"]
 
 _RING_FEATURES = Feature.VERSION_1 | Feature.INDIRECT_DESC | Feature.EVENT_IDX | Feature.RING_PACKED
-_PROTOCOL_FEATURES = (
+# Numbers and no flags, whose complement has no unknown bits.
+_PROTOCOL_FEATURES = int(
     ProtocolFeature.MQ
     | ProtocolFeature.LOG_SHMFD
     | ProtocolFeature.REPLY_ACK
@@ -112,7 +113,7 @@ class Backend:
     @property
     def offered(self) -> int:
         """Features of the device, of its rings and of the protocol."""
-        return self.device.features | _RING_FEATURES | FEATURE_PROTOCOL_FEATURES | FEATURE_LOG_ALL
+        return int(self.device.features | _RING_FEATURES | FEATURE_PROTOCOL_FEATURES | FEATURE_LOG_ALL)
 
     # --- requests
 
@@ -192,7 +193,7 @@ class Backend:
                 "features that were not offered",
                 rule="vhost.features",
                 where=message.name,
-                expected=f"of {int(_PROTOCOL_FEATURES):#x}",
+                expected=f"of {_PROTOCOL_FEATURES:#x}",
                 found=f"{wanted:#x}",
             )
         self.protocol_features = wanted

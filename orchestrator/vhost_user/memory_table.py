@@ -24,7 +24,10 @@ _ADDRESSES = 1 << 64
 
 
 class MappedRegion:
-    """One region, mapped from its descriptor, which is closed; VhostUserError where that cannot be."""
+    """One region, mapped from its descriptor, which stays the caller's; VhostUserError where that cannot be.
+
+    Python keeps a descriptor of its own with each mapping until it is closed.
+    """
 
     def __init__(self, entry: RegionEntry, descriptor: int) -> None:
         self.entry = entry
