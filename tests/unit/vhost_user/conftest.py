@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,10 +15,8 @@ collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    gc.collect()
     before = Descriptors()
     yield
-    gc.collect()
     assert before.left == (0, 0), "descriptors, mappings"
 
 

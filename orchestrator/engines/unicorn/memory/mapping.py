@@ -130,6 +130,9 @@ class BoardMemory:
 
     def close(self) -> None:
         for executed in self._regions.values():
+            if executed.store.file is not None:
+                for mapping in executed.mappings:
+                    mapping.seen.release()
             executed.store.close()
             executed.mappings.clear()
             executed.by_page.clear()

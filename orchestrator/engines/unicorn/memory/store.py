@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import sys
@@ -26,10 +27,13 @@ class Store:
     file: int | None = None  # descriptor of what holds the bytes, where others are to map it too
 
     def close(self) -> None:
-        """Let go of the bytes and of their file."""
+        """Let go of the bytes; of those in a file of their own at once, so that no mapping of it is left here."""
         self.view.release()
         if self.file is not None:
             os.close(self.file)
+            for each in self.windows:
+                with contextlib.suppress(BufferError):  # somebody looks at it still: it goes with that view
+                    each.close()
 
 
 def new_store(region: Region, count: int, *, is_shared: bool = False) -> Store:
