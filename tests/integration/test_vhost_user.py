@@ -79,7 +79,7 @@ def test_frames_of_the_emulated_core_come_back_from_another_process_and_nothing_
 ) -> None:
     device = swapping()
     with serving(path, device) as server, bridged(firmware("net"), BridgeOptions(1, str(path), waits=waits)) as board:
-        board.run(until="remote:came back", timeout="10 s")
+        board.run(until="remote:bad", timeout="10 s")
         assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
         verdict = board.verdict()
         assert (verdict.exit_code, verdict.findings) == (0, ())
@@ -129,7 +129,7 @@ def test_a_peer_that_dies_in_the_middle_is_said_and_the_board_does_as_asked(
         bridged(firmware("net"), BridgeOptions(1, str(path), ends=ends)) as board,
     ):
         servers.append(server)
-        end = board.run(until="remote:came back", timeout="50 ms")
+        end = board.run(until="remote:bad", timeout="50 ms")
         (bridge,) = board.bridges
         assert isinstance(bridge.failure, VhostUserError)
         assert bridge.failure.rule == "vhost.peer-gone"
@@ -143,7 +143,7 @@ def test_many_boards_leave_no_descriptor_and_no_mapping(firmware: Pairs, path: P
         before = Descriptors()
         for _ in range(3):
             with bridged(pair, BridgeOptions(1, str(path))) as board:
-                board.run(until="remote:came back", timeout="10 s")
+                board.run(until="remote:bad", timeout="10 s")
         assert before.left == (0, 0)
 
 
@@ -171,7 +171,7 @@ def test_features_that_the_firmware_accepted_and_the_back_end_lacks_are_not_offe
     device = swapping()
     device.features &= ~MERGES
     with serving(path, device), bridged(firmware("net"), BridgeOptions(1, str(path))) as board:
-        board.run(until="remote:came back", timeout="10 s")
+        board.run(until="remote:bad", timeout="10 s")
         assert "net: up, header of 10 bytes" in console(board)
         assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
 
@@ -182,7 +182,7 @@ def test_the_command_reports_and_its_exit_code_is_that_of_a_run(
     pair = firmware("net")
     command = ["bridge", "--vdev", "1", "--socket", str(path), str(pair.main), str(pair.remote)]
     with serving(path, swapping()), pytest.raises(SystemExit) as ended:
-        main([*command, "--until", "remote:came back"])
+        main([*command, "--until", "remote:bad"])
     said = capsys.readouterr()
     assert ended.value.code == 0
     assert "RPTUN is up: no findings" in said.out
@@ -236,9 +236,9 @@ def test_dpdk_swaps_the_addresses_of_the_emulated_cores_frames_and_loses_none(fi
     with forwarder(f"net_vhost0,iface={path},queues=1", *options) as process:
         assert appears(path, process), process.communicate()[0]
         with bridged(firmware("net"), BridgeOptions(1, str(path))) as board:
-            board.run(until="remote:came back", timeout="100 s")
+            board.run(until="remote:bad", timeout="100 s")
             board.consoles["remote"].write(b"again 9900\n")
-            board.run(until="remote:came back", timeout="100 s")
+            board.run(until="remote:bad", timeout="100 s")
             assert "net: 10000 frames sent, 10000 came back, 0 bad" in console(board)
             assert board.verdict().findings == ()
         assert counted(process)["RX"] == 10_000
