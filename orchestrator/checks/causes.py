@@ -131,6 +131,7 @@ FOLLOWS: tuple[Follows, ...] = (
         "core.spins", "core.never-returned", "core.lock-held", "buffer.not-*", "notification.*", "ring.layout-*",
         "endpoint.*", "traffic.none")),
     Follows("notification.in-vain", ("vring.elsewhere", "ring.layout-disagreement"), Scope.VDEV),
+    Follows("ring.readable-after-writable", ("ring.direction",), Scope.RING),
     Follows("ring.used-length", ("vdev.buffer-size",), Scope.VDEV),
     Follows("message.malformed", ("vdev.buffer-size",), Scope.VDEV),
     Follows("ring.a*", ("ring.used-*",), Scope.RING),

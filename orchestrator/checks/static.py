@@ -108,7 +108,7 @@ def check_live(
                     run.traffic.adopt(queue)
                 except RingError:
                     continue
-                run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log, event_idx=vdev.has_event_idx)
+                run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log, features=vdev.features)
     state = State(
         profile=profile or choose_profile(declared.scan or live.scan)[0],
         images=images or {},

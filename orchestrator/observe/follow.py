@@ -54,7 +54,7 @@ class RingFollower:
                 io = self.io.get(vdev.path)
                 by, used_by = _actors(vdev, turn, is_outside=vdev.path in run.outside)
                 posted, used = traffic.sync(
-                    queue, self._views, by, vdev.sides, log, io, event_idx=vdev.has_event_idx, used_by=used_by
+                    queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
                 )
                 if posted and before.returned_ns is not None:
                     self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)

@@ -172,9 +172,11 @@ class LiveVdev:
         return self.entry.value.head.id == VIRTIO_ID_RPMSG
 
     @property
-    def has_event_idx(self) -> bool:
-        """The sides say by an index of a buffer when they want to be notified, and flags mean nothing."""
-        return bool(self.entry.value.head.gfeatures & Feature.EVENT_IDX)
+    def features(self) -> Feature | None:
+        """What the driver has accepted; None where no table says it."""
+        if any(ring.is_given for ring in self.rings):
+            return None
+        return Feature(self.entry.value.head.gfeatures)
 
     @property
     def accepts_nothing(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.rpmsg import Message
-from orchestrator.formats.virtqueue import ChainElement, SplitRing, UsedElement
+from orchestrator.formats.virtqueue import ChainElement, Descriptor, DescriptorFlag, SplitRing, UsedElement
 from orchestrator.observe.messages import HISTORY, Actor, MessageLog, MessageRecord
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views
@@ -205,6 +207,7 @@ class Look:
     sides: Sides
     log: MessageLog | None
     io: IoRegion | None = None
+    features: Feature | None = None  # that were negotiated; None: nobody knows
 
     @property
     def side(self) -> Side | None:
@@ -240,6 +243,39 @@ class Look:
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
         self.traffic.faults.setdefault(error.rule, RingFault.of(error, self.ring.name, self.by))
+
+    def check_chain(self, head: int, elements: tuple[ChainElement, ...]) -> None:
+        """Its tables are of a kind that was negotiated, and what the device reads stands before what it writes."""
+        in_table = next((each for each in elements if ".indirect" in each.at.path), None)
+        if in_table is not None and self.features is not None and not self.features & Feature.INDIRECT_DESC:
+            self.fault(
+                RingError(
+                    "an indirect table that was not negotiated",
+                    rule="ring.indirect-not-negotiated",
+                    where=self.ring.place(
+                        self.ring.layout.desc_at(head) + Descriptor.offset_of("flags"), f"desc[{head}].flags"
+                    ),
+                    expected="no INDIRECT, as INDIRECT_DESC is not among the accepted features",
+                    found=f"{DescriptorFlag.INDIRECT:#x} (INDIRECT)",
+                )
+            )
+        for before, each in pairwise(elements):
+            if before.descriptor.is_writable and not each.descriptor.is_writable:
+                self.fault(
+                    RingError(
+                        "a buffer to read behind one to write",
+                        rule="ring.readable-after-writable",
+                        where=self._flags_of(each),
+                        expected="all readable buffers of a chain first",
+                        found=f"{each.descriptor.flags:#x}, behind {before.at.path} with WRITE",
+                    )
+                )
+                return
+
+    @staticmethod
+    def _flags_of(element: ChainElement) -> Place:
+        at = element.at
+        return Place(at.view, at.address + Descriptor.offset_of("flags"), f"{at.path}.flags")
 
     def check_writer(self, owner: Side, address: int, path: str) -> None:
         """Whoever moved an index, if anybody knows who, plays the side that it belongs to."""

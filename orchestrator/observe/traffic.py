@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.rpmsg import decode_message
 from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.observe.buffers import MAX_BUFFERS, MAX_FAULTS, Buffers
@@ -94,18 +95,19 @@ class Traffic(Buffers):
         log: MessageLog | None = None,
         io: IoRegion | None = None,
         *,
-        event_idx: bool = False,
+        features: Feature | None = None,
         used_by: Actor | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``event_idx`` whether that feature was negotiated, ``used_by`` who has used what was, if not the actor ``by``.
+        ``features`` what was negotiated; None: nobody knows; ``used_by`` who has used what was, if it is not ``by``.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = Look(traffic, ring, views, by, sides, log, io)
+        look = Look(traffic, ring, views, by, sides, log, io, features)
+        event_idx = bool(features and features & Feature.EVENT_IDX)
         try:
             avail_idx, used_idx = ring.avail_idx, ring.used_idx
             suppress_available = Suppression.by_device(ring, event_idx=event_idx)
@@ -122,17 +124,14 @@ class Traffic(Buffers):
             replaced = Look(self.ring(ring.name), ring, views, by, sides, log)
             replaced.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
-        posted = used = 0
+        used, user = 0, look
         if used_by is not None and used_by != by:
             # Who uses acts at any time: what was used and made available again in one turn comes in this order.
-            look = replace(look, by=used_by)
+            user = replace(look, by=used_by)
             count = min((used_idx - traffic.used_idx) & 0xFFFF, len(traffic.outstanding))
-            used = self._see_used(look, (traffic.used_idx + count) & 0xFFFF) if count else 0
-        if avail_idx != traffic.avail_idx:
-            posted = self._see_available(replace(look, by=by), avail_idx)
-        if used_idx != traffic.used_idx:
-            used += self._see_used(look, used_idx)
-        return posted, used
+            used = self._see_used(user, (traffic.used_idx + count) & 0xFFFF) if count else 0
+        posted = self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0
+        return posted, used + (self._see_used(user, used_idx) if used_idx != traffic.used_idx else 0)
 
     def follow_from(self, path: str, used_idx: int) -> None:
         """A ring that was under way before anybody knew of it is followed from here."""
@@ -182,6 +181,7 @@ class Traffic(Buffers):
         except RingError as error:
             look.fault(error)
             return
+        look.check_chain(head, elements)
         chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
         traffic.outstanding[head] = chain
         if len(traffic.outstanding) >= traffic.most_outstanding:

@@ -93,12 +93,14 @@ RING_RULES = {
         "report what was written, not the size of the queue or of the request",
     ),
     "ring.avail-out-of-order": (
-        "Under IN_ORDER the driver takes descriptors from 0 on, round and round.",
+        "Under IN_ORDER (bit 35, of queues that no resource table describes) the driver takes descriptors from 0"
+        " on, round and round.",
         "virtio 1.3, 2.7.9: the driver makes descriptors available in ring order",
         "do not take descriptors from a free list when IN_ORDER is negotiated",
     ),
     "ring.used-out-of-order": (
-        "Under IN_ORDER the device uses chains in the order in which they were made available.",
+        "Under IN_ORDER (bit 35, of queues that no resource table describes) the device uses chains in the order"
+        " in which they were made available.",
         "virtio 1.3, 2.7.9: the device uses descriptors in the order in which they were made available",
         "do not accept IN_ORDER, or finish requests in order",
     ),

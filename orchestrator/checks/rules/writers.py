@@ -172,6 +172,14 @@ def devices_leave_returned_buffers_alone(subject: RingSubject) -> Iterator[Viola
         )
 
 
+def _is_own(subject: RingSubject, role: str, offset: int) -> bool:
+    """What a core reads of a ring is a field that it writes itself."""
+    run, layout = subject.state.run, subject.ring.layout
+    name = layout.path_of(layout.extent.start + offset) if layout is not None else None
+    written = run.history.writes.get(f"{subject.ring.path}.{name}", ()) if run is not None and name else ()
+    return any(each.by.role == role for each in written)
+
+
 @rule(
     "vring.elsewhere",
     stage=Stage.TRAFFIC,
@@ -188,9 +196,10 @@ def cores_look_where_the_table_says(subject: RingSubject) -> Iterator[Violation]
     if not run.history.told or not reads or (ring.path, Side.DEVICE) in run.history.looked_ns:
         return
     seen = ring.span.seen_by(role) if ring.span is not None else None
-    if seen is None:
+    strange = [(place[0], times) for place, times in reads.items() if not _is_own(subject, role, place[0])]
+    if seen is None or not strange:
         return
-    offset, count = max(((place[0], times) for place, times in reads.items()), key=lambda each: each[1])
+    offset, count = max(strange, key=lambda each: each[1])
     wanted, found = seen.start + layout.avail_idx_at - layout.extent.start, seen.start + offset
     yield Violation(
         at=(views.place(role, wanted, f"{ring.path}.avail.idx"), ring.field("da")),

@@ -696,9 +696,12 @@ CASES: dict[str, Callable[[], Findings]] = {
     "ring.used-twice": after(returned_twice),
     "ring.used-length": after(used_length),
     "ring.direction": live(transmit_flags=2),
+    "ring.indirect-not-negotiated": live(is_indirect=True),
+    "ring.readable-after-writable": after(
+        offer_chain((5, PEER, 17, 3, 6), (6, PEER + 32, 17, 0, 0), head=5),
+        entries=[replace(e, head=replace(e.head, id=3)) if isinstance(e, Vdev) else e for e in default_entries()],
+    ),
     # what only a side of a virtqueue sees
-    "ring.indirect-not-negotiated": after(met_by_a_side("ring.indirect-not-negotiated")),
-    "ring.readable-after-writable": after(met_by_a_side("ring.readable-after-writable")),
     "ring.avail-out-of-order": after(met_by_a_side("ring.avail-out-of-order")),
     "ring.used-out-of-order": after(met_by_a_side("ring.used-out-of-order")),
     # buffers and messages

@@ -29,13 +29,17 @@ def dynamic(num: int, features: int = 5) -> list[Entry]:
     return rings(*(Vring(da=0xFFFFFFFF, align=16, num=num, notifyid=i) for i in range(2)), features=features)
 
 
+INDIRECT: dict[str, object] = {
+    "entries": dynamic(8, features=5 | Feature.INDIRECT_DESC), "accepts": 0x15 | Feature.INDIRECT_DESC
+}  # fmt: skip
+
 SETUPS: dict[str, dict[str, object]] = {
     "queues of two": {"entries": dynamic(2)},
     "queues of 1,024": {"entries": dynamic(1024), "buffers": 16},
     "a header and a payload in buffers of their own": {"cuts": (16,)},
     "a header in two pieces": {"cuts": (7, 19)},
-    "indirect descriptors": {"is_indirect": True},
-    "indirect descriptors in pieces": {"is_indirect": True, "cuts": (3, 16)},
+    "indirect descriptors": {"is_indirect": True, **INDIRECT},
+    "indirect descriptors in pieces": {"is_indirect": True, "cuts": (3, 16), **INDIRECT},
     "messages without a payload": {"ping": b""},
     "three vdevs": {"entries": default_entries(3)},
     "vrings outside the carveout": {
