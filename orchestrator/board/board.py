@@ -314,9 +314,11 @@ class Board:
         self.engine.subscribe(listener)
 
     def snapshot(self) -> BoardSnapshot:
-        """Cores, memory, devices, and what was observed so far; UsageError with a core that Python plays."""
+        """Cores, memory, devices, and what was observed so far; UsageError with a played core or a bridge."""
         if any(len(pair.images) < len(ROLES) for pair in self.pairs.values()):
             raise UsageError("no snapshot of a board on which Python plays a core", advice="restart the remote instead")
+        if self.bridges:
+            raise UsageError("no snapshot of a board of which another process works a vdev", where=self.bridges[0].path)
         return BoardSnapshot(
             self.engine.snapshot(),
             tuple(pair.observer.snapshot() for pair in self.pairs.values()),

@@ -101,6 +101,11 @@ class Bridge:
         observer.hand_out(f"vdev[{options.vdev}]", options.path)
 
     @property
+    def path(self) -> str:
+        """Of the back-end's socket."""
+        return self.options.path
+
+    @property
     def is_started(self) -> bool:
         """The back-end works the rings."""
         return bool(self._rings)

@@ -86,6 +86,8 @@ def test_frames_of_the_emulated_core_come_back_from_another_process_and_nothing_
         assert len(device.sent) == 100
         rings = {each["ring"]: each for each in verdict.to_json()["traffic"]}
         assert rings["vdev[1].vring[1]"]["used"] == 100  # the judge sees these queues like any other
+        with pytest.raises(UsageError, match="no snapshot of a board of which another process works a vdev"):
+            board.snapshot()
         notes = [each["what"] for each in verdict.to_json()["notes"]]
         assert notes == [f"vdev[1] is worked by another process ({path}): a run with it does not repeat"]
     assert server.faults == []
