@@ -52,4 +52,6 @@ class Sides:
 
     def side_of(self, role: str) -> Side | None:
         """The side that a role plays; None for a core of another pair, and where nobody knows who acted ("")."""
-        return next((side for side in Side if self.role_of(side) == role), None)
+        if role == self.driver:
+            return Side.DRIVER
+        return Side.DEVICE if role == other_role(self.driver) else None

@@ -284,7 +284,7 @@ class Board:
             caches = {name: self.engine.data_cache(name) for name in names}
         seen = (states, backtraces, waiting, exceptions, unmet, caches)
         for pair in self.pairs.values():
-            pair.observer.finish(self.end.time_ns, reason.value, *seen, readable=reason is not EndReason.FAILED)
+            pair.observer.finish(self.end.time_ns, reason.value, *seen, cut=reason.cut)
 
     @property
     def time_ns(self) -> int:

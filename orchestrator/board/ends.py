@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from orchestrator.base.durations import format_duration
+from orchestrator.observe.run import Cut
 
 __all__ = ["QUIET_NS", "UNANSWERED_NS", "End", "EndReason", "Progress"]
 
@@ -39,7 +40,14 @@ class EndReason(enum.StrEnum):
     @property
     def is_cut(self) -> bool:
         """Whether it ended for a reason outside the board: what it has not reached says nothing about the firmware."""
-        return self in (EndReason.WALL_TIME, EndReason.INTERRUPTED, EndReason.FAILED)
+        return self.cut is not Cut.BY_NOBODY
+
+    @property
+    def cut(self) -> Cut:
+        """Who cut it."""
+        if self is EndReason.FAILED:
+            return Cut.BY_ENGINE
+        return Cut.BY_CALLER if self in (EndReason.WALL_TIME, EndReason.INTERRUPTED) else Cut.BY_NOBODY
 
 
 END_TEXTS = {

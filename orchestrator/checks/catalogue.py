@@ -52,6 +52,7 @@ def render_catalogue(examples: Mapping[str, Finding] | None = None) -> str:
                     "",
                     f"- {_severity(each)}",
                     f"- Source: {each.source}",
+                    *(["- Not said of a run that was cut short"] if each.of_absence else []),
                     *_example((examples or {}).get(each.id)),
                 ]
     return "\n".join(lines) + "\n"

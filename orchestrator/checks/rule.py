@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A promise and how it is checked; ``severities`` holds the profiles that differ, None: not applied there."""
+    """A promise and how it is checked; ``severities`` holds the profiles that differ, None: not applied there.
+
+    ``of_absence``: broken by what did not happen, so that a run that was cut short cannot tell.
+    """
 
     id: str
     stage: Stage
@@ -30,6 +33,7 @@ class Rule:
     description: str
     check: Callable[[State], Iterator[Violation]]
     severities: Mapping[Profile, Severity | None] = field(default_factory=dict)
+    of_absence: bool = False
 
     def severity_in(self, profile: Profile) -> Severity | None:
         """How bad a violation is under a profile; None when the profile does not have the rule."""
@@ -38,7 +42,7 @@ class Rule:
     def apply(self, state: State) -> Iterator[Finding]:
         """The findings of this rule, at most ``MAX_FINDINGS_PER_RULE``."""
         severity = self.severity_in(state.profile)
-        if severity is None:
+        if severity is None or (self.of_absence and not state.tells_of_absence):
             return
         for each in islice(self.check(state), MAX_FINDINGS_PER_RULE):
             yield Finding(
@@ -68,6 +72,7 @@ def rule(
     each: Callable[[State], Iterable[T]],
     severity: Severity = Severity.ERROR,
     profiles: Mapping[Profile, Severity | None] | None = None,
+    of_absence: bool = False,
 ) -> Callable[[Callable[[T], Iterator[Violation]]], Callable[[T], Iterator[Violation]]]:
     """Register a function that judges one of the subjects which ``each`` takes out of a state.
 
@@ -82,7 +87,7 @@ def rule(
         if id_ in _RULES:
             raise TypeError(f"rule {id_} is registered twice")
         description = inspect.cleandoc(judge.__doc__ or "")
-        _RULES[id_] = Rule(id_, stage, source, severity, description, check, profiles or {})
+        _RULES[id_] = Rule(id_, stage, source, severity, description, check, profiles or {}, of_absence)
         return judge
 
     return register

@@ -13,7 +13,7 @@ from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.resource_table import Table
 from orchestrator.observe.declared import DeclaredTable
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView, vdevs_of
-from orchestrator.observe.run import CoreRun, Run
+from orchestrator.observe.run import CoreRun, Cut, Run
 from orchestrator.observe.traffic import RingTraffic
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
@@ -39,6 +39,7 @@ __all__ = [
     "vdevs",
 ]
 
+_PATIENCE_NS = 1_000_000_000  # of whoever cuts a run short: what has not come in so long would not have come later
 REST_NS = 10_000_000  # nothing written and nobody notified for so long: what is still under way will stay so
 
 
@@ -59,10 +60,22 @@ class State:
     turn_ns: int = DEFAULT_QUANTUM_NS  # a publication is seen at the end of the turn in which its notification was sent
 
     @property
+    def tells_of_absence(self) -> bool:
+        """What has not happened would have: the run was not cut short, or nothing had moved for long when it was. Of
+        what an engine that failed has not seen nobody knows anything.
+        """
+        run = self.run
+        if run is None or run.cut is Cut.BY_NOBODY:
+            return True
+        return run.cut is Cut.BY_CALLER and run.time_ns - run.last_activity_ns >= _PATIENCE_NS
+
+    @property
     def is_at_rest(self) -> bool:
         """The run is over, and nothing had happened for ``REST_NS`` before."""
         run = self.run
-        return run is not None and run.ended is not None and run.time_ns - run.last_activity_ns >= REST_NS
+        if run is None or run.ended is None or not self.tells_of_absence:
+            return False
+        return run.time_ns - run.last_activity_ns >= REST_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +203,7 @@ def live_rings(state: State) -> Iterator[RingSubject]:
 def has_rested(state: State, vdev: LiveVdev) -> bool:
     """The run is over, and nothing had happened on this vdev for ``REST_NS`` before, whatever the others did."""
     run = state.run
-    if run is None or run.ended is None:
+    if run is None or run.ended is None or not state.tells_of_absence:
         return False
     start = run.milestone(f"{vdev.path} DRIVER_OK")
     times = [start.time_ns] if start is not None else []

@@ -13,7 +13,7 @@ from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.observer import Observer
-from orchestrator.observe.run import Milestone, Run
+from orchestrator.observe.run import Cut, Milestone, Run
 from orchestrator.observe.views import Span, Views
 
 __all__ = ["Verdict", "judge"]
@@ -66,6 +66,8 @@ class Verdict:
         """Whether RPTUN is up, in words that agree with the exit code; "is up" of what was seen working only."""
         if self.stopped and not self.up:
             return "RPTUN was up and was stopped" + (", with errors" if self.has_errors else "")
+        if not self.up and self.run.cut is not Cut.BY_NOBODY:
+            return "RPTUN was not up when the run was cut short"
         if not self.up:
             return "RPTUN did not come up"
         unseen = self._not_seen()

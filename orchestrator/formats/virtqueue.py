@@ -299,6 +299,13 @@ class SplitRing:
         """``avail.idx``, free-running."""
         return self._halfword(self.layout.avail_idx_at, "avail.idx")
 
+    @property
+    def heads(self) -> bytes:
+        """``flags`` and ``idx`` of both rings: the same as long as nothing is published."""
+        size = RingFlags.size
+        avail = self._read(self.layout.avail, size, "avail.flags")
+        return avail + self._read(self.layout.used, size, "used.flags")
+
     def avail_ring(self, slot: int) -> int:
         """The chain head in a slot, counted modulo the queue size; not yet checked to be a descriptor's index."""
         return self._halfword(self.layout.avail_ring_at(slot), f"avail.ring[{slot % self.layout.num}]")

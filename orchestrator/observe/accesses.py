@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
@@ -51,26 +52,29 @@ class AccessObserver:
             guard.see(accesses, self._views.memories[role])
             if guard.extent != extent:
                 self._watch_stack(guard)
-        both = self.tells >= set(self._roles.values())
+        both = self.tells >= set(self._roles.values()) and not run.traffic.buffers_dropped
         run.history.see(role, accesses, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""
         buffers = run.traffic.buffers
-        if self._places is None or self._places.live is not live or self._places.count != len(buffers):
+        if self._places is None or self._places.live is not live:
             self._places = Places(live, self._views, buffers)
+        elif self._places.count != len(buffers) or run.traffic.moved:
+            self._places.add(buffers, run.traffic.moved)
+        run.traffic.moved.clear()
         return self._places
 
     def observe_buffers(self, run: Run, live: LiveView) -> None:
         """Have the buffers observed that rings have named since the last time."""
-        if self._places is not None and self._places.count == len(run.traffic.buffers):
+        traffic = run.traffic
+        if self._places is not None and self._places.count == len(traffic.buffers) and not traffic.moved:
             return
         places = self._placed(run, live)
         for role in ROLES:
-            for number, extent in enumerate(places.extents(role)):
-                if number < _MOST_EXTENTS:
-                    name = f"buffers {role} {number}"
-                    self._watches.set(WatchedKind.BUFFERS, name, self._views.name(role), extent)
+            for number, extent in enumerate(islice(places.extents(role), _MOST_EXTENTS)):
+                name = f"buffers {role} {number}"
+                self._watches.set(WatchedKind.BUFFERS, name, self._views.name(role), extent)
 
     def guard_stacks(self, run: Run, images: Mapping[str, Image], vector_tables: Mapping[str, int]) -> None:
         """Have the ends of the stacks observed, of the cores that run firmware."""

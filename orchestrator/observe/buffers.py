@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 
 from orchestrator.base.errors import RptwinError
-from orchestrator.base.roles import MAIN, REMOTE, Side
+from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side
 from orchestrator.formats.virtqueue import ChainElement
 from orchestrator.observe.offsets import is_shared
 from orchestrator.observe.ring_traffic import Buffer, BufferUse, Chain, Look
@@ -24,8 +25,12 @@ class Buffers:
 
     buffers: dict[int, Buffer] = field(default_factory=dict)  # by the address in the descriptor
     buffers_dropped: int = 0
+    moved: set[int] = field(default_factory=set)  # that lie elsewhere, or are longer, since somebody last asked
     overlaps: list[tuple[Buffer, Buffer]] = field(default_factory=list)
     origins: dict[str, int] = field(default_factory=dict)  # by vdev path, where buffers are named by offsets
+    _starts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # by role: where each lies, its address
+    _near: dict[int, set[int]] = field(default_factory=dict)  # by address: the others that share bytes with it
+    _longest: int = 0  # bytes
 
     def learn_origin(self, look: Look, chain: Chain) -> None:
         """A message in a buffer that a core does not reach under its address: it may be an offset."""
@@ -42,10 +47,43 @@ class Buffers:
 
     def _locate(self, look: Look, buffer: Buffer, size: int) -> None:
         """By the address, and where a core has no memory there, by what is known to be added to it."""
+        if buffer.address in self._near:
+            self._take_out(buffer)
+            self.moved.add(buffer.address)
         buffer.span = look.views.span_at_da("buffer", buffer.address, size)
         buffer.origin = None if is_shared(buffer.span) else self.origins.get(look.vdev)
         if buffer.origin is not None:
             buffer.span = look.views.span_at_da("buffer", buffer.origin + buffer.address, size)
+        self._put_in(buffer)
+
+    def _put_in(self, buffer: Buffer) -> None:
+        """Find out which others share bytes with it, once for as long as it lies here."""
+        near: set[int] = set()
+        self._longest = max(self._longest, buffer.span.size)
+        for role in ROLES:
+            extent = buffer.span.seen_by(role)
+            if extent is None:
+                continue
+            starts = self._starts.setdefault(role, [])
+            first = bisect.bisect_left(starts, (extent.start - self._longest, 0))
+            last = bisect.bisect_left(starts, (extent.end, 0))
+            near.update(
+                address for _, address in starts[first:last] if self.buffers[address].span.overlaps(buffer.span)
+            )
+            bisect.insort(starts, (extent.start, buffer.address))
+        near.discard(buffer.address)
+        self._near[buffer.address] = near
+        for address in near:
+            self._near[address].add(buffer.address)
+
+    def _take_out(self, buffer: Buffer) -> None:
+        for role in ROLES:
+            extent = buffer.span.seen_by(role)
+            if extent is not None:
+                starts = self._starts[role]
+                del starts[bisect.bisect_left(starts, (extent.start, buffer.address))]
+        for address in self._near.pop(buffer.address):
+            self._near[address].discard(buffer.address)
 
     def hand_to_device(self, look: Look, chain: Chain, element: ChainElement) -> None:
         address, length = element.descriptor.addr, element.descriptor.len
@@ -62,18 +100,21 @@ class Buffers:
         elif length > buffer.span.size:
             self._locate(look, buffer, length)
         look.traffic.reclaimed += bool(buffer.used and buffer.owner is Side.DRIVER)
-        buffer.ring, buffer.writable, buffer.room = path, is_space, chain.room
+        buffer.ring, buffer.writable, buffer.room, buffer.length = path, is_space, chain.room, length
         self._check_overlap(buffer)
         buffer.owner = Side.DEVICE
         buffer.posted += 1
         buffer.history.append(BufferUse(chain.posted_ns, Side.DEVICE, path, chain.head, length))
 
     def _check_overlap(self, buffer: Buffer) -> None:
-        """Only what is with the device at the same time counts: a heap gives the same bytes out again and again."""
+        """Only what is with the device at the same time counts, and as long as it was given this time: a heap gives
+        the same bytes out again and again, and a driver may cut a buffer elsewhere each time.
+        """
         if len(self.overlaps) >= MAX_FAULTS:
             return
-        for other in self.buffers.values():
-            if other is not buffer and other.owner is Side.DEVICE and other.span.overlaps(buffer.span):
+        for address in sorted(self._near[buffer.address]):
+            other = self.buffers[address]
+            if other.owner is Side.DEVICE and other.held.overlaps(buffer.held):
                 if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
                     self.overlaps.append((other, buffer))
                 return
@@ -87,8 +128,11 @@ class Buffers:
             if not size:
                 continue
             buffer = self.buffers.get(address)
-            origin = buffer.origin or 0 if buffer is not None else 0
-            span = look.views.span_at_da("buffer", origin + address, size)
+            if buffer is not None and size <= buffer.span.size and is_shared(buffer.span):
+                span = buffer.span
+            else:
+                origin = buffer.origin or 0 if buffer is not None else 0
+                span = look.views.span_at_da("buffer", origin + address, size)
             reader = MAIN if span.pa is not None else REMOTE
             extent = span.seen_by(reader)
             if extent is None:

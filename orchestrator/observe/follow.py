@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator.base.roles import Side
-from orchestrator.observe.live import LiveVdev, LiveView
+from orchestrator.formats.virtqueue import SplitRing
+from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, Run
 from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic
@@ -28,7 +29,10 @@ class _Published:
     def of(cls, ring: RingTraffic) -> _Published:
         """As it was at the last look."""
         tells = not ring.is_pool and ring.suppress_available is None
-        offered = min((chain.posted_ns for chain in ring.outstanding.values()), default=None) if tells else None
+        oldest = (
+            next(iter(ring.outstanding.values()), None) if tells else None
+        )  # they stand in the order of their offers
+        offered = oldest.posted_ns if oldest is not None else None
         return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
 
 
@@ -39,15 +43,19 @@ class RingFollower:
         self._views = views
         self._quantum_ns = quantum_ns
         self.io: dict[str, IoRegion] = {}  # by vdev
+        self._queues: dict[str, tuple[LiveRing, SplitRing | None]] = {}
         self.published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
 
     def sync(self, run: Run, live: LiveView, turn: Actor) -> None:
         """Look at every ring of every vdev after somebody's turn."""
         traffic = run.traffic
         for vdev in live.vdevs:
-            log = traffic.messages.setdefault(vdev.path, MessageLog(vdev.sides)) if vdev.is_rpmsg else None
+            moved = False
+            log = traffic.messages.get(vdev.path) if vdev.is_rpmsg else None
+            if log is None and vdev.is_rpmsg:
+                log = traffic.messages[vdev.path] = MessageLog(vdev.sides)
             for ring in vdev.rings:
-                queue = ring.open(self._views)
+                queue = self._open(ring)
                 if queue is None:
                     continue
                 before = _Published.of(traffic.ring(ring.path))
@@ -56,6 +64,7 @@ class RingFollower:
                 posted, used = traffic.sync(
                     queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
                 )
+                moved = moved or bool(posted or used)
                 if posted and before.returned_ns is not None:
                     self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
                 if used and before.offered_ns is not None:
@@ -69,9 +78,17 @@ class RingFollower:
                 # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)
-            traffic.settle(vdev.path)
-            if log is not None:
+            if moved:
+                traffic.settle(vdev.path)
+            if moved and log is not None:
                 self._note_messages(run, log, vdev.path)
+
+    def _open(self, ring: LiveRing) -> SplitRing | None:
+        """The queue of a ring as the table has it by now."""
+        known = self._queues.get(ring.path)
+        if known is None or known[0] is not ring:
+            known = self._queues[ring.path] = ring, ring.open(self._views)
+        return known[1]
 
     def _note_late(self, run: Run, path: str, side: Side, role: str, published_ns: int, by: Actor) -> None:
         """A side has found what was published long before, and nothing had told it in time."""
@@ -94,7 +111,8 @@ class RingFollower:
     def _publish(self, run: Run, role: str, target: str, ring: str) -> None:
         """A core has something on a ring for another one, of which it has not told it yet."""
         self.published.setdefault((role, target), set()).add(ring)
-        run.ledger.votes.setdefault((ring, target), Counter())
+        if (ring, target) not in run.ledger.votes:
+            run.ledger.votes[ring, target] = Counter()
 
     def vote(self, run: Run, sender: str, channel: Channel) -> None:
         """A core that published on one ring only since it last rang another one tells which channel serves it."""

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent, Place
@@ -19,12 +20,13 @@ from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevH
 from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, RingFault, Traffic
-from orchestrator.observe.views import Views
+from orchestrator.observe.views import Span, Views
 
 __all__ = ["History", "Places", "Step", "Trespass", "Write"]
 
 _KEPT = 8  # of each kind
 _SLOT = re.compile(r"used\.ring\[(\d+)\]")
+_WIDEST = 4  # bytes of a field
 _MAX_READS = 256  # distinct places per ring and side
 
 
@@ -63,21 +65,14 @@ class Trespass:
 
 @dataclass(slots=True)
 class _Owned:
-    """A buffer as it changes hands."""
+    """A buffer as it changes hands; ``order`` counts the passages of all."""
 
     ring: str
     head: int
     owner: Side
     since: Step
-
-
-@dataclass(slots=True)
-class _Indices:
-    """The indices of a ring as its last stores left them, and how often it was set up anew."""
-
-    avail: int
-    used: int
-    restarts: int
+    size: int
+    order: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +85,27 @@ class _Field:
 
 
 @dataclass(frozen=True, slots=True)
+class _Word:
+    """A field of a ring: ``used.ring[3].id``, whose it is to write, and its slot in the used ring."""
+
+    name: str
+    owner: Side
+    slot: int | None
+
+    @classmethod
+    def of(cls, name: str) -> _Word:
+        """By its name in the layout."""
+        slot = _SLOT.match(name)
+        owner = Side.DEVICE if name.startswith("used.") or name == "avail_event" else Side.DRIVER
+        return cls(name, owner, int(slot[1]) if slot else None)
+
+    @property
+    def is_index(self) -> bool:
+        """By which something is published."""
+        return self.name in ("avail.idx", "used.idx")
+
+
+@dataclass(frozen=True, slots=True)
 class _RingAt:
     """A ring as one core addresses it; ``shift`` leads from there to the addresses of its layout."""
 
@@ -98,52 +114,93 @@ class _RingAt:
     vdev: LiveVdev
     ring: LiveRing
     layout: RingLayout
+    path: str
+    start: int  # of the layout
+    side: Side | None  # that the core plays
+    index_at: int  # of the index that the other side moves, by its address in the layout
+    words: dict[int, _Word | None] = field(default_factory=dict)  # by the address in the layout
+
+    def word_at(self, address: int) -> _Word | None:
+        """The field that an address of the layout lies in, found once."""
+        if address not in self.words:
+            name = self.layout.path_of(address)
+            self.words[address] = None if name is None else _Word.of(name)
+        return self.words[address]
 
 
 class Places:
-    """What lies where, as each core addresses it: made anew whenever the table or the buffers have changed."""
+    """What lies where, as each core addresses it: made anew whenever the table has changed; buffers come one by one."""
 
     def __init__(self, live: LiveView, views: Views, buffers: Mapping[int, Buffer]) -> None:
         self.live, self.views = live, views
-        self.count = len(buffers)
+        self.count = 0
         self._fields: dict[str, list[_Field]] = {}
-        self._rings: dict[str, list[_RingAt]] = {}
-        self._buffers: dict[str, list[tuple[int, int, Buffer]]] = {}
+        self._rings: dict[str, list[tuple[int, int, _RingAt]]] = {}  # begin, end
+        self._buffers: dict[str, list[tuple[int, int, int, Buffer]]] = {}  # begin, end, number
         self._extents: dict[str, list[Extent]] = {}  # of the buffers, where the table has them
+        self._longest = 0  # bytes of a buffer
+        self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
-            self._rings[role] = list(_rings(live, views, role))
-            spans = [(each.span.seen_by(role), each) for each in buffers.values()]
-            self._extents[role] = sorted(extent for extent, _ in spans if extent is not None)
-            self._buffers[role] = sorted(
-                (
-                    (at.start, at.end, each)
-                    for extent, each in spans
-                    if extent is not None
-                    for at in _everywhere(views, role, extent)
-                ),
-                key=lambda each: each[:2],
-            )
+            self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
+            self._buffers[role], self._extents[role] = [], []
+        self.add(buffers)
+
+    def add(self, buffers: Mapping[int, Buffer], moved: Iterable[int] = ()) -> None:
+        """Those that have come since the last time, which are the last ones, and those that lie elsewhere by now."""
+        for address in moved:
+            if address in self._spans:
+                self._take_out(*self._spans[address])
+                self._put_in(self._spans[address][0], buffers[address])
+        for number, buffer in enumerate(islice(buffers.values(), self.count, None), self.count):
+            self._put_in(number, buffer)
+        self.count = len(buffers)
+
+    def _put_in(self, number: int, buffer: Buffer) -> None:
+        self._spans[buffer.address] = number, buffer.span
+        self._longest = max(self._longest, buffer.span.size)
+        for role, known in self._buffers.items():
+            extent = buffer.span.seen_by(role)
+            if extent is not None:
+                bisect.insort(self._extents[role], extent)
+                for at in _everywhere(self.views, role, extent):
+                    bisect.insort(known, (at.start, at.end, number, buffer))
+
+    def _take_out(self, number: int, span: Span) -> None:
+        for role, known in self._buffers.items():
+            extent = span.seen_by(role)
+            if extent is not None:
+                del self._extents[role][bisect.bisect_left(self._extents[role], extent)]
+                for at in _everywhere(self.views, role, extent):
+                    del known[bisect.bisect_left(known, (at.start, at.end, number))]
 
     def fields(self, role: str, access: Access) -> Iterator[_Field]:
         """The fields of the table that an access touches."""
-        for each in self._fields.get(role, ()):
+        known = self._fields.get(role)
+        if not known or access.address > known[-1].address + _WIDEST or access.address + access.size < known[0].address:
+            return
+        for each in known:
             if each.address < access.address + access.size and access.address < each.address + each.size:
                 yield each
 
     def ring(self, role: str, address: int) -> _RingAt | None:
         """The ring that holds an address."""
-        return next((each for each in self._rings.get(role, ()) if address in each.extent), None)
+        for start, end, each in self._rings.get(role, ()):
+            if start <= address < end:
+                return each
+        return None
 
-    def buffers(self, role: str, access: Access) -> Iterator[Buffer]:
-        """The buffers that an access touches."""
+    def buffers(self, role: str, access: Access) -> Iterator[tuple[int, Buffer]]:
+        """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
         found = self._buffers.get(role, [])
         index = bisect.bisect_right(found, access.address + access.size - 1, key=lambda each: each[0])
-        for start, end, buffer in reversed(found[:index]):
-            if end <= access.address and start + (1 << 16) <= access.address:
+        while index:
+            index -= 1
+            start, end, _, buffer = found[index]
+            if start + self._longest <= access.address:
                 return
             if end > access.address:
-                yield buffer
+                yield start, buffer
 
     def extents(self, role: str) -> Iterator[Extent]:
         """The buffers as a core addresses them, those that lie side by side as one."""
@@ -193,7 +250,9 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
             extent = ring.span.seen_by(role) if ring.span is not None else None
             if extent is not None and ring.layout is not None:
                 for at in _everywhere(views, role, extent):
-                    yield _RingAt(at, ring.layout.extent.start - at.start, vdev, ring, ring.layout)
+                    start, side = ring.layout.extent.start, vdev.sides.side_of(role)
+                    index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
+                    yield _RingAt(at, start - at.start, vdev, ring, ring.layout, ring.path, start, side, index_at)
 
 
 @dataclass(slots=True)
@@ -203,15 +262,13 @@ class History:
     told: bool = False
     tells: frozenset[str] = frozenset()  # roles of the cores whose every access to what is observed is told
     writes: dict[str, list[Write]] = field(default_factory=dict)  # by path: the first few
-    last: dict[str, Write] = field(default_factory=dict)  # by path
     trespasses: dict[tuple[str, Side, bool], Trespass] = field(default_factory=dict)  # first by ring, side, writes
     backward: dict[str, Write] = field(default_factory=dict)  # by path: the first time that an index went back
-    foreign: dict[str, Write] = field(default_factory=dict)  # by ring: the first word that is the other side's
     reads: dict[tuple[str, Side], Counter[tuple[int, int]]] = field(default_factory=dict)  # by offset in ring, size
     looked_ns: dict[tuple[str, Side], int] = field(default_factory=dict)  # when a side last read the other's index
     _status: dict[str, int] = field(default_factory=dict)  # by vdev
-    _indices: dict[str, _Indices] = field(default_factory=dict)
     _used_slots: dict[str, set[int]] = field(default_factory=dict)  # by ring: written since used.idx last moved
+    _passages: int = 0
     _owned: dict[int, _Owned] = field(default_factory=dict)  # by the buffer's address in descriptors
 
     def see(
@@ -229,23 +286,24 @@ class History:
         """
         self.told = True
         for access in accesses:
+            at = places.ring(role, access.address)
+            if at is not None and not access.writes:
+                self._see_look(access, at)
+                continue
             step = Step(access.time_ns, role, access.pc)
             if access.writes:
                 for each in places.fields(role, access):
                     self._see_field(step, access, each)
-            at = places.ring(role, access.address)
             if at is not None:
                 self._see_ring(step, access, at, places.views, traffic)
                 continue
-            for buffer in places.buffers(role, access) if knows_owners else ():
-                if buffer.ring.partition(".")[0] not in outside:
-                    self._see_buffer(step, access, buffer, places.live)
+            if knows_owners:
+                self._see_buffer(step, access, places, outside)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
         if len(kept) < _KEPT:
             kept.append(write)
-        self.last[write.path] = write
 
     def _see_field(self, step: Step, access: Access, at: _Field) -> None:
         if access.value is None or access.before is None:
@@ -259,45 +317,46 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
+    def _see_look(self, access: Access, at: _RingAt) -> None:
+        if at.side is None:
+            return
+        key, address = (at.path, at.side), access.address + at.shift
+        reads = self.reads.get(key)
+        if reads is None:
+            reads = self.reads[key] = Counter()
+        place = address - at.start, access.size
+        if place in reads or len(reads) < _MAX_READS:
+            reads[place] += access.times
+        if at.index_at < address + access.size and address < at.index_at + 2:
+            self.looked_ns[key] = access.last_ns
+
     def _see_ring(self, step: Step, access: Access, at: _RingAt, views: Views, traffic: Traffic) -> None:
-        path, side = at.ring.path, at.vdev.sides.side_of(step.role)
-        address = access.address + at.shift
-        name = at.layout.path_of(address)
-        if side is None:
+        path, address = at.path, access.address + at.shift
+        word = at.word_at(address)
+        if at.side is None or word is None or access.value is None or access.before is None:
             return
-        if not access.writes:
-            reads = self.reads.setdefault((path, side), Counter())
-            place = address - at.layout.extent.start, access.size
-            if place in reads or len(reads) < _MAX_READS:
-                reads[place] += access.times
-            if name == ("avail.idx" if side is Side.DEVICE else "used.idx"):
-                self.looked_ns[path, side] = access.last_ns
+        if word.slot is not None:
+            self._used_slots.setdefault(path, set()).add(word.slot)
+        if at.side is word.owner and not word.is_index:
             return
-        if name is None or access.value is None or access.before is None:
-            return
-        write = Write(f"{path}.{name}", step, access.before, access.value)
-        self._note(write)
-        if slot := _SLOT.match(name):
-            self._used_slots.setdefault(path, set()).add(int(slot[1]))
+        write = Write(f"{path}.{word.name}", step, access.before, access.value)
         up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
-        owner = Side.DEVICE if name.startswith("used.") or name == "avail_event" else Side.DRIVER
-        if up and side is not owner:
-            self.foreign.setdefault(path, write)
+        if up and at.side is not word.owner:
             error = RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
                 where=Place(views.name(at.ring.role), address, write.path),
-                expected=f"written by {the(at.vdev.role_of(owner))} only",
+                expected=f"written by {the(at.vdev.role_of(word.owner))} only",
                 found=f"written by {step.role}: {write.before:#x} before, {write.after:#x} now",
             )
             fault = RingFault.of(error, path, Actor(step.time_ns, step.role))
             traffic.ring(path).faults.setdefault(error.rule, fault)
-        if name in ("avail.idx", "used.idx"):
+        if word.is_index:
             if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
                 self.backward.setdefault(write.path, write)
-            if name == "used.idx":
+            if word.owner is Side.DEVICE:
                 self._check_slots(step, at, access, views, traffic)
-            self._pass_on(step, at, name, access, views, traffic)
+            self._pass_on(step, at, word.owner, access, views)
 
     def _check_slots(self, step: Step, at: _RingAt, access: Access, views: Views, traffic: Traffic) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
@@ -321,7 +380,7 @@ class History:
         fault = RingFault.of(error, path, Actor(step.time_ns, step.role))
         traffic.ring(path).faults.setdefault(error.rule, fault)
 
-    def _pass_on(self, step: Step, at: _RingAt, name: str, access: Access, views: Views, traffic: Traffic) -> None:
+    def _pass_on(self, step: Step, at: _RingAt, publisher: Side, access: Access, views: Views) -> None:
         """An index moves: what lies behind it has another owner from now on."""
         queue = at.ring.open(views)
         assert access.before is not None
@@ -329,21 +388,35 @@ class History:
         count = (access.value - access.before) & 0xFFFF
         if queue is None or count > at.layout.num:
             return
-        driver = name == "avail.idx"
+        driver = publisher is Side.DRIVER
         for index in range(access.before, access.before + count):
             try:
                 head = queue.avail_ring(index % at.layout.num) if driver else queue.used_ring(index % at.layout.num).id
                 elements = queue.chain(head)
             except RingError:
                 continue
+            owner = publisher.other
             for each in elements:
-                if each.descriptor.addr in self._owned or len(self._owned) < MAX_BUFFERS:
-                    owner = Side.DEVICE if driver else Side.DRIVER
-                    self._owned[each.descriptor.addr] = _Owned(at.ring.path, head, owner, step)
+                address, size = each.descriptor.addr, each.descriptor.len
+                if address in self._owned or len(self._owned) < MAX_BUFFERS:
+                    self._passages += 1
+                    self._owned[address] = _Owned(at.path, head, owner, step, size, self._passages)
 
-    def _see_buffer(self, step: Step, access: Access, buffer: Buffer, live: LiveView) -> None:
-        owned = self._owned.get(buffer.address)
-        vdev = next((each for each in live.vdevs if buffer.ring.startswith(f"{each.path}.")), None)
+    def _last_passage(self, role: str, access: Access, places: Places) -> _Owned | None:
+        """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
+        found = None
+        for start, buffer in places.buffers(role, access):
+            owned = self._owned.get(buffer.address)
+            if owned is not None and access.address < start + owned.size and (not found or owned.order > found.order):
+                found = owned
+        return found
+
+    def _see_buffer(self, step: Step, access: Access, places: Places, outside: Collection[str]) -> None:
+        owned = self._last_passage(step.role, access, places)
+        if owned is not None and owned.ring.partition(".")[0] in outside:
+            return
+        vdevs = places.live.vdevs if owned is not None else ()
+        vdev = next((each for each in vdevs if owned is not None and owned.ring.startswith(f"{each.path}.")), None)
         side = vdev.sides.side_of(step.role) if vdev is not None else None
         if owned is None or side is None or owned.owner is side or access.frame:
             return

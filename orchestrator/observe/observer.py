@@ -44,7 +44,7 @@ from orchestrator.observe.found import TableSearch
 from orchestrator.observe.given import GivenVring
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.progress import note_progress, see_core, see_taken
-from orchestrator.observe.run import Channel, CoreRun, Run, Unmet
+from orchestrator.observe.run import Channel, CoreRun, Cut, Run, Unmet
 from orchestrator.observe.traffic import Actor, RingFault
 from orchestrator.observe.views import Views
 from orchestrator.observe.vring_search import VringSearch
@@ -193,14 +193,13 @@ class Observer:
         unmet: Unmet | None = None,
         caches: Mapping[str, DataCache | None] | None = None,
         *,
-        readable: bool = True,
+        cut: Cut = Cut.BY_NOBODY,
     ) -> None:
         """The run has ended, at least for now: look once more, and note where each core (by name) is (its state, its
         backtrace, what it polls, the number of the exception whose handler it is in), and what it was to wait for in
-        vain. Memory that an engine which failed cannot read any more says nothing of firmware: then ``readable`` is
-        False.
+        vain. An engine that failed (``cut``) is not asked for memory once more.
         """
-        self.run.time_ns, self.run.ended, self.run.unmet = time_ns, ended, unmet
+        self.run.time_ns, self.run.ended, self.run.cut, self.run.unmet = time_ns, ended, cut, unmet
         for core in self.run.cores.values():
             core.state = (states or {}).get(core.name, core.state)
             core.backtrace = (backtraces or {}).get(core.name, core.backtrace)
@@ -209,7 +208,7 @@ class Observer:
             core.data_cache = (caches or {}).get(core.name)
             if exceptions is not None and core.name in exceptions:
                 core.served.finish(core.exception, core.acted_ns)
-        if readable:
+        if cut is not Cut.BY_ENGINE:
             self._look(Actor(time_ns, ""))
         self.run.history.tells = self._accesses.tells
 

@@ -43,7 +43,13 @@ class Buffer:
     used: int = 0
     history: deque[BufferUse] = field(default_factory=lambda: deque(maxlen=HISTORY))
     origin: int | None = None  # the remote's address that it is an offset from; None: it is an address
+    length: int = 0  # as it was given last
     room: int = 0  # bytes that its chain offers the device to fill, in all its buffers
+
+    @property
+    def held(self) -> Span:
+        """The bytes of its last passage."""
+        return self.span.part(self.span.name, 0, self.length)
 
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
@@ -143,6 +149,7 @@ class RingTraffic:
     """One ring's counters and what is under way in it."""
 
     path: str
+    heads: bytes = b""  # flags and index of both rings, as they were looked at last
     avail_idx: int = 0
     used_idx: int = 0
     posted: int = 0

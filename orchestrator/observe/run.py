@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,11 +23,19 @@ from orchestrator.observe.history import History
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
-__all__ = ["Channel", "CoreRun", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
+__all__ = ["Channel", "CoreRun", "Cut", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
 
 _FOR_EVER = 5_000  # exceptions of one channel, and
 _EACH = 100  # for each notification on it: firmware that takes so many does nothing else any more
 _MAX_KEPT = 64  # distinct accesses, errors and notes; the rest is only counted
+
+
+class Cut(enum.Enum):
+    """Who cut a run short, if it did not come to an end of its own."""
+
+    BY_NOBODY = enum.auto()
+    BY_CALLER = enum.auto()  # who ran it, or its wall time
+    BY_ENGINE = enum.auto()  # it failed: what it can still read of memory is no evidence either
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +99,11 @@ class Ledger:
 
     def told_between(self, target: str, begin_ns: int, end_ns: int) -> bool | None:
         """Whether a notification went to a core in this time; None: that is too long ago to know."""
-        if any(to == target and begin_ns <= time_ns <= end_ns for time_ns, to in self.recent):
-            return True
+        for time_ns, to in reversed(self.recent):
+            if time_ns < begin_ns:
+                break
+            if to == target and time_ns <= end_ns:
+                return True
         return None if self.recent and self.recent[0][0] > end_ns else False
 
     def listens(self, channel: Channel, time_ns: int, *, waiting: bool) -> None:
@@ -260,6 +272,7 @@ class Run:
     cores: dict[str, CoreRun]  # by role
     time_ns: int = 0
     ended: str | None = None  # why; None: it goes on
+    cut: Cut = Cut.BY_NOBODY
     unmet: Unmet | None = None  # of the last run, where several went on from each other
     stopped: dict[str, Actor] = field(default_factory=dict)  # by vdev path: who took DRIVER_OK back for a reset
     milestones: list[Milestone] = field(default_factory=list)
@@ -273,10 +286,12 @@ class Run:
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     up_ns: int | None = None
     last_activity_ns: int = 0
+    _reached: set[tuple[str, str]] = field(default_factory=set)  # core and name of the milestones
 
     def reach(self, time_ns: int, core: str, name: str, detail: str = "") -> None:
         """Note a milestone the first time."""
-        if len(self.milestones) < 4 * _MAX_KEPT and all((m.core, m.name) != (core, name) for m in self.milestones):
+        if (core, name) not in self._reached and len(self.milestones) < 4 * _MAX_KEPT:
+            self._reached.add((core, name))
             self.milestones.append(Milestone(time_ns, core, name, detail))
 
     def milestone(self, name: str) -> Milestone | None:

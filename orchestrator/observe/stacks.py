@@ -55,9 +55,10 @@ class StackGuard:
     def see(self, accesses: Iterable[Access], memory: Memory) -> None:
         """What the core did in its turn, in order."""
         extent = self.extent
+        start, end = extent.start, extent.end
         for told in accesses:
-            access = self._here(told)
-            if access.address not in extent:
+            access = self._here(told) if self.aliases else told
+            if not start <= access.address < end:
                 continue
             if access.writes:
                 if access.frame or _stores_by_sp(memory, access.pc):

@@ -54,7 +54,10 @@ class Traffic(Buffers):
 
     def ring(self, path: str) -> RingTraffic:
         """A ring's traffic, empty at first."""
-        return self.rings.setdefault(path, RingTraffic(path))
+        found = self.rings.get(path)
+        if found is None:
+            found = self.rings[path] = RingTraffic(path)
+        return found
 
     def restart(self, path: str, *, counting: bool = True) -> None:
         """The driver set the ring up anew: forget what was under way."""
@@ -84,6 +87,7 @@ class Traffic(Buffers):
         """Start from a ring whose past nobody saw: what is under way counts, what was before is only a number."""
         traffic = self.ring(ring.name)
         traffic.used_idx = traffic.avail_idx = ring.used_idx
+        traffic.heads = b""
         traffic.used = traffic.posted = ring.used_idx
 
     def sync(
@@ -109,7 +113,11 @@ class Traffic(Buffers):
         look = Look(traffic, ring, views, by, sides, log, io, features)
         event_idx = bool(features and features & Feature.EVENT_IDX)
         try:
-            avail_idx, used_idx = ring.avail_idx, ring.used_idx
+            heads = ring.heads
+            if heads == traffic.heads and not event_idx:
+                return 0, 0
+            traffic.heads = heads
+            avail_idx, used_idx = (int.from_bytes(heads[at : at + 2], "little") for at in (2, 6))
             suppress_available = Suppression.by_device(ring, event_idx=event_idx)
             unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
             suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
@@ -137,6 +145,7 @@ class Traffic(Buffers):
         """A ring that was under way before anybody knew of it is followed from here."""
         traffic = self.ring(path)
         traffic.avail_idx = traffic.used_idx = used_idx
+        traffic.heads = b""
 
     def _see_available(self, look: Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring

@@ -6,6 +6,7 @@ The images are the demo's, with a few bytes changed; no case may end in a traceb
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable
@@ -282,3 +283,21 @@ def test_a_script_that_fails_ends_the_run_with_its_file_and_line(rptwin, pair, t
     images = pair("demo")
     result = rptwin("run", "--platform", tmp_path / "own.repl", images.main, images.remote)
     assert message in refusal(result)
+
+
+@pytest.mark.parametrize("access", [1, 2, 5, 10, 20, 40])
+def test_a_script_that_fails_in_a_run_is_no_evidence_against_the_firmware(rptwin, pair, tmp_path, access):
+    for name in ("stm32h745.repl", "stm32h745.toml"):
+        shutil.copy(PLATFORM.parent / name, tmp_path / name)
+    shutil.copytree(PLATFORM.parent / "stm32h745", tmp_path / "stm32h745")
+    script = tmp_path / "stm32h745" / "hsem.py"
+    counting = (
+        f"if request.IsInit:\n    accesses = []\nelse:\n    accesses.append(1)\n    1 // (len(accesses) < {access})\n"
+    )
+    script.write_text(counting + script.read_text())
+    images, out = pair("demo"), tmp_path / "out.json"
+    result = rptwin("run", "--json", out, "--platform", tmp_path / "stm32h745.repl", images.main, images.remote)
+    assert "hsem.py:5: a script failed: ZeroDivisionError: " in refusal(result)
+    assert "did not" not in result.stdout
+    assert ": no findings\nRun ended: the engine failed at " in result.stdout
+    assert json.loads(out.read_text())["verdict"]["findings"] == []

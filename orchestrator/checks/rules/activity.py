@@ -62,6 +62,7 @@ def _exception(subject: CoreSubject) -> str:
     source="DDI0403E B1.5.8: a handler ends by an exception return; nothing of its priority or below runs before"
     " (ST community 138162, libmetal 342)",
     each=_busy,
+    of_absence=True,
 )
 def handlers_return(subject: CoreSubject) -> Iterator[Violation]:
     """A handler of an exception returns."""
@@ -99,6 +100,7 @@ def _told_of(subject: CoreSubject) -> list[Work]:
     stage=Stage.BOOT,
     source="virtio 1.3, 2.7: a side that was told of buffers looks at them (rpmsg-lite 6)",
     each=_busy,
+    of_absence=True,
 )
 def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
     """No core that was told of work is busy to the end somewhere else than where it waits for work."""
@@ -125,6 +127,7 @@ def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
     stage=Stage.BOOT,
     source="the chip's reference manual: a semaphore is its owner's until the owner frees it (zephyr 86494, 90668)",
     each=_busy,
+    of_absence=True,
 )
 def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
     """No core waits to the end for the lock of a channel that another one holds."""
@@ -152,6 +155,7 @@ def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
     source="E. G. Coffman et al., System Deadlocks, 1971: a circle of waits ends by none of those who wait"
     " (open-amp PR 320, zephyr PR 68764)",
     each=states,
+    of_absence=True,
 )
 def cores_do_not_wait_for_each_other(state: State) -> Iterator[Violation]:
     """The cores do not wait for each other's buffers or locks to the end."""

@@ -8,7 +8,7 @@ from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.state import CoreSubject, State, cores, states
+from orchestrator.checks.state import REST_NS, CoreSubject, State, cores, states
 from orchestrator.events import Backtrace, CoreState, Fault, Poll
 from orchestrator.platform.model import Platform
 
@@ -37,6 +37,7 @@ def _ended(state: State) -> Iterator[CoreSubject]:
     stage=Stage.BOOT,
     source="remoteproc: who starts a core takes it out of reset (Linux rproc_ops.start)",
     each=_ended,
+    of_absence=True,
 )
 def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
     """Each core is running, or has run, by the end."""
@@ -73,6 +74,7 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
         more = f", and {core.fault_count - 1} more" if core.fault_count > 1 else ""
         if place.is_for_ever:
             more = f", {place.count} times: its handler returns to the instruction, and nothing has changed"
+        is_served_perhaps = not subject.state.tells_of_absence and subject.run.time_ns - place.last_ns < REST_NS
         yield Violation(
             at=(Place(core.name, fault.pc, fault.symbol or ""),),
             expected="no fault",
@@ -83,6 +85,7 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
             core=core.role,
             detail=frames_of(fault.backtrace),
             touches=() if fault.address is None else (Extent(fault.address, 1),),
+            severity=Severity.WARNING if is_served_perhaps and not place.is_for_ever else None,
         )
 
 
@@ -150,6 +153,7 @@ def cores_do_not_lock_up(subject: CoreSubject) -> Iterator[Violation]:
     stage=Stage.BOOT,
     source="RPTUN: each side has a part in the bring-up",
     each=_ended,
+    of_absence=True,
 )
 def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
     """A core that runs to the end sleeps, takes an exception, notifies or writes shared memory at least once."""
@@ -201,6 +205,7 @@ def _ended_before_up(state: State) -> Iterator[CoreSubject]:
     stage=Stage.BOOT,
     source="the chip's reference manual: the register, and what changes it",
     each=_ended_before_up,
+    of_absence=True,
 )
 def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Violation]:
     """No core ends in a loop that reads a device register which nothing changes; a mailbox apart, and a console that
@@ -227,7 +232,13 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
     )
 
 
-@rule("core.stuck", stage=Stage.BOOT, source="RPTUN: the slave tells the master that its table is ready", each=states)
+@rule(
+    "core.stuck",
+    stage=Stage.BOOT,
+    source="RPTUN: the slave tells the master that its table is ready",
+    each=states,
+    of_absence=True,
+)
 def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
     """The remote does not spin for ever before it has told main anything."""
     run = state.run

@@ -31,6 +31,7 @@ def _shared(subject: CoreSubject) -> Iterator[tuple[str, Extent]]:
     source="DDI0489F 5.2: caches are not coherent with others; DDI0403E B2.2.7, maintenance (nuttx 10202)",
     each=cores,
     severity=Severity.WARNING,
+    of_absence=True,
 )
 def shared_memory_is_not_left_to_a_cache(subject: CoreSubject) -> Iterator[Violation]:
     """A core whose data cache is on cleans and invalidates vrings and buffers, where memory is cached for it."""

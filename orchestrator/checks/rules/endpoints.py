@@ -32,6 +32,7 @@ def _at_rest(subject: VdevSubject) -> MessageLog | None:
     source="Linux virtio_rpmsg_bus, VIRTIO_RPMSG_F_NS: a channel exists once its name was announced"
     " (meta-openamp 2, buildroot-external-st 30)",
     each=live_vdevs,
+    of_absence=True,
 )
 def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
     """Where the name service was negotiated, an endpoint is announced, unless messages go to fixed addresses."""
@@ -66,6 +67,7 @@ def _is_heard(log: MessageLog) -> bool:
     stage=Stage.TRAFFIC,
     source="Linux virtio_rpmsg_bus: without VIRTIO_RPMSG_F_NS nobody listens at the name service's address",
     each=live_vdevs,
+    of_absence=True,
 )
 def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Violation]:
     """Endpoints are announced only where the name service's feature was accepted, or offered to a driver that never
@@ -95,6 +97,7 @@ def names_go_where_the_feature_was_accepted(subject: VdevSubject) -> Iterator[Vi
     stage=Stage.TRAFFIC,
     source="Linux rpmsg_ns.h, struct rpmsg_ns_msg: addr is the address of the remote service (open-amp 446)",
     each=live_vdevs,
+    of_absence=True,
 )
 def endpoints_live_where_they_were_announced(subject: VdevSubject) -> Iterator[Violation]:
     """An announced address is the one from which its endpoint announces itself, or one from which it answers."""
@@ -121,6 +124,7 @@ def endpoints_live_where_they_were_announced(subject: VdevSubject) -> Iterator[V
     source="RPMsg: an endpoint that is gone says so by a DESTROY of its name",
     each=live_vdevs,
     severity=Severity.WARNING,
+    of_absence=True,
 )
 def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
     """An endpoint that has answered each message before the next answers the last ones too, or is destroyed."""

@@ -40,6 +40,7 @@ def _directions(state: State) -> Iterator[_Direction]:
     stage=Stage.TRAFFIC,
     source="virtio 1.3, 2.7.13.4 and 2.7.7: who publishes tells the other side (linux-xlnx 51)",
     each=_directions,
+    of_absence=True,
 )
 def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     """What one side publishes and the other has not acted on was followed by a notification to that core."""
@@ -71,6 +72,7 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     stage=Stage.TRAFFIC,
     source="the chip's reference manual: a status that is cleared, or not kept, tells nobody (zephyr 117403, 117494)",
     each=_directions,
+    of_absence=True,
 )
 def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violation]:
     """A signal that comes before the receiver has enabled its channel is still there when it does."""
@@ -100,6 +102,7 @@ def signals_wait_for_who_listens_late(direction: _Direction) -> Iterator[Violati
     source="virtio 1.3, 2.7.7 and 2.7.10: who asks not to be notified looks by itself, or takes that back before it"
     " sleeps (open-amp 176)",
     each=_directions,
+    of_absence=True,
 )
 def who_wants_no_notification_looks_by_itself(direction: _Direction) -> Iterator[Violation]:
     """What is published while its receiver wants no notification, by a flag or an event index, is taken by the
@@ -164,6 +167,7 @@ def publications_are_told_of_each_time(subject: RingSubject) -> Iterator[Violati
     stage=Stage.TRAFFIC,
     source="DDI0403E B3.4: an interrupt is taken when it is enabled in the NVIC and not masked",
     each=_directions,
+    of_absence=True,
 )
 def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
     """A core takes the exception of a notification that tells of something it has not acted on."""
@@ -188,6 +192,7 @@ def notifications_are_taken(direction: _Direction) -> Iterator[Violation]:
     stage=Stage.TRAFFIC,
     source="virtio 1.3, 2.7.14 and 2.7.7: who is notified looks at the index of the other side (linux-xlnx 51)",
     each=_directions,
+    of_absence=True,
 )
 def who_is_told_looks_at_the_ring(direction: _Direction) -> Iterator[Violation]:
     """A core that has taken a notification reads the index of the queue in which something waits for it."""

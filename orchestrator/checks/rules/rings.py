@@ -216,6 +216,7 @@ def _cut_by(subject: RingSubject) -> str:
     stage=Stage.TRAFFIC,
     source="virtio 1.3, 2.7.2: both sides place the used ring by the same align (zephyr PR 106994)",
     each=rings_at_rest,
+    of_absence=True,
 )
 def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
     """Buffers are returned where the table's align puts the used ring, and the driver looks for them there."""
@@ -316,6 +317,8 @@ def _marks_what_it_sends(subject: RingSubject) -> bool:
     """
     if are_offsets(subject.state, subject.vdev.path):
         return True
+    if subject.vdev.accepts_nothing and not subject.state.tells_of_absence:
+        return True  # the answer may have been on its way
     run = subject.state.run
     log = run.traffic.messages.get(subject.vdev.path) if run and subject.vdev.accepts_nothing else None
     return log is not None and any(
@@ -349,6 +352,7 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
     source="virtio 1.3, 2.7: what is made available comes back",
     each=live_rings,
     severity=Severity.NOTE,
+    of_absence=True,
 )
 def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
     """Each ring has seen a used buffer; where it has not, the report says so. A vdev on which nothing ever moved

@@ -17,6 +17,7 @@ __all__: list[str] = []
     stage=Stage.BOOT,
     source="rptwin: what a run waits for is what it is run for",
     each=states,
+    of_absence=True,
 )
 def runs_see_what_they_wait_for(state: State) -> Iterator[Violation]:
     """A run that waits for something (``--until``) sees it before it ends."""

@@ -26,6 +26,7 @@ __all__: list[str] = []
     stage=Stage.STATIC,
     source="Linux remoteproc, rproc_elf_find_rsc_table; RPTUN, struct rptun_rsc_s",
     each=states,
+    of_absence=True,
 )
 def there_is_a_table(state: State) -> Iterator[Violation]:
     """The images have a ``.resource_table`` section, or the place of the table is given."""
@@ -108,6 +109,7 @@ def both_cores_reach_the_table(state: State) -> Iterator[Violation]:
     stage=Stage.BOOT,
     source="ELF, Program Loading: what has its p_vaddr elsewhere is copied there by the start-up code",
     each=states,
+    of_absence=True,
 )
 def table_is_in_memory_as_declared(state: State) -> Iterator[Violation]:
     """After the start, memory holds the image's table (version, number of entries, offsets) at its run-time address."""
@@ -139,6 +141,7 @@ def table_is_in_memory_as_declared(state: State) -> Iterator[Violation]:
     stage=Stage.BOOT,
     source="RPTUN: drivers build the table in shared memory before they start the other core",
     each=states,
+    of_absence=True,
 )
 def table_made_at_run_time_appears(state: State) -> Iterator[Violation]:
     """Where the table is to be made at run time, there is one at the end."""
@@ -197,6 +200,7 @@ def _copies(state: State, live: LiveView, table: Table) -> Iterator[tuple[str, i
     stage=Stage.BOOT,
     source="zephyr PR 105778: the host updates a copy that the remote never reads",
     each=states,
+    of_absence=True,
 )
 def there_is_one_table_in_use(state: State) -> Iterator[Violation]:
     """Where the bring-up stops, no core has worked with a copy of the table instead of the table."""

@@ -189,6 +189,7 @@ def nobody_gave_up(subject: VdevSubject) -> Iterator[Violation]:
     stage=Stage.BOOT,
     source="virtio 1.3, 3.1.1: the driver sets DRIVER_OK when the device may go on",
     each=live_vdevs,
+    of_absence=True,
 )
 def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
     """At the end every vdev's status has DRIVER_OK, unless main has shut it down in order."""

@@ -254,6 +254,7 @@ def _why_unplaced(state: State, missing: list[LiveRing]) -> str:
     stage=Stage.BOOT,
     source="RPTUN, Vrings: da 0 or ANY is for the framework to fill in",
     each=states,
+    of_absence=True,
 )
 def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
     """At the end no vring's address is still 0 or ANY."""

@@ -185,6 +185,7 @@ def _is_own(subject: RingSubject, role: str, offset: int) -> bool:
     stage=Stage.TRAFFIC,
     source="Linux remoteproc: both sides work a vring where the table says (zephyr 59456)",
     each=rings_at_rest,
+    of_absence=True,
 )
 def cores_look_where_the_table_says(subject: RingSubject) -> Iterator[Violation]:
     """The device looks for what was made available where the table has the index, and nowhere else."""

@@ -86,7 +86,8 @@ class IsolatedEngine:
             raise
 
     def _open(self, options: EngineOptions, patience_s: float) -> None:
-        opened = self._ask(messages.Open(VERSION, self.served, self.platform, options))[0]
+        prepared = self.prepared(self.platform, options)
+        opened = self._ask(messages.Open(VERSION, self.served, self.platform, options, prepared))[0]
         if not isinstance(opened, messages.Opened) or opened.version != VERSION:
             found = getattr(opened, "version", "no version")
             what = f"the engine's process speaks another protocol: expected {VERSION}, found {found}"
@@ -94,6 +95,12 @@ class IsolatedEngine:
         self._conversation.patience_s = patience_s
         self.capabilities = opened.capabilities
         self.consoles |= {name: IsolatedConsole(name, self._conversation) for name in opened.consoles}
+
+    @staticmethod
+    def prepared(platform: Platform, options: EngineOptions) -> Mapping[str, str]:
+        """Texts by name that the engine in the child would else make itself, made while the child still loads."""
+        del platform, options
+        return {}
 
     @property
     def pid(self) -> int:

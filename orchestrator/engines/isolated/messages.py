@@ -8,7 +8,8 @@ process. A turn of a core that the parent plays is such an event, too: ``Turn``,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.base.memory import Extent
@@ -74,12 +75,15 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The first frame: which engine, and the board to make."""
+    """The first frame: which engine, and the board to make; ``prepared`` is what the engine's own half here has made of
+    it, texts by name.
+    """
 
     version: int
     engine: str
     platform: Platform
     options: EngineOptions
+    prepared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
@@ -68,19 +68,22 @@ class _AbandonedError(Exception):
     """A listener of the parent failed."""
 
 
-def create_served(name: str, platform: Platform, options: EngineOptions) -> Engine:
+def create_served(name: str, platform: Platform, options: EngineOptions, prepared: Mapping[str, str]) -> Engine:
     """The engine itself, in this process."""
     if name not in SERVED:
         raise EngineError("no such engine in the child", expected=" | ".join(SERVED), found=name)
     module, cls = SERVED[name]
-    engine: Engine = getattr(importlib.import_module(module), cls)(platform, options)
+    more = (prepared,) if prepared else ()
+    engine: Engine = getattr(importlib.import_module(module), cls)(platform, options, *more)
     return engine
 
 
 class Server:
     """Answers one parent until it leaves."""
 
-    def __init__(self, channel: Channel, create: Callable[[str, Platform, EngineOptions], Engine]) -> None:
+    def __init__(
+        self, channel: Channel, create: Callable[[str, Platform, EngineOptions, Mapping[str, str]], Engine]
+    ) -> None:
         self._channel = channel
         self._create = create
         self._engine: Engine | None = None
@@ -170,7 +173,7 @@ class Server:
     def _open(self, ask: messages.Open) -> Message:
         if ask.version != VERSION:
             raise EngineError("the two processes speak different protocols", expected=VERSION, found=ask.version)
-        self._engine = self._create(ask.engine, ask.platform, ask.options)
+        self._engine = self._create(ask.engine, ask.platform, ask.options, ask.prepared)
         if isinstance(self._engine, Perishable):
             self._engine.when_lost(self.lost)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
@@ -340,7 +343,8 @@ def main(frames: int, control: int, scratch: Path, early: str = "") -> NoReturn:
     if early in EARLY:
         module, function = EARLY[early]
         with contextlib.suppress(RptwinError):
-            getattr(importlib.import_module(module), function)()
+            served = SERVED[early][0]
+            getattr(importlib.import_module(module), function)(lambda: importlib.import_module(served))
     code = 0
     try:
         server.serve()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.renode.discovery import TRIED, Kind
@@ -24,28 +25,38 @@ _UNFIT = {
 }
 
 
+# What most scripts have: a function, a condition, a list, a dictionary.
+_ANY_SCRIPT = """
+def f(a):
+    if a == 1:
+        return {1: 2}
+    return [a]
+f(2)
+"""
+
 _refused: EngineError | None = None
 _loaded = False
 
 
-def load_renode() -> None:
+def load_renode(meanwhile: Callable[[], object] = lambda: None) -> None:
     """Import pyrenode3 with what discovery has put into the environment; it reads that once, at its import.
 
-    What was refused once is refused again, with the same words.
+    ``meanwhile`` is called while Renode looks through its types on another thread. What was refused once is refused
+    again, with the same words.
     """
     global _loaded, _refused  # noqa: PLW0603  # as pyrenode3 and .NET are: once in a process
     if _refused is not None:
         raise _refused.with_traceback(None)
     if not _loaded:
         try:
-            _load()
+            _load(meanwhile)
         except EngineError as error:
             _refused = error
             raise
         _loaded = True
 
 
-def _load() -> None:
+def _load(meanwhile: Callable[[], object]) -> None:
     os.environ["PYRENODE_SKIP_LOAD"] = "1"
     kind = next((each for each in Kind if os.environ.get(each.variable)), None)
     if kind is None:
@@ -57,13 +68,33 @@ def _load() -> None:
         libraries = loader.ensure_additional_libs
         loader.ensure_additional_libs = lambda folder: libraries(folder) or []
         getattr(loader.RenodeLoader, _LOADERS[kind])(os.environ[kind.variable])
-        from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415  # of .NET: there as soon as Renode is
-
-        _ = EmulationManager.Instance  # the first use of most of the others
+        looking = _begin_to_look()
+        meanwhile()
+        _warm_up()
+        looking.Wait()
     except (Exception, SystemExit) as error:
         what, advice = _UNFIT[kind]
         refused = EngineError(f"Renode cannot be loaded: {what}", where=os.environ[kind.variable], advice=advice)
         raise _with_words(refused, error) from None
+
+
+def _begin_to_look() -> Any:
+    """Renode looks through all its types when it is first used, a second long: on a thread of .NET's own, as a task."""
+    import clr  # noqa: PLC0415
+    from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415  # of .NET: there as soon as Renode is
+    from System import Action, Delegate  # noqa: PLC0415
+    from System.Threading.Tasks import Task  # noqa: PLC0415
+
+    first_use = clr.GetClrType(EmulationManager).GetMethod("RebuildInstance")
+    # By reflection: as a function of Python's it would wait for this thread.
+    return Task.Run(Delegate.CreateDelegate(clr.GetClrType(Action), first_use))
+
+
+def _warm_up() -> None:
+    """The first use of IronPython has most of it compiled; it needs none of Renode's types."""
+    from IronPython.Hosting import Python  # noqa: PLC0415  # of .NET
+
+    Python.CreateEngine().Execute(_ANY_SCRIPT)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ from orchestrator.engines.contract import (
 )
 from orchestrator.engines.renode.assemblies import as_known
 from orchestrator.engines.renode.caches import CoreCaches
-from orchestrator.engines.renode.compiled.models import Models
+from orchestrator.engines.renode.compiled.exported import MODELS, exported
 from orchestrator.engines.renode.complaints import Complaints, base_of
 from orchestrator.engines.renode.core_turns import CoreTurns
 from orchestrator.engines.renode.cores import BoardCore, Cores, HostScope
@@ -55,10 +55,12 @@ from orchestrator.events import (
     Waiting,
 )
 from orchestrator.formats.elf import Image
-from orchestrator.platform.export import export, named
 from orchestrator.platform.model import Peripheral, Platform
 
 __all__ = ["RenodeBoard"]
+
+# How a session of Renode is begun: platform, its files, options, a folder, and whom to tell that it is lost.
+Begin = Callable[[Platform, Mapping[str, str], EngineOptions, Path, Callable[[RptwinError], None]], Bus]
 
 _LOOK_NS = 1_000_000  # between two looks for what no hook tells
 _UNKNOWN_SIZE = 0x400  # bytes of a peripheral whose size nobody gives
@@ -83,6 +85,8 @@ class _Console:
 class RenodeBoard:
     """Implements :class:`orchestrator.engines.contract.Engine`; ``begin`` makes the session, a fake one in tests.
 
+    ``prepared`` is what :func:`~orchestrator.engines.renode.compiled.exported.exported` has made of the platform.
+
     Larger than a class should be, as the contract is: half of its methods hand on to the part that knows.
     """
 
@@ -95,7 +99,8 @@ class RenodeBoard:
         self,
         platform: Platform,
         options: EngineOptions,
-        begin: Callable[[Platform, EngineOptions, Path, Callable[[RptwinError], None]], Bus] | None = None,
+        prepared: Mapping[str, str] | None = None,
+        begin: Begin | None = None,
     ) -> None:
         if options.quantum_ns <= 0 or options.quantum_ns % 1000:
             raise UsageError("a quantum of Renode is whole microseconds", where="quantum", found=options.quantum_ns)
@@ -104,7 +109,8 @@ class RenodeBoard:
         self._scratch = tempfile.TemporaryDirectory(prefix="rptwin-")
         self._tell_lost: Callable[[RptwinError], NoReturn] | None = None
         with as_known():
-            self._bus = (begin or _begin)(platform, options, Path(self._scratch.name), self._lost)
+            files = exported(platform, options.quantum_ns) if prepared is None else prepared
+            self._bus = (begin or _begin)(platform, files, options, Path(self._scratch.name), self._lost)
         self._listeners: list[Listener] = []
         self._scope = HostScope()
         self._cores = Cores(platform, self._bus, self._scope)
@@ -466,16 +472,20 @@ class RenodeBoard:
         self._scratch.cleanup()
 
 
-def _begin(platform: Platform, options: EngineOptions, scratch: Path, lost: Callable[[RptwinError], None]) -> Bus:
-    models = Models()
-    files = export(platform, quantum_ns=options.quantum_ns, scripts=named, models=models.name_of)
+def _begin(
+    platform: Platform,
+    files: Mapping[str, str],
+    options: EngineOptions,
+    scratch: Path,
+    lost: Callable[[RptwinError], None],
+) -> Bus:
     return RenodeSession(
-        files,
+        {name: text for name, text in files.items() if name != MODELS},
         f"{platform.name}.repl",
         [core.name for core in platform.cores],
         [core.nvic for core in platform.cores],
         scratch,
-        models=models.source,
+        models=files.get(MODELS, ""),
         quantum_ns=options.quantum_ns,
         seed=options.seed,
         home=platform.path.resolve().parent,

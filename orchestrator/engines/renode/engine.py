@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from typing import ClassVar
 
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.contract import Capability, EngineOptions
 from orchestrator.engines.isolated.engine import IsolatedEngine
 from orchestrator.engines.isolated.process import SERVER, Child
+from orchestrator.engines.renode.compiled.exported import exported
 from orchestrator.engines.renode.discovery import Kind, discover
 from orchestrator.platform.model import Platform
 
@@ -34,6 +36,11 @@ class RenodeEngine(IsolatedEngine):
     def check(_platform: Platform) -> None:
         """EngineError for a computer on which this engine does not run."""
         discover()
+
+    @staticmethod
+    def prepared(platform: Platform, options: EngineOptions) -> Mapping[str, str]:
+        """The platform as files of Renode's, and its scripts as classes."""
+        return exported(platform, options.quantum_ns)
 
     _prepared: ClassVar[Child | None] = None
 

@@ -144,7 +144,9 @@ class RenodeSession:
         self._failures = Failures(home, lost)
         # Names of .NET exist from here on.
         from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415
+        from Antmicro.Renode.Peripherals.Bus import UnhandledAccessBehaviour  # noqa: PLC0415
         from Antmicro.Renode.Time import TimeInterval, TimeStamp  # noqa: PLC0415
+        from Antmicro.Renode.UserInterface import MonitorTimeExtensions  # noqa: PLC0415
         from pyrenode3.conversion import interface_to_class  # noqa: PLC0415
         from pyrenode3.wrappers import Emulation, Monitor  # noqa: PLC0415
         from System import Action  # noqa: PLC0415
@@ -164,10 +166,11 @@ class RenodeSession:
         self._runs = False
         self._failure: BaseException | None = None
         self.command('mach set "board"')
-        self.command("emulation SetGlobalSerialExecution True")  # without it two runs differ
-        self.command("emulation SetGlobalAdvanceImmediately True")  # no sleep where virtual time is ahead
-        self.command(f'emulation SetGlobalQuantum "{quantum_ns / 1e9:.9f}"')
-        self.command(f"emulation SetSeed {seed & 0x7FFF_FFFF}")
+        # What the monitor's commands of these names call: its first command on `emulation` alone takes 0.4 s.
+        MonitorTimeExtensions.SetGlobalSerialExecution(self._emulation, True)  # without it two runs differ
+        MonitorTimeExtensions.SetGlobalAdvanceImmediately(self._emulation, True)  # no sleep where time is ahead
+        MonitorTimeExtensions.SetGlobalQuantum(self._emulation, self._interval(quantum_ns // 1000))
+        self._emulation.SetSeed(seed & 0x7FFF_FFFF)
         if models:
             load_models(models, scratch)
         for name, text in files.items():
@@ -178,7 +181,7 @@ class RenodeSession:
             raise refused(error, repl, home) from None
         self._bus: Any = self._machine.internal.SystemBus
         # An access to nothing is a BusFault, as on the chip.
-        self.command("sysbus UnhandledAccessBehaviour ThrowException")
+        self._bus.UnhandledAccessBehaviour = UnhandledAccessBehaviour.ThrowException
         self._cores = {core: self._peripheral(core) for core in cores}
         for nvic in nvics:
             self._peripheral(nvic).FilterCcrDiv0Write = False  # firmware may have a division by zero trapped
@@ -266,7 +269,13 @@ class RenodeSession:
 
     def load(self, core: str, elf: Path) -> None:
         """Segments go to p_paddr."""
-        self.command(f"sysbus LoadELF @{elf} cpu=sysbus.{core}")
+        from Antmicro.Renode.Core.Extensions import FileLoaderExtensions  # noqa: PLC0415
+        from Antmicro.Renode.Utilities import ReadFilePath  # noqa: PLC0415
+
+        try:
+            FileLoaderExtensions.LoadELF(self._bus, ReadFilePath(str(elf)), False, self._cores[core])
+        except Exception as error:
+            raise self._in_words(error) from None
 
     def set_vector_table(self, core: str, address: int) -> None:
         """Where PC and SP come from when the core leaves its reset (CortexM.TryInitVTOR), and at once."""

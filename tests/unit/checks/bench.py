@@ -36,6 +36,7 @@ from orchestrator.formats.locator import TableLocator
 from orchestrator.formats.resource_entry import ANY, Carveout, Entry, Profile, Trace, Vdev, VdevHeader, VdevRole, Vring
 from orchestrator.formats.resource_table import Table, build_table
 from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.run import Cut
 from orchestrator.platform.model import (
     Core,
     MailboxDrive,
@@ -47,6 +48,8 @@ from orchestrator.platform.model import (
 )
 
 default_driver = "main"  # role that drives the vdevs of a script that does not say; a fixture changes it
+default_cut = Cut.BY_NOBODY  # who cuts the run of a script short that does not say
+default_rest_ns = 60_000_000  # how long nothing happens at its end
 TURN_NS = 20_000
 MAIN, REMOTE = "cpu_main", "cpu_remote"
 PA, DA, SIZE = 0x3004_0000, 0x1004_0000, 0x2_0000
@@ -281,6 +284,7 @@ class Script:
     buffers: int | None = None  # on each queue; None: as many as it has room for
     buffer_at: Callable[[int, int], int] | None = None  # index, main's choice -> main's choice
     driver: str = field(default_factory=lambda: default_driver)  # role
+    cut: Cut = field(default_factory=lambda: default_cut)
     driver_channel: int | None = None  # None: the one that the device listens to
     device_channel: int | None = None
     main_rings: bool = True
@@ -304,7 +308,7 @@ class Script:
     caches: Mapping[str, DataCache] = field(default_factory=dict)
     remote_alive: bool = True
     main_alive: bool = True
-    rest_ns: int = 60_000_000
+    rest_ns: int = field(default_factory=lambda: default_rest_ns)
 
 
 @dataclass
@@ -476,9 +480,8 @@ class Bench:
         self.time_ns += script.rest_ns
         states = {MAIN: CoreState.SLEEPING, REMOTE: CoreState.SLEEPING, **script.states}
         backtraces = {core: (Frame(FLASH + 0x40, "idle+0x4"), Frame(FLASH + 0x20, "main")) for core in states}
-        self.observer.finish(
-            self.time_ns, "quiet", states, backtraces, script.waiting, script.exceptions, caches=script.caches
-        )
+        seen = (states, backtraces, script.waiting, script.exceptions)
+        self.observer.finish(self.time_ns, "quiet", *seen, caches=script.caches, cut=script.cut)
         return judge(self.observer)
 
     def _publish(self) -> None:

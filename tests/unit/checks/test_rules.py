@@ -73,7 +73,7 @@ from orchestrator.formats.resource_entry import (
     Vring,
 )
 from orchestrator.formats.resource_table import Table, build_table, scan_table_bytes
-from orchestrator.observe.run import Unmet
+from orchestrator.observe.run import Cut, Unmet
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import MessageRecord
 
@@ -341,7 +341,7 @@ def check_config_size() -> Findings:
 def waits_in_vain() -> Findings:
     bench = Bench(Script())
     bench.run()
-    bench.observer.finish(bench.time_ns, "timeout", unmet=Unmet("main:never", 1_000_000))
+    bench.observer.finish(bench.time_ns, "timeout", unmet=Unmet("main:never", 1_000_000), cut=bench_module.default_cut)
     return judge(bench.observer).findings
 
 
@@ -762,6 +762,66 @@ BOTH.remove(("remote", "buffer.unreachable-by-driver"))
 def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(driver: str, rule: str) -> None:
     del driver
     assert set(roots(CASES[rule]())) == {rule}
+
+
+OF_ABSENCE = frozenset(each.id for each in catalogue() if each.of_absence)
+
+
+@pytest.mark.parametrize("rule", sorted(set(CASES) - {"table.missing"}))  # of two images that did not run
+def test_a_run_that_its_engine_cut_short_tells_of_nothing_that_is_absent(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "default_cut", Cut.BY_ENGINE)
+    found = {each.rule for each in CASES[rule]()}
+    assert not found & OF_ABSENCE
+    assert (rule in found) is (rule not in OF_ABSENCE)
+
+
+@pytest.mark.parametrize("rule", sorted(OF_ABSENCE - {"table.missing", "run.until-not-met"}))
+def test_who_cuts_a_run_short_has_waited_long_enough_or_knows_nothing(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "default_cut", Cut.BY_CALLER)
+    assert not {each.rule for each in CASES[rule]()} & OF_ABSENCE
+    monkeypatch.setattr(bench_module, "default_rest_ns", 1_000_000_000)
+    assert set(roots(CASES[rule]())) == {rule}
+
+
+def test_offsets_and_marks_that_nobody_has_answered_yet_are_no_errors_of_a_run_that_was_cut_short() -> None:
+    unanswered = {"pings": 0, "announcement": b""}
+    assert "buffer.unreachable-by-device" in {each.rule for each in run(**OFFSETS | unanswered).findings}
+    assert run(**OFFSETS | unanswered, cut=Cut.BY_ENGINE).findings == ()
+    marked = {"transmit_flags": 2, "accepts": 0, "answers": 0}
+    assert "ring.direction" in {each.rule for each in run(**marked).findings}
+    assert run(**marked, cut=Cut.BY_ENGINE).findings == ()
+
+
+def test_a_fault_weighs_less_where_the_run_was_cut_short_before_its_handler_could_return() -> None:
+    def weight(rest_ns: int) -> Severity:
+        verdict = run(main_alive=False, after=lambda b: fault(b, MAIN), rest_ns=rest_ns, cut=Cut.BY_ENGINE)
+        return next(each.severity for each in verdict.findings if each.rule == "core.fault")
+
+    assert weight(9_999_999) is Severity.WARNING
+    assert weight(10_000_000) is Severity.ERROR
+
+
+def test_an_empty_table_is_no_error_of_a_run_that_was_cut_short() -> None:
+    entries = [each for each in default_entries() if not isinstance(each, Vdev)]
+    found = run(entries=entries, cut=Cut.BY_ENGINE).findings
+    assert [each.severity for each in found if each.rule == "table.no-vdev"] == [Severity.NOTE]
+
+
+@pytest.mark.parametrize(
+    ("cut", "headline"),
+    [
+        (Cut.BY_NOBODY, "RPTUN did not come up"),
+        (Cut.BY_CALLER, "RPTUN was not up when the run was cut short"),
+        (Cut.BY_ENGINE, "RPTUN was not up when the run was cut short"),
+    ],
+)
+def test_the_headline_says_that_a_run_was_cut_short(cut: Cut, headline: str) -> None:
+    verdict = run(sets_driver_ok=False, cut=cut)
+    assert (verdict.headline, verdict.exit_code) == (headline, 1)
 
 
 BLAMED = {

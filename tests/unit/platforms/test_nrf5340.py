@@ -157,6 +157,15 @@ def test_every_peripheral_of_the_chip_has_a_model_or_is_said_to_have_none(core, 
     assert models & tags == set()
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [(0x00F0_8000, "CACHEINFO"), (0xE004_2000, "CTI"), (0xE008_0000, "TAD"), (0xE00F_F000, "ROM_TABLE")],
+)
+def test_what_has_no_id_is_said_to_have_no_model_too(address, name):
+    """PS, Memory; PS, Debug and trace."""
+    assert [each for each, extent, _ in PLATFORM.tags if address in extent] == [name]
+
+
 def test_roles_consoles_and_mailbox_are_named():
     assert PLATFORM.roles == {"main": APP, "remote": NET}
     assert PLATFORM.consoles == {APP: "uart0_app", NET: "uart0_net"}

@@ -256,7 +256,7 @@ class FakeRenode:
 class Rig:
     def __init__(self, platform: Platform) -> None:
         self.renode = FakeRenode(platform)
-        self.board = RenodeBoard(platform, EngineOptions(), lambda *_: self.renode)
+        self.board = RenodeBoard(platform, EngineOptions(), begin=lambda *_: self.renode)
         self.events: list[Event] = []
         self.board.subscribe(self.events.append)
         self.events.clear()
@@ -679,7 +679,7 @@ def test_a_core_that_renode_gives_up_for_another_reason_is_an_error_that_says_it
 
 
 def test_what_renode_cannot_see_is_said_as_not_checked(platform: Platform) -> None:
-    board = RenodeBoard(platform, EngineOptions(), lambda *_: FakeRenode(platform))
+    board = RenodeBoard(platform, EngineOptions(), begin=lambda *_: FakeRenode(platform))
     events: list[Event] = []
     board.subscribe(events.append)
     texts = [event.detail.text for event in events if isinstance(event.detail, Note)]
@@ -789,7 +789,7 @@ def test_a_snapshot_is_refused_by_name(rig: Rig) -> None:
 
 def test_a_quantum_that_renode_cannot_keep_is_refused(platform: Platform) -> None:
     with pytest.raises(UsageError, match="whole microseconds"):
-        RenodeBoard(platform, EngineOptions(quantum_ns=1_500), lambda *_: FakeRenode(platform))
+        RenodeBoard(platform, EngineOptions(quantum_ns=1_500), begin=lambda *_: FakeRenode(platform))
 
 
 # Without Renode, and with it

@@ -127,7 +127,7 @@ class OldChannel(DyingChannel):
         super().send(message, blob, time_ns)
 
 
-def create(name: str, platform: Platform, options: EngineOptions) -> FakeEngine:
+def create(name: str, platform: Platform, options: EngineOptions, _prepared: object) -> FakeEngine:
     return FakeEngine(platform, options)
 
 

@@ -42,7 +42,7 @@ def parent() -> Iterator[Channel]:
     """Opens what its first message names."""
     ours, theirs = socket.socketpair()
 
-    def create(name: str, _platform: Platform, _options: EngineOptions) -> Plain:
+    def create(name: str, _platform: Platform, _options: EngineOptions, _prepared: object) -> Plain:
         return {"monitored": WithMonitor, "doomed": Doomed}.get(name, Plain)()
 
     def serve() -> None:
