@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bench import vhost
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
 from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
@@ -202,6 +203,16 @@ def queues() -> None:
         show(f"messages/s echoed by an emulated remote, {window} under way", f"{500 / took:,.0f}")
 
 
+def vhost_user() -> None:
+    """Frames through a vhost-user queue whose driver is DPDK's testpmd: to our device in Python, and to DPDK's own."""
+    why = vhost.missing()
+    if why is not None:
+        show("frames/s through vhost-user, echoed", f"not measured: {why}")
+        return
+    ours, theirs = vhost.of_ours(), vhost.of_dpdk()
+    show("frames/s that DPDK's driver has back over vhost-user: our device, DPDK's", f"{ours:,.0f}, {theirs:,.0f}")
+
+
 def length() -> None:
     """A run of ten times the length: the cores work all the time, exchanging nothing."""
     board = board_of(BUSY)
@@ -256,6 +267,7 @@ def main() -> None:
     observing()
     against_qemu()
     queues()
+    vhost_user()
     length()
 
 

@@ -35,6 +35,10 @@
 #define CONFIG_PRINTS 1
 #endif
 
+#ifndef CONFIG_OUTSIDE
+#define CONFIG_OUTSIDE 0 /* 1, 2: vdev 1 is a network card or a disk that the remote drives, its device outside the chip */
+#endif
+
 #define CONFIG_BUFFER_SIZE 512 /* bytes, RPMsg header included */
 #define CONFIG_PINGS 10        /* main sends them by itself once an echo endpoint is known */
 

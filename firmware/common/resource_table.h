@@ -90,7 +90,11 @@ enum {
     VIRTIO_FAILED = 128,
 };
 
+#define VIRTIO_ID_NET 1
+#define VIRTIO_ID_BLOCK 2
+#define VIRTIO_NET_F_MRG_RXBUF (1u << 15)
 #define VIRTIO_ID_RPMSG 7u
+#define RPTUN_READER_IS_DEVICE 1u /* reserved[0] of a vdev that the owner of the table drives */
 #define VIRTIO_RPMSG_F_NS (1u << 0)
 #define VIRTIO_RPMSG_F_BUFSZ (1u << 2) /* NuttX: the configuration gives the buffer sizes */
 

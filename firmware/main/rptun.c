@@ -246,6 +246,28 @@ static bool device_start(struct rptun_device *device, volatile struct fw_rsc_car
     return true;
 }
 
+#if CONFIG_OUTSIDE
+/* A vdev that the remote drives and that is worked outside the chip: it has places for its vrings from us, no more. */
+static void vrings_place(struct rptun_device *device, volatile struct fw_rsc_carveout *carveout)
+{
+    volatile struct rpmsg_vdev *vdev = device->vdev;
+    struct heap heap = {.next = main_address(carveout->da), .end = main_address(carveout->da) + carveout->len};
+
+    for (uint32_t i = 0; i < vdev->vdev.num_of_vrings; i++) {
+        volatile struct fw_rsc_vdev_vring *vring = &vdev->vring[i];
+        uint32_t pa = vring_allocate(vring, vring->align, &heap, i);
+
+        if (pa == 0) {
+            LOG("vdev %u vring %u: no room in its carveout", (unsigned)device->index, (unsigned)i);
+            return;
+        }
+        vring->pa = pa;
+        LOG(MESSAGE_VRING, (unsigned)device->index, (unsigned)i, (unsigned)pa, (unsigned)vring->da,
+            (unsigned)vring->num, (unsigned)vring->align);
+    }
+}
+#endif
+
 static void table_start(void)
 {
     LOG(MESSAGE_TABLE, (unsigned)TABLE, (unsigned)TABLE->ver, (unsigned)TABLE->num);
@@ -259,6 +281,12 @@ static void table_start(void)
         if (device->vdev == NULL || carveout == NULL) {
             break; /* a vdev and a carveout make a device, paired by index (RPTUN) */
         }
+#if CONFIG_OUTSIDE
+        if (device->vdev->vdev.reserved[0] == RPTUN_READER_IS_DEVICE) {
+            vrings_place(device, carveout);
+            break;
+        }
+#endif
         if (device->vdev->vdev.id != VIRTIO_ID_RPMSG || device->vdev->vdev.num_of_vrings != 2) {
             LOG("vdev %u: not an RPMsg device", (unsigned)device_count);
         } else if (!device_start(device, carveout)) {

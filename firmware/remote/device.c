@@ -4,6 +4,7 @@
 #include "cortex_m.h"
 #include "faults.h"
 #include "messages.h"
+#include "outside.h"
 #include "rpmsg.h"
 #include "table.h"
 #include "text.h"
@@ -133,9 +134,13 @@ void devices_poll(void)
         stop();
         return;
     }
+    if (CONFIG_OUTSIDE) {
+        outside_poll();
+    }
     for (uint32_t i = 0; i < CONFIG_VDEVS; i++) {
         struct device *device = &devices[i];
-        bool driver_ok = (vdev_of(device)->vdev.status & VIRTIO_DRIVER_OK) != 0;
+        bool is_ours = CONFIG_OUTSIDE == 0 || i == 0;
+        bool driver_ok = is_ours && (vdev_of(device)->vdev.status & VIRTIO_DRIVER_OK) != 0;
 
         if (driver_ok && !device->is_up) {
             device_start(device);

@@ -7,6 +7,7 @@
 #include "mem.h"
 #include "memory_map.h"
 #include "messages.h"
+#include "outside.h"
 #include "shell.h"
 #include "table.h"
 #include "text.h"
@@ -39,6 +40,12 @@ static void command(const char *name, char *rest)
 
             PRINT("vdev %u: status 0x%02x, %s, %u echoed\n", (unsigned)i, (unsigned)state.status,
                   state.is_up ? "up" : "waiting for main", (unsigned)state.echoed);
+        }
+    } else if (CONFIG_OUTSIDE && string_equal(name, "again")) {
+        uint32_t count;
+
+        if (shell_number(shell_word(&rest), &count) && count != 0) {
+            outside_again(count);
         }
     } else if (string_equal(name, "log")) {
         LOG("%s", rest);

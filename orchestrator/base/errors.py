@@ -23,6 +23,7 @@ __all__ = [
     "TableError",
     "TranslationError",
     "UsageError",
+    "VhostUserError",
 ]
 
 
@@ -107,6 +108,10 @@ class RingError(FormatError):
 
 class RpmsgError(FormatError):
     """An RPMsg buffer that holds no message."""
+
+
+class VhostUserError(FormatError):
+    """A vhost-user peer that broke the protocol, died or does not answer."""
 
 
 class TranslationError(RptwinError):

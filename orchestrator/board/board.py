@@ -48,6 +48,7 @@ from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
+from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
@@ -104,10 +105,13 @@ class Board:
         self._stopping = False
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
+        self.bridges: list[Bridge] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
             create_engine(
-                options.engine, self.platform, EngineOptions(self.quantum_ns, options.seed, options.console_size)
+                options.engine,
+                self.platform,
+                EngineOptions(self.quantum_ns, options.seed, options.console_size, options.shares_memory),
             )
             if isinstance(options.engine, str)
             else options.engine
@@ -178,7 +182,20 @@ class Board:
 
     def close(self) -> None:
         """Give back everything that the engine holds."""
+        for each in self.bridges:
+            each.close()
         self.engine.close()
+
+    def hand_out(self, options: BridgeOptions) -> Bridge:
+        """Hand a vdev of the first pair to another process, before the board has run; it needs ``shares_memory``.
+
+        CapabilityError on an engine without such memory, VhostUserError when nobody listens or it refuses.
+        """
+        pair = self.pairs[""]
+        notify = pair.observer.options.notify
+        bridge = Bridge(pair.platform, pair.observer, self.engine, options, notify, self.stop)
+        self.bridges.append(bridge)
+        return bridge
 
     # running
 
@@ -320,9 +337,11 @@ class Board:
         self.engine.subscribe(listener)
 
     def snapshot(self) -> BoardSnapshot:
-        """Cores, memory, devices, and what was observed so far; UsageError with a core that Python plays."""
+        """Cores, memory, devices, and what was observed so far; UsageError with a played core or a bridge."""
         if any(len(pair.images) < len(ROLES) for pair in self.pairs.values()):
             raise UsageError("no snapshot of a board on which Python plays a core", advice="restart the remote instead")
+        if self.bridges:
+            raise UsageError("no snapshot of a board of which another process works a vdev", where=self.bridges[0].path)
         return BoardSnapshot(
             self.engine.snapshot(),
             tuple(pair.observer.snapshot() for pair in self.pairs.values()),

@@ -46,6 +46,7 @@ class BoardOptions:
     seed: int = 0
     quiet_for: Duration | None = None  # how long shared memory has to be quiet for; None: it depends (Board.run)
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
+    shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:

@@ -26,6 +26,7 @@ from orchestrator.cli.options import (
 )
 
 __all__ = [
+    "bridge",
     "checks",
     "compare",
     "console",
@@ -198,6 +199,57 @@ def send(config_path: str | None, messages: tuple[str, ...], name: str | None, i
     from orchestrator.cli.ping import send_to_remote
 
     return send_to_remote(read_settings(config_path, typed), name, messages, is_hex=is_hex)
+
+
+@click.command()
+@image_arguments
+@setting_options("firmware", *BOARD_OPTIONS)
+@click.option("--vdev", type=click.IntRange(0, 255), required=True, metavar="INDEX", help="Which vdev of the table.")
+@click.option("--socket", "path", required=True, metavar="PATH", help="Where a vhost-user back-end listens.")
+@click.option(
+    "--time",
+    "time_",
+    type=click.Choice(["waits", "goes-on"]),
+    default="waits",
+    show_default=True,
+    help="Virtual time while the back-end has a request: stands still, at most a second; or goes on.",
+)
+@click.option(
+    "--if-lost",
+    type=click.Choice(["end", "go-on"]),
+    default="end",
+    show_default=True,
+    help="When the back-end hangs up or breaks the protocol: end the run (exit code 2), or go on without it.",
+)
+@config_option
+@_verbosity
+def bridge(
+    config_path: str | None,
+    vdev: int,
+    path: str,
+    time_: str,
+    if_lost: str,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
+    """Boot MAIN.elf and REMOTE.elf with the device of one vdev in another process, over vhost-user.
+
+    The vrings stand where the resource table has them, in memory that the back-end maps; the emulated core's driver
+    exchanges buffers with it, and the verdict is as of `rptwin run`. The firmware on the device's side leaves that
+    vdev alone. A run with another process does not repeat.
+
+    \b
+    Examples:
+      rptwin bridge --vdev 1 --socket /tmp/net.sock main.elf remote.elf
+      rptwin bridge --vdev 1 --socket /tmp/disk.sock --until 'remote:copied' --timeout '10 s' main.elf remote.elf
+    """
+    settings = read_board_settings(config_path, typed)
+    from orchestrator.cli.run import Verbosity, run_and_report
+    from orchestrator.vhost_user import BridgeOptions
+
+    options = BridgeOptions(vdev, path, waits=time_ == "waits", ends=if_lost == "end")
+    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), bridge=options)
 
 
 @click.command()

@@ -27,6 +27,7 @@ from orchestrator.report.junit import to_junit
 from orchestrator.report.record import Record, WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
+from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
 
@@ -62,19 +63,23 @@ def demo_settings(typed: Mapping[str, object]) -> Settings:
     raise UsageError("the demo images are not built", advice="`make -C firmware demo` builds them")
 
 
-def run_and_report(settings: Settings, verbosity: Verbosity, gdb_port: int | None = None) -> int:
+def run_and_report(
+    settings: Settings, verbosity: Verbosity, gdb_port: int | None = None, bridge: BridgeOptions | None = None
+) -> int:
     """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written.
 
-    With a port, gdb decides when it runs (:mod:`orchestrator.gdb`).
+    With a port, gdb decides when it runs (:mod:`orchestrator.gdb`). With a bridge, another process works a vdev.
     """
     some_image(settings)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with _open(settings, verbosity) as board, _debugger(board, gdb_port) as debugger:
+    with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
+        bridged = None if bridge is None else board.hand_out(bridge)
         failure = _run(board, settings, verbosity, debugger)
         record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
-    failures = [failure] if failure is not None else []
+        lost = None if bridged is None else _after(bridged)
+    failures = [each for each in (failure, lost) if each is not None]
     failures += _report(record, verbosity)
     for each in failures:
         complain(each)
@@ -86,10 +91,19 @@ def run_and_report(settings: Settings, verbosity: Verbosity, gdb_port: int | Non
     return record.exit_code
 
 
-def _open(settings: Settings, verbosity: Verbosity) -> Board:
+def _after(bridge: Bridge) -> RptwinError | None:
+    """Say what went over a bridge; what the back-end did wrong, where the run was to end with it."""
+    _say(f"vdev[{bridge.options.vdev}]: {bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}")
+    if bridge.failure is not None and not bridge.options.ends:
+        complain(bridge.failure)
+        return None
+    return bridge.failure
+
+
+def _open(settings: Settings, verbosity: Verbosity, *, is_bridged: bool) -> Board:
     """The board at power-on; where an image cannot be loaded, what can be said of it without is printed first."""
     try:
-        return open_board(settings)
+        return open_board(settings, shares_memory=is_bridged)
     except PlacementError:
         sys.stdout.write(static_report(settings, findings_only=verbosity is Verbosity.QUIET))
         raise

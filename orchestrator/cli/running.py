@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import sys
 import threading
@@ -22,10 +23,10 @@ _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
 
 
-def open_board(settings: Settings) -> Board:
+def open_board(settings: Settings, *, shares_memory: bool = False) -> Board:
     """The board that the settings describe, at power-on; Python plays a core without firmware."""
     some_image(settings)
-    return Board(settings.platform, board_options(settings))
+    return Board(settings.platform, dataclasses.replace(board_options(settings), shares_memory=shares_memory))
 
 
 def board_options(settings: Settings) -> BoardOptions:

@@ -21,6 +21,7 @@ from orchestrator.platform.model import Platform
 __all__ = [
     "SEMIHOSTING",
     "Active",
+    "Assistant",
     "Capability",
     "Coming",
     "Condition",
@@ -38,6 +39,8 @@ __all__ = [
     "PlayedCore",
     "Player",
     "Playing",
+    "SharedMemory",
+    "Sharing",
     "Snapshot",
     "Stop",
     "StopReason",
@@ -60,6 +63,7 @@ class Capability(enum.StrEnum):
     MONITOR = "monitor"  # Renode's own commands
     PLAY = "play"  # a core played in Python
     DEBUG = "debug"  # :class:`Debuggable`
+    SHARE = "share"  # :class:`Sharing`
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class EngineOptions:
     quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0  # start skew of the cores and the platform's random numbers; 0: none
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
+    shares_memory: bool = False  # the board's memory is in files that other processes can map: :class:`Sharing`
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +354,39 @@ class Playing(Protocol):
 
         The player has a turn at the end of each quantum in which an interrupt of a mailbox is active at its core, in
         which it asked for one, or that its last turn named. It stands still while the core is held.
+        """
+        ...
+
+
+class Assistant(Protocol):
+    """Acts in the name of a core that runs firmware; called on the thread that runs the board, only by the engine."""
+
+    def turn(self, time_ns: int) -> int | None:
+        """Act; when to be called again at the latest, None: when woken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMemory:
+    """A piece of a board's memory that other processes can map; the descriptor stays the engine's."""
+
+    region: str
+    extent: Extent  # in the view of the core that was asked for
+    descriptor: int
+    offset: int  # of its first byte in the descriptor's file
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """An engine that may have ``Capability.SHARE``; made with ``EngineOptions.shares_memory``."""
+
+    def shared_memory(self, core: str) -> tuple[SharedMemory, ...]:
+        """Every piece of memory that this core can write, by address; what others write there, cores see at once."""
+        ...
+
+    def assist(self, core: str, assistant: Assistant) -> PlayedCore:
+        """Put an assistant beside a core's firmware: it has a turn at the end of each quantum in which it asked for
+        one, or that its last turn named. What it does, and what changes in its turn, is the core's doing.
         """
         ...
 

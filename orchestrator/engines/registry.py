@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from orchestrator.base.errors import EngineError, UsageError
-from orchestrator.engines.contract import Engine, EngineOptions
+from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.engines.contract import Capability, Engine, EngineOptions
 from orchestrator.platform.model import Platform
 
 __all__ = ["ENGINES", "create_engine", "obstacle", "prepare_engine"]
@@ -25,7 +25,11 @@ def create_engine(name: str, platform: Platform, options: EngineOptions | None =
     if name not in known:
         raise UsageError("no such engine", expected=" | ".join(ENGINES), found=name)
     module, cls = known[name]
-    engine: Engine = getattr(importlib.import_module(module), cls)(platform, options or EngineOptions())
+    options = options or EngineOptions()
+    maker = getattr(importlib.import_module(module), cls)
+    if options.shares_memory and Capability.SHARE not in getattr(maker, "capabilities", ()):
+        raise CapabilityError("no memory that other processes can map", where=f"engine {name}", expected="unicorn")
+    engine: Engine = maker(platform, options)
     return engine
 
 

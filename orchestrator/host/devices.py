@@ -12,14 +12,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from orchestrator.virtqueue import Chain, SplitDevice
+from orchestrator.virtqueue import Chain, PackedDevice, SplitDevice
 
-__all__ = ["Block", "Console", "Network", "Rng", "VirtioDevice", "create_device"]
+__all__ = ["Block", "Console", "Network", "Queue", "Rng", "VirtioDevice", "create_device"]
 
 VIRTIO_ID_NET = 1
 VIRTIO_ID_BLOCK = 2
 VIRTIO_ID_CONSOLE = 3
 VIRTIO_ID_RNG = 4
+
+
+Queue = SplitDevice | PackedDevice
+"""A queue from the device's side, of either kind."""
+
+_MRG_RXBUF, _VERSION_1 = 1 << 15, 1 << 32  # either makes a network header 12 bytes long (virtio 1.3, 5.1.6)
 
 
 class VirtioDevice:
@@ -30,14 +36,22 @@ class VirtioDevice:
     features: int = 0
 
     def __init__(self) -> None:
-        self._queues: Sequence[SplitDevice] = ()
+        self._queues: Sequence[Queue] = ()
 
     @property
     def config(self) -> bytes:
         """The config space (virtio 1.3, 5)."""
         return b""
 
-    def start(self, queues: Sequence[SplitDevice]) -> None:
+    def write_config(self, offset: int, data: bytes) -> bool:
+        """The driver writes to the config space; False where the device has nothing to write there."""
+        del offset, data
+        return False
+
+    def negotiate(self, features: int) -> None:
+        """The driver has accepted these of the features offered; called before :meth:`start` where anybody says so."""
+
+    def start(self, queues: Sequence[Queue]) -> None:
         """The driver is ready."""
         self._queues = queues
 
@@ -54,7 +68,7 @@ class VirtioDevice:
         return tuple(index for index, queue in enumerate(self._queues) if queue.should_notify())
 
     @staticmethod
-    def _each(queue: SplitDevice, serve: Callable[[Chain], int]) -> None:
+    def _each(queue: Queue, serve: Callable[[Chain], int]) -> None:
         while (chain := queue.take()) is not None:
             queue.give_back(chain, serve(chain))
 
@@ -132,6 +146,9 @@ class Network(VirtioDevice):
     @property
     def config(self) -> bytes:
         return self._mac + struct.pack("<2H", 1, 1)  # status: link up; one pair of queues
+
+    def negotiate(self, features: int) -> None:
+        self._header_size = 12 if features & (_VERSION_1 | _MRG_RXBUF) else 10
 
     def deliver(self, frame: bytes) -> None:
         """Give the driver a frame; it goes when there is room."""

@@ -53,7 +53,7 @@ class AccessObserver:
             if guard.extent != extent:
                 self._watch_stack(guard)
         both = self.tells >= set(self._roles.values()) and not run.traffic.buffers_dropped
-        run.history.see(role, accesses, self._placed(run, live), run.traffic, knows_owners=both)
+        run.history.see(role, accesses, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""

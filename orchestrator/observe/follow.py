@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.base.roles import Side
 from orchestrator.formats.virtqueue import SplitRing
-from orchestrator.observe.live import LiveRing, LiveView
+from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, Run
 from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic
@@ -46,8 +46,8 @@ class RingFollower:
         self._queues: dict[str, tuple[LiveRing, SplitRing | None]] = {}
         self.published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
 
-    def sync(self, run: Run, live: LiveView, by: Actor) -> None:
-        """Look at every ring of every vdev."""
+    def sync(self, run: Run, live: LiveView, turn: Actor) -> None:
+        """Look at every ring of every vdev after somebody's turn."""
         traffic = run.traffic
         for vdev in live.vdevs:
             moved = False
@@ -60,18 +60,21 @@ class RingFollower:
                     continue
                 before = _Published.of(traffic.ring(ring.path))
                 io = self.io.get(vdev.path)
-                posted, used = traffic.sync(queue, self._views, by, vdev.sides, log, io, features=vdev.features)
+                by, used_by = _actors(vdev, turn, is_outside=vdev.path in run.outside)
+                posted, used = traffic.sync(
+                    queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
+                )
                 moved = moved or bool(posted or used)
                 if posted and before.returned_ns is not None:
                     self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
                 if used and before.offered_ns is not None:
-                    self._note_late(run, ring.path, Side.DEVICE, vdev.role_of(Side.DEVICE), before.offered_ns, by)
+                    self._note_late(run, ring.path, Side.DEVICE, vdev.role_of(Side.DEVICE), before.offered_ns, used_by)
                 if posted:
                     self._publish(run, by.role, vdev.role_of(Side.DEVICE), ring.path)
                     run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
                 if used:
-                    self._publish(run, by.role, vdev.role_of(Side.DRIVER), ring.path)
-                    run.reach(by.time_ns, by.role, f"{ring.path} first buffer used")
+                    self._publish(run, used_by.role, vdev.role_of(Side.DRIVER), ring.path)
+                    run.reach(used_by.time_ns, used_by.role, f"{ring.path} first buffer used")
                 # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
                 if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
                     traffic.restart(ring.path, counting=False)
@@ -116,3 +119,14 @@ class RingFollower:
         rings = self.published.pop((sender, channel.target), set())
         if len(rings) == 1:
             run.ledger.votes[next(iter(rings)), channel.target][channel.number] += 1
+
+
+def _actors(vdev: LiveVdev, turn: Actor, *, is_outside: bool) -> tuple[Actor, Actor]:
+    """Who has made available and who has used what was, by a turn's end.
+
+    A device in another process acts in any core's turn; it has the place of the core that plays the device.
+    """
+    if not is_outside:
+        return turn, turn
+    driver, device = (vdev.role_of(side) for side in (Side.DRIVER, Side.DEVICE))
+    return Actor(turn.time_ns, driver), Actor(turn.time_ns, device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -272,9 +272,18 @@ class History:
     _owned: dict[int, _Owned] = field(default_factory=dict)  # by the buffer's address in descriptors
 
     def see(
-        self, role: str, accesses: Iterable[Access], places: Places, traffic: Traffic, *, knows_owners: bool = True
+        self,
+        role: str,
+        accesses: Iterable[Access],
+        places: Places,
+        traffic: Traffic,
+        outside: Collection[str] = (),
+        *,
+        knows_owners: bool = True,
     ) -> None:
-        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told."""
+        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told, and where
+        the vdev is not one of those that another process works (``outside``).
+        """
         self.told = True
         for access in accesses:
             at = places.ring(role, access.address)
@@ -289,7 +298,7 @@ class History:
                 self._see_ring(step, access, at, places.views, traffic)
                 continue
             if knows_owners:
-                self._see_buffer(step, access, places)
+                self._see_buffer(step, access, places, outside)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
@@ -403,8 +412,10 @@ class History:
                 found = owned
         return found
 
-    def _see_buffer(self, step: Step, access: Access, places: Places) -> None:
+    def _see_buffer(self, step: Step, access: Access, places: Places, outside: Collection[str]) -> None:
         owned = self._last_passage(step.role, access, places)
+        if owned is not None and owned.ring.partition(".")[0] in outside:
+            return
         vdevs = places.live.vdevs if owned is not None else ()
         vdev = next((each for each in vdevs if owned is not None and owned.ring.startswith(f"{each.path}.")), None)
         side = vdev.sides.side_of(step.role) if vdev is not None else None

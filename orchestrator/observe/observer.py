@@ -147,6 +147,11 @@ class Observer:
         """When shared memory was last written or a notification last sent."""
         return self.run.last_activity_ns
 
+    def hand_out(self, vdev: str, where: str) -> None:
+        """The device of a vdev (``vdev[1]``) is another process from now on, and the run one that does not repeat."""
+        self.run.outside.add(vdev)
+        self.run.notes.add(f"{vdev} is worked by another process ({where}): a run with it does not repeat")
+
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
         seen = copy.deepcopy((self.run, self._raw, self._follower.published))

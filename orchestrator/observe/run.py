@@ -285,6 +285,7 @@ class Run:
     history: History = field(default_factory=History)
     unmodelled: Tally = field(default_factory=Tally)
     notes: Tally = field(default_factory=Tally)
+    outside: set[str] = field(default_factory=set)  # vdevs whose device is another process, which acts at any time
     stacks: dict[str, StackGuard] = field(default_factory=dict)  # by role, where accesses are told
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     up_ns: int | None = None

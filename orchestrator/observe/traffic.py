@@ -100,11 +100,12 @@ class Traffic(Buffers):
         io: IoRegion | None = None,
         *,
         features: Feature | None = None,
+        used_by: Actor | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``features`` what was negotiated; None: nobody knows.
+        ``features`` what was negotiated; None: nobody knows; ``used_by`` who has used what was, if it is not ``by``.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
@@ -131,10 +132,14 @@ class Traffic(Buffers):
             replaced = Look(self.ring(ring.name), ring, views, by, sides, log)
             replaced.check_writer(Side.DRIVER, ring.layout.avail_idx_at, "avail.idx")
             return 0, 0
-        return (
-            self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0,
-            self._see_used(look, used_idx) if used_idx != traffic.used_idx else 0,
-        )
+        used, user = 0, look
+        if used_by is not None and used_by != by:
+            # Who uses acts at any time: what was used and made available again in one turn comes in this order.
+            user = replace(look, by=used_by)
+            count = min((used_idx - traffic.used_idx) & 0xFFFF, len(traffic.outstanding))
+            used = self._see_used(user, (traffic.used_idx + count) & 0xFFFF) if count else 0
+        posted = self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0
+        return posted, used + (self._see_used(user, used_idx) if used_idx != traffic.used_idx else 0)
 
     def follow_from(self, path: str, used_idx: int) -> None:
         """A ring that was under way before anybody knew of it is followed from here."""

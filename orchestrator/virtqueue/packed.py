@@ -53,6 +53,11 @@ class _Cursor:
             self.index -= self.num
             self.wrap = not self.wrap
 
+    @property
+    def word(self) -> int:
+        """Position and wrap counter as an event suppression structure has them."""
+        return self.index | (_WRAP if self.wrap else 0)
+
     def passes(self, event: int, count: int) -> bool:
         """Whether moving on by ``count`` to here went over the descriptor that an event word names."""
         behind = self.index - (event & ~_WRAP)
@@ -302,6 +307,28 @@ class PackedDevice(_PackedSide):
         self._held = 0
         self._moved = 0
         self.is_broken = False
+
+    @property
+    def base(self) -> int:
+        """Where :meth:`resume` goes on: the position of the next chain to take, and above it that to give back at."""
+        return self._next.word | self._used.word << 16
+
+    def resume(self, base: int) -> None:
+        """Go on in a ring that is under way, of which all that was taken was given back: both positions are the lower
+        one of ``base``, as not every front-end says the other (DPDK's virtio-user). RingError for one that is none.
+        """
+        self.reset()
+        index, wrap = base & 0xFFFF & ~_WRAP, bool(base & _WRAP)
+        if index >= self.layout.num:
+            raise RingError(
+                "no position of the ring",
+                rule="ring.index-out-of-range",
+                where=self.name,
+                expected=f"0..{self.layout.num - 1}",
+                found=index,
+            )
+        for cursor in (self._next, self._used):
+            cursor.index, cursor.wrap = index, wrap
 
     @property
     def taken_count(self) -> int:

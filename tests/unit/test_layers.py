@@ -24,6 +24,7 @@ LAYERS = (
     ("formats",),
     ("virtqueue", "engines", "observe"),
     ("checks", "host"),
+    ("vhost_user",),
     ("board",),
     ("report", "recording", "gdb"),
     ("cli", "robot", "pytest_plugin"),

@@ -181,7 +181,8 @@ class Server:
         if isinstance(self._engine, Perishable):
             self._engine.when_lost(self.lost)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
-        capabilities = frozenset(self._engine.capabilities) - {Capability.DEBUG}  # not in the protocol
+        not_in_the_protocol = {Capability.DEBUG, Capability.SHARE}
+        capabilities = frozenset(self._engine.capabilities) - not_in_the_protocol
         return messages.Opened(VERSION, capabilities, tuple(self._engine.consoles))
 
     def lost(self, error: RptwinError) -> NoReturn:

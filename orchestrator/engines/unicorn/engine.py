@@ -10,15 +10,18 @@ from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cores import core_named
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.contract import (
+    Assistant,
     Capability,
     Coming,
     Condition,
     DebugStop,
     EngineOptions,
     Player,
+    SharedMemory,
     Stop,
     Watchpoint,
 )
+from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
 from orchestrator.engines.unicorn.cpu.signals import Released
@@ -50,9 +53,17 @@ class UnicornEngine:
         self.platform = platform
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
-        self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops, console_size=options.console_size)
+        self.wiring = Wiring(
+            platform,
+            self._turn,
+            skip_idle_loops=skip_idle_loops,
+            console_size=options.console_size,
+            is_shared=options.shares_memory,
+        )
         self._observed = ObservedExtents(self.wiring.cores)
-        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed, skips=skip_idle_loops)
+        # What another process stores, nobody here foresees.
+        skips = skip_idle_loops and not options.shares_memory
+        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed, skips=skips)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
 
     def core(self, name: str) -> Core:
@@ -105,6 +116,19 @@ class UnicornEngine:
         if self._scheduler.started:
             raise UsageError("a core is played from power-on", where=core)
         return self.wiring.host_core(self.core(core).name, player)
+
+    def assist(self, core: str, assistant: Assistant) -> AssistedCore:
+        name = self.core(core).name
+        if name in self.wiring.hosted or name in self.wiring.assisted:
+            raise UsageError("is played or assisted already", where=core)
+        return self.wiring.assist_core(name, assistant)
+
+    def shared_memory(self, core: str) -> tuple[SharedMemory, ...]:
+        return tuple(
+            SharedMemory(mapping.store.region.name, mapping.extent, mapping.store.file, 0)
+            for mapping in self.core(core).memory.mappings()
+            if mapping.store.file is not None
+        )
 
     # --- the contract: time
 

@@ -10,28 +10,16 @@ from orchestrator.engines.unicorn.bus import Slot
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.memory import CoreMemory
 
-__all__ = ["HostedCore"]
+__all__ = ["DeviceAccess", "HostedCore"]
 
 
-class HostedCore:
-    """One core in whose place a player acts; implements :class:`orchestrator.engines.contract.PlayedCore`."""
+class DeviceAccess:
+    """Registers of devices as Python reads and writes them in a core's name."""
 
-    def __init__(
-        self, core: Core, player: Player, written: Callable[[Core, Slot], None], peers: Mapping[str, Core]
-    ) -> None:
+    def __init__(self, core: Core, written: Callable[[Core, Slot], None], peers: Mapping[str, Core]) -> None:
         self.core = core
-        self.player = player
-        self.held = core.model.held
-        self.asked = True  # the first turn is at the end of the first quantum
-        self.at_ns: int | None = None
-        self.turns = 0  # that the player has had
         self._written = written
         self._peers = peers
-        core.held = True  # the core itself never runs
-
-    @property
-    def memory(self) -> CoreMemory:
-        return self.core.memory
 
     @staticmethod
     def _slot(core: Core, address: int) -> Slot:
@@ -56,6 +44,25 @@ class HostedCore:
         slot = self._slot(self._peers[core], address)
         value: int = slot.device.read(address - slot.extent.start, 4, core)
         return value
+
+
+class HostedCore(DeviceAccess):
+    """One core in whose place a player acts; implements :class:`orchestrator.engines.contract.PlayedCore`."""
+
+    def __init__(
+        self, core: Core, player: Player, written: Callable[[Core, Slot], None], peers: Mapping[str, Core]
+    ) -> None:
+        super().__init__(core, written, peers)
+        self.player = player
+        self.held = core.model.held
+        self.asked = True  # the first turn is at the end of the first quantum
+        self.at_ns: int | None = None
+        self.turns = 0  # that the player has had
+        core.held = True  # the core itself never runs
+
+    @property
+    def memory(self) -> CoreMemory:
+        return self.core.memory
 
     def wake(self) -> None:
         self.asked = True

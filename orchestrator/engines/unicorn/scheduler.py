@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from orchestrator.base.durations import format_duration
 from orchestrator.engines.contract import Stop, StopReason
+from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.processor import NEVER
 from orchestrator.engines.unicorn.cpu.signals import Released
@@ -32,6 +33,7 @@ class Scheduler:
         self._wiring = wiring
         self._cores = wiring.cores
         self._hosted = wiring.hosted
+        self._assisted = wiring.assisted
         self._watches = watches
         self._turn = turn
         self._seed = seed
@@ -101,6 +103,7 @@ class Scheduler:
             and not any(core.timeline.next_count < NEVER for core in self._cores)
             and len(self._hosted) < len(self._cores)
             and not any(each.has_plans() for each in self._hosted.values())
+            and not any(each.has_plans() for each in self._assisted.values())
         )
 
     def _run_quantum(self) -> None:
@@ -112,6 +115,9 @@ class Scheduler:
         try:
             for index, core in enumerate(self._cores):
                 self._advance(index, boundary * core.mips // 1000)
+            for assisted in self._assisted.values():
+                if assisted.is_due(boundary):
+                    self._let_assist(assisted, boundary)
         finally:
             self._turn.core = None
 
@@ -156,6 +162,13 @@ class Scheduler:
         hosted.turn(time_ns)
         return True
 
+    def _let_assist(self, assisted: AssistedCore, time_ns: int) -> None:
+        """An assistant's turn, at the end of its core's: what changes in it, the core has changed."""
+        core = self._turn.core = assisted.core
+        assisted.turn(time_ns)
+        for name in self._watches.changed():
+            self._wiring.emit(core, Changed(name))
+
     def _jump(self, end: int) -> None:
         """Nobody can do anything: go on in the quantum in which something happens."""
         quantum_ns, quantum = self._turn.quantum_ns, end
@@ -167,6 +180,11 @@ class Scheduler:
                 return
             if hosted.at_ns is not None and not hosted.held:
                 quantum = min(quantum, max(self._turn.quantum, -(-hosted.at_ns // quantum_ns) - 1))
+        for assisted in self._assisted.values():
+            if assisted.asked:
+                return
+            if assisted.at_ns is not None:
+                quantum = min(quantum, max(self._turn.quantum, -(-assisted.at_ns // quantum_ns) - 1))
         if quantum > self._turn.quantum:
             self._turn.quantum = quantum
             for core in self._cores:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
-from orchestrator.engines.contract import Coming, Player
+from orchestrator.engines.contract import Assistant, Coming, Player
 from orchestrator.engines.unicorn.armed import Armed
+from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.bus import Device, Foreseen, Slot, Waking
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
@@ -36,15 +37,18 @@ class Wiring:
     More methods than most: each is a signal that a core or a device gives, and what they share is who is wired to whom.
     """
 
-    def __init__(self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, console_size: int) -> None:
+    def __init__(
+        self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, console_size: int, is_shared: bool = False
+    ) -> None:
         self.platform = platform
         self.listeners: list[Listener] = []
-        self.memory = BoardMemory(platform)
+        self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
         self.cores = [self._new_core(number, skip_idle_loops) for number in range(len(platform.cores))]
         self.by_name = {core.name: core for core in self.cores}
         self._by_nvic = {core.model.nvic: core for core in self.cores}
         self.hosted: dict[str, HostedCore] = {}
+        self.assisted: dict[str, AssistedCore] = {}
         self.lines: dict[tuple[str, int], bool] = {}  # interrupt inputs that are driven, by NVIC and number
         self.alarms: dict[str, int] = {}  # of devices: when the next one comes
         self._armed: dict[str, Armed] = {}  # devices that have asked for an alarm
@@ -108,6 +112,12 @@ class Wiring:
         """Put a player in a core's place."""
         hosted = self.hosted[core] = HostedCore(self.by_name[core], player, self.device_written, self.by_name)
         return hosted
+
+    def assist_core(self, core: str, assistant: Assistant) -> AssistedCore:
+        """Put an assistant beside a core's firmware."""
+        each = self.by_name[core]
+        assisted = self.assisted[core] = AssistedCore(each, assistant, self.device_written, self.by_name, self.settle)
+        return assisted
 
     # --- what is said
 

@@ -55,6 +55,17 @@ class SplitDevice(VirtqueueSide):
         self.is_broken = False
 
     @property
+    def base(self) -> int:
+        """Where :meth:`resume` goes on: the free-running index of the next chain to take."""
+        return self._next_avail
+
+    def resume(self, base: int) -> None:
+        """Go on in a ring that is under way: at this chain, behind what its used index says was given back."""
+        self.reset()
+        self._next_avail = base & 0xFFFF
+        self._next_used = self._notified = self._memory.load16(self.layout.used_idx_at)
+
+    @property
     def taken_count(self) -> int:
         """Chains taken and not given back."""
         return len(self._taken)

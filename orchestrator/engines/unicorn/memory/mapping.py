@@ -53,11 +53,12 @@ class _Executed:
 class BoardMemory:
     """Every region of a platform, and who has executed what."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, is_shared: bool = False) -> None:
         cores = [core.name for core in platform.cores]
         self._regions: dict[str, _Executed] = {}
         for region in platform.regions:
-            store = new_store(region, max(1, *(len(region.extents(core)) for core in cores)))
+            count = max(1, *(len(region.extents(core)) for core in cores))
+            store = new_store(region, count, is_shared=is_shared and region.writable)
             self._regions[region.name] = _Executed(store, (ctypes.c_uint8 * (region.size // PAGE + 1))())
 
     def map_core(self, core: str, cpu: Cpu, forget: Callable[[], None]) -> CoreMemory:
@@ -137,7 +138,10 @@ class BoardMemory:
 
     def close(self) -> None:
         for executed in self._regions.values():
-            executed.store.view.release()
+            if executed.store.file is not None:
+                for mapping in executed.mappings:
+                    mapping.seen.release()
+            executed.store.close()
             executed.mappings.clear()
             executed.by_page.clear()
         self._regions.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 
@@ -22,20 +24,43 @@ class Store:
     region: Region
     windows: tuple[mmap.mmap, ...]
     view: memoryview
+    file: int | None = None  # descriptor of what holds the bytes, where others are to map it too
+
+    def close(self) -> None:
+        """Let go of the bytes; of those in a file of their own at once, so that no mapping of it is left here."""
+        self.view.release()
+        if self.file is not None:
+            os.close(self.file)
+            for each in self.windows:
+                with contextlib.suppress(BufferError):  # somebody looks at it still: it goes with that view
+                    each.close()
 
 
-def new_store(region: Region, count: int) -> Store:
-    """With so many windows, all of the same bytes."""
+def new_store(region: Region, count: int, *, is_shared: bool = False) -> Store:
+    """With so many windows, all of the same bytes; ``is_shared``: in a file that other processes can map."""
     # Unicorn maps whole host pages' worth of buffer without looking at their end.
     size = max(region.size, mmap.PAGESIZE)
-    windows = (mmap.mmap(-1, size),) if count == 1 else _same_memory(size, count)
+    file: int | None = None
+    if is_shared:
+        file, windows = _shared_memory(size, count)
+    else:
+        windows = (mmap.mmap(-1, size),) if count == 1 else _same_memory(size, count)
     view = memoryview(windows[0])[: region.size]
     if region.fill:
         chunk = bytes([region.fill]) * _FILL_CHUNK
         for start in range(0, region.size, _FILL_CHUNK):
             part = view[start : start + _FILL_CHUNK]
             part[:] = chunk[: len(part)]
-    return Store(region, windows, view)
+    return Store(region, windows, view, file)
+
+
+def _shared_memory(size: int, count: int) -> tuple[int, tuple[mmap.mmap, ...]]:
+    """Memory in a file of its own; EngineError where the system has no such files."""
+    if not hasattr(os, "memfd_create"):
+        raise EngineError("no memory that other processes can map", found=sys.platform, expected="Linux (memfd_create)")
+    file = os.memfd_create("rptwin-shared", os.MFD_CLOEXEC)
+    os.ftruncate(file, size)
+    return file, tuple(mmap.mmap(file, size) for _ in range(count))
 
 
 def _same_memory(size: int, count: int) -> tuple[mmap.mmap, ...]:

@@ -183,8 +183,10 @@ def board(platform: Platform, assembler: Assembler) -> Callable[..., Rig]:
         skip_idle_loops: bool = True,
         quantum_ns: int = QUANTUM_NS,
         seed: int = 0,
+        shares_memory: bool = False,
     ) -> Rig:
-        engine = UnicornEngine(platform, EngineOptions(quantum_ns, seed), skip_idle_loops=skip_idle_loops)
+        options = EngineOptions(quantum_ns, seed, shares_memory)
+        engine = UnicornEngine(platform, options, skip_idle_loops=skip_idle_loops)
         rig = Rig(engine)
         for core, program in ((MAIN, main), (REMOTE, remote)):
             image = assembler.program(core, program) if isinstance(program, str) else program
