@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -392,3 +393,77 @@ def test_debug_information_is_read_only_when_asked_for(tiny, monkeypatch):
     assert image.reset_vector() == image.entry
     with pytest.raises(AssertionError):
         ELFFile(io.BytesIO(b""))
+
+
+def made_of(segments, sections=(), names=b"\0"):
+    """A file of segments (offset, address, size), sections (name, type, offset, size, link), and names at its end."""
+    phoff, shoff = 52, 52 + 32 * len(segments)
+    at = shoff + 40 * (len(sections) + 2)
+    header = struct.pack(
+        *("<16s2H5I6H", b"\x7fELF\1\1\1" + bytes(9), 2, 40, 1, 0x08000001, phoff, shoff, 0, 52, 32, len(segments)),
+        *(40, len(sections) + 2, len(sections) + 1),
+    )
+    rows = b"".join(struct.pack("<8I", 1, at, where, where, size, size, 5, 4) for at, where, size in segments)
+    rows += bytes(40)
+    for name, kind, offset, size, link in sections:
+        rows += struct.pack("<10I", name, kind, 2, 0, offset, size, link, 0, 4, 16)
+    return header + rows + struct.pack("<10I", 0, 3, 0, 0, at, len(names), 0, 0, 1, 0) + names
+
+
+def test_segments_over_each_other_are_seen_before_their_bytes_are_copied():
+    """65,535 segments of one 2 MB file would be 128 GB (attack, struct/mk.py)."""
+    whole = 52 + 32 * 1000
+    data = made_of([(0, 0x08000000, whole)] * 1000)
+    tracemalloc.start()
+    try:
+        refused(data, "elf.segments-overlap")
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_segments_that_load_the_same_bytes_again_and_again_are_refused():
+    data = made_of([(0, 0x08000000 + 2048 * n, 2048) for n in range(1000)])
+    assert "at most 4 times the file's" in refused(data, "elf.malformed")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (made_of([(0, 0x08000000 + n, 1) for n in range(1025)]), "segments to load than rptwin reads: expected 1024"),
+        (made_of([(0, 0x08000000, 4)], [(0, 1, 0, 4, 0)] * 16384), "sections than rptwin reads: expected 16384"),
+    ],
+    ids=["segments", "sections"],
+)
+def test_more_than_a_linker_ever_writes_is_refused_with_the_limit(data, words):
+    assert words in refused(data, "elf.malformed")
+
+
+def test_as_many_as_the_limits_allow_are_read():
+    names = b"\0" + b"".join(b".s%04d\0" % n for n in range(2000))
+    data = made_of(
+        [(16 * n, 0x08000000 + 16 * n, 16) for n in range(1024)],
+        [(1 + 7 * n, 1, 16 * (n % 1024), 16, 0) for n in range(2000)],
+        names,
+    )
+    image = parse_elf(data, path=Path("x.elf"), name="x.elf")
+    assert (len(image.segments), len(image.sections)) == (1024, 2001)
+    assert [each.load_address for each in image.sections[:2000]] == [0x08000000 + 16 * (n % 1024) for n in range(2000)]
+
+
+def test_names_that_overlap_so_much_that_they_fill_memory_are_refused():
+    names = b"\0" + b"A" * 5000
+    data = made_of([(0, 0x08000000, 4)], [(1 + n, 1, 0, 4, 0) for n in range(900)], names)
+    assert "names that overlap" in refused(data, "elf.malformed")
+
+
+def test_of_several_symbol_tables_the_first_is_read(raw):
+    """Of 200 over the same symbols each was read (System V ABI: a file has one)."""
+    shoff, count = struct.unpack_from("<I", raw, 32)[0], struct.unpack_from("<H", raw, 48)[0]
+    rows = [bytes(raw[shoff + 40 * n : shoff + 40 * n + 40]) for n in range(count)]
+    table = next(row for row in rows if struct.unpack_from("<I", row, 4)[0] == 2)
+    expected = len(parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").every_symbol)
+    again = bytearray(raw) + b"".join([*rows, table, table])
+    struct.pack_into("<I", again, 32, len(raw))
+    struct.pack_into("<H", again, 48, count + 2)
+    assert len(parse_elf(bytes(again), path=Path("x.elf"), name="x.elf").every_symbol) == expected

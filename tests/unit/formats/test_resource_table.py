@@ -1,3 +1,4 @@
+import struct
 from dataclasses import replace
 
 import pytest
@@ -377,3 +378,14 @@ def test_command_words_are_named(word, code, argument, text):
 def test_feature_and_status_bits_are_named_and_unnamed_ones_numbered():
     assert feature_names(1 << 32 | 1 << 29 | 1 << 17 | 1) == ("NS", "bit 17", "EVENT_IDX", "VERSION_1")
     assert status_names(0x27) == ("ACKNOWLEDGE", "DRIVER", "DRIVER_OK", "bit 5")
+
+
+def test_entries_over_each_other_do_not_multiply_the_tables_bytes():
+    """256 offsets to one vdev with a config space of all the table (attack, struct/mk.py)."""
+    size = 100_000
+    offset = 16 + 4 * 256
+    head = struct.pack("<4I", 1, 256, 0, 0) + struct.pack("<I", offset) * 256
+    data = (head + struct.pack("<6I2B2B", 3, 7, 0, 0, 0, size - 2000, 0, 0, 0, 0)).ljust(size, b"\0")
+    scan = scan_table_bytes(data)
+    assert len(scan.table.entries) == 4
+    assert {error.rule for error in scan.errors} == {"table.entries-overlap"}
