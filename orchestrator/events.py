@@ -306,6 +306,7 @@ class Access(NamedTuple):
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
 _WRITES, _FRAME, _VALUE = 1, 2, 4
+_STORED = _WRITES | _VALUE  # one value, over another
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,29 +321,27 @@ class Accessed:
     @property
     def accesses(self) -> tuple[Access, ...]:
         """Unpacked anew by each call."""
-        return tuple(map(_unpacked, RECORD.iter_unpack(self.records)))
+        return tuple(
+            [
+                Access(
+                    first,
+                    last,
+                    pc,
+                    address,
+                    size,
+                    count,
+                    flags & _WRITES != 0,
+                    flags & _FRAME != 0,
+                    value if flags & _VALUE else None,
+                    before if flags & _STORED == _STORED else None,
+                )
+                for first, last, value, before, pc, address, size, count, flags, _ in RECORD.iter_unpack(self.records)
+            ]
+        )
 
     @classmethod
     def of(cls, accesses: Iterable[Access]) -> Accessed:
         return cls(b"".join(map(_packed, accesses)))
-
-
-def _unpacked(fields: tuple[int, ...]) -> Access:
-    first, last, value, before, pc, address, size, count, flags, _ = fields
-    writes = flags & _WRITES != 0
-    known = flags & _VALUE
-    return Access(
-        first,
-        last,
-        pc,
-        address,
-        size,
-        count,
-        writes,
-        flags & _FRAME != 0,
-        value if known else None,
-        before if known and writes else None,
-    )
 
 
 def _packed(access: Access) -> bytes:

@@ -32,11 +32,15 @@ class Structure:
     leaves: ClassVar[tuple[Leaf, ...]]
     _struct: ClassVar[struct.Struct]
     _widths: ClassVar[tuple[tuple[str, int], ...]]  # field name, number of items; 0: a scalar, not a tuple
+    _is_flat: ClassVar[bool]  # scalars alone
 
     @classmethod
     def unpack_from(cls, data: bytes | bytearray | memoryview, offset: int = 0) -> Self:
         """Decode ``size`` bytes at an offset; :class:`struct.error` when they are not all there."""
-        items = iter(cls._struct.unpack_from(data, offset))
+        values = cls._struct.unpack_from(data, offset)
+        if cls._is_flat:
+            return cls(*values)
+        items = iter(values)
         return cls(
             **{name: tuple(next(items) for _ in range(width)) if width else next(items) for name, width in cls._widths}
         )
@@ -114,6 +118,7 @@ def layout(format_: str) -> Callable[[type[S]], type[S]]:
         made.size = offset
         made.leaves = tuple(leaves)
         made._widths = widths
+        made._is_flat = not any(width for _, width in widths)
         return made
 
     return make

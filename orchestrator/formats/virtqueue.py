@@ -44,6 +44,10 @@ class DescriptorFlag(IntFlag):
     INDIRECT = 4
 
 
+# Plain numbers: ``&`` with a flag makes a flag, which takes ten times as long, and chains are walked all the time.
+_NEXT, _WRITE, _INDIRECT = map(int, DescriptorFlag)
+
+
 @layout("<QI2H")
 class Descriptor(Structure):
     """One buffer, or a table of further descriptors (struct virtq_desc)."""
@@ -56,17 +60,17 @@ class Descriptor(Structure):
     @property
     def has_next(self) -> bool:
         """Whether ``next`` continues the chain."""
-        return bool(self.flags & DescriptorFlag.NEXT)
+        return self.flags & _NEXT != 0
 
     @property
     def is_writable(self) -> bool:
         """Whether the device writes the buffer, rather than reading it."""
-        return bool(self.flags & DescriptorFlag.WRITE)
+        return self.flags & _WRITE != 0
 
     @property
     def is_indirect(self) -> bool:
         """Whether the buffer holds descriptors (virtio 1.3, 2.7.5.3)."""
-        return bool(self.flags & DescriptorFlag.INDIRECT)
+        return self.flags & _INDIRECT != 0
 
 
 @layout("<2I")

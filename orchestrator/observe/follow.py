@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from orchestrator.base.roles import Side
+from orchestrator.base.roles import Side, Sides
+from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.virtqueue import SplitRing
-from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
+from orchestrator.observe.live import LiveVdev, LiveView
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, Run
 from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic
@@ -36,6 +37,24 @@ class _Published:
         return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """What the table says of a vdev, worked out once for as long as it says so."""
+
+    vdev: LiveVdev
+    path: str
+    sides: Sides
+    is_rpmsg: bool
+    is_driver_ok: bool
+    features: Feature | None
+    queues: tuple[SplitRing, ...]  # those that have memory
+
+    @classmethod
+    def of(cls, vdev: LiveVdev, queues: tuple[SplitRing, ...]) -> _Followed:
+        """By its entry, and its rings as they were opened."""
+        return cls(vdev, vdev.path, vdev.sides, vdev.is_rpmsg, vdev.is_driver_ok, vdev.features, queues)
+
+
 class RingFollower:
     """Looks at the rings of a live view after turns; what it finds goes into a run."""
 
@@ -43,52 +62,60 @@ class RingFollower:
         self._views = views
         self._quantum_ns = quantum_ns
         self.io: dict[str, IoRegion] = {}  # by vdev
-        self._queues: dict[str, tuple[LiveRing, SplitRing | None]] = {}
+        self._live: LiveView | None = None  # that was followed last
+        self._vdevs: tuple[_Followed, ...] = ()  # of that
         self.published: dict[tuple[str, str], set[str]] = {}  # rings, by who published and for whom
 
     def sync(self, run: Run, live: LiveView, turn: Actor) -> None:
         """Look at every ring of every vdev after somebody's turn."""
-        traffic = run.traffic
-        for vdev in live.vdevs:
-            moved = False
-            log = traffic.messages.get(vdev.path) if vdev.is_rpmsg else None
-            if log is None and vdev.is_rpmsg:
-                log = traffic.messages[vdev.path] = MessageLog(vdev.sides)
-            for ring in vdev.rings:
-                queue = self._open(ring)
-                if queue is None:
-                    continue
-                before = _Published.of(traffic.ring(ring.path))
-                io = self.io.get(vdev.path)
-                by, used_by = _actors(vdev, turn, is_outside=vdev.path in run.outside)
-                posted, used = traffic.sync(
-                    queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
-                )
-                moved = moved or bool(posted or used)
-                if posted and before.returned_ns is not None:
-                    self._note_late(run, ring.path, Side.DRIVER, vdev.role_of(Side.DRIVER), before.returned_ns, by)
-                if used and before.offered_ns is not None:
-                    self._note_late(run, ring.path, Side.DEVICE, vdev.role_of(Side.DEVICE), before.offered_ns, used_by)
-                if posted:
-                    self._publish(run, by.role, vdev.role_of(Side.DEVICE), ring.path)
-                    run.reach(by.time_ns, by.role, f"{ring.path} first buffer available")
-                if used:
-                    self._publish(run, used_by.role, vdev.role_of(Side.DRIVER), ring.path)
-                    run.reach(used_by.time_ns, used_by.role, f"{ring.path} first buffer used")
-                # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
-                if not vdev.is_driver_ok and traffic.ring(ring.path).faults:
-                    traffic.restart(ring.path, counting=False)
-            if moved:
-                traffic.settle(vdev.path)
-            if moved and log is not None:
-                self._note_messages(run, log, vdev.path)
+        if live is not self._live:
+            self._live, self._vdevs = live, tuple(self._open(vdev) for vdev in live.vdevs)
+        for vdev in self._vdevs:
+            self._look(run, vdev, turn)
 
-    def _open(self, ring: LiveRing) -> SplitRing | None:
-        """The queue of a ring as the table has it by now."""
-        known = self._queues.get(ring.path)
-        if known is None or known[0] is not ring:
-            known = self._queues[ring.path] = ring, ring.open(self._views)
-        return known[1]
+    def _open(self, vdev: LiveVdev) -> _Followed:
+        queues = (ring.open(self._views) for ring in vdev.rings)
+        return _Followed.of(vdev, tuple(queue for queue in queues if queue is not None))
+
+    def _look(self, run: Run, vdev: _Followed, turn: Actor) -> None:
+        """Look at every ring of a vdev."""
+        traffic, path = run.traffic, vdev.path
+        log = traffic.messages.get(path) if vdev.is_rpmsg else None
+        if log is None and vdev.is_rpmsg:
+            log = traffic.messages[path] = MessageLog(vdev.sides)
+        by, used_by = _actors(vdev, turn, is_outside=path in run.outside)
+        io, moved = self.io.get(path), False
+        for queue in vdev.queues:
+            before = _Published.of(traffic.ring(queue.name))
+            posted, used = traffic.sync(
+                queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
+            )
+            if posted or used:
+                moved = True
+                self._note_moves(run, vdev, queue.name, before, by if posted else None, used_by if used else None)
+            # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
+            if not vdev.is_driver_ok and traffic.ring(queue.name).faults:
+                traffic.restart(queue.name, counting=False)
+        if moved:
+            traffic.settle(path)
+            if log is not None:
+                self._note_messages(run, log, path)
+
+    def _note_moves(
+        self, run: Run, vdev: _Followed, ring: str, before: _Published, posted_by: Actor | None, used_by: Actor | None
+    ) -> None:
+        """Something was made available on a ring, or used, or both."""
+        driver, device = vdev.sides.role_of(Side.DRIVER), vdev.sides.role_of(Side.DEVICE)
+        if posted_by is not None and before.returned_ns is not None:
+            self._note_late(run, ring, Side.DRIVER, driver, before.returned_ns, posted_by)
+        if used_by is not None and before.offered_ns is not None:
+            self._note_late(run, ring, Side.DEVICE, device, before.offered_ns, used_by)
+        if posted_by is not None:
+            self._publish(run, posted_by.role, device, ring)
+            run.reach(posted_by.time_ns, posted_by.role, f"{ring} first buffer available")
+        if used_by is not None:
+            self._publish(run, used_by.role, driver, ring)
+            run.reach(used_by.time_ns, used_by.role, f"{ring} first buffer used")
 
     def _note_late(self, run: Run, path: str, side: Side, role: str, published_ns: int, by: Actor) -> None:
         """A side has found what was published long before, and nothing had told it in time."""
@@ -121,12 +148,12 @@ class RingFollower:
             run.ledger.votes[next(iter(rings)), channel.target][channel.number] += 1
 
 
-def _actors(vdev: LiveVdev, turn: Actor, *, is_outside: bool) -> tuple[Actor, Actor]:
+def _actors(vdev: _Followed, turn: Actor, *, is_outside: bool) -> tuple[Actor, Actor]:
     """Who has made available and who has used what was, by a turn's end.
 
     A device in another process acts in any core's turn; it has the place of the core that plays the device.
     """
     if not is_outside:
         return turn, turn
-    driver, device = (vdev.role_of(side) for side in (Side.DRIVER, Side.DEVICE))
+    driver, device = (vdev.sides.role_of(side) for side in (Side.DRIVER, Side.DEVICE))
     return Actor(turn.time_ns, driver), Actor(turn.time_ns, device)

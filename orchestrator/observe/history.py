@@ -17,9 +17,9 @@ from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
 from orchestrator.events import Access
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
-from orchestrator.formats.virtqueue import RingLayout, Taken
+from orchestrator.formats.virtqueue import RingLayout, SplitRing, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
-from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, RingFault, Traffic
+from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, Traffic
 from orchestrator.observe.views import Span, Views
 
 __all__ = ["History", "Places", "Step", "Trespass", "Write"]
@@ -37,6 +37,11 @@ class Step:
     time_ns: int
     role: str
     pc: int
+
+    @classmethod
+    def of(cls, role: str, access: Access) -> Step:
+        """An access, by the first instruction that made it."""
+        return cls(access.time_ns, role, access.pc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +96,14 @@ class _Word:
     name: str
     owner: Side
     slot: int | None
+    is_index: bool  # by which something is published
 
     @classmethod
     def of(cls, name: str) -> _Word:
         """By its name in the layout."""
         slot = _SLOT.match(name)
         owner = Side.DEVICE if name.startswith("used.") or name == "avail_event" else Side.DRIVER
-        return cls(name, owner, int(slot[1]) if slot else None)
-
-    @property
-    def is_index(self) -> bool:
-        """By which something is published."""
-        return self.name in ("avail.idx", "used.idx")
+        return cls(name, owner, int(slot[1]) if slot else None, name in ("avail.idx", "used.idx"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class _RingAt:
     vdev: LiveVdev
     ring: LiveRing
     layout: RingLayout
+    queue: SplitRing | None
     path: str
     start: int  # of the layout
     side: Side | None  # that the core plays
@@ -122,10 +124,12 @@ class _RingAt:
 
     def word_at(self, address: int) -> _Word | None:
         """The field that an address of the layout lies in, found once."""
-        if address not in self.words:
+        try:
+            return self.words[address]
+        except KeyError:
             name = self.layout.path_of(address)
-            self.words[address] = None if name is None else _Word.of(name)
-        return self.words[address]
+            word = self.words[address] = None if name is None else _Word.of(name)
+            return word
 
 
 class Places:
@@ -174,14 +178,12 @@ class Places:
                 for at in _everywhere(self.views, role, extent):
                     del known[bisect.bisect_left(known, (at.start, at.end, number))]
 
-    def fields(self, role: str, access: Access) -> Iterator[_Field]:
+    def fields(self, role: str, access: Access) -> Collection[_Field]:
         """The fields of the table that an access touches."""
-        known = self._fields.get(role)
-        if not known or access.address > known[-1].address + _WIDEST or access.address + access.size < known[0].address:
-            return
-        for each in known:
-            if each.address < access.address + access.size and access.address < each.address + each.size:
-                yield each
+        known, start, end = self._fields.get(role), access.address, access.address + access.size
+        if not known or start > known[-1].address + _WIDEST or end < known[0].address:
+            return ()
+        return [each for each in known if each.address < end and start < each.address + each.size]
 
     def ring(self, role: str, address: int) -> _RingAt | None:
         """The ring that holds an address."""
@@ -193,7 +195,7 @@ class Places:
     def buffers(self, role: str, access: Access) -> Iterator[tuple[int, Buffer]]:
         """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
         found = self._buffers.get(role, [])
-        index = bisect.bisect_right(found, access.address + access.size - 1, key=lambda each: each[0])
+        index = bisect.bisect_left(found, (access.address + access.size,))
         while index:
             index -= 1
             start, end, _, buffer = found[index]
@@ -249,10 +251,13 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
         for ring in vdev.rings:
             extent = ring.span.seen_by(role) if ring.span is not None else None
             if extent is not None and ring.layout is not None:
+                queue = ring.open(views)
                 for at in _everywhere(views, role, extent):
                     start, side = ring.layout.extent.start, vdev.sides.side_of(role)
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
-                    yield _RingAt(at, start - at.start, vdev, ring, ring.layout, ring.path, start, side, index_at)
+                    yield _RingAt(
+                        at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, index_at
+                    )
 
 
 @dataclass(slots=True)
@@ -290,29 +295,27 @@ class History:
             if at is not None and not access.writes:
                 self._see_look(access, at)
                 continue
-            step = Step(access.time_ns, role, access.pc)
             if access.writes:
                 for each in places.fields(role, access):
-                    self._see_field(step, access, each)
+                    self._see_field(role, access, each)
             if at is not None:
-                self._see_ring(step, access, at, places.views, traffic)
-                continue
-            if knows_owners:
-                self._see_buffer(step, access, places, outside)
+                self._see_ring(role, access, at, places.views, traffic)
+            elif knows_owners:
+                self._see_buffer(role, access, places, outside)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
         if len(kept) < _KEPT:
             kept.append(write)
 
-    def _see_field(self, step: Step, access: Access, at: _Field) -> None:
+    def _see_field(self, role: str, access: Access, at: _Field) -> None:
         if access.value is None or access.before is None:
             return
         shift, mask = 8 * (at.address - access.address), (1 << 8 * at.size) - 1
         if shift < 0:
             return
         before, after = access.before >> shift & mask, access.value >> shift & mask
-        self._note(Write(at.path, step, before, after))
+        self._note(Write(at.path, Step.of(role, access), before, after))
         vdev, _, name = at.path.partition(".")
         if name == "status":
             self._status[vdev] = after
@@ -330,15 +333,16 @@ class History:
         if at.index_at < address + access.size and address < at.index_at + 2:
             self.looked_ns[key] = access.last_ns
 
-    def _see_ring(self, step: Step, access: Access, at: _RingAt, views: Views, traffic: Traffic) -> None:
-        path, address = at.path, access.address + at.shift
+    def _see_ring(self, role: str, access: Access, at: _RingAt, views: Views, traffic: Traffic) -> None:
+        address = access.address + at.shift
         word = at.word_at(address)
         if at.side is None or word is None or access.value is None or access.before is None:
             return
         if word.slot is not None:
-            self._used_slots.setdefault(path, set()).add(word.slot)
+            self._used_slots.setdefault(at.path, set()).add(word.slot)
         if at.side is word.owner and not word.is_index:
             return
+        path, step = at.path, Step.of(role, access)
         write = Write(f"{path}.{word.name}", step, access.before, access.value)
         up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
         if up and at.side is not word.owner:
@@ -349,14 +353,13 @@ class History:
                 expected=f"written by {the(at.vdev.role_of(word.owner))} only",
                 found=f"written by {step.role}: {write.before:#x} before, {write.after:#x} now",
             )
-            fault = RingFault.of(error, path, Actor(step.time_ns, step.role))
-            traffic.ring(path).faults.setdefault(error.rule, fault)
+            traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
         if word.is_index:
             if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
                 self.backward.setdefault(write.path, write)
             if word.owner is Side.DEVICE:
                 self._check_slots(step, at, access, views, traffic)
-            self._pass_on(step, at, word.owner, access, views)
+            self._pass_on(step, at, word.owner, access)
 
     def _check_slots(self, step: Step, at: _RingAt, access: Access, views: Views, traffic: Traffic) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
@@ -377,12 +380,11 @@ class History:
             expected=f"no further than used.ring[{missed[0]}], {(access.before + slots.index(missed[0])) & 0xFFFF}",
             found=access.value,
         )
-        fault = RingFault.of(error, path, Actor(step.time_ns, step.role))
-        traffic.ring(path).faults.setdefault(error.rule, fault)
+        traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
 
-    def _pass_on(self, step: Step, at: _RingAt, publisher: Side, access: Access, views: Views) -> None:
+    def _pass_on(self, step: Step, at: _RingAt, publisher: Side, access: Access) -> None:
         """An index moves: what lies behind it has another owner from now on."""
-        queue = at.ring.open(views)
+        queue = at.queue
         assert access.before is not None
         assert access.value is not None
         count = (access.value - access.before) & 0xFFFF
@@ -412,19 +414,19 @@ class History:
                 found = owned
         return found
 
-    def _see_buffer(self, step: Step, access: Access, places: Places, outside: Collection[str]) -> None:
-        owned = self._last_passage(step.role, access, places)
-        if owned is not None and owned.ring.partition(".")[0] in outside:
+    def _see_buffer(self, role: str, access: Access, places: Places, outside: Collection[str]) -> None:
+        owned = self._last_passage(role, access, places)
+        if owned is None or access.frame or owned.ring.partition(".")[0] in outside:
             return
-        vdevs = places.live.vdevs if owned is not None else ()
-        vdev = next((each for each in vdevs if owned is not None and owned.ring.startswith(f"{each.path}.")), None)
-        side = vdev.sides.side_of(step.role) if vdev is not None else None
-        if owned is None or side is None or owned.owner is side or access.frame:
+        vdev = next((each for each in places.live.vdevs if owned.ring.startswith(f"{each.path}.")), None)
+        side = vdev.sides.side_of(role) if vdev is not None else None
+        if side is None or owned.owner is side:
             return
         if side is Side.DRIVER and not access.writes:
             return  # a driver may look at what it has sent
         key = owned.ring, side, access.writes
         if key not in self.trespasses:
+            by = Step.of(role, access)
             self.trespasses[key] = Trespass(
-                owned.ring, owned.head, side, access.writes, access.address, access.size, step, owned.since
+                owned.ring, owned.head, side, access.writes, access.address, access.size, by, owned.since
             )

@@ -45,7 +45,7 @@ from orchestrator.observe.given import GivenVring
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.progress import note_progress, see_core, see_taken
 from orchestrator.observe.run import Channel, CoreRun, Cut, Run, Unmet
-from orchestrator.observe.traffic import Actor, RingFault
+from orchestrator.observe.traffic import Actor
 from orchestrator.observe.views import Views
 from orchestrator.observe.vring_search import VringSearch
 from orchestrator.observe.watches import TABLE, AccessWatcher, Watched, WatchedKind, Watcher, Watches, watch_live
@@ -247,8 +247,7 @@ class Observer:
 
     def on_ring_fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
         """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
-        found = RingFault.of(error, ring, Actor(time_ns, role))
-        self.run.traffic.ring(ring).faults.setdefault(error.rule, found)
+        self.run.traffic.ring(ring).fault(error, Actor(time_ns, role))
 
     def _on_notification(self, time_ns: int, role: str, detail: NotificationSent | NotificationIgnored) -> None:
         ledger = self.run.ledger

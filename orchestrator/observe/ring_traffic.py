@@ -183,6 +183,10 @@ class RingTraffic:
     first_late: dict[Side, tuple[int, int]] = field(default_factory=dict)  # the first of them: published, found
     faults: dict[str, RingFault] = field(default_factory=dict)
 
+    def fault(self, error: RingError, by: Actor) -> None:
+        """Keep the first of its kind."""
+        self.faults.setdefault(error.rule, RingFault.of(error, self.path, by))
+
     def lose_track(self) -> None:
         """Nobody knows any more what the device has."""
         self.outstanding.clear()
@@ -257,7 +261,7 @@ class Look:
 
     def fault(self, error: RingError) -> None:
         """Keep the first of its kind."""
-        self.traffic.faults.setdefault(error.rule, RingFault.of(error, self.ring.name, self.by))
+        self.traffic.fault(error, self.by)
 
     def check_chain(self, head: int, elements: tuple[ChainElement, ...]) -> None:
         """Its tables are of a kind that was negotiated, and what the device reads stands before what it writes."""

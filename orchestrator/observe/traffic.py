@@ -28,6 +28,8 @@ from orchestrator.observe.ring_traffic import (
 )
 from orchestrator.observe.views import Views
 
+_EVENT_IDX = int(Feature.EVENT_IDX)  # a number: this is asked at every look
+
 __all__ = [
     "HISTORY",
     "MAX_BUFFERS",
@@ -110,8 +112,7 @@ class Traffic(Buffers):
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
-        look = Look(traffic, ring, views, by, sides, log, io, features)
-        event_idx = bool(features and features & Feature.EVENT_IDX)
+        event_idx = features is not None and int(features) & _EVENT_IDX != 0
         try:
             heads = ring.heads
             if heads == traffic.heads and not event_idx:
@@ -122,8 +123,9 @@ class Traffic(Buffers):
             unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
             suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
         except RingError as error:
-            look.fault(error)
+            traffic.fault(error, by)
             return 0, 0
+        look = Look(traffic, ring, views, by, sides, log, io, features)
         traffic.suppress_available, traffic.suppress_used = suppress_available, suppress_used
         num = ring.layout.num
         went_round = -traffic.avail_idx & 0xFFFF <= num and -traffic.used_idx & 0xFFFF <= num

@@ -159,6 +159,7 @@ class MemoryView:
         self._mappings = sorted(mappings, key=lambda mapping: mapping.extent)
         self._starts = [mapping.extent.start for mapping in self._mappings]
         self._ends = [mapping.extent.end for mapping in self._mappings]
+        self._bytes = [self._bytes_of(mapping) for mapping in self._mappings]
         self._board = board
 
     @staticmethod
@@ -178,13 +179,11 @@ class MemoryView:
 
     def span(self, address: int, size: int) -> memoryview | None:
         """The live bytes at an address, without a copy; None where they do not lie in one region."""
-        mapping = self.mapping_at(address)
-        if mapping is None:
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0 or address >= self._ends[index] or address + size > self._ends[index]:
             return None
-        offset = address - mapping.extent.start
-        if offset + size > mapping.extent.size:
-            return None
-        return self._bytes_of(mapping)[offset : offset + size]
+        offset = address - self._starts[index]
+        return self._bytes[index][offset : offset + size]
 
     def read(self, address: int, size: int) -> bytes:
         span = self.span(address, size)
