@@ -23,6 +23,7 @@ from orchestrator.platform.model import Platform
 __all__ = ["BoardPair", "pairs_of", "play_cores"]
 
 _MOST_RESETS = 100  # by firmware: more are for ever
+_TURNING = (StateChanged, NotificationTaken, Fault)  # events after which a pair may run in circles
 
 
 class BoardPair:
@@ -58,7 +59,7 @@ class BoardPair:
     def on_event(self, event: Event) -> bool:
         """Take the next event of the board; whether the pair runs in circles from here on."""
         self.observer.on_event(event)
-        is_turning = isinstance(event.detail, StateChanged | NotificationTaken | Fault)
+        is_turning = isinstance(event.detail, _TURNING)
         return is_turning and self.runs_in_circles() is not None
 
     def runs_in_circles(self) -> EndReason | None:

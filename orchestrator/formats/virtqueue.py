@@ -89,6 +89,9 @@ class RingFlags(Structure):
     idx: int  # free-running, modulo 65536
 
 
+_HEAD_SIZE = RingFlags.size
+
+
 def descriptor_table_size(num: int) -> int:
     """Bytes for a queue size (virtio 1.3, 2.7)."""
     return Descriptor.size * num
@@ -327,9 +330,12 @@ class SplitRing:
     @property
     def heads(self) -> bytes:
         """``flags`` and ``idx`` of both rings: the same as long as nothing is published."""
-        size = RingFlags.size
-        avail = self._read(self.layout.avail, size, "avail.flags")
-        return avail + self._read(self.layout.used, size, "used.flags")
+        layout, read = self.layout, self.memory.read
+        try:
+            return read(layout.avail, _HEAD_SIZE) + read(layout.used, _HEAD_SIZE)
+        except RptwinError:  # once more, to say which
+            avail = self._read(layout.avail, _HEAD_SIZE, "avail.flags")
+            return avail + self._read(layout.used, _HEAD_SIZE, "used.flags")
 
     def avail_ring(self, slot: int) -> int:
         """The chain head in a slot, counted modulo the queue size; not yet checked to be a descriptor's index."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.resource_entry import Feature
@@ -19,8 +20,7 @@ __all__ = ["RingFollower"]
 _LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks only then was woken by something else
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
+class _Published(NamedTuple):
     """Since when something waits on a ring whose receiver wants to be told of it; None: nothing does."""
 
     offered_ns: int | None  # messages, for the device
@@ -30,9 +30,8 @@ class _Published:
     def of(cls, ring: RingTraffic) -> _Published:
         """As it was at the last look."""
         tells = not ring.is_pool and ring.suppress_available is None
-        oldest = (
-            next(iter(ring.outstanding.values()), None) if tells else None
-        )  # they stand in the order of their offers
+        # They stand in the order of their offers.
+        oldest = next(iter(ring.outstanding.values()), None) if tells else None
         offered = oldest.posted_ns if oldest is not None else None
         return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
 

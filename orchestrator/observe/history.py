@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -119,6 +119,7 @@ class _RingAt:
     path: str
     start: int  # of the layout
     side: Side | None  # that the core plays
+    key: tuple[str, Side] | None  # path and side
     index_at: int  # of the index that the other side moves, by its address in the layout
     words: dict[int, _Word | None] = field(default_factory=dict)  # by the address in the layout
 
@@ -185,12 +186,9 @@ class Places:
             return ()
         return [each for each in known if each.address < end and start < each.address + each.size]
 
-    def ring(self, role: str, address: int) -> _RingAt | None:
-        """The ring that holds an address."""
-        for start, end, each in self._rings.get(role, ()):
-            if start <= address < end:
-                return each
-        return None
+    def rings(self, role: str) -> Sequence[tuple[int, int, _RingAt]]:
+        """Where each ring begins and ends as a core addresses it."""
+        return self._rings.get(role, ())
 
     def buffers(self, role: str, access: Access) -> Iterator[tuple[int, Buffer]]:
         """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
@@ -216,6 +214,14 @@ class Places:
             start, end = each.start, each.end
         if start is not None and end is not None:
             yield Extent(start, end - start)
+
+
+def _ring_at(rings: Iterable[tuple[int, int, _RingAt]], address: int) -> _RingAt | None:
+    """The ring that holds an address."""
+    for start, end, ring in rings:
+        if start <= address < end:
+            return ring
+    return None
 
 
 def _everywhere(views: Views, role: str, extent: Extent) -> Iterator[Extent]:
@@ -254,9 +260,10 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
                 queue = ring.open(views)
                 for at in _everywhere(views, role, extent):
                     start, side = ring.layout.extent.start, vdev.sides.side_of(role)
+                    key = (ring.path, side) if side is not None else None
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
                     yield _RingAt(
-                        at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, index_at
+                        at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, key, index_at
                     )
 
 
@@ -290,8 +297,9 @@ class History:
         the vdev is not one of those that another process works (``outside``).
         """
         self.told = True
+        rings = places.rings(role)
         for access in accesses:
-            at = places.ring(role, access.address)
+            at = _ring_at(rings, access.address)
             if at is not None and not access.writes:
                 self._see_look(access, at)
                 continue
@@ -321,9 +329,9 @@ class History:
             self._status[vdev] = after
 
     def _see_look(self, access: Access, at: _RingAt) -> None:
-        if at.side is None:
+        key, address = at.key, access.address + at.shift
+        if key is None:
             return
-        key, address = (at.path, at.side), access.address + at.shift
         reads = self.reads.get(key)
         if reads is None:
             reads = self.reads[key] = Counter()

@@ -5,6 +5,7 @@ Everything here is plain data, so that a board's snapshot can copy it: memory is
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +29,7 @@ from orchestrator.observe.ring_traffic import (
 )
 from orchestrator.observe.views import Views
 
+_HEADS = struct.Struct("<4H")  # flags and index of the available and of the used ring
 _EVENT_IDX = int(Feature.EVENT_IDX)  # a number: this is asked at every look
 
 __all__ = [
@@ -118,10 +120,13 @@ class Traffic(Buffers):
             if heads == traffic.heads and not event_idx:
                 return 0, 0
             traffic.heads = heads
-            avail_idx, used_idx = (int.from_bytes(heads[at : at + 2], "little") for at in (2, 6))
-            suppress_available = Suppression.by_device(ring, event_idx=event_idx)
-            unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
-            suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
+            avail_flags, avail_idx, used_flags, used_idx = _HEADS.unpack(heads)
+            suppress_available = suppress_used = None
+            if event_idx or used_flags & 1:
+                suppress_available = Suppression.by_device(ring, event_idx=event_idx)
+            if event_idx or avail_flags & 1:
+                unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
+                suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
         except RingError as error:
             traffic.fault(error, by)
             return 0, 0

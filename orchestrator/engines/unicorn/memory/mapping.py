@@ -186,9 +186,10 @@ class MemoryView:
         return self._bytes[index][offset : offset + size]
 
     def read(self, address: int, size: int) -> bytes:
-        span = self.span(address, size)
-        if span is not None:
-            return bytes(span)
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index >= 0 and address < self._ends[index] and address + size <= self._ends[index]:  # as in span
+            offset = address - self._starts[index]
+            return self._bytes[index][offset : offset + size].tobytes()
         parts = []
         while size:
             mapping, offset, length = self._part(address, size)
