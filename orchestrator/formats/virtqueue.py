@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 
 from orchestrator.base.errors import RingError, RptwinError
 from orchestrator.base.memory import Extent, Memory, Place
@@ -252,6 +253,13 @@ class ChainElement:
     at: Place  # path: ``desc[3]``, or ``desc[3].indirect[0]``
 
 
+@lru_cache(maxsize=4096)
+def _element(index: int, data: bytes, view: str, address: int, ring: str, table: str) -> ChainElement:
+    """A descriptor by its bytes: drivers offer the same few again and again."""
+    path = f"{table}[{index}]"
+    return ChainElement(index, Descriptor.unpack_from(data), Place(view, address, f"{ring}.{path}" if ring else path))
+
+
 class Taken:
     """Descriptors of the table that chains under way have."""
 
@@ -463,8 +471,10 @@ class SplitRing:
                     found=f"index {index} again after {len(seen)}",
                 )
             seen.add(index)
-            descriptor = Descriptor.unpack_from(self._read(address, Descriptor.size, path))
-            yield ChainElement(index, descriptor, self.place(address, path))
+            data = self._read(address, Descriptor.size, path)
+            element = _element(index, data, self.memory.view, address, self.name, table.path)
+            yield element
+            descriptor = element.descriptor
             if not descriptor.has_next:
                 return
             index, address, path = descriptor.next, address + Descriptor.offset_of("next"), f"{path}.next"

@@ -190,17 +190,19 @@ class Places:
         """Where each ring begins and ends as a core addresses it."""
         return self._rings.get(role, ())
 
-    def buffers(self, role: str, access: Access) -> Iterator[tuple[int, Buffer]]:
+    def buffers(self, role: str, access: Access) -> Collection[tuple[int, Buffer]]:
         """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
-        found = self._buffers.get(role, [])
-        index = bisect.bisect_left(found, (access.address + access.size,))
+        known = self._buffers.get(role, [])
+        index = bisect.bisect_left(known, (access.address + access.size,))
+        found = []
         while index:
             index -= 1
-            start, end, _, buffer = found[index]
+            start, end, _, buffer = known[index]
             if start + self._longest <= access.address:
-                return
+                break
             if end > access.address:
-                yield start, buffer
+                found.append((start, buffer))
+        return found
 
     def extents(self, role: str) -> Iterator[Extent]:
         """The buffers as a core addresses them, those that lie side by side as one."""
