@@ -138,6 +138,7 @@ class Places:
 
     def __init__(self, live: LiveView, views: Views, buffers: Mapping[int, Buffer]) -> None:
         self.live, self.views = live, views
+        self.sides = {vdev.path: vdev.sides for vdev in live.vdevs}
         self.count = 0
         self._fields: dict[str, list[_Field]] = {}
         self._rings: dict[str, list[tuple[int, int, _RingAt]]] = {}  # begin, end
@@ -426,10 +427,13 @@ class History:
 
     def _see_buffer(self, role: str, access: Access, places: Places, outside: Collection[str]) -> None:
         owned = self._last_passage(role, access, places)
-        if owned is None or access.frame or owned.ring.partition(".")[0] in outside:
+        if owned is None or access.frame:
             return
-        vdev = next((each for each in places.live.vdevs if owned.ring.startswith(f"{each.path}.")), None)
-        side = vdev.sides.side_of(role) if vdev is not None else None
+        vdev = owned.ring.partition(".")[0]
+        if vdev in outside:
+            return
+        sides = places.sides.get(vdev)
+        side = sides.side_of(role) if sides is not None else None
         if side is None or owned.owner is side:
             return
         if side is Side.DRIVER and not access.writes:

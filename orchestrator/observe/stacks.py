@@ -6,7 +6,7 @@ does where the pushes before it, with no return in between, lie just above the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.errors import RptwinError
@@ -54,24 +54,28 @@ class StackGuard:
 
     def see(self, accesses: Iterable[Access], memory: Memory) -> None:
         """What the core did in its turn, in order."""
-        extent = self.extent
-        start, end = extent.start, extent.end
+        windows = tuple(self._windows())
         for told in accesses:
-            access = self._here(told) if self.aliases else told
-            if not start <= access.address < end:
-                continue
-            if access.writes:
-                if access.frame or _stores_by_sp(memory, access.pc):
-                    self._push(access)
-            elif self._ends_descent(access, memory):
-                self.near = None
+            for start, end, distance in windows:
+                if start <= told.address < end:
+                    access = told._replace(address=told.address + distance) if distance else told
+                    self._see_here(access, memory)
+                    break
 
-    def _here(self, access: Access) -> Access:
-        """By the address that the stack pointer has, whichever the engine names."""
-        for extent, distance in self.aliases:
-            if access.address in extent:
-                return access._replace(address=access.address + distance)
-        return access
+    def _windows(self) -> Iterator[tuple[int, int, int]]:
+        """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
+        extent = self.extent
+        yield extent.start, extent.end, 0
+        for alias, distance in self.aliases:
+            yield max(alias.start, extent.start - distance), min(alias.end, extent.end - distance), distance
+
+    def _see_here(self, access: Access, memory: Memory) -> None:
+        """An access by the address that the stack pointer has."""
+        if access.writes:
+            if access.frame or _stores_by_sp(memory, access.pc):
+                self._push(access)
+        elif self._ends_descent(access, memory):
+            self.near = None
 
     def _ends_descent(self, access: Access, memory: Memory) -> bool:
         """A read that says that the core came back, or uses another stack."""
