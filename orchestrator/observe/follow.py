@@ -126,11 +126,10 @@ class RingFollower:
     @staticmethod
     def _note_messages(run: Run, log: MessageLog, path: str) -> None:
         for side in log.sent:
-            name = f"{path} first message from {log.sides.role_of(side)}"
-            if run.milestone(name) is None:
-                first = next((each for each in log.first if each.side is side), None)
-                if first is not None:
-                    run.reach(first.time_ns, first.sender, name, first.text)
+            first = next((each for each in log.first if each.side is side), None)
+            if first is not None:
+                name = f"{path} first message from {log.sides.role_of(side)}"
+                run.reach(first.time_ns, first.sender, name, first.text)
         for record in log.announced:
             run.reach(record.time_ns, record.sender, f"{path} name service: {record.text}")
 

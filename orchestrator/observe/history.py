@@ -354,20 +354,20 @@ class History:
         if at.side is word.owner and not word.is_index:
             return
         path, step = at.path, Step.of(role, access)
-        write = Write(f"{path}.{word.name}", step, access.before, access.value)
         up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
         if up and at.side is not word.owner:
             error = RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
-                where=Place(views.name(at.ring.role), address, write.path),
+                where=Place(views.name(at.ring.role), address, f"{path}.{word.name}"),
                 expected=f"written by {the(at.vdev.role_of(word.owner))} only",
-                found=f"written by {step.role}: {write.before:#x} before, {write.after:#x} now",
+                found=f"written by {step.role}: {access.before:#x} before, {access.value:#x} now",
             )
             traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
         if word.is_index:
             if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
-                self.backward.setdefault(write.path, write)
+                name = f"{path}.{word.name}"
+                self.backward.setdefault(name, Write(name, step, access.before, access.value))
             if word.owner is Side.DEVICE:
                 self._check_slots(step, at, access, views, traffic)
             self._pass_on(step, at, word.owner, access)
