@@ -321,19 +321,23 @@ class Accessed:
     @property
     def accesses(self) -> tuple[Access, ...]:
         """Unpacked anew by each call."""
+        new = tuple.__new__  # what ``Access`` itself calls: there are dozens in a turn
         return tuple(
             [
-                Access(
-                    first,
-                    last,
-                    pc,
-                    address,
-                    size,
-                    count,
-                    flags & _WRITES != 0,
-                    flags & _FRAME != 0,
-                    value if flags & _VALUE else None,
-                    before if flags & _STORED == _STORED else None,
+                new(
+                    Access,
+                    (
+                        first,
+                        last,
+                        pc,
+                        address,
+                        size,
+                        count,
+                        flags & _WRITES != 0,
+                        flags & _FRAME != 0,
+                        value if flags & _VALUE else None,
+                        before if flags & _STORED == _STORED else None,
+                    ),
                 )
                 for first, last, value, before, pc, address, size, count, flags, _ in RECORD.iter_unpack(self.records)
             ]

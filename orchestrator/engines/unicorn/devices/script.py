@@ -148,7 +148,8 @@ class ScriptDevice:
 
     def read_at(self, base: int, offset: int, size: int, core: str | None) -> int:
         """The same where the device is seen at ``base``."""
-        self._ensure_inited()
+        if not self._inited:
+            self._ensure_inited()
         request = self._request
         request.IsRead, request.IsWrite = True, False
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
@@ -159,7 +160,8 @@ class ScriptDevice:
 
     def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
         """The same where the device is seen at ``base``."""
-        self._ensure_inited()
+        if not self._inited:
+            self._ensure_inited()
         request = self._request
         request.IsRead, request.IsWrite = False, True
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
