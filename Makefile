@@ -15,11 +15,18 @@ TEST_JOBS ?= 2
 # Random RPTUN set-ups that `make conformance` runs on both engines; a second each.
 SETUPS ?= 2000
 
+# Wall time that `make fuzz` has, in all, and where its chance begins.
+SECONDS ?= 600
+SEED ?= 1
+
+# Rounds of `make encodings`, each of 400,000 wide encodings; half a minute each.
+ROUNDS ?= 10
+
 # Faults that `make mutation` puts into each part; the part's tests run on each.
 MUTANTS ?= 60
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance mutation docs wheel firmware clean
+.PHONY: help demo test lint bench conformance encodings mutation fuzz docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,8 +55,15 @@ conformance: $(VENV)/.dev ## the engine against QEMU's Cortex-M4, M7, M33 and tw
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m conformance.setups --count $(SETUPS)
 
-mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, rules and exceptions: how many a test notices
+encodings: $(VENV)/.dev ## what recognises instructions against another decoder: millions of encodings
+	for seed in $$(seq $(ROUNDS)); do RPTWIN_ENCODINGS=400000 RPTWIN_ENCODINGS_SEED=$$seed \
+		$(BIN)/python -m pytest -q -n0 tests/unit/engines/unicorn/cpu/test_encodings.py || exit 1; done
+
+mutation: $(VENV)/.dev ## small faults in parsers, queues, facts, exceptions and each rule: how many a test notices
 	$(BIN)/python -m mutation --count $(MUTANTS) --jobs $(TEST_JOBS)
+
+fuzz: $(VENV)/.dev ## inputs by chance for SECONDS=600: parsers, images, tables, rings, instructions against QEMU
+	$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 docs: $(VENV)/.dev ## write the pages that are generated: check catalogue, Robot keywords, bugs of the field
 	$(BIN)/python docs/generate.py

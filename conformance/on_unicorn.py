@@ -38,7 +38,7 @@ def run_on_unicorn(
 
 def _lines(core: CoreType, selection: Selection, patience_ns: int, quantum_ns: int) -> list[str]:
     platform, image = core.platform(), core.image()
-    engine = UnicornEngine(platform, EngineOptions(quantum_ns=quantum_ns))
+    engine = UnicornEngine(platform, EngineOptions(quantum_ns=quantum_ns, console_size=1 << 28))
     try:
         name = platform.cores[0].name
         for each, loaded in zip(platform.cores, core.images(), strict=True):
@@ -50,14 +50,14 @@ def _lines(core: CoreType, selection: Selection, patience_ns: int, quantum_ns: i
         uart = platform.consoles[name]
         console = engine.consoles[uart]
         while True:
-            heard = len(console.output)
+            heard = console.total
             stop = engine.run(patience_ns, ConsoleText(uart, END))
             lines = console.output.decode(errors="replace").splitlines()
             if stop.reason == StopReason.CONDITION:
                 return lines
             if stop.reason == StopReason.DEAD:
                 return [*lines, LOCKS_UP]
-            if len(console.output) == heard:
+            if console.total == heard:
                 return [*lines, HANGS]
     finally:
         engine.close()

@@ -7,14 +7,19 @@ they accept the same words and complain alike. The command line wins over the fi
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.base.files import parse_toml, read_text
+from orchestrator.base.numbers import parse_number
 
 __all__ = [
     "CONFIG_NAME",
@@ -41,6 +46,9 @@ DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
+_BYTES = re.compile(r"(\d{1,12})([kKM]?)", re.ASCII)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_LEAST_SIZE, _MOST_SIZE = 256, 1 << 30  # bytes of a console
 _SEEDS = 1 << 64
 
 
@@ -48,7 +56,7 @@ def parse_pair(text: str, where: str, words: str) -> tuple[str, int]:
     """``NAME=NUMBER``, the number decimal or 0x-hexadecimal; ``words`` says in the message what is expected."""
     name, equals, number = text.rpartition("=")
     try:
-        value = int(number, 0)
+        value = parse_number(number)
     except ValueError:
         value = -1
     if not equals or not name.strip() or not 0 <= value < _ADDRESS_SPACE:
@@ -76,6 +84,8 @@ class Settings:
     quantum: int = DEFAULT_QUANTUM_NS  # ns
     timeout: int = DEFAULT_TIMEOUT_NS  # ns
     wall_time: int = DEFAULT_WALL_TIME_NS  # ns
+    quiet_for: int | None = None  # ns; None: 50 ms, and longer where buffers were offered and none was used
+    console_size: int = DEFAULT_CONSOLE_SIZE  # bytes
     until: str | None = None
     json: str | None = None
     junit: str | None = None
@@ -132,11 +142,19 @@ def _positive_duration(value: object, where: str) -> int:
 
 def _seed(value: object, where: str) -> int:
     try:
-        number = int(value, 0) if isinstance(value, str) else value
+        number = parse_number(value) if isinstance(value, str) else value
     except ValueError:
         number = None
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _SEEDS:
         _refuse(where, "a whole number, 0 or more", value)
+    return number
+
+
+def _size(value: object, where: str) -> int:
+    found = _BYTES.fullmatch(value) if isinstance(value, str) else None
+    number = value if found is None else int(found[1]) * _UNITS[found[2].lower()]
+    if isinstance(number, bool) or not isinstance(number, int) or not _LEAST_SIZE <= number <= _MOST_SIZE:
+        _refuse(where, f"bytes, {_LEAST_SIZE} to {_MOST_SIZE >> 20}M", value)
     return number
 
 
@@ -251,6 +269,19 @@ SETTINGS: tuple[Setting, ...] = (
         "End the run when this is met: `up`, CONSOLE:TEXT, CONSOLE~REGEX or CORE@0xADDRESS[&MASK]=VALUE. "
         "Default: up, and shared memory quiet for 50 ms.",
     ),
+    Setting(
+        "quiet-for",
+        "DURATION",
+        _positive_duration,
+        "Virtual time that shared memory has to be quiet for once RPTUN is up. Default: 50 ms, and 1.5 s where buffers "
+        "were offered and none was used.",
+    ),
+    Setting(
+        "console-size",
+        "BYTES",
+        _size,
+        "Bytes that are kept of what each console says: of more, the beginning and the end (64k, 4M).",
+    ),
     Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
     Setting("seed", "NUMBER", _seed, "Start skew of the cores and seed of the random numbers; 0: none."),
@@ -260,10 +291,10 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def find_config(given: str | None) -> Path | None:
-    """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None."""
+    """The file to read: the one given, else ``rptwin.toml`` of the current folder, else None; /dev/null is none."""
     if given is not None:
-        return Path(given)
-    return Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else None
+        return None if given == os.devnull else Path(given)
+    return Path(CONFIG_NAME) if Path(CONFIG_NAME).exists() else None
 
 
 def load_config(path: Path) -> dict[str, object]:
@@ -295,7 +326,7 @@ def _beside(path: Path, file: object) -> object:
 
 def _load_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path))
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

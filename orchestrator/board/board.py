@@ -29,7 +29,15 @@ from orchestrator.checks.verdict import Verdict
 from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
 from orchestrator.engines import create_engine
 from orchestrator.engines.common.wall_time import WallTime
-from orchestrator.engines.contract import Condition, Engine, EngineOptions, Snapshot, StopReason
+from orchestrator.engines.contract import (
+    Coming,
+    Condition,
+    Engine,
+    EngineOptions,
+    Foreseeing,
+    Snapshot,
+    StopReason,
+)
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
@@ -96,12 +104,14 @@ class Board:
         self.end: End | None = None
         self._stopping = False
         self.bridges: list[Bridge] = []
+        self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
+        self._console_size = options.console_size
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
             create_engine(
                 options.engine,
                 self.platform,
-                EngineOptions(quantum_ns=self.quantum_ns, seed=self.seed, shares_memory=options.shares_memory),
+                EngineOptions(self.quantum_ns, options.seed, options.console_size, options.shares_memory),
             )
             if isinstance(options.engine, str)
             else options.engine
@@ -119,7 +129,7 @@ class Board:
             self.engine.load(cores[name], image, self.vector_tables[name].address)
         self.pairs = pairs_of(self.platform, images, self.vector_tables, looking, self.engine)
         self.engine.subscribe(self._observe)
-        self.rtt = Rtt(cores, images, self.engine, self._observe)
+        self.rtt = Rtt(cores, images, self.engine, self._observe, self._console_size)
         play_cores(
             self.engine,
             self.pairs.values(),
@@ -200,8 +210,9 @@ class Board:
     ) -> End:
         """Run until a condition is met, or for at most ``timeout`` of virtual time from now; say which.
 
-        Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for
-        ``QUIET_NS`` (``UNANSWERED_NS`` while buffers were offered and none was used), unless it is ``attended`` then.
+        Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for as
+        long as ``quiet_for`` says (by itself ``QUIET_NS``; ``UNANSWERED_NS`` while buffers were offered and none was
+        used), unless it is ``attended`` then.
         It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
         A condition that the firmware did not meet until then is a finding, ``run.until-not-met``, where it is
         ``required``; a function is the caller's own question, and for the caller to judge.
@@ -225,11 +236,12 @@ class Board:
         finally:
             self._stopping = False
             is_unmet = required and goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
-            self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None)
-        return End(reason, self.engine.time_ns)
+            self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None, goal.quiet_ns)
+        assert self.end is not None
+        return self.end
 
     def run_for(self, duration: Duration) -> End:
-        """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, or DEAD."""
+        """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, REPEATING or DEAD."""
         return self.run(until=_never, timeout=duration)
 
     def stop(self) -> None:
@@ -250,6 +262,7 @@ class Board:
     def _run_pieces(
         self, goal: Goal, deadline: int, progress: Callable[[Progress], None] | None, wall: WallTime
     ) -> EndReason:
+        repeats = False
         while True:
             cut = self._cut(wall)
             if cut is not None:
@@ -259,9 +272,10 @@ class Board:
                 return met
             now = self.engine.time_ns
             if now >= deadline:
-                return EndReason.TIMEOUT
+                return EndReason.REPEATING if repeats else EndReason.TIMEOUT
             self.rtt.search()
-            stop = self.engine.run(min(deadline - now, goal.piece_ns()), goal.condition)
+            stop = self.engine.run(min(deadline - now, goal.piece_ns(repeats=repeats)), goal.condition)
+            repeats = stop.repeats
             if progress is not None:
                 cores = self.platform.cores
                 progress(Progress(stop.time_ns, deadline, sum(self.engine.instructions(core.name) for core in cores)))
@@ -272,9 +286,11 @@ class Board:
             if stop.reason is StopReason.REQUESTED:
                 return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
 
-    def _finish(self, reason: EndReason, unmet: Unmet | None) -> None:
+    def _finish(self, reason: EndReason, unmet: Unmet | None, quiet_ns: int) -> None:
         names = [core.name for core in self.platform.cores]
         self.end = End(reason, self.engine.time_ns)
+        if reason is EndReason.QUIET:
+            self.end = End(reason, self.engine.time_ns, quiet_ns, self._coming(quiet_ns))
         states, backtraces, waiting, exceptions, caches = {}, {}, {}, {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
@@ -285,6 +301,13 @@ class Board:
         seen = (states, backtraces, waiting, exceptions, unmet, caches)
         for pair in self.pairs.values():
             pair.observer.finish(self.end.time_ns, reason.value, *seen, cut=reason.cut)
+
+    def _coming(self, quiet_ns: int) -> tuple[Coming, ...]:
+        """What is armed and was not waited for, where the engine can tell."""
+        if not isinstance(self.engine, Foreseeing):
+            return ()
+        roles = {core: role for role, core in self.platform.roles.items()}
+        return tuple(replace(each, core=roles.get(each.core, each.core)) for each in self.engine.coming(quiet_ns))
 
     @property
     def time_ns(self) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from orchestrator.base.console_output import Fresh
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE
@@ -35,7 +36,16 @@ class BoardConsole(Protocol):
 
     @property
     def output(self) -> bytes:
-        """Everything so far."""
+        """Everything so far; where a part of endless text was left out, a line says how much."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Bytes so far."""
+        ...
+
+    def since(self, position: int) -> Fresh:
+        """What came behind a position, in one piece."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -61,6 +71,13 @@ class _TraceConsole:
         if extent is None:
             return b""
         return self._memory.read(extent.start, extent.size).partition(b"\0")[0]
+
+    @property
+    def total(self) -> int:
+        return len(self.output)
+
+    def since(self, position: int) -> Fresh:
+        return Fresh(0, self.output[position:])
 
     def write(self, data: bytes) -> None:
         raise UsageError("a trace buffer takes no input", where=self.name)

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from orchestrator.base.durations import format_duration
+from orchestrator.engines.contract import Coming
 from orchestrator.observe.run import Cut
 
 __all__ = ["QUIET_NS", "UNANSWERED_NS", "End", "EndReason", "Progress"]
@@ -27,6 +28,7 @@ class EndReason(enum.StrEnum):
     INTERRUPTING = "interrupting"
     FAULTING = "faulting"
     LIVELOCK = "livelock"
+    REPEATING = "repeating"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
@@ -51,15 +53,16 @@ class EndReason(enum.StrEnum):
 
 
 END_TEXTS = {
-    EndReason.QUIET: f"up, and shared memory quiet for {format_duration(QUIET_NS)}",
+    EndReason.QUIET: "up, and shared memory quiet",
     EndReason.CONDITION: "the condition was met",
     EndReason.TIMEOUT: "timeout",
     EndReason.WALL_TIME: "wall time is up",
     EndReason.DEAD: "no core can run again",
     EndReason.RESETTING: "the firmware resets the chip again and again",
     EndReason.INTERRUPTING: "a core takes one notification again and again",
-    EndReason.FAULTING: "a core takes one fault again and again",
+    EndReason.FAULTING: "a core takes fault after fault and does nothing else",
     EndReason.LIVELOCK: "the cores hand each other blank buffers again and again",
+    EndReason.REPEATING: "timeout, and the cores do exactly the same again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",
 }
@@ -71,9 +74,12 @@ class End:
 
     reason: EndReason
     time_ns: int
+    quiet_ns: int = QUIET_NS  # how long it was quiet for, where that is the reason
+    not_waited_for: tuple[Coming, ...] = ()  # armed at a quiet end; the core by its role, where it has one
 
     def __str__(self) -> str:
-        return f"{END_TEXTS[self.reason]} at {self.time_ns / 1e9:.6f} s"
+        quiet = f" for {format_duration(self.quiet_ns)}" if self.reason is EndReason.QUIET else ""
+        return f"{END_TEXTS[self.reason]}{quiet} at {self.time_ns / 1e9:.6f} s"
 
 
 @dataclass(frozen=True, slots=True)

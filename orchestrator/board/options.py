@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration
 from orchestrator.base.errors import UsageError
 from orchestrator.board.images import checked_notify, parse_profile, parse_release
@@ -43,6 +44,8 @@ class BoardOptions:
     notify: Mapping[str, int] = field(default_factory=dict)
     quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0
+    quiet_for: Duration | None = None  # how long shared memory has to be quiet for; None: it depends (Board.run)
+    console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 

@@ -66,7 +66,8 @@ class BoardPair:
         run = self.observer.run
         if any(core.resets > _MOST_RESETS for core in run.cores.values()):
             return EndReason.RESETTING
-        if any(place.is_for_ever for core in run.cores.values() for place in core.served.places.values()):
+        served = [core.served for core in run.cores.values()]
+        if any(each.runs_away or any(place.is_for_ever for place in each.places.values()) for each in served):
             return EndReason.FAULTING
         if any(log.is_blank_for_ever for log in run.traffic.messages.values()):
             return EndReason.LIVELOCK

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.contract import Engine
@@ -37,16 +38,25 @@ _LARGEST = 1 << 24  # bytes of a section that are searched for the ID
 class RttConsole:
     """Up-buffer and down-buffer of one index."""
 
-    def __init__(self, name: str, flush: Callable[[], None]) -> None:
+    def __init__(self, name: str, flush: Callable[[], None], size: int) -> None:
         self.name = name
-        self.received = bytearray()
+        self.received = ConsoleOutput(size)
         self.waiting = bytearray()  # towards the guest
         self._flush = flush
 
     @property
     def output(self) -> bytes:
         """Everything that was taken out of the up-buffer."""
-        return bytes(self.received)
+        return self.received.whole()
+
+    @property
+    def total(self) -> int:
+        """Bytes that were taken out of it."""
+        return len(self.received)
+
+    def since(self, position: int) -> Fresh:
+        """Those behind a position."""
+        return self.received.since(position)
 
     def write(self, data: bytes) -> None:
         """Into the down-buffer, as far as it has room; the rest as the guest reads."""
@@ -57,7 +67,15 @@ class RttConsole:
 class _Core:
     """One core's control block."""
 
-    def __init__(self, role: str, core: str, image: Image, engine: Engine, note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        role: str,
+        core: str,
+        image: Image,
+        engine: Engine,
+        note: Callable[[str, str], None],
+        console_size: int,
+    ) -> None:
         self.consoles: dict[int, RttConsole] = {}
         self.watch = _WATCH + core
         self.role = role
@@ -66,6 +84,7 @@ class _Core:
         self._engine = engine
         self._memory: Memory = engine.memory(core)
         self._note = note
+        self._console_size = console_size
         symbol = image.symbols.get(RTT_SYMBOL)
         self._at = None if symbol is None else symbol.address
         # An image with symbols but not this one has no control block.
@@ -139,7 +158,7 @@ class _Core:
 
     def _console(self, index: int) -> RttConsole:
         if index not in self.consoles:
-            self.consoles[index] = RttConsole(f"{self.role}.rtt{index}", self.look)
+            self.consoles[index] = RttConsole(f"{self.role}.rtt{index}", self.look, self._console_size)
         return self.consoles[index]
 
     def _take(self, console: RttConsole, up: RttBuffer, offset: int) -> None:
@@ -149,7 +168,7 @@ class _Core:
         data = self._memory.read(up.buffer + up.rd_off, end - up.rd_off)
         if up.wr_off < up.rd_off:
             data += self._memory.read(up.buffer, up.wr_off)
-        console.received += data
+        console.received.extend(data)
         self._store(offset + RttBuffer.offset_of("rd_off"), up.wr_off)
 
     def _give(self, console: RttConsole, down: RttBuffer, offset: int) -> None:
@@ -171,7 +190,7 @@ class _Core:
 
     def save(self) -> object:
         """All that is remembered."""
-        texts = {index: (bytes(each.received), bytes(each.waiting)) for index, each in self.consoles.items()}
+        texts = {index: (each.received.save(), bytes(each.waiting)) for index, each in self.consoles.items()}
         return self._at, self.is_searched, texts
 
     def load(self, saved: object) -> None:
@@ -180,7 +199,7 @@ class _Core:
         self.consoles.clear()
         for index, (received, waiting) in texts.items():
             console = self._console(index)
-            console.received[:] = received
+            console.received.load(received)
             console.waiting[:] = waiting
         self._engine.unwatch(self.watch)
         self._watched = 0
@@ -203,11 +222,14 @@ class Rtt:
         images: Mapping[str, Image],
         engine: Engine,
         note: Callable[[Event], None],
+        console_size: int = DEFAULT_CONSOLE_SIZE,
     ) -> None:
         self._noted: set[tuple[str, str]] = set()
         self._report = note
         self._engine = engine
-        self._cores = [_Core(role, core, images[role], engine, self._note) for role, core in cores.items()]
+        self._cores = [
+            _Core(role, core, images[role], engine, self._note, console_size) for role, core in cores.items()
+        ]
         self._by_watch = {each.watch: each for each in self._cores}
         engine.subscribe(self._on_event)
         for each in self._cores:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.base.errors import UsageError
+from orchestrator.base.numbers import parse_number
 from orchestrator.board.consoles import Consoles, is_trace
 from orchestrator.board.ends import QUIET_NS, UNANSWERED_NS, EndReason
 from orchestrator.board.rtt import Rtt
@@ -17,6 +18,7 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["Awaited", "Goal", "Question", "goal_of", "parse_until"]
 
+_LONG_NS = 1 << 62  # until the end in any case
 _PIECE_NS = 10_000_000  # how often a run looks whether it is over; not of the wall clock, so that runs repeat exactly
 
 _WORD_CONDITION = re.compile(
@@ -38,6 +40,7 @@ class Awaited(Protocol):
     platform: Platform
     engine: Engine
     rtt: Rtt
+    quiet_for_ns: int | None
 
     @property
     def consoles(self) -> Consoles: ...
@@ -64,7 +67,7 @@ def parse_until(text: str, board: Awaited) -> Condition | Question:
     if word is not None:
         core = board.platform.core(word["core"]).name
         mask = int(word["mask"], 16) if word["mask"] else 0xFFFF_FFFF
-        return MemoryEquals(core, int(word["address"], 16), 4, int(word["value"], 0), mask)
+        return MemoryEquals(core, int(word["address"], 16), 4, parse_number(word["value"]), mask)
     console = _CONSOLE_CONDITION.fullmatch(text)
     if console is None:
         raise UsageError("not a condition", where="until", expected=_UNTIL_WORDS, found=repr(text))
@@ -77,6 +80,9 @@ def parse_until(text: str, board: Awaited) -> Condition | Question:
 
 def _memory_shows(board: Awaited, name: str, text: str, regex: bool) -> Question:
     """Of a console in memory, which no engine looks at: what stands there is searched whole, for it may be a ring."""
+    in_rtt = board.rtt.console(name)
+    if in_rtt is not None:
+        return lambda: TextMatch(text, regex=regex).is_in(in_rtt.received)
     return lambda: name in board.consoles and TextMatch(text, regex=regex).is_in(board.consoles[name].output)
 
 
@@ -94,12 +100,17 @@ class Goal(Protocol):
     condition: Condition | None
     awaited: str
 
+    @property
+    def quiet_ns(self) -> int:
+        """How long it has to be quiet, where that ends the run."""
+        ...
+
     def met(self) -> EndReason | None:
         """Why the run is over, if it is."""
         ...
 
-    def piece_ns(self) -> int:
-        """How long to run before asking again."""
+    def piece_ns(self, *, repeats: bool) -> int:
+        """How long to run before asking again; longer where the board ``repeats`` itself for ever."""
         ...
 
 
@@ -113,25 +124,34 @@ class _Quiet:
         self._board = board
         self._attended = attended
 
+    @property
+    def quiet_ns(self) -> int:
+        """How long it has to stay quiet."""
+        if self._board.quiet_for_ns is not None:
+            return self._board.quiet_for_ns
+        return QUIET_NS if self._board.is_answered() else UNANSWERED_NS
+
     def _missing_ns(self) -> int:
         """How much longer it has to stay quiet."""
-        patience = QUIET_NS if self._board.is_answered() else UNANSWERED_NS
-        return self._board.last_activity_ns + patience - self._board.time_ns
+        return self._board.last_activity_ns + self.quiet_ns - self._board.time_ns
 
     def met(self) -> EndReason | None:
         if self._attended is not None and self._attended():
             return None
         return EndReason.QUIET if self._board.is_up() and self._missing_ns() <= 0 else None
 
-    def piece_ns(self) -> int:
+    def piece_ns(self, *, repeats: bool) -> int:
         missing = self._missing_ns() if self._board.is_up() else 0
-        return missing if missing > 0 and self._attended is None else _PIECE_NS
+        if self._attended is not None:
+            return _PIECE_NS
+        return missing if missing > 0 else _LONG_NS if repeats else _PIECE_NS
 
 
 class _Asked:
     """A function says so."""
 
     condition: Condition | None = None
+    quiet_ns = 0
 
     def __init__(self, question: Question, awaited: str) -> None:
         self._question = question
@@ -140,25 +160,27 @@ class _Asked:
     def met(self) -> EndReason | None:
         return EndReason.CONDITION if self._question() else None
 
-    def piece_ns(self) -> int:
+    def piece_ns(self, *, repeats: bool) -> int:
         return _PIECE_NS
 
 
 class _Conditional:
     """The engine says so, of what happens in the whole run and not in a piece of it."""
 
+    quiet_ns = 0
+
     def __init__(self, board: Awaited, condition: Condition, awaited: str) -> None:
         self.awaited = awaited
         if isinstance(condition, ConsoleText) and condition.since is None:
             console = board.engine.consoles.get(condition.uart)  # the engine refuses one that it has not
-            condition = replace(condition, since=None if console is None else len(console.output))
+            condition = replace(condition, since=None if console is None else console.total)
         self.condition: Condition | None = condition
 
     def met(self) -> EndReason | None:
         return None
 
-    def piece_ns(self) -> int:
-        return _PIECE_NS
+    def piece_ns(self, *, repeats: bool) -> int:
+        return _LONG_NS if repeats else _PIECE_NS
 
 
 def goal_of(board: Awaited, until: str | Condition | Question | None, attended: Question | None) -> Goal:

@@ -22,6 +22,7 @@ from orchestrator.cli.options import (
     read_board_settings,
     read_settings,
     setting_options,
+    trust_option,
 )
 
 __all__ = [
@@ -61,12 +62,13 @@ def _verbosity(command: Command) -> Command:
     help="Wait for gdb at this port of this machine (main; the remote's is the next one; 0: any free ones).",
 )
 @config_option
+@trust_option
 @_verbosity
 def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: bool, **typed: object) -> int:
     """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
 
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
-    up and shared memory has been quiet for 50 ms of virtual time, at --until, or at --timeout.
+    up and shared memory has been quiet for 50 ms of virtual time (--quiet-for), at --until, or at --timeout.
 
     With one image alone Python plays the other core, over the same memory and mailbox: the host of a lone remote, or
     the remote of a lone main, which needs to be told where main looks for the resource table. On a chip with further
@@ -133,6 +135,7 @@ def inspect(first: str, second: str | None, role: str | None, config_path: str |
 @lone_image_options
 @setting_options("firmware", *BOARD_OPTIONS)
 @config_option
+@trust_option
 def console(config_path: str | None, **typed: object) -> int:
     """Boot both cores and talk to their consoles; each line shows the console that it comes from.
 
@@ -160,6 +163,7 @@ _TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit
 @click.option("--size", type=click.IntRange(0, 65_519), default=64, show_default=True, help="Bytes of each.")
 @setting_options(*_TALK_OPTIONS)
 @config_option
+@trust_option
 def ping(config_path: str | None, name: str | None, count: int, size: int, **typed: object) -> int:
     """Boot a lone REMOTE.elf under the Python host, send messages to its echo endpoint, and check what comes back.
 
@@ -183,6 +187,7 @@ def ping(config_path: str | None, name: str | None, count: int, size: int, **typ
 @click.option("--hex", "is_hex", is_flag=True, help="TEXT is bytes in hexadecimal, and so are the answers.")
 @setting_options(*_TALK_OPTIONS)
 @config_option
+@trust_option
 def send(config_path: str | None, messages: tuple[str, ...], name: str | None, is_hex: bool, **typed: object) -> int:
     """Boot a lone REMOTE.elf under the Python host, send it each TEXT as one message, and print what comes back.
 
@@ -324,6 +329,7 @@ def export_renode(platform: str, output: Path) -> None:
 @image_arguments
 @setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit")))
 @config_option
+@trust_option
 @click.option(
     "--mask", "masks", metavar="REGEX", multiple=True, help="Text of consoles to compare as equal. Repeatable."
 )
@@ -361,7 +367,8 @@ def compare(first: str, second: str) -> int:
 
 
 @click.command()
-def doctor() -> int:
+@trust_option
+def doctor(trust: bool) -> int:
     """Say which engines, compilers and peers this machine has, in which version, and how to get what is missing.
 
     Renode is looked for by PYRENODE_PKG, PYRENODE_BIN or PYRENODE_BUILD_DIR, then by [renode] in rptwin.toml or
@@ -369,4 +376,4 @@ def doctor() -> int:
     """
     from orchestrator.cli.doctor import diagnose
 
-    return diagnose()
+    return diagnose(trust=trust)

@@ -41,20 +41,24 @@ class ConsoleLines:
     @property
     def total(self) -> int:
         """Bytes of all consoles so far."""
-        return sum(len(console.output) for console in self._consoles.values())
+        return sum(console.total for console in self._consoles.values())
 
     def take(self, *, unfinished: bool = False) -> Iterator[str]:
         """``main    | text`` for each new line; with ``unfinished``, lines that have not ended too, as a prompt."""
         for name, console in self._consoles.items():
             taken = self._taken.get(name, 0)
-            output = console.output
-            if len(output) < taken:  # a trace buffer that was cleared or has wrapped
+            if console.total < taken:  # a trace buffer that was cleared or has wrapped
                 taken = 0
-            end = len(output) if unfinished else output.rfind(b"\n") + 1
-            if end > taken:
-                self._taken[name] = end
-                for line in output[taken:end].decode("utf-8", "replace").replace("\r", "").splitlines():
+            while (fresh := console.since(taken)) != (0, b""):
+                if fresh.left_out:
+                    yield f"{name:<12} | [... {fresh.left_out} bytes left out ...]"
+                taken += fresh.left_out
+                end = len(fresh.data) if unfinished else fresh.data.rfind(b"\n") + 1
+                for line in fresh.data[:end].decode("utf-8", "replace").replace("\r", "").splitlines():
                     yield f"{name:<12} | {printable(line)}"
+                self._taken[name] = taken = taken + end
+                if end < len(fresh.data):
+                    break
 
 
 class Keyboard:

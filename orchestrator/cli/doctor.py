@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from orchestrator import __version__
 from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.cli.errors import COULD_NOT_RUN
+from orchestrator.cli.trust import is_trusted, renode_of_folder
 from orchestrator.config import DEFAULT_PLATFORM, Settings
 from orchestrator.engines import create_engine
 from orchestrator.engines.qemu.machines import MACHINES
@@ -39,6 +40,7 @@ from orchestrator.platform import load_platform
 __all__ = ["Part", "State", "command", "diagnose", "examine", "is_fit", "show"]
 
 DEFAULT_ENGINE = Settings().engine
+TRUST_IT = "rptwin doctor --trust, if this Renode is yours"
 REINSTALL = "install rptwin again; in a checkout: rm .venv/.run && make .venv/.run"
 _LONGEST_S = 5.0  # of wall time for a command to say its version
 
@@ -61,9 +63,12 @@ class Part:
     advice: str | None = None
 
 
-def diagnose() -> int:
-    """Print everything; 0 when the default engine works, whatever else is missing."""
-    sections = examine()
+def diagnose(*, trust: bool = False) -> int:
+    """Print everything; 0 when the default engine works, whatever else is missing.
+
+    A Renode that only a file of the current folder names is started when that is trusted.
+    """
+    sections = examine(trust=trust)
     sys.stdout.write(show(sections))
     return 0 if is_fit(sections) else COULD_NOT_RUN
 
@@ -73,10 +78,10 @@ def is_fit(sections: dict[str, list[Part]]) -> bool:
     return any(part.name == DEFAULT_ENGINE and part.state is State.OK for part in sections["Engines"])
 
 
-def examine() -> dict[str, list[Part]]:
+def examine(*, trust: bool = False) -> dict[str, list[Part]]:
     """Every part by the heading under which it is shown."""
     return {
-        "Engines": [_default_engine(), *_renode(), _qemu()],
+        "Engines": [_default_engine(), *_renode(trust=trust), _qemu()],
         "Compilers for firmware (running an ELF file needs none)": [
             _package("ziglang", "pip install ziglang==0.17.0"),
             command("arm-none-eabi-gcc", "gcc-arm-none-eabi", version="-dumpfullversion"),
@@ -112,7 +117,7 @@ def _default_engine() -> Part:
     return Part(DEFAULT_ENGINE, State.OK, f"{version}, the default engine")
 
 
-def _renode() -> Iterable[Part]:
+def _renode(*, trust: bool) -> Iterable[Part]:
     yield _attempt("renode", _named_renode)
     version = find_pyrenode()
     if version is None:
@@ -121,7 +126,11 @@ def _renode() -> Iterable[Part]:
         yield Part("  pyrenode3", State.OK, version)
     yield _attempt("  .NET", _dotnet)
     if _is_complete():
-        yield _attempt("  self-test", _self_test)
+        brought = renode_of_folder()
+        if is_trusted(brought.files, given=trust):
+            yield _attempt("  self-test", _self_test)
+        else:
+            yield Part("  self-test", State.MISSING, "not started: only a file of this folder names it", TRUST_IT)
 
 
 def _attempt(name: str, look: Callable[[str], Part]) -> Part:

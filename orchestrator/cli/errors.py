@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import click
 
+from orchestrator.base.interrupts import ENDING, is_ignored, raise_interrupt, raised
+
 __all__ = ["COULD_NOT_RUN", "complain", "give_up_stdout", "terminable"]
 
 COULD_NOT_RUN = 2  # exit code
@@ -19,7 +21,7 @@ _MOST_DETAILS = 20  # lines
 
 def complain(error: object) -> None:
     """One line on stderr, as ``rptwin: error: ...``; then, behind it, the details that came with an error."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         click.echo(f"rptwin: error: {error}", err=True)
         for line in getattr(error, "__notes__", ())[:_MOST_DETAILS]:
             click.echo(f"  {line}", err=True)
@@ -33,12 +35,16 @@ def give_up_stdout() -> None:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM is an interrupt like Ctrl-C: what was begun is taken down, and what was seen is reported."""
+    """SIGTERM and SIGHUP are interrupts like Ctrl-C: what was begun is taken down, and what was seen is reported."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raised.clear()
+    before = {each: signal.getsignal(each) for each in ENDING if not is_ignored(each)}
     try:
+        for each in before:
+            signal.signal(each, raise_interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

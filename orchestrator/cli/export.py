@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from orchestrator.base.errors import ReportError, UsageError
+from orchestrator.base.files import write_whole
 from orchestrator.platform import load_platform
 from orchestrator.platform.export import export
 
@@ -21,7 +22,7 @@ def export_renode(name: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8", newline="\n")
+            write_whole(folder / file, text)
     except OSError as error:
         raise ReportError(f"cannot be written ({error.strerror})", where=str(error.filename or folder)) from error
     sys.stdout.write("".join(f"{folder / file}\n" for file in files))

@@ -13,6 +13,7 @@ from orchestrator import __version__
 from orchestrator.board import VectorTable, choose_vector_table, parse_release
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.cli.errors import COULD_NOT_RUN, complain
+from orchestrator.cli.options import refuse_overwriting
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
@@ -124,6 +125,8 @@ def static_report(settings: Settings, *, findings_only: bool) -> str:
 
 def inspect_images(settings: Settings, first: str, second: str | None, role: str | None) -> int:
     """Print what the files promise and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
+    if settings.json is not None:
+        refuse_overwriting({"json": settings.json}, settings, first, *([second] if second else []))
     examined = _examined(settings, first, second, role)
     sys.stdout.write(rendered(make_console(), examined.print))
     failures = write_documents([Document(settings.json, "JSON", examined.to_json)])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.base.files import same_file
+from orchestrator.cli.trust import require_trust
 from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
 
 __all__ = [
@@ -21,8 +25,10 @@ __all__ = [
     "lone_image_options",
     "read_board_settings",
     "read_settings",
+    "refuse_overwriting",
     "setting_options",
     "some_image",
+    "trust_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,7 +46,18 @@ STATIC_OPTIONS = (
     "json",
 )  # what needs no running board
 # What does not depend on the images.
-DEMO_OPTIONS = ("engine", "quantum", "timeout", "wall-time", "until", "json", "junit", "seed")
+DEMO_OPTIONS = (
+    "engine",
+    "quantum",
+    "timeout",
+    "wall-time",
+    "until",
+    "quiet-for",
+    "console-size",
+    "json",
+    "junit",
+    "seed",
+)
 
 
 def setting_options(*keys: str) -> Callable[[Command], Command]:
@@ -81,10 +98,43 @@ def image_arguments(command: Command) -> Command:
     return click.argument("main", metavar="[MAIN.elf]", required=False)(command)
 
 
+def trust_option(command: Command) -> Command:
+    """A decorator: ``--trust``, for commands that boot a board."""
+    return click.option(
+        "--trust",
+        is_flag=True,
+        help="Let scripts and models of a platform run, or a Renode, that only rptwin.toml of this folder names. "
+        "Remembered for these files of this folder.",
+    )(command)
+
+
 def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Settings:
-    """Settings file and command line together; :class:`UsageError` for what makes no sense."""
+    """Settings file and command line together; :class:`UsageError` for what makes no sense, or is not trusted."""
     path = find_config(config_path)
-    return settings_from(typed, load_config(path) if path else {})
+    settings = settings_from(typed, load_config(path) if path else {})
+    if "trust" in typed:
+        unasked = path if config_path is None else None
+        require_trust(unasked, typed, settings, trusted=bool(typed["trust"]))
+    outputs = {key: file for key in ("json", "junit") if (file := getattr(settings, key)) is not None}
+    refuse_overwriting(outputs, settings, *([path] if path else []))
+    return settings
+
+
+def refuse_overwriting(outputs: Mapping[str, str], settings: Settings, *others: str | Path) -> None:
+    """:class:`UsageError` for an output that is an input, or two that are one; devices may be written to twice."""
+    platform = Path(settings.platform)
+    inputs = [settings.main, settings.remote, *settings.firmware.values(), *others]
+    if platform.suffix == ".repl":
+        inputs += [platform, platform.with_suffix(".toml")]
+    taken: list[str | Path] = [each for each in inputs if each is not None]
+    for key, file in outputs.items():
+        with contextlib.suppress(OSError, ValueError):
+            if Path(file).exists() and not Path(file).is_file():
+                continue
+        same = same_file(file, taken)
+        if same is not None:
+            raise UsageError("would be written over a file that is in use already", where=f"{key} {file}", found=same)
+        taken.append(file)
 
 
 def lone_image_options(command: Command) -> Command:

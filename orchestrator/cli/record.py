@@ -9,10 +9,19 @@ from typing import Any
 
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import End
-from orchestrator.cli.options import both_images
+from orchestrator.cli.options import both_images, refuse_overwriting
 from orchestrator.cli.running import open_board
 from orchestrator.config import Settings
-from orchestrator.recording import Recorder, Recording, first_difference, load_recording, record, vary_quantum, write
+from orchestrator.recording import (
+    Recorder,
+    Recording,
+    compile_masks,
+    first_difference,
+    load_recording,
+    record,
+    vary_quantum,
+    write,
+)
 
 __all__ = ["compare", "record_pair", "recorded_settings"]
 
@@ -44,6 +53,8 @@ def _whole(end: End) -> None:
 def record_pair(settings: Settings, masks: tuple[str, ...], output: str) -> int:
     """Write a recording: 0 when the pair came to rest, 1 when not."""
     both_images(settings)
+    compile_masks(masks)
+    refuse_overwriting({"--output": output}, settings)
     if settings.firmware:
         raise UsageError("a recording is of one pair", where="firmware", found=", ".join(settings.firmware))
     taken = run_to_rest(settings, masks)

@@ -5,16 +5,18 @@ Whatever goes wrong ends as one line on stderr and exit code 2; only ``--debug``
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from orchestrator import __version__
 from orchestrator.base.errors import RptwinError
+from orchestrator.base.interrupts import was_raised
 from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout, terminable
 
 __all__ = ["main"]
@@ -47,7 +49,7 @@ Examples:
   rptwin console main.elf remote.elf   type into the firmware's shells
 
 Settings that stay the same go into rptwin.toml. Exit codes: 0 good, 1 findings, 2 could not run, or
-was ended before it was over (Ctrl-C, SIGTERM, --wall-time), with the report on what was seen.
+was ended before it was over (a signal, --wall-time), with the report on what was seen.
 """
 
 
@@ -80,37 +82,80 @@ class _Root(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         sys.exit(self._guarded(arguments, positional, named | {"standalone_mode": False}))
 
+    def make_context(self, *positional: Any, **named: Any) -> click.Context:
+        with _kept_from_click():
+            return super().make_context(*positional, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _kept_from_click():
+            return super().invoke(ctx)
+
     def _guarded(self, arguments: list[str], positional: tuple[Any, ...], named: dict[str, Any]) -> int:
         debug = "--debug" in arguments
         try:
             with terminable():
                 code = super().main(arguments, *positional, **named)
                 sys.stdout.flush()
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.ctx.get_help(), err=True)
-        except click.ClickException as error:
-            complain(error.format_message())
-            if isinstance(error, click.UsageError) and error.ctx is not None:
-                click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
-        except (KeyboardInterrupt, click.Abort):
+                if was_raised():  # and swallowed on its way
+                    raise KeyboardInterrupt
+        except Exception as error:
+            if was_raised():  # what an import made of it
+                complain("interrupted")
+            else:
+                _explain(error, debug=debug)
+        except KeyboardInterrupt:
             complain("interrupted")
-        except RptwinError as error:
-            if debug:
-                traceback.print_exc()
-            complain(error)
-        except OSError as error:
-            give_up_stdout()
-            if debug:
-                traceback.print_exc()
-            complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
-        except Exception as error:  # the last line of defence: a person at a terminal gets no traceback
-            if debug:
-                traceback.print_exc()
-            hint = "" if debug else "; `rptwin --debug ...` shows where, please report it"
-            complain(f"internal error: {type(error).__name__}: {error}{hint}")
         else:
             return code if isinstance(code, int) else 0
         return COULD_NOT_RUN
+
+
+class _SystemError(Exception):
+    """An OSError that click is not to see: of one that says EPIPE, whoever's, it makes exit code 1."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextlib.contextmanager
+def _kept_from_click() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _SystemError(error) from error
+
+
+def _explain(error: Exception, *, debug: bool) -> None:
+    """One line on stderr; a person at a terminal gets no traceback but with ``--debug``."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _say(error.ctx.get_help())
+        return
+    if isinstance(error, click.ClickException):
+        complain(error.format_message())
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            _say(f"Try '{error.ctx.command_path} --help'.")
+        return
+    if debug:
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exception(error)
+    if isinstance(error, _SystemError):
+        error = error.error
+    if isinstance(error, click.Abort):
+        complain("interrupted")
+    elif isinstance(error, RptwinError):
+        complain(error)
+    elif isinstance(error, OSError):
+        give_up_stdout()
+        complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    else:  # the last line of defence
+        hint = "" if debug else "; `rptwin --debug ...` shows where, please report it"
+        complain(f"internal error: {type(error).__name__}: {error}{hint}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
 
 
 @click.group(

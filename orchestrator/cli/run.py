@@ -125,8 +125,9 @@ def _announce(board: Board, debugger: GdbServer) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def _run(board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbServer | None) -> RptwinError | None:

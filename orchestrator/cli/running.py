@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
 from orchestrator.board import Board, BoardOptions, Progress
 from orchestrator.cli.options import some_image
 from orchestrator.config import Settings
@@ -45,6 +46,8 @@ def board_options(settings: Settings) -> BoardOptions:
         notify=settings.notify,
         quantum_ns=settings.quantum,
         seed=settings.seed,
+        quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
+        console_size=settings.console_size,
         wall_time=f"{settings.wall_time} ns",
     )
 
@@ -60,13 +63,14 @@ class Interrupt:
 def interruptible(board: Board) -> Iterator[Interrupt]:
     """Ctrl-C ends the run between two turns of a core, where everything gathered is whole; a second one ends rptwin.
 
-    So does SIGTERM. What is given says whether there was one: it may come when a run has just ended by itself.
+    So do SIGTERM and SIGHUP. What is given says whether there was one: it may come when a run has just ended by itself,
+    or have come before, in an import that has swallowed it.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in ENDING if not is_ignored(each)}
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         interrupt.came = True
@@ -77,6 +81,9 @@ def interruptible(board: Board) -> Iterator[Interrupt]:
     try:
         for each in before:
             signal.signal(each, on_interrupt)
+        if was_raised():
+            interrupt.came = True
+            board.stop()
         yield interrupt
     finally:
         for each, handler in before.items():
@@ -101,11 +108,13 @@ class ProgressLine:
         self._written = True
         speed = progress.time_ns / 1e9 / (now - self._started)
         text = f"{progress.time_ns / 1e9:.2f} s of {progress.deadline_ns / 1e9:g} s virtual, {speed:.1f} x real time"
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
 
     def clear(self) -> None:
         """Take the line away."""
         if self._written:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()

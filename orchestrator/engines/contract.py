@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, Fresh
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
@@ -22,6 +23,7 @@ __all__ = [
     "Active",
     "Assistant",
     "Capability",
+    "Coming",
     "Condition",
     "Console",
     "ConsoleText",
@@ -30,6 +32,7 @@ __all__ = [
     "Debuggable",
     "Engine",
     "EngineOptions",
+    "Foreseeing",
     "MemoryEquals",
     "Monitored",
     "Observing",
@@ -69,6 +72,7 @@ class EngineOptions:
 
     quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0  # start skew of the cores and the platform's random numbers; 0: none
+    console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # the board's memory is in files that other processes can map: :class:`Sharing`
 
 
@@ -115,17 +119,27 @@ class Stop:
 
     reason: StopReason
     time_ns: int
+    repeats: bool = False  # the board does exactly the same for ever, as far as nobody outside changes it
 
 
 class Console(Protocol):
-    """One UART, seen from the cable. Output is kept whole."""
+    """One UART, seen from the cable. Of endless output the beginning and the end are kept."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def output(self) -> bytes:
-        """Everything the guest has sent since power-on."""
+        """What the guest has sent since power-on; where a part of it was left out, a line says how much."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Bytes that the guest has sent since power-on."""
+        ...
+
+    def since(self, position: int) -> Fresh:
+        """What it has sent behind a position, as far as that is kept; nothing where there was less."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -269,6 +283,28 @@ class Active(Protocol):
 
     def activity(self, core: str) -> Activity:
         """Exceptions that it is in, its last sleep, and where it has been running."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What is armed and has not come: a watchdog, a timer, an alarm."""
+
+    device: str
+    core: str  # that armed it; "": nobody's core
+    time_ns: int  # when it comes, if nobody does anything about it
+
+    def __str__(self) -> str:
+        whose = f"{self.core}'s " if self.core else ""
+        return f"{whose}{self.device} at {self.time_ns / 1e6:.3f} ms"
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """An engine that can tell what will happen by itself."""
+
+    def coming(self, seen_ns: int) -> tuple[Coming, ...]:
+        """What is armed now, by time, but for what came or was put off again and again in the last ``seen_ns``."""
         ...
 
 

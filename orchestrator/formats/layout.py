@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -40,6 +40,11 @@ class Structure:
         return cls(
             **{name: tuple(next(items) for _ in range(width)) if width else next(items) for name, width in cls._widths}
         )
+
+    @classmethod
+    def rows(cls, data: bytes, offset: int, count: int) -> Iterator[tuple[Any, ...]]:
+        """The values of ``count`` structures one behind the other, for a class of scalars alone; none is made yet."""
+        return cls._struct.iter_unpack(data[offset : offset + count * cls.size])
 
     def pack(self) -> bytes:
         """The bytes in memory; :class:`struct.error` when a value does not fit its field."""

@@ -55,6 +55,8 @@ __all__ = [
 ]
 
 MAX_ENTRIES = 256  # real tables have fewer than ten; more is not a table, and would take long to say so
+_MOST_READ = 4  # times that a byte is of an entry, on average; more would fill memory
+_FIRST_ROOM = 1 << 16  # bytes
 _OFFSET_LIMIT = 1 << 31  # Linux computes with int: a larger offset passes its bounds check as a negative one
 
 E = TypeVar("E", Carveout, Devmem, Trace, Vdev, RprocMem, Checksum, Custom, Vendor, Unknown)
@@ -255,6 +257,7 @@ class _Reader:
         self.memory = memory
         self.address = address
         self.limit = limit
+        self._room = _MOST_READ * limit + _FIRST_ROOM
 
     def place(self, offset: int, path: str) -> Place:
         return Place(self.memory.view, self.address + offset, path)
@@ -273,6 +276,15 @@ class _Reader:
                 path,
                 expected=f"end <= {self.limit}",
                 found=offset + size,
+            )
+        self._room -= size
+        if self._room < 0:
+            raise self.error(
+                "table.entries-overlap",
+                "entries lie over each other again and again",
+                offset,
+                path,
+                expected=f"at most {_MOST_READ} times the table's bytes in all entries together",
             )
         try:
             return self.memory.read(self.address + offset, size)

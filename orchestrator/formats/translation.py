@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.base.memory import Extent
+from orchestrator.base.numbers import LONGEST, parse_number
 
 if TYPE_CHECKING:
     from orchestrator.platform.model import Platform
 
 __all__ = ["AddressEnvironment", "AddressRange", "Translated"]
 
-_RANGE = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)")
+_RANGE = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)")
 _ADDRESS_SPACE = 1 << 32
 
 
@@ -54,9 +55,9 @@ class AddressRange:
         """``PA:DA:SIZE``, each decimal or 0x-hexadecimal; :class:`UsageError` says what is wrong with it."""
         parts = text.split(":")
         expected = "PA:DA:SIZE, each decimal or 0x..."
-        if len(parts) != 3 or not all(_RANGE.fullmatch(part) for part in parts):
+        if len(parts) != 3 or not all(len(part) <= LONGEST and _RANGE.fullmatch(part) for part in parts):
             raise UsageError("not an address range", where="map", expected=expected, found=text)
-        pa, da, size = (int(part, 0) if part[1:2] in "xX" else int(part) for part in parts)
+        pa, da, size = (parse_number(part) for part in parts)
         if size == 0 or max(pa, da) + size > _ADDRESS_SPACE:
             raise UsageError("empty range, or past the end of the address space", where="map", found=text)
         return cls(pa, da, size, text)

@@ -19,6 +19,7 @@ __all__ = [
     "RingFlags",
     "RingLayout",
     "SplitRing",
+    "Taken",
     "Translate",
     "UsedElement",
     "available_ring_size",
@@ -244,6 +245,26 @@ class ChainElement:
     at: Place  # path: ``desc[3]``, or ``desc[3].indirect[0]``
 
 
+class Taken:
+    """Descriptors of the table that chains under way have."""
+
+    def __init__(self) -> None:
+        self._heads: dict[int, int] = {}  # by descriptor
+        self._chains: dict[int, list[int]] = {}  # by head
+
+    def take(self, index: int, head: int) -> int:
+        """The chain at a head has this descriptor, unless another one has it: the head of the one that does."""
+        owner = self._heads.setdefault(index, head)
+        if owner == head:
+            self._chains.setdefault(head, []).append(index)
+        return owner
+
+    def give_back(self, head: int) -> None:
+        """A chain is under way no more."""
+        for index in self._chains.pop(head, ()):
+            self._heads.pop(index, None)
+
+
 def _same_address(address: int, size: int) -> int:
     del size
     return address
@@ -377,15 +398,19 @@ class SplitRing:
                 found=index,
             )
 
-    def chain(self, head: int) -> tuple[ChainElement, ...]:
+    def chain(self, head: int, taken: Taken | None = None) -> tuple[ChainElement, ...]:
         """The buffers of the chain that starts at a descriptor, in order, those of indirect tables in place.
 
+        ``taken`` are the descriptors of other chains, to which this chain's are added, whether or not it breaks:
+        however many chains there are, no descriptor is walked twice. ``ring.head-in-use`` where it meets one.
         ``ring.index-out-of-range``, ``ring.desc-loop``, ``ring.chain-too-long``, ``ring.indirect-next``,
         ``ring.indirect-nested``, ``ring.indirect-length`` and ``ring.indirect-address`` name the index that broke.
         """
         table = _Table(self.layout.desc, self.layout.num, "desc")
         elements: list[ChainElement] = []
         for element in self._walk(table, head):
+            if taken is not None:
+                self._take(taken, head, element)
             if not element.descriptor.is_indirect:
                 elements.append(element)
                 continue
@@ -399,6 +424,18 @@ class SplitRing:
                         "ring.chain-too-long", f"chain of more than {self.layout.num} buffers, the queue size", each
                     )
         return tuple(elements)
+
+    def _take(self, taken: Taken, head: int, element: ChainElement) -> None:
+        """A chain takes free descriptors (virtio 1.3, 2.7.13.1)."""
+        other = taken.take(element.index, head)
+        if other != head:
+            raise RingError(
+                f"the chain at head {head} comes to a descriptor of the chain at head {other}",
+                rule="ring.head-in-use",
+                where=element.at,
+                expected="descriptors of no other chain that the device has",
+                found=f"index {element.index}",
+            )
 
     def _walk(self, table: _Table, head: int) -> Iterator[ChainElement]:
         """Each descriptor once, from ``head`` along ``next``: a loop is over when it comes back."""

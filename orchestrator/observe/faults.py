@@ -17,6 +17,7 @@ FAULT_EXCEPTIONS = range(3, 7)  # HardFault to UsageFault (DDI0403E B1.5.2)
 _MAX_PLACES = 64
 _MAX_OPEN = 8  # faults within fault handlers; the architecture has two levels and a lockup
 _FOR_EVER = 1_000  # times in a row that a handler returned to the instruction, and it faulted again
+_MOST_DISTINCT = 5_000  # instructions that fault, each: firmware that probes for hardware has a few of them
 _LONG_NS = 10_000_000  # for a handler of a fault
 _WIDEST = 4  # bytes of an instruction
 
@@ -46,11 +47,14 @@ class Faults:
     open: list[tuple[int, int | None]] = field(default_factory=list)  # PC, exception whose handler runs; innermost last
     returned_to: tuple[int, int | None] | None = None  # the last fault that was left: its PC, and to where
     waiting: set[int] = field(default_factory=set)  # PCs whose handler has returned, and nothing was seen since
+    distinct: set[int] = field(default_factory=set)  # PCs of all faults, to `_MOST_DISTINCT`
     says_returns: bool = False  # the engine tells of returns
 
     def see(self, time_ns: int, fault: Fault) -> None:
         """One was taken."""
         pc = fault.pc
+        if len(self.distinct) < _MOST_DISTINCT:
+            self.distinct.add(pc)
         if len(self.open) < _MAX_OPEN:
             self.open.append((pc, None))
         if pc not in self.places and len(self.places) >= _MAX_PLACES:
@@ -59,6 +63,11 @@ class Faults:
         place.count += 1
         place.last_ns = time_ns
         place.retries = place.retries + 1 if self.returned_to == (pc, pc) else 0
+
+    @property
+    def runs_away(self) -> bool:
+        """Its handler skips what faults, and what follows faults as well: it executes what is no program."""
+        return len(self.distinct) >= _MOST_DISTINCT
 
     def enter(self, number: int) -> None:
         """An exception was taken: what comes after a fault is the fault's."""

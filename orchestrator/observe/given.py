@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.base.errors import UsageError
+from orchestrator.base.numbers import LONGEST, parse_number
 from orchestrator.formats.resource_entry import (
     ANY,
     VIRTIO_CONFIG_S_ACKNOWLEDGE,
@@ -30,7 +31,7 @@ _READY = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_
 _EACH = 2  # vrings of an RPMsg device
 _MOST_ENTRIES = 1 << 15
 _WORDS = "ADDRESS:NUM:ALIGN, as 0x10040000:8:16"
-_GIVEN = re.compile(r"(0[xX][0-9a-fA-F]{1,8}):(0[xX][0-9a-fA-F]+|\d{1,5}):(0[xX][0-9a-fA-F]+|\d{1,5})")
+_GIVEN = re.compile(r"(0[xX][0-9a-fA-F]{1,8}):(0[xX][0-9a-fA-F]+|\d{1,5}):(0[xX][0-9a-fA-F]+|\d{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def parse_vrings(texts: Iterable[str]) -> tuple[GivenVring, ...]:
         found = _GIVEN.fullmatch(text)
         if found is None:
             raise UsageError("not a vring", where="vrings", expected=_WORDS, found=repr(text))
-        address, num, align = (int(part, 0) for part in found.groups())
+        address, num, align = (parse_number(part[:LONGEST]) for part in found.groups())
         for name, value in (("NUM", num), ("ALIGN", align)):
             if not value or value & (value - 1) or value > _MOST_ENTRIES:
                 expected = f"{name} a power of two up to {_MOST_ENTRIES}"

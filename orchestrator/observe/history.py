@@ -17,7 +17,7 @@ from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
 from orchestrator.events import Access
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
-from orchestrator.formats.virtqueue import RingLayout
+from orchestrator.formats.virtqueue import RingLayout, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, RingFault, Traffic
 from orchestrator.observe.views import Span, Views
@@ -389,10 +389,11 @@ class History:
         if queue is None or count > at.layout.num:
             return
         driver = publisher is Side.DRIVER
+        taken = Taken()
         for index in range(access.before, access.before + count):
             try:
                 head = queue.avail_ring(index % at.layout.num) if driver else queue.used_ring(index % at.layout.num).id
-                elements = queue.chain(head)
+                elements = queue.chain(head, taken)
             except RingError:
                 continue
             owner = publisher.other

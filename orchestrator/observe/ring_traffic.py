@@ -11,7 +11,7 @@ from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.rpmsg import Message
-from orchestrator.formats.virtqueue import ChainElement, Descriptor, DescriptorFlag, SplitRing, UsedElement
+from orchestrator.formats.virtqueue import ChainElement, Descriptor, DescriptorFlag, SplitRing, Taken, UsedElement
 from orchestrator.observe.messages import HISTORY, Actor, MessageLog, MessageRecord
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views
@@ -74,12 +74,14 @@ class Chain:
     elements: tuple[ChainElement, ...]
     posted_ns: int
     is_empty: bool  # offered for the device to fill
+    room: int  # bytes that the device may write
     message: MessageRecord | None = None  # that the driver sends in it
 
-    @property
-    def room(self) -> int:
-        """Bytes that the device may write."""
-        return sum(each.descriptor.len for each in self.elements if each.descriptor.is_writable)
+    @classmethod
+    def of(cls, head: int, elements: tuple[ChainElement, ...], posted_ns: int, *, is_empty: bool) -> Chain:
+        """With what its descriptors say together."""
+        room = sum(each.descriptor.len for each in elements if each.descriptor.is_writable)
+        return cls(head, elements, posted_ns, is_empty, room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class RingTraffic:
     used_before: int = 0  # before the last restart
     used_unwritten: int = 0  # chains for the device to fill that came back as they were: no byte, no message
     posted_empty: int = 0
+    taken: Taken = field(default_factory=Taken)  # descriptors that the device has
     outstanding: dict[int, Chain] = field(default_factory=dict)  # by head: with the device
     first_posted: Actor | None = None
     last_posted: Actor | None = None
@@ -179,6 +182,11 @@ class RingTraffic:
     late: Counter[Side] = field(default_factory=Counter)  # what a side found long after, and nobody had told it
     first_late: dict[Side, tuple[int, int]] = field(default_factory=dict)  # the first of them: published, found
     faults: dict[str, RingFault] = field(default_factory=dict)
+
+    def lose_track(self) -> None:
+        """Nobody knows any more what the device has."""
+        self.outstanding.clear()
+        self.taken = Taken()
 
     def see_late(self, side: Side, published_ns: int, found_ns: int) -> None:
         """Something was found late by this side."""

@@ -224,10 +224,14 @@ class CoreRun:
 
     def handled_faults(self, time_ns: int) -> tuple[FaultPlace, ...]:
         """Where it took faults that its handlers served."""
+        if self.served.runs_away:
+            return ()
         return tuple(each for each in self.served.places.values() if self.served.is_handled(each, time_ns))
 
     def fatal_faults(self, time_ns: int) -> tuple[FaultPlace, ...]:
         """Where it took faults that were not served, as far as is known by now."""
+        if self.served.runs_away:
+            return tuple(self.served.places.values())
         return tuple(each for each in self.served.places.values() if not self.served.is_handled(each, time_ns))
 
     @property

@@ -107,8 +107,7 @@ def _stores_by_sp(memory: Memory, pc: int) -> bool:
         or (first == 0xF84D and second & 0x0800 != 0)  # STR.W [SP, #-]!
         or first in (0xF8CD, 0xF88D, 0xF8AD)  # STR.W, STRB.W, STRH.W [SP, #]
         or first in (0xE94D, 0xE96D, 0xE9CD)  # STRD
-        or first & 0xFFBF == 0xED2D  # VPUSH
-        or first & 0xFFBF == 0xED8D  # VSTR
+        or (first & 0xFFBF in (0xED2D, 0xED8D) and second & 0x0E00 == 0x0A00)  # VPUSH, VSTR; else STC
     )
 
 
@@ -119,5 +118,5 @@ def _is_return(memory: Memory, pc: int) -> bool:
         first & 0xFE00 == 0xBC00
         or first == 0xE8BD
         or (first == 0xF85D and second & 0x0F00 == 0x0B00)
-        or first & 0xFFBF == 0xECBD
+        or (first & 0xFFBF == 0xECBD and second & 0x0E00 == 0x0A00)  # else LDC
     )

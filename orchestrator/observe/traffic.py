@@ -162,7 +162,7 @@ class Traffic(Buffers):
                     found=idx,
                 )
             )
-            traffic.outstanding.clear()
+            traffic.lose_track()
             return 0
         for index in range(since, since + count):
             self._post(look, index % ring.layout.num)
@@ -186,12 +186,13 @@ class Traffic(Buffers):
                     expected="a head that is not with the device",
                     found=head,
                 )
-            elements = ring.chain(head)
+            traffic.taken.give_back(head)  # of one that broke, and that the device never returned
+            elements = ring.chain(head, traffic.taken)
         except RingError as error:
             look.fault(error)
             return
         look.check_chain(head, elements)
-        chain = Chain(head, elements, by.time_ns, look.is_empty(elements))
+        chain = Chain.of(head, elements, by.time_ns, is_empty=look.is_empty(elements))
         traffic.outstanding[head] = chain
         if len(traffic.outstanding) >= traffic.most_outstanding:
             traffic.most_outstanding, traffic.full_ns = len(traffic.outstanding), by.time_ns
@@ -222,7 +223,7 @@ class Traffic(Buffers):
                         found=idx,
                     )
                 )
-            traffic.outstanding.clear()
+            traffic.lose_track()
             return 0
         for index in range(since, since + count):
             self._use(look, index % ring.layout.num)
@@ -249,6 +250,7 @@ class Traffic(Buffers):
         traffic, ring, by = look.traffic, look.ring, look.by
         try:
             element = ring.used_ring(slot)
+            traffic.taken.give_back(element.id)
             before = traffic.returned.get(element.id)
             is_head = element.id in traffic.outstanding
             if not is_head and look.is_left_over(slot, element):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.files import LARGEST_TEXT, read_file, read_text
 from orchestrator.base.memory import Extent
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Peripheral, Platform, Region, Registration, Source
@@ -80,13 +81,13 @@ def named(path: Path, name: str) -> str:
 
     Its text stands there where IronPython 2 would not read the file as it is (PEP 263), or Renode not its name.
     """
-    if not path.read_bytes().isascii() or not re.fullmatch(r"[ -!#-\[\]-~]+", str(path)):
+    if not read_file(path, LARGEST_TEXT).isascii() or not re.fullmatch(r"[ -!#-\[\]-~]+", str(path)):
         return _inline(path, name)
     return f'filename: "{path}"'
 
 
 def _inline(path: Path, name: str) -> str:
-    return f"script: {inlined(path.read_text(encoding='utf-8'), name)}"
+    return f"script: {inlined(read_text(path), name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class _Exporter:
             return
         self.origins[name] = path.resolve()
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path, encoding="utf-8-sig")
         except OSError as error:
             raise PlatformError(f"cannot be read ({error.strerror})", file=str(path)) from None
         except UnicodeDecodeError as error:
@@ -212,7 +213,7 @@ def _edit_type(text: str, start: int, model: str) -> _Edit:
 def _script(path: Path, file: str) -> str:
     found = beside_or_above(path.resolve().parent, file)
     assert found is not None, "the platform was loaded from these files"
-    return found.read_text(encoding="utf-8")
+    return read_text(found)
 
 
 class _Offsets:
@@ -244,7 +245,7 @@ def _fronts(platform: Platform) -> Iterator[str]:
                 (at.start, at.end) for region in platform.regions if region.writable for at in region.extents(core)
             ),
         }
-        script = "".join(f"{name} = {value!r}\n" for name, value in given.items()) + path.read_text(encoding="utf-8")
+        script = "".join(f"{name} = {value!r}\n" for name, value in given.items()) + read_text(path)
         yield f"\n{each.name}: @ sysbus\n"
         yield from (f"    {output} -> none\n" for output in {wire.output: None for wire in each.interrupts})
         yield f"\n{each.name}{FRONT_SUFFIX}: {SCRIPT_TYPE} @ {{\n"

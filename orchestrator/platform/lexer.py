@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.numbers import LONGEST
 
 __all__ = ["Lexeme", "SourceText", "lex"]
 
+DEEPEST = 64  # braces, brackets and indents inside each other: no description of a chip has ten
 INDENT = 4  # spaces a level; Renode accepts nothing else
 KEYWORDS = {
     word.lower(): word.upper()
@@ -91,6 +93,7 @@ class _Lexer:
         self.line_start = 0  # offset of the current line
         self.level: int | None = None  # indent of the last line outside braces; None before the first
         self.depth = 0  # braces written by the author
+        self.brackets = 0
         self.awaits_statements = False  # between ``init`` and the block of its statements
 
     def error(self, what: str, offset: int | None = None, *, advice: str | None = None) -> PlatformError:
@@ -150,6 +153,8 @@ class _Lexer:
             self.depth += (text == "{") - (text == "}")
             if self.depth < 0:
                 raise self.error("'}' without '{'")
+            self.brackets += (text == "[") - (text == "]")
+            self.check_depth()
             return PUNCTUATION[text], text
         if kind == "NAME":
             return KEYWORDS.get(text) or TITLE_CASE.get(text) or "NAME", text
@@ -157,7 +162,14 @@ class _Lexer:
             return "STRING", text[3:-3].replace("\\'''", "'''")
         if kind == "STRING":
             return "STRING", re.sub(r'\\(["\\])', r"\1", text[1:-1])
+        if kind in ("HEX", "INT", "FLOAT") and len(text) > LONGEST:
+            raise self.error(f"a number of more than {LONGEST} characters")
         return kind, text
+
+    def check_depth(self) -> None:
+        """What is nested is walked by functions that call themselves."""
+        if self.depth + max(self.brackets, 0) + (self.level or 0) > DEEPEST:
+            raise self.error(f"nested deeper than {DEEPEST} levels")
 
     def follow(self, header: list[str], lexeme: Lexeme) -> list[str]:
         """Watch for ``init:`` and ``init add:``, after which text is for Renode's monitor, not for this grammar."""
@@ -190,6 +202,7 @@ class _Lexer:
                 yield self.lexeme("RBRACE", "")
             yield self.lexeme("SEMICOLON", "")
         self.level = level
+        self.check_depth()
 
     def check_block(self, text: str, fresh: bool) -> None:
         """Outside braces a comment that begins a line or spans lines must end its line, or the indent is ambiguous."""

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Extent
+from orchestrator.base.numbers import parse_number
 from orchestrator.platform.model import Platform, Region, Registration
 
 __all__ = ["with_memory"]
 
-_GIVEN = re.compile(r"(0[xX][0-9a-fA-F]{1,8}|\d{1,10}):(?:(0[xX][0-9a-fA-F]{1,8})|(\d{1,10})([kKM]?))")
+_GIVEN = re.compile(r"(0[xX][0-9a-fA-F]{1,8}|\d{1,10}):(?:(0[xX][0-9a-fA-F]{1,8})|(\d{1,10})([kKM]?))", re.ASCII)
 _UNITS = {"": 1, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20}
 _WORDS = "ADDRESS:SIZE, as 0xd0000000:8M"
 _BLOCK = 1 << 10  # bytes: no memory of a board is smaller
@@ -45,7 +46,7 @@ def _parse(text: str) -> Extent:
     found = _GIVEN.fullmatch(text)
     if found is None:
         raise UsageError("not a memory", where="memory", expected=_WORDS, found=repr(text))
-    address = int(found[1], 0)
+    address = parse_number(found[1])
     size = int(found[2], 16) if found[2] else int(found[3]) * _UNITS[found[4]]
     if not size or size % _BLOCK or address % _BLOCK or address + size > 1 << 32:
         raise UsageError("not a memory", where="memory", expected=f"multiples of {_BLOCK}, up to 4 GB", found=text)

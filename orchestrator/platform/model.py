@@ -240,6 +240,7 @@ class Platform:
     fronts: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the script before Renode's own model
     pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # roles of further pairs of cores, by name
     external: tuple[tuple[str, Extent], ...] = ()  # where the chip reaches memory that a board may have
+    files: tuple[Path, ...] = ()  # that say what it is, scripts and models among them
 
     def with_pair(self, name: str) -> Platform:
         """The same chip with the roles of another pair; :class:`UsageError` names the pairs there are."""

@@ -7,6 +7,7 @@ here. Nothing is looked up: a name that does not exist is found by :mod:`orchest
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -348,14 +349,32 @@ def _error(token: _Token, what: str, **sides: object) -> PlatformError:
 def _tables() -> str | bool:
     """Where lark keeps the tables of the grammar between runs: building them takes longer than all else in a start.
 
-    The file carries a digest of grammar, lark and Python; a stale or damaged one is built anew. False: nowhere.
+    The file carries a digest of grammar, lark and Python; a stale or damaged one is built anew. It is a pickle, which
+    is code to whoever reads it: its folder is one that nobody but this user can enter, and what others may have left
+    there before is removed. False: nowhere.
     """
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rptwin"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # read-only, or a user without a home
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "repl-grammar"
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        if status.st_mode & 0o022:
+            folder.chmod(0o700)
+            file.unlink(missing_ok=True)
+        elif status.st_mode & 0o077:
+            folder.chmod(0o700)
+        if os.path.lexists(file) and not _is_own(file):
+            file.unlink()
+    except (OSError, RuntimeError, ValueError):  # read-only, or a user without a home
         return False
-    return str(folder / "repl-grammar")
+    return str(file)
+
+
+def _is_own(file: Path) -> bool:
+    status = file.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
 
 
 @cache

@@ -18,11 +18,13 @@ import io
 import re
 import sys
 import tokenize
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.files import read_text
 from orchestrator.platform.script_api import (
     API,
     BUILTINS,
@@ -43,6 +45,9 @@ __all__ = ["Problem", "lint_script", "main"]
 HOLE = re.compile(r"\{\{|\}\}|\{(\d+)(?::[XxDd]\d*)?\}|([{}])")
 
 
+TOO_DEEP = "an expression that is nested too deeply"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that Renode or CPython would not take; line and column are 1-based."""
@@ -61,17 +66,24 @@ def lint_script(text: str, file: str) -> tuple[Problem, ...]:
     """Everything wrong with a script, by line; ``file`` is its path, and its name in messages."""
     problems = list(_text_problems(text, file))
     try:
-        tree = ast.parse(text)
-        compile(tree, file, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CPython's own opinions are printed to nobody who asked
+            tree = ast.parse(text)
+            compile(tree, file, "exec", dont_inherit=True)
     except SyntaxError as error:
         advice = "write self.InfoLog(text)" if "print" in (error.msg or "") else "write what Python 2.7 and 3 both read"
         problems.append(Problem(file, error.lineno or 1, error.offset or 1, f"syntax error: {error.msg}", advice))
     except ValueError as error:  # a null character
         problems.append(Problem(file, 1, 1, f"unreadable: {error}", "remove it"))
+    except (RecursionError, MemoryError):  # CPython's parser says either of what is nested deeply
+        problems.append(Problem(file, 1, 1, TOO_DEEP, "write it in several statements"))
     else:
         problems += _number_problems(text, file)
         is_front = FRONTS in Path(file).parts[:-1]
-        problems += (_Linter(tree, file, FRONT_API, FRONT_NAMES) if is_front else _Linter(tree, file)).run()
+        try:
+            problems += (_Linter(tree, file, FRONT_API, FRONT_NAMES) if is_front else _Linter(tree, file)).run()
+        except RecursionError:
+            problems.append(Problem(file, 1, 1, TOO_DEEP, "write it in several statements"))
     return tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.what)))
 
 
@@ -468,10 +480,20 @@ def _bound(tree: ast.Module) -> frozenset[str]:
     return frozenset(names)
 
 
+def _lint_file(path: Path) -> tuple[Problem, ...]:
+    try:
+        return lint_script(read_text(path), str(path))
+    except OSError as error:
+        return (Problem(str(path), 1, 1, f"cannot be read ({error.strerror})", "name a file"),)
+    except UnicodeDecodeError as error:
+        return (Problem(str(path), 1, 1, f"not UTF-8 (byte {error.start})", "save it as ASCII"),)
+
+
 def main(folders: Sequence[str]) -> int:
-    """Print what is wrong with the scripts in folders, and how many were read; 1 when anything is."""
-    scripts = sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
-    problems = [each for path in scripts for each in lint_script(path.read_text(encoding="utf-8"), str(path))]
+    """Print what is wrong with the scripts, files or in folders, and how many were read; 1 when anything is."""
+    given = [Path(each) for each in folders]
+    scripts = sorted({path for each in given for path in (each.rglob("*.py") if each.is_dir() else [each])})
+    problems = [each for path in scripts for each in _lint_file(path)]
     for each in problems:
         print(each)
     print(f"{len(scripts)} peripheral scripts, {len(problems)} problems")

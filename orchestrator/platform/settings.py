@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.files import parse_toml, read_text
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
 from orchestrator.platform.model import (
@@ -153,8 +154,8 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
+        text = read_text(path)
+        return text, parse_toml(text)
     except OSError as error:
         raise PlatformError(f"cannot be read ({error.strerror})", file=str(path)) from None
     except UnicodeDecodeError as error:

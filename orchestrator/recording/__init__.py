@@ -5,8 +5,16 @@ two of them in words. What is compared does not depend on how the cores' turns i
 """
 
 from orchestrator.recording.compare import first_difference
-from orchestrator.recording.model import Compared, Recording, load_recording, parse_recording, write
-from orchestrator.recording.recorder import PRINTED_TIME, QUANTA_NS, Recorder, record, vary_quantum
+from orchestrator.recording.model import (
+    PRINTED_TIME,
+    Compared,
+    Recording,
+    compile_masks,
+    load_recording,
+    parse_recording,
+    write,
+)
+from orchestrator.recording.recorder import QUANTA_NS, Recorder, record, vary_quantum
 
 __all__ = [
     "PRINTED_TIME",
@@ -14,6 +22,7 @@ __all__ = [
     "Compared",
     "Recorder",
     "Recording",
+    "compile_masks",
     "first_difference",
     "load_recording",
     "parse_recording",

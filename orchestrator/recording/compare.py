@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -15,7 +14,7 @@ __all__ = ["first_difference"]
 
 
 def first_difference(a: Recording, b: Recording, names: tuple[str, str] = ("A", "B")) -> str | None:
-    """The first difference in words; None when there is none. Masks of both apply to both."""
+    """The first difference in words; None when there is none. Consoles are compared as they were masked."""
     return next(_differences(a, b, names), None)
 
 
@@ -30,7 +29,8 @@ def _differences(a: Recording, b: Recording, names: tuple[str, str]) -> Iterator
     for role in ROLES:
         yield from _unequal(f"{role}'s image", a.images.get(role, {}), b.images.get(role, {}), names)
     left, right = a.compared, b.compared
-    yield from _consoles(left.consoles, right.consoles, [*a.masks, *b.masks], names)
+    yield from _unequal("masks of consoles (--mask)", sorted(set(a.masks)), sorted(set(b.masks)), names)
+    yield from _consoles(left.consoles, right.consoles, names)
     yield from _sequences(left.messages, right.messages, "message", names)
     yield from _queue_differences(left.queues, right.queues, names)
     yield from _tables(left.table, right.table, names)
@@ -55,13 +55,10 @@ def _both(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return sorted({*a, *b})
 
 
-def _consoles(
-    a: Mapping[str, Any], b: Mapping[str, Any], masks: Sequence[str], names: tuple[str, str]
-) -> Iterator[str]:
-    pattern = re.compile("|".join(f"(?:{mask})" for mask in dict.fromkeys(masks)))
+def _consoles(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str]) -> Iterator[str]:
     for uart in _both(a, b):
         texts = [str(each.get(uart, "")) for each in (a, b)]
-        left, right = (pattern.sub("[time]", text).split("\n") for text in texts)
+        left, right = (text.split("\n") for text in texts)
         for number, (mine, other) in enumerate(zip_longest(left, right), start=1):
             if mine != other:
                 yield f"{uart}, line {number}: {names[0]} has {mine!r}, {names[1]} has {other!r}"

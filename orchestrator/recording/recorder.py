@@ -15,12 +15,11 @@ from orchestrator.engines.contract import SEMIHOSTING
 from orchestrator.events import CoreState, Event
 from orchestrator.observe.traffic import MessageRecord
 from orchestrator.recording.compare import first_difference
-from orchestrator.recording.model import Compared, Recording
+from orchestrator.recording.model import PRINTED_TIME, Compared, Recording, compile_masks
 
-__all__ = ["PRINTED_TIME", "QUANTA_NS", "Recorder", "record", "vary_quantum"]
+__all__ = ["QUANTA_NS", "Recorder", "record", "vary_quantum"]
 
 QUANTA_NS = (5_000, 20_000, 100_000)  # a pair that differs between these differs by itself, on any engine
-PRINTED_TIME = r"\[ *[0-9]+\.[0-9]+\]"  # as system logs of NuttX and Linux print it
 _LOST = ("notification.missing", "notification.not-taken")
 _SHORT = 32  # bytes of a payload that are written out
 
@@ -63,7 +62,8 @@ def _message(record: MessageRecord) -> str:
 
 
 def record(board: Board, recorder: Recorder, settings: Mapping[str, Any], masks: Sequence[str] = ()) -> Recording:
-    """What a board that has run shows now."""
+    """What a board that has run shows now, what the masks match apart."""
+    mask = compile_masks(masks)
     recorder.look()
     verdict, run = board.verdict(), board.observer.run
     in_flight = {path: len(ring.outstanding) for path, ring in run.traffic.rings.items() if not ring.is_pool}
@@ -85,7 +85,7 @@ def record(board: Board, recorder: Recorder, settings: Mapping[str, Any], masks:
         masks=[PRINTED_TIME, *masks],
         compared=Compared(
             consoles={
-                name: uarts[name].output.decode("latin-1")
+                name: mask(uarts[name].output.decode("latin-1"))
                 for name in sorted(uarts)
                 if uarts[name].output or not name.endswith(SEMIHOSTING)  # which not every engine has
             },

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.base.errors import ReportError
+from orchestrator.base.files import write_whole
 
 __all__ = ["Document", "write_documents", "write_report"]
 
@@ -21,9 +21,9 @@ class Document:
 
 
 def write_report(path: str, kind: str, text: str) -> None:
-    """Write a whole report; :class:`ReportError` when the file system does not let us."""
+    """Write a report as a whole or not at all; :class:`ReportError` when the file system does not let us."""
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise ReportError(f"{kind} report not written: {error.strerror or error}", where=path) from error
 

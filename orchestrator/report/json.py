@@ -5,9 +5,22 @@ from __future__ import annotations
 import json
 
 from orchestrator import __version__
+from orchestrator.board import End
 from orchestrator.report.record import Record
 
 __all__ = ["to_json"]
+
+
+def _end(end: End) -> dict[str, object]:
+    """Why and when; what was armed and not waited for, where it was quiet."""
+    coming = [
+        {"device": each.device, "core": each.core or None, "time_ns": each.time_ns} for each in end.not_waited_for
+    ]
+    return {
+        "reason": end.reason.value,
+        "time_ns": end.time_ns,
+        **({"not_waited_for": coming} if coming else {}),
+    }
 
 
 def to_json(record: Record) -> str:
@@ -20,7 +33,7 @@ def to_json(record: Record) -> str:
     document = {
         "rptwin": __version__,
         "parameters": record.parameters(),
-        "end": {"reason": record.end.reason.value, "time_ns": record.end.time_ns},
+        "end": _end(record.end),
         "verdict": record.verdict.to_json(),
         **({"pairs": further, "exit_code": record.exit_code} if further else {}),
         "instructions": dict(record.instructions),

@@ -92,6 +92,8 @@ class Record:
             "timeout": format_duration(settings.timeout),
             "wall_time": format_duration(settings.wall_time),
             "until": settings.until,
+            "quiet_for": None if settings.quiet_for is None else format_duration(settings.quiet_for),
+            "console_size": settings.console_size,
             "seed": settings.seed,
         }
 

@@ -60,6 +60,9 @@ def print_verdict(console: Console, record: Record) -> None:
         name = f"Pair {pair.pair_name}: " if record.further else ""
         console.print(Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)}"))
     console.print(Text(f"Run ended: {record.end}."))
+    if record.end.not_waited_for:
+        coming = ", ".join(map(str, record.end.not_waited_for))
+        console.print(Text(f"Not waited for: {coming} (--quiet-for waits longer)."))
 
 
 def _time(time_ns: int) -> str:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from orchestrator.base.console_output import Fresh
+
 __all__ = ["Cable", "TerminalError", "Tester"]
 
 T = TypeVar("T")
@@ -20,9 +22,8 @@ class TerminalError(AssertionError):
 class Cable(Protocol):
     """The other end of the UART: its console, and the board's time."""
 
-    @property
-    def output(self) -> bytes:
-        """Everything that the guest has sent since power-on."""
+    def since(self, position: int) -> Fresh:
+        """What the guest has sent behind a position, in one piece."""
         ...
 
     @property
@@ -77,9 +78,9 @@ class Tester(ABC):
 
     def _read(self) -> None:
         """Take over what the guest has sent since the last look."""
-        output = self._cable.output
-        fresh, self._taken = output[self._taken :], len(output)
-        self._take(fresh)
+        while (fresh := self._cable.since(self._taken)) != (0, b""):
+            self._taken += fresh.left_out + len(fresh.data)
+            self._take(fresh.data)
 
     def _expect(self, what: str, look: Callable[[], T | None], timeout_ns: int | None) -> T:
         found = self._wait(look, timeout_ns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from robot.api.deco import keyword
 
+from orchestrator.base.console_output import Fresh
 from orchestrator.board import Board, BoardConsole
 from orchestrator.engines.contract import ConsoleText
 from orchestrator.robot.binary import BinaryMatch, BinaryTester
@@ -27,9 +28,8 @@ class _BoardCable:
         self._board = board
         self._console = console
 
-    @property
-    def output(self) -> bytes:
-        return self._console.output
+    def since(self, position: int) -> Fresh:
+        return self._console.since(position)
 
     @property
     def time_ns(self) -> int:

@@ -121,7 +121,6 @@ class Heap:
         left = (Extent.between(piece.start, wanted.start), Extent.between(wanted.end, piece.end))
         self._free[index:index] = [each for each in left if each.size]
         self._taken[wanted.start] = (wanted, label)
-        self._given_back.discard(wanted.start)
 
     def _fault(self, kind: str, extent: Extent, what: str) -> None:
         if len(self._faults) < _MAX_FAULTS:

@@ -53,11 +53,6 @@ class _Cursor:
             self.index -= self.num
             self.wrap = not self.wrap
 
-    @property
-    def word(self) -> int:
-        """Position and wrap counter as an event suppression structure has them."""
-        return self.index | (_WRAP if self.wrap else 0)
-
     def passes(self, event: int, count: int) -> bool:
         """Whether moving on by ``count`` to here went over the descriptor that an event word names."""
         behind = self.index - (event & ~_WRAP)
@@ -311,7 +306,8 @@ class PackedDevice(_PackedSide):
     @property
     def base(self) -> int:
         """Where :meth:`resume` goes on: the position of the next chain to take, and above it that to give back at."""
-        return self._next.word | self._used.word << 16
+        words = [cursor.index | (_WRAP if cursor.wrap else 0) for cursor in (self._next, self._used)]
+        return words[0] | words[1] << 16
 
     def resume(self, base: int) -> None:
         """Go on in a ring that is under way, of which all that was taken was given back: both positions are the lower

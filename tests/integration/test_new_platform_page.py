@@ -66,7 +66,7 @@ def test_the_page_ends_where_it_says(tmp_path: Path) -> None:
     assert "10 good, 0 bad, 0 lost" in said[2]
     shell("printf 'ping 3 64\\n' | rptwin console " + demo[1].removeprefix("rptwin run "), tmp_path)
     (tmp_path / "rptwin.toml").write_text('platform = "lpc55s69/lpc55s69.repl"\n')
-    wrong = demo[1].replace("/demo/", "/wrong-channel/").replace("--platform lpc55s69/lpc55s69.repl", "--quiet")
+    wrong = demo[1].replace("/demo/", "/wrong-channel/").replace("--platform lpc55s69/lpc55s69.repl", "--quiet --trust")
     text = shell(f"{wrong}; test $? -eq 1", tmp_path)
     assert "mailbox channel 5 to be cleared by cpu1" in text
     assert "Run ended: a core takes one notification again and again" in text

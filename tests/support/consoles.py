@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.base.console_output import Fresh
+
 
 @dataclass
 class FakeConsole:
     output: bytes = b""
     name: str = ""
     written: bytes = b""
+
+    @property
+    def total(self) -> int:
+        return len(self.output)
+
+    def since(self, position: int) -> Fresh:
+        return Fresh(0, self.output[position:])
 
     def write(self, data: bytes) -> None:
         self.written += data

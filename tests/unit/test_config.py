@@ -149,3 +149,4 @@ def test_the_file_of_the_current_folder_is_found_and_a_given_one_is_preferred(
     write(tmp_path, "")
     assert find_config(None) == Path("rptwin.toml")
     assert find_config("other.toml") == Path("other.toml")
+    assert find_config("/dev/null") is None

@@ -74,6 +74,11 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
         more = f", and {core.fault_count - 1} more" if core.fault_count > 1 else ""
         if place.is_for_ever:
             more = f", {place.count} times: its handler returns to the instruction, and nothing has changed"
+        elif core.served.runs_away:
+            more = (
+                f", and {core.fault_count - 1} more at ever new instructions: its handler skips what faults, and what"
+            )
+            more += " follows faults as well"
         is_served_perhaps = not subject.state.tells_of_absence and subject.run.time_ns - place.last_ns < REST_NS
         yield Violation(
             at=(Place(core.name, fault.pc, fault.symbol or ""),),

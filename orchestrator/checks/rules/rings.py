@@ -23,7 +23,7 @@ RING_RULES = {
         "the driver lost count, or wrote the index of another ring",
     ),
     "ring.head-in-use": (
-        "The driver makes a head available only when the device does not have it.",
+        "The driver makes descriptors available only when the device does not have them, in another chain or the same.",
         "virtio 1.3, 2.7.13.1: a chain takes free descriptors",
         "reclaim a descriptor from the used ring before using it again",
     ),

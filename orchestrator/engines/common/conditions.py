@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from orchestrator.base.console_output import ConsoleOutput
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.console_match import TextMatch
@@ -18,7 +19,7 @@ __all__ = ["Conditions", "Received"]
 class Received(Protocol):
     """A console that keeps what the guest has sent."""
 
-    received: bytearray  # since power-on
+    received: ConsoleOutput
 
 
 class Conditions:

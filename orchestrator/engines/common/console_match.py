@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.base.console_output import ConsoleOutput
 from orchestrator.base.errors import UsageError
 
 __all__ = ["TextMatch"]
@@ -25,11 +26,13 @@ class TextMatch:
             raise UsageError("not a regular expression", where="until", found=f"{text!r} ({error})") from error
         self._since = self._searched = since
 
-    def is_in(self, output: bytes | bytearray) -> bool:
+    def is_in(self, output: bytes | ConsoleOutput) -> bool:
         """Look at everything that has come out since power-on."""
         size = len(output)
         if size == self._searched:
             return False
         begin, self._searched = max(self._since, self._searched - _LONGEST), size
+        if isinstance(output, ConsoleOutput):
+            return output.finds(self._pattern, begin)
         # With a position and not a slice: a line begins where it began, also before ``since``.
         return self._pattern.search(output, begin) is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator.base.errors import EngineError
 
-__all__ = ["Scratch", "remove", "sweep", "write"]
+__all__ = ["Scratch", "no_room", "remove", "sweep", "write"]
 
 _PREFIX = "rptwin-"
 _REMOVALS = 3  # threads of a child that is about to end may still write there
@@ -33,7 +33,7 @@ class Scratch:
         try:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         except OSError as error:
-            raise _no_room(error) from None
+            raise no_room(error) from None
         self.lock = -1
         try:
             self.lock = os.open(self.path / _NEW_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -41,7 +41,7 @@ class Scratch:
             (self.path / _NEW_LOCK).rename(self.path / _LOCK)
         except OSError as error:
             self.remove()
-            raise _no_room(error) from None
+            raise no_room(error) from None
 
     def remove(self) -> None:
         """The folder and all in it; nothing happens the second time."""
@@ -68,7 +68,7 @@ def write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise _no_room(error) from None
+        raise no_room(error) from None
 
 
 def sweep() -> None:
@@ -83,7 +83,8 @@ def sweep() -> None:
                 os.close(descriptor)
 
 
-def _no_room(error: OSError) -> EngineError:
+def no_room(error: OSError) -> EngineError:
+    """What is said where a folder or file of an engine cannot be made."""
     return EngineError(
         "no room for the engine's files",
         where=str(error.filename or tempfile.gettempdir()),

@@ -7,8 +7,10 @@ import threading
 import time
 from typing import Any
 
+from orchestrator.base.console_output import ConsoleOutput
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.base.interrupts import deferred_interrupt
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Player
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.channel import ClosedError, Frame, SilentError
@@ -60,7 +62,7 @@ class Conversation:
         self.time_ns = 0
         self.listeners: list[Listener] = []
         self.players: dict[str, Player] = {}
-        self.received: dict[str, bytearray] = {}  # what the consoles have sent
+        self.received: dict[str, ConsoleOutput] = {}  # what the consoles have sent
         self.death: EngineError | None = None  # what every question raises from then on
         self._run = 0  # number of the last one
         self._stop_asked_s: float | None = None  # wall time of the request
@@ -182,7 +184,7 @@ class Conversation:
         received = self.received.get(said.uart)
         if received is None or said.start > len(received):
             raise MalformedError("output of no console", found=f"{said.uart} from byte {said.start}")
-        received[said.start :] = blob
+        received.go_on(said.start, said.left_out, blob)
 
     # --- its end
 

@@ -95,6 +95,8 @@ class IsolatedEngine:
         self._conversation.patience_s = patience_s
         self.capabilities = opened.capabilities
         self.consoles |= {name: IsolatedConsole(name, self._conversation) for name in opened.consoles}
+        for console in self.consoles.values():
+            console.received.keep(options.console_size)
 
     @staticmethod
     def prepared(platform: Platform, options: EngineOptions) -> Mapping[str, str]:

@@ -399,10 +399,11 @@ class PlayerReset:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a UART has sent: the blob replaces everything from byte ``start`` on."""
+    """What a UART has sent: the blob, and bytes before it that were not kept, replace all from byte ``start`` on."""
 
     uart: str
     start: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.base.errors import EngineError
+from orchestrator.base.interrupts import uninterrupted
 from orchestrator.engines.common.scratch import Scratch
 from orchestrator.engines.isolated.channel import STOP, Channel
 
@@ -38,6 +39,10 @@ class Child:
     """
 
     def __init__(self, command: Sequence[str] = SERVER, environment: Mapping[str, str] | None = None) -> None:
+        with uninterrupted():  # until all of it is known to who takes it down
+            self._start(command, environment)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str] | None) -> None:
         scratch = Scratch()
         frames, child_frames = socket.socketpair()
         self._control, child_control = socket.socketpair()
@@ -125,11 +130,12 @@ def _collect(stream: BinaryIO, lines: deque[str]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes], frames: socket.socket, control: socket.socket, scratch: Scratch) -> None:
-    frames.close()
-    control.close()
-    if process.poll() is None:
-        # Its session holds whatever it has started itself.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    scratch.remove()
+    with uninterrupted():
+        frames.close()
+        control.close()
+        if process.poll() is None:
+            # Its session holds whatever it has started itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        scratch.remove()

@@ -163,11 +163,15 @@ class Server:
         if self._engine is not None:
             time_ns = self._engine.time_ns
             for name, console in self._engine.consoles.items():
-                output = console.output
-                if len(output) != self._sent[name]:
-                    start = min(self._sent[name], len(output))
-                    self._channel.send(messages.Output(name, start), output[start:], time_ns)
-                    self._sent[name] = len(output)
+                total = console.total
+                if total < self._sent[name]:
+                    self._sent[name] = total
+                    self._channel.send(messages.Output(name, total), b"", time_ns)
+                while self._sent[name] < total:
+                    start = self._sent[name]
+                    fresh = console.since(start)
+                    self._channel.send(messages.Output(name, start, fresh.left_out), fresh.data, time_ns)
+                    self._sent[name] = start + fresh.left_out + len(fresh.data)
         self._channel.send(message, blob, time_ns)
 
     def _open(self, ask: messages.Open) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.base.console_output import ConsoleOutput, Fresh
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.conversation import Conversation
@@ -15,11 +16,18 @@ class IsolatedConsole:
     def __init__(self, name: str, conversation: Conversation) -> None:
         self.name = name
         self._conversation = conversation
-        self._received = conversation.received.setdefault(name, bytearray())
+        self.received = conversation.received.setdefault(name, ConsoleOutput())
 
     @property
     def output(self) -> bytes:
-        return bytes(self._received)
+        return self.received.whole()
+
+    @property
+    def total(self) -> int:
+        return len(self.received)
+
+    def since(self, position: int) -> Fresh:
+        return self.received.since(position)
 
     def write(self, data: bytes) -> None:
         self._conversation.ask(messages.Type(self.name), data)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh
+from orchestrator.engines.qemu.errors import sent
 from orchestrator.engines.qemu.link import Link
 from orchestrator.platform.model import Platform
 
@@ -17,15 +19,22 @@ _MOST_LOOKS = 1000
 class Console:
     """What a guest has said, and what waits to be said to it."""
 
-    def __init__(self, name: str, base: int | None) -> None:
+    def __init__(self, name: str, base: int | None, size: int = DEFAULT_CONSOLE_SIZE) -> None:
         self.name = name
         self.base = base  # None: no UART that takes input
-        self.received = bytearray()
+        self.received = ConsoleOutput(size)
         self.waiting = bytearray()  # towards the guest
 
     @property
     def output(self) -> bytes:
-        return bytes(self.received)
+        return self.received.whole()
+
+    @property
+    def total(self) -> int:
+        return len(self.received)
+
+    def since(self, position: int) -> Fresh:
+        return self.received.since(position)
 
     def write(self, data: bytes) -> None:
         self.waiting += data
@@ -34,9 +43,9 @@ class Console:
 class Consoles:
     """The consoles of one machine; both directions move while it stands still."""
 
-    def __init__(self, platform: Platform, uarts: Sequence[str], link: Link) -> None:
+    def __init__(self, platform: Platform, uarts: Sequence[str], link: Link, size: int) -> None:
         self._link = link
-        self.by_name: Mapping[str, Console] = {name: Console(name, _base(platform, name)) for name in uarts}
+        self.by_name: Mapping[str, Console] = {name: Console(name, _base(platform, name), size) for name in uarts}
         link.at_death.append(self.drain)
 
     @property
@@ -56,7 +65,7 @@ class Consoles:
             connection.setblocking(False)
             with contextlib.suppress(OSError):
                 while data := connection.recv(1 << 16):
-                    console.received += data
+                    console.received.extend(data)
 
     def feed(self) -> None:
         """A byte to each UART that is empty and listens; it is there before the guest runs on."""
@@ -71,7 +80,7 @@ class Consoles:
     def _give(self, console: Console, base: int) -> None:
         connection = self._link.process.socket(console.name)
         connection.setblocking(True)
-        connection.sendall(console.waiting[:1])
+        sent(connection, bytes(console.waiting[:1]))
         del console.waiting[:1]
         for _ in range(_MOST_LOOKS):
             if self._has(base + _UART_STATE, _UART_FULL):

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.interrupts import deferred_interrupt
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of, symbol_of
-from orchestrator.engines.common.child import EngineDiedError, deferred_interrupt
+from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.common.conditions import Conditions
 from orchestrator.engines.common.cortex_m import XPSR_THUMB
 from orchestrator.engines.common.loading import loaded_images, refuse_outside
@@ -85,7 +86,7 @@ class QemuEngine:
         self._link = Link(machine, shift, turn=max(1, self._quantum_ns // len(machine.cores) >> shift))
         self._link.control.set_probes(self._reader.probes.wanted)
         self._memory = LiveMemory(platform, self._cores.first, self._link)
-        self._consoles = Consoles(platform, machine.uarts, self._link)
+        self._consoles = Consoles(platform, machine.uarts, self._link, options.console_size)
         self.turns = Turns(platform, self._memory.read)
         self._conditions = Conditions(
             platform, self.consoles, lambda core, extent: lambda: self._memory.read(core, extent)

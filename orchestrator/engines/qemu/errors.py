@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["ClosedError", "SilentError", "received"]
+__all__ = ["ClosedError", "SilentError", "received", "sent"]
 
 
 class ClosedError(Exception):
@@ -26,3 +26,13 @@ def received(connection: socket.socket) -> bytes:
     if not data:
         raise ClosedError
     return data
+
+
+def sent(connection: socket.socket, data: bytes) -> None:
+    """All of it."""
+    try:
+        connection.sendall(data)
+    except TimeoutError:
+        raise SilentError from None
+    except OSError:
+        raise ClosedError from None

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.qemu.errors import ClosedError, received
+from orchestrator.engines.qemu.errors import received, sent
 from orchestrator.formats.gdb_packets import PacketReader, frame
 
 __all__ = ["GdbClient", "StopReply"]
@@ -39,16 +39,13 @@ class GdbClient:
         return self._receive()
 
     def _send(self, request: bytes) -> None:
-        try:
-            self._socket.sendall(frame(request))
-        except OSError:
-            raise ClosedError from None
+        sent(self._socket, frame(request))
 
     def _receive(self) -> bytes:
         while True:
             for each in self._reader.feed(received(self._socket)):
                 if isinstance(each, bytes):
-                    self._socket.sendall(b"+")
+                    sent(self._socket, b"+")
                     return each
 
     def _select(self, core: int) -> None:

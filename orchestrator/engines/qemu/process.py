@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.common.scratch import Scratch
+from orchestrator.base.interrupts import uninterrupted
+from orchestrator.engines.common.scratch import Scratch, no_room
 from orchestrator.engines.qemu.control import Control
 from orchestrator.engines.qemu.machines import Machine
 
@@ -71,13 +72,30 @@ class QemuProcess:
     """
 
     def __init__(self, qemu: Qemu, machine: Machine, shift: int, *, turn: int, arguments: Sequence[str] = ()) -> None:
+        names = ("gdb", "qmp", *machine.uarts)
+        self._log_read = self._log_given_back = 0
+        self._sockets: dict[str, socket.socket] = {}
+        with uninterrupted():  # until all of it is known to who takes it down
+            self._start(qemu, machine, names, shift, turn, arguments)
+        try:
+            for name in names:
+                self._sockets[name] = self._connected(name)
+        except BaseException:
+            self._ended()
+            raise
+
+    def _start(
+        self, qemu: Qemu, machine: Machine, names: Sequence[str], shift: int, turn: int, arguments: Sequence[str]
+    ) -> None:
         folder = Scratch()
         self.scratch = folder.path
-        self._log_read = self._log_given_back = 0
-        self.control = Control(self.scratch / "control")
+        try:
+            self.control = Control(self.scratch / "control")
+        except OSError as error:
+            folder.remove()
+            raise no_room(error) from None
         self.control.set_turns(turn, shift)  # before QEMU is there: its cores take the first turn as they are made
         theirs, self._parent = os.pipe()
-        names = ("gdb", "qmp", *machine.uarts)
         command = [qemu.path, "-M", machine.name, "-display", "none", "-nodefaults", "-S", "-nic", "none"]
         command += ["-icount", f"shift={shift},sleep=off"]
         for name in names:
@@ -105,14 +123,7 @@ class QemuProcess:
             raise EngineError("QEMU cannot be started", where=qemu.path, found=error.strerror) from None
         finally:
             os.close(theirs)
-        self._sockets: dict[str, socket.socket] = {}
         self._ended = weakref.finalize(self, _end, self._process, self._parent, self._sockets, folder)
-        try:
-            for name in names:
-                self._sockets[name] = self._connected(name)
-        except BaseException:
-            self._ended()
-            raise
 
     def _connected(self, name: str) -> socket.socket:
         patience = time.monotonic() + _OPENING_S
@@ -185,11 +196,12 @@ class QemuProcess:
 
 
 def _end(process: subprocess.Popen[bytes], parent: int, sockets: dict[str, socket.socket], scratch: Scratch) -> None:
-    for each in sockets.values():
-        each.close()
-    with contextlib.suppress(OSError):
-        os.close(parent)
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    scratch.remove()
+    with uninterrupted():
+        for each in sockets.values():
+            each.close()
+        with contextlib.suppress(OSError):
+            os.close(parent)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        scratch.remove()

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.qemu.errors import ClosedError, received
+from orchestrator.engines.qemu.errors import received, sent
 
 __all__ = ["QmpClient"]
 
@@ -32,10 +32,7 @@ class QmpClient:
         request: dict[str, object] = {"execute": command}
         if arguments:
             request["arguments"] = arguments
-        try:
-            self._socket.sendall(json.dumps(request).encode() + b"\n")
-        except OSError:
-            raise ClosedError from None
+        sent(self._socket, json.dumps(request).encode() + b"\n")
         while True:
             message = self._message()
             if "event" in message:

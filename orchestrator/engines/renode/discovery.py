@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.base.errors import EngineError, UsageError
+from orchestrator.base.files import read_text
 from orchestrator.config import MachineTable, machine_table
 
 __all__ = [
@@ -223,7 +224,7 @@ def _version_in(text: str) -> str | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -117,6 +117,9 @@ _PROTECT_CALLBACK = ctypes.CFUNCTYPE(
 )
 
 
+_TRANSLATED = 64 << 20  # bytes of translated code: some megabytes of firmware
+
+
 class Cpu:
     """One Unicorn instance of a CPU model with helpers that raise :class:`EngineError`."""
 
@@ -125,6 +128,8 @@ class Cpu:
             raise EngineError("no such CPU model", where="engine unicorn", expected=" | ".join(CPU_MODELS), found=model)
         self.uc: Any = _unicorn.Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(CPU_MODELS[model])
+        # Unicorn's own is 1 GB, which code that changes itself fills with what nobody will execute again.
+        self.uc.ctl_set_tcg_buffer_size(_TRANSLATED)
         self.handle: ctypes.c_void_p = self.uc._uch
         self._keep: list[object] = []  # callbacks and structs that the library points to
         self._word = ctypes.c_uint64()

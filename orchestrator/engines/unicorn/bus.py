@@ -11,9 +11,10 @@ from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 
-__all__ = ["Access", "Bus", "BusPort", "Device", "Placed", "Slot", "Waking", "is_private"]
+__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Placed", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
+SCS = "scs"  # name of the slot of a core's own System Control Space
 PRIVATE_START, PRIVATE_END = 0xE000_0000, 0xE010_0000  # the Private Peripheral Bus (DDI0403E B3.1)
 
 
@@ -42,6 +43,15 @@ class Waking(Protocol):
     """A device that asks to be woken at a moment of virtual time."""
 
     def wake(self) -> None: ...
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """A device that knows what it will do by itself."""
+
+    def next_due(self) -> int | None:
+        """At which tick of its clock, as things stand; None: nothing will come of it."""
+        ...
 
 
 @runtime_checkable
@@ -111,6 +121,9 @@ class Bus:
         self._ends = [slot.extent.end for slot in self._slots]
         self._port = port
         self.access: Access | None = None  # the last one
+        self.count = 0  # accesses since power-on
+        self.unsteady = 0  # of them, those of devices that change with time, while `notices_unsteady`
+        self.notices_unsteady = False
 
     def map_into(
         self,
@@ -145,6 +158,7 @@ class Bus:
 
     def read(self, address: int, size: int) -> int:
         self._port.device_access(writes=False)
+        self.count += 1
         self.access = access = Access(address, size, None)
         try:
             slot = self.slot_at(address)
@@ -153,13 +167,21 @@ class Bus:
                 return 0
             if slot.pollers:
                 slot.touched()
+            if self.notices_unsteady:
+                self._notice(slot)
             return slot.device.read(address - slot.extent.start, size, self._core)
         except BaseException as error:  # a callback of C code must not unwind through it
             self._port.device_failed(error)
             return 0
 
+    def _notice(self, slot: Slot) -> None:
+        """The System Control Space changes with its core, whose state is known."""
+        if not slot.device.is_steady and slot.name != SCS:
+            self.unsteady += 1
+
     def write(self, address: int, size: int, value: int) -> None:
         self._port.device_access(writes=True)
+        self.count += 1
         self.access = access = Access(address, size, value)
         try:
             slot = self.slot_at(address)
@@ -168,6 +190,8 @@ class Bus:
                 return
             if slot.pollers:
                 slot.touched()
+            if self.notices_unsteady:
+                self._notice(slot)
             slot.device.write(address - slot.extent.start, size, value, self._core)
             self._port.device_written(slot)
         except BaseException as error:  # likewise

@@ -12,6 +12,7 @@ from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.contract import (
     Assistant,
     Capability,
+    Coming,
     Condition,
     DebugStop,
     EngineOptions,
@@ -52,9 +53,15 @@ class UnicornEngine:
         self.platform = platform
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
-        self.wiring = Wiring(platform, self._turn, skip_idle_loops=skip_idle_loops, is_shared=options.shares_memory)
+        self.wiring = Wiring(
+            platform,
+            self._turn,
+            skip_idle_loops=skip_idle_loops,
+            console_size=options.console_size,
+            is_shared=options.shares_memory,
+        )
         self._observed = ObservedExtents(self.wiring.cores)
-        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed)
+        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed, skips=skip_idle_loops)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
 
     def core(self, name: str) -> Core:
@@ -157,6 +164,9 @@ class UnicornEngine:
 
     def waiting(self, core: str) -> Waiting | None:
         return self.core(core).waiting()
+
+    def coming(self, seen_ns: int) -> tuple[Coming, ...]:
+        return self.wiring.coming(seen_ns)
 
     def activity(self, core: str) -> Activity:
         return self.core(core).activity()

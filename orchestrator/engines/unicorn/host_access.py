@@ -27,6 +27,7 @@ class HostMemory:
 
     def write(self, address: int, data: bytes) -> None:
         self._wiring.settle()
+        self._wiring.from_outside += 1
         with self._watches.by_host():
             self._memory.write(address, data)
 
@@ -51,6 +52,7 @@ def peek(core: Core, turn: Turn, address: int, size: int) -> bytes:
 def poke(core: Core, turn: Turn, wiring: Wiring, watches: Watches, address: int, data: bytes) -> None:
     """Store as the core would, in flash too; TranslationError where there is nothing."""
     wiring.settle()
+    wiring.from_outside += 1
     done = 0
     while done < len(data):
         at, left = address + done, len(data) - done

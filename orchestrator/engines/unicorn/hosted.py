@@ -57,6 +57,7 @@ class HostedCore(DeviceAccess):
         self.held = core.model.held
         self.asked = True  # the first turn is at the end of the first quantum
         self.at_ns: int | None = None
+        self.turns = 0  # that the player has had
         core.held = True  # the core itself never runs
 
     @property
@@ -79,6 +80,7 @@ class HostedCore(DeviceAccess):
     def turn(self, time_ns: int) -> None:
         """Let the player act."""
         self.asked = False
+        self.turns += 1
         self.at_ns = self.player.turn(time_ns)
 
     def reset(self) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from orchestrator.base.durations import format_duration
 from orchestrator.engines.contract import Stop, StopReason
 from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.processor import NEVER
 from orchestrator.engines.unicorn.cpu.signals import Released
 from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.recurrence import Recurrence
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import Accessed, Changed
+from orchestrator.events import Accessed, Changed, Note
 
 __all__ = ["Scheduler"]
 
@@ -27,7 +29,7 @@ _MOST_SKEW_NS = 1_000_000  # start skew of a core when a seed is given
 class Scheduler:
     """Runs the cores of a board."""
 
-    def __init__(self, wiring: Wiring, watches: Watches, turn: Turn, seed: int) -> None:
+    def __init__(self, wiring: Wiring, watches: Watches, turn: Turn, seed: int, *, skips: bool = True) -> None:
         self._wiring = wiring
         self._cores = wiring.cores
         self._hosted = wiring.hosted
@@ -36,6 +38,8 @@ class Scheduler:
         self._turn = turn
         self._seed = seed
         self._stop_asked = False
+        self._recurrence = Recurrence(wiring, turn) if skips else None
+        self._has_skipped = False
         self.started = False
 
     def power_on(self) -> None:
@@ -62,20 +66,36 @@ class Scheduler:
         """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole."""
         turn = self._turn
         end = -(-(turn.time_ns + timeout_ns) // turn.quantum_ns)
-        self._stop_asked = False
+        self._stop_asked = repeats = False
         while turn.quantum < end:
             self._run_quantum()
             if self._stop_asked:
                 return Stop(StopReason.REQUESTED, turn.time_ns)
             if is_met is not None and is_met():
                 return Stop(StopReason.CONDITION, turn.time_ns)
+            # Who assists a core may do anything at any time: then nothing says that the board goes on as it did.
+            period = self._recurrence.period() if self._recurrence is not None and not self._assisted else 0
+            if period:
+                repeats = True
+                self._skip(period, end)
             if any(core.ran and not core.idle for core in self._cores):
                 continue
             if self._is_dead():
                 return Stop(StopReason.DEAD, turn.time_ns)
             if all(core.idle for core in self._cores):
                 self._jump(end)
-        return Stop(StopReason.TIMEOUT, turn.time_ns)
+        return Stop(StopReason.TIMEOUT, turn.time_ns, repeats)
+
+    def _skip(self, period: int, end: int) -> None:
+        """The board does the same for ever: most of that passes at once."""
+        assert self._recurrence is not None
+        begun_ns, what = self._turn.time_ns, self._recurrence.what()
+        if self._recurrence.skip(period, end) and not self._has_skipped:
+            self._has_skipped = True
+            every = format_duration(period * self._turn.quantum_ns)
+            text = f"the board repeats itself exactly every {every}, from {begun_ns / 1e6:.3f} ms on at the latest"
+            said = f" ({what})" if what else ""
+            self._wiring.say("", begun_ns, Note(f"{text}{said}: most rounds were not executed one by one"))
 
     def _is_dead(self) -> bool:
         """Every core is held or locked up, and nothing will change that."""

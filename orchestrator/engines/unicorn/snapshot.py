@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.base.console_output import OutputState
 from orchestrator.engines.unicorn.cpu.core import CoreSnapshot
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
@@ -25,7 +26,7 @@ class BoardSnapshot:
     hosted: tuple[tuple[bool, bool, int | None], ...]
     lines: dict[tuple[str, int], bool]
     alarms: dict[str, int]
-    consoles: dict[str, bytes]
+    consoles: dict[str, OutputState]
     passed_gates: frozenset[int]
 
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
-from orchestrator.engines.contract import Assistant, Player
+from orchestrator.engines.contract import Assistant, Coming, Player
+from orchestrator.engines.unicorn.armed import Armed
 from orchestrator.engines.unicorn.assisted import AssistedCore
-from orchestrator.engines.unicorn.bus import Device, Slot, Waking
+from orchestrator.engines.unicorn.bus import Device, Foreseen, Slot, Waking
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.gates import GatedDevice, Gates
@@ -36,7 +37,9 @@ class Wiring:
     More methods than most: each is a signal that a core or a device gives, and what they share is who is wired to whom.
     """
 
-    def __init__(self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, is_shared: bool = False) -> None:
+    def __init__(
+        self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, console_size: int, is_shared: bool = False
+    ) -> None:
         self.platform = platform
         self.listeners: list[Listener] = []
         self.memory = BoardMemory(platform, is_shared=is_shared)
@@ -48,13 +51,17 @@ class Wiring:
         self.assisted: dict[str, AssistedCore] = {}
         self.lines: dict[tuple[str, int], bool] = {}  # interrupt inputs that are driven, by NVIC and number
         self.alarms: dict[str, int] = {}  # of devices: when the next one comes
+        self._armed: dict[str, Armed] = {}  # devices that have asked for an alarm
         self._reset_reason = ""  # of a reset that a device has asked for
         self._resets = 0  # by firmware
+        self.from_outside = 0  # what the host has stored, in times
         self._peripherals = Peripherals(platform, self)
         self.devices: Mapping[str, Device] = self._peripherals.devices
         self.consoles = dict(self._peripherals.consoles)
         self.gates = Gates(platform, self.devices, self._runs_firmware)
         self.consoles |= {core.debugger.said.name: core.debugger.said for core in self.cores}
+        for console in self.consoles.values():
+            console.received.keep(console_size)
         for core in self.cores:
             core.attach(self.memory, list(self._slots_of(core)))
         # As the line's core sees it: a mailbox may show each core registers of its own.
@@ -258,6 +265,7 @@ class Wiring:
         if self._turn.is_trial:
             return
         core = self._turn.core or self.cores[0]
+        self._armed.setdefault(name, Armed()).ask(core.time_ns, self._turn.core, frequency_hz)
         count = -(-tick * core.mips * 1_000_000 // frequency_hz)
         time_ns = count * 1000 // core.mips
         asked = self.alarms.get(name)
@@ -271,6 +279,22 @@ class Wiring:
         device = self.devices[name]
         assert isinstance(device, Waking)
         device.wake()
+
+    def coming(self, seen_ns: int) -> tuple[Coming, ...]:
+        """As :class:`~orchestrator.engines.contract.Foreseeing` says: alarms of devices, and SysTick of cores."""
+        now = self._turn.time_ns
+        found = [
+            Coming("SysTick", core.name, at)
+            for core in self.cores
+            if (at := core.timeline.systick_ns()) is not None and at - now > seen_ns
+        ]
+        for name, armed in self._armed.items():
+            device = self.devices[name]
+            due = device.next_due() if isinstance(device, Foreseen) else None
+            at = -1 if due is None else -(-due * 1_000_000_000 // armed.frequency_hz)
+            if at > now and not armed.is_renewed(now - seen_ns):
+                found.append(Coming(name, armed.core, at))
+        return tuple(sorted(found, key=lambda each: (each.time_ns, each.device)))
 
     def turn_of(self, core: Core) -> AbstractContextManager[None]:
         return self._turn.of(core)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from orchestrator.base.errors import ElfError, TableError
+from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.memory import Place
 from orchestrator.formats.elf.dwarf import DebugInformation, SourceLine
 from orchestrator.formats.elf.sections import (
@@ -15,7 +16,6 @@ from orchestrator.formats.elf.sections import (
     SectionHeader,
     Segment,
     SegmentFlag,
-    check_overlap,
     read_header,
     read_section_headers,
     read_sections,
@@ -206,13 +206,13 @@ class Image:
 
 
 def load_elf(path: str | Path, *, name: str | None = None) -> Image:
-    """The image in a file; ``name`` stands for it in messages, by default the file's name.
+    """The image in an ordinary file of at most 256 MiB; ``name`` stands for it in messages, by default the file's name.
 
     :class:`ElfError`: ``elf.unreadable`` and what :func:`parse_elf` raises.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_file(path, LARGEST_IMAGE)
     except OSError as error:
         raise ElfError("cannot be read", rule="elf.unreadable", where=str(path), found=error.strerror) from error
     return parse_elf(data, path=path, name=name or path.name)
@@ -237,7 +237,6 @@ def parse_elf(data: bytes, *, path: Path, name: str) -> Image:
             expected="a PT_LOAD segment with bytes",
             advice="is it an object file that was not linked?",
         )
-    check_overlap(name, loaded)
     return Image(
         path=path,
         name=name,

@@ -5,6 +5,7 @@ Sources: System V ABI, "Object Files"; ELF for the Arm Architecture (AAELF32).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import IntFlag
 from itertools import pairwise
@@ -22,13 +23,12 @@ __all__ = [
     "SectionHeader",
     "Segment",
     "SegmentFlag",
-    "check_overlap",
+    "Strings",
     "content_of",
     "read_header",
     "read_section_headers",
     "read_sections",
     "read_segments",
-    "string_at",
 ]
 
 ADDRESS_SPACE = 1 << 32
@@ -37,6 +37,11 @@ _EM_ARM = 40
 _PT_LOAD = 1
 _SHT_NOBITS = 8
 _MAX_NAME = 4096  # bytes of a symbol's or section's name
+_MOST_SEGMENTS = 1024  # that are loaded: linkers write a few, converters of hex files one for each gap
+_MOST_SECTIONS = 1 << 14  # linkers write a few, or one for each function where their script forgets them
+_MOST_SHARED = 4  # segments that load one byte of the file, on average
+_FIRST_ROOM = 1 << 16  # bytes of names, however short the table
+_MOST_NAMES = 16  # names that one byte of a string table is of, on average: linkers let names share their tails
 
 
 @layout("<16s2H5I6H")
@@ -169,16 +174,22 @@ def _truncated(name: str, what: str, end: int, size: int) -> ElfError:
     )
 
 
+def _too_many(name: str, what: str, most: int, found: int) -> ElfError:
+    return ElfError(f"more {what} than rptwin reads", rule="elf.malformed", where=name, expected=most, found=found)
+
+
 def read_segments(name: str, data: bytes, header: FileHeader) -> tuple[Segment, ...]:
     """Every PT_LOAD that takes memory."""
     end = header.e_phoff + header.e_phnum * _ProgramHeader.size
     if header.e_phnum and end > len(data):
         raise _truncated(name, "program header table", end, len(data))
-    segments = []
-    for index in range(header.e_phnum):
-        each = _ProgramHeader.unpack_from(data, header.e_phoff + index * _ProgramHeader.size)
-        if each.p_type != _PT_LOAD or each.p_memsz == 0:
-            continue
+    every = enumerate(_ProgramHeader.rows(data, header.e_phoff, header.e_phnum))
+    loads = [(index, row) for index, row in every if row[0] == _PT_LOAD and row[5]]  # p_type, p_memsz
+    if len(loads) > _MOST_SEGMENTS:
+        raise _too_many(name, "segments to load", _MOST_SEGMENTS, len(loads))
+    headers = []
+    for index, row in loads:
+        each = _ProgramHeader(*row)
         where = f"{name}: segment {index}"
         if each.p_filesz > each.p_memsz:
             raise ElfError(
@@ -198,23 +209,43 @@ def read_segments(name: str, data: bytes, header: FileHeader) -> tuple[Segment, 
                 expected="end <= 0x100000000",
                 found=f"p_paddr {each.p_paddr:#x}, p_vaddr {each.p_vaddr:#x}, p_memsz {each.p_memsz:#x}",
             )
-        content = data[each.p_offset : each.p_offset + each.p_filesz]
-        flags = SegmentFlag(each.p_flags & 7)
-        segments.append(Segment(index, each.p_offset, each.p_paddr, each.p_vaddr, content, each.p_memsz, flags))
-    return tuple(segments)
+        headers.append((index, each))
+    _check_overlap(name, headers)
+    _check_sum(name, len(data), headers)
+    return tuple(_segment(index, each, data) for index, each in headers)
 
 
-def check_overlap(name: str, segments: tuple[Segment, ...]) -> None:
-    """No two segments are loaded to one address."""
-    for first, second in pairwise(sorted(segments, key=lambda each: each.load_address)):
-        if first.load_extent.overlaps(second.load_extent):
+def _segment(index: int, header: _ProgramHeader, data: bytes) -> Segment:
+    content = data[header.p_offset : header.p_offset + header.p_filesz]
+    flags = SegmentFlag(header.p_flags & 7)
+    return Segment(index, header.p_offset, header.p_paddr, header.p_vaddr, content, header.p_memsz, flags)
+
+
+def _check_overlap(name: str, headers: list[tuple[int, _ProgramHeader]]) -> None:
+    """No two segments are loaded to one address; seen before a byte of them is copied."""
+    loaded = [(index, Extent(each.p_paddr, each.p_filesz)) for index, each in headers if each.p_filesz]
+    for (first, under), (second, over) in pairwise(sorted(loaded, key=lambda each: each[1].start)):
+        if under.overlaps(over):
             raise ElfError(
-                f"segments {first.index} and {second.index} are loaded over each other",
+                f"segments {first} and {second} are loaded over each other",
                 rule="elf.segments-overlap",
                 where=name,
-                expected=f"segment {second.index} from {first.load_extent.end:#010x} on",
-                found=f"{second.load_extent} over {first.load_extent}",
+                expected=f"segment {second} from {under.end:#010x} on",
+                found=f"{over} over {under}",
             )
+
+
+def _check_sum(name: str, size: int, headers: list[tuple[int, _ProgramHeader]]) -> None:
+    """Segments that share bytes of the file do so now and then, not all of them: 2 MB would become gigabytes."""
+    total = sum(each.p_filesz for _, each in headers)
+    if total > _MOST_SHARED * size:
+        raise ElfError(
+            "segments load the same bytes of the file again and again",
+            rule="elf.malformed",
+            where=name,
+            expected=f"at most {_MOST_SHARED} times the file's {size} bytes",
+            found=f"{total} bytes in {len(headers)} segments",
+        )
 
 
 def read_section_headers(name: str, data: bytes, header: FileHeader) -> tuple[SectionHeader, ...]:
@@ -222,47 +253,91 @@ def read_section_headers(name: str, data: bytes, header: FileHeader) -> tuple[Se
     end = header.e_shoff + header.e_shnum * SectionHeader.size
     if header.e_shnum and end > len(data):
         raise _truncated(name, "section header table", end, len(data))
-    return tuple(
-        SectionHeader.unpack_from(data, header.e_shoff + index * SectionHeader.size) for index in range(header.e_shnum)
-    )
+    if header.e_shnum > _MOST_SECTIONS:
+        raise _too_many(name, "sections", _MOST_SECTIONS, header.e_shnum)
+    return tuple(SectionHeader(*row) for row in SectionHeader.rows(data, header.e_shoff, header.e_shnum))
 
 
 def content_of(name: str, data: bytes, section: SectionHeader, what: str) -> bytes:
     """The bytes of a section; ``what`` it is for the message when the file ends before it does."""
+    return data[section.sh_offset : _end_of(name, data, section, what)]
+
+
+def _end_of(name: str, data: bytes, section: SectionHeader, what: str) -> int:
     end = section.sh_offset + section.sh_size
     if end > len(data):
         raise _truncated(name, what, end, len(data))
-    return data[section.sh_offset : end]
+    return end
 
 
-def string_at(strings: bytes, offset: int) -> str:
-    """A name of a string table, cut when it never ends."""
-    end = strings.find(b"\0", offset, offset + _MAX_NAME)
-    return strings[offset : end if end >= 0 else offset + _MAX_NAME].decode("utf-8", "replace")
+class Strings:
+    """A string table. ``where`` is for the ElfError of names that overlap so much that they would fill memory."""
+
+    def __init__(self, where: str, data: bytes) -> None:
+        self._where = where
+        self._data = data
+        self._names: dict[int, str] = {}
+        self._room = _MOST_NAMES * len(data) + _FIRST_ROOM
+
+    def at(self, offset: int) -> str:
+        """A name, cut when it never ends."""
+        name = self._names.get(offset)
+        if name is None:
+            end = self._data.find(b"\0", offset, offset + _MAX_NAME)
+            name = self._data[offset : end if end >= 0 else offset + _MAX_NAME].decode("utf-8", "replace")
+            self._names[offset] = name
+            self._room -= len(name)
+            if self._room < 0:
+                raise ElfError(
+                    "names that overlap again and again",
+                    rule="elf.malformed",
+                    where=self._where,
+                    expected=f"names of at most {_MOST_NAMES} times the {len(self._data)} bytes of the string table",
+                )
+        return name
 
 
 def read_sections(
     name: str, data: bytes, header: FileHeader, headers: tuple[SectionHeader, ...], segments: tuple[Segment, ...]
 ) -> tuple[Section, ...]:
     """All but the null section, each with where its bytes are loaded."""
-    names = b""
+    table = b""
     if header.e_shstrndx < len(headers):
-        names = content_of(name, data, headers[header.e_shstrndx], "section names")
+        table = content_of(name, data, headers[header.e_shstrndx], "section names")
+    names = Strings(f"{name}: section names", table)
+    loaded = _Loaded(segments)
     sections = []
     for each in headers[1:]:
-        title = string_at(names, each.sh_name)
+        title = names.at(each.sh_name)
         has_bytes = each.sh_type != _SHT_NOBITS
         if has_bytes:
-            content_of(name, data, each, f"section {title}")
-        load_address = _loaded_at(each.sh_offset, each.sh_size, segments) if has_bytes else None
+            _end_of(name, data, each, f"section {title}")
+        load_address = loaded.at(each.sh_offset, each.sh_size) if has_bytes else None
         sections.append(
             Section(title, each.sh_addr, each.sh_size, each.sh_offset, has_bytes, each.sh_flags, load_address)
         )
     return tuple(sections)
 
 
-def _loaded_at(offset: int, size: int, segments: tuple[Segment, ...]) -> int | None:
-    for each in segments:
-        if Extent(offset, size) in Extent(each.offset, len(each.data)):
-            return each.load_address + offset - each.offset
-    return None
+class _Loaded:
+    """Where bytes of the file are loaded: by the segment that holds them, of several by the one that goes furthest."""
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        furthest: list[Segment] = []
+        for each in sorted(segments, key=lambda segment: segment.offset):
+            before = furthest[-1] if furthest else each
+            further = each.offset + len(each.data) > before.offset + len(before.data)
+            furthest.append(each if further else before)
+        self._starts = sorted(each.offset for each in segments)
+        self._furthest = furthest  # of those that begin at or before a start
+
+    def at(self, offset: int, size: int) -> int | None:
+        index = bisect_right(self._starts, offset) - 1
+        if index < 0:
+            return None
+        segment = self._furthest[index]
+        return segment.load_address + offset - segment.offset if self._holds(segment, offset, size) else None
+
+    @staticmethod
+    def _holds(segment: Segment, offset: int, size: int) -> bool:
+        return Extent(offset, size) in Extent(segment.offset, len(segment.data))

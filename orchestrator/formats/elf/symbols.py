@@ -17,8 +17,8 @@ from orchestrator.formats.elf.sections import (
     SHF_EXECINSTR,
     Section,
     SectionHeader,
+    Strings,
     content_of,
-    string_at,
 )
 
 __all__ = ["AddressNames", "Symbol", "SymbolType", "read_symbols"]
@@ -75,22 +75,26 @@ class AddressNames:
 
 
 def read_symbols(name: str, data: bytes, headers: tuple[SectionHeader, ...]) -> Iterator[Symbol]:
-    """The defined symbols of ``.symtab``, without the mapping symbols of the Arm ABI (AAELF32 5.5.5)."""
-    for table in headers:
-        if table.sh_type != _SHT_SYMTAB or table.sh_link >= len(headers):
+    """The defined symbols of ``.symtab``, without the mapping symbols of the Arm ABI (AAELF32 5.5.5).
+
+    A file has one (System V ABI, "Sections"); of more the first is read.
+    """
+    tables = (each for each in headers if each.sh_type == _SHT_SYMTAB and each.sh_link < len(headers))
+    table = next(tables, None)
+    if table is None:
+        return
+    strings = Strings(f"{name}: symbol names", content_of(name, data, headers[table.sh_link], "symbol names"))
+    rows = content_of(name, data, table, "symbol table")
+    for row in struct.iter_unpack("<3I2BH", rows[: len(rows) // 16 * 16]):
+        st_name, value, size, info, _, section = row
+        if section == _SHN_UNDEF or st_name == 0:
             continue
-        strings = content_of(name, data, headers[table.sh_link], "symbol names")
-        rows = content_of(name, data, table, "symbol table")
-        for row in struct.iter_unpack("<3I2BH", rows[: len(rows) // 16 * 16]):
-            st_name, value, size, info, _, section = row
-            if section == _SHN_UNDEF or st_name == 0:
-                continue
-            title = string_at(strings, st_name)
-            if title.startswith("$"):
-                continue
-            type_, binding = info & 0xF, info >> 4
-            address = value & ~1 if type_ == SymbolType.FUNC else value
-            yield Symbol(title, address, size, type_, binding == 0, binding == 2, section)
+        title = strings.at(st_name)
+        if title.startswith("$"):
+            continue
+        type_, binding = info & 0xF, info >> 4
+        address = value & ~1 if type_ == SymbolType.FUNC else value
+        yield Symbol(title, address, size, type_, binding == 0, binding == 2, section)
 
 
 def _symbol_ranges(symbols: tuple[Symbol, ...], sections: tuple[Section, ...]) -> list[_Range]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.numbers import LONGEST, parse_number
 from orchestrator.base.roles import ROLES
 from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Core
@@ -19,6 +20,7 @@ __all__ = ["CORE_TYPE", "NVIC_TYPE", "Named", "cores_of", "pairs_of", "roles_of"
 CORE_TYPE = "CPU.CortexM"
 NVIC_TYPE = "IRQControllers.NVIC"
 DEFAULT_MIPS = 100  # Renode's PerformanceInMips
+MOST_MIPS = 100_000  # a hundred times the fastest core of this kind; what a turn executes is counted in 64 bits
 CORE_STATEMENT = re.compile(r"(PerformanceInMips|IsHalted)\s+(\S+)")
 
 
@@ -51,10 +53,11 @@ def _core(
     halted = typed(variable, "IsHalted", syntax.Literal, "true | false", bool)
     mips = integer(variable, "PerformanceInMips")
     told = _statements(variable, notes)
-    mips = int(told.get("PerformanceInMips", DEFAULT_MIPS if mips is None else mips))
-    if mips < 1:
+    given_mips = told.get("PerformanceInMips", str(DEFAULT_MIPS if mips is None else mips))
+    mips = parse_number(given_mips) if len(given_mips) <= LONGEST else 0
+    if not 1 <= mips <= MOST_MIPS:
         what = f"{variable.name}: PerformanceInMips out of range"
-        raise error_at(variable.source, what, expected="1 or more", found=mips)
+        raise error_at(variable.source, what, expected=f"1..{MOST_MIPS}", found=given_mips[:LONGEST])
     return Core(
         name=variable.name,
         model=str(model_name.value),
@@ -86,7 +89,12 @@ def _statements(variable: Variable, notes: list[str]) -> dict[str, str]:
     told = {}
     for text, source in variable.statements.get("init", ()):
         match = CORE_STATEMENT.fullmatch(text)
-        if match and (match[2].isdecimal() if match[1] == "PerformanceInMips" else match[2] in ("true", "false")):
+        is_known = match is not None and (
+            match[2].isascii() and match[2].isdecimal()
+            if match[1] == "PerformanceInMips"
+            else match[2] in ("true", "false")
+        )
+        if match and is_known:
             told[match[1]] = match[2]
         else:
             notes.append(f"{source}: {variable.name}: {text}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Extent
+from orchestrator.base.numbers import parse_number
 from orchestrator.base.roles import ROLES
 from orchestrator.platform.model import Platform, Source
 from orchestrator.platform.resolve.cores import CORE_TYPE, Named, cores_of, pairs_of, roles_of
@@ -77,11 +78,14 @@ def tag_of(statement: str, source: Source) -> tuple[str, Extent, int] | None:
     match = TAG.fullmatch(statement)
     if match is None:
         return None
-    start, end = int(match[1], 0), int(match[3], 0)
+    try:
+        start, end, value = (parse_number(each or "0") for each in (match[1], match[3], match[6]))
+    except ValueError as error:
+        raise error_at(source, f"a tag with {error}", found=f"{statement[:40]} ...") from None
     size = end if match[2] else end - start + 1
     if size < 1:
         raise error_at(source, "a tag that ends before it starts", found=statement)
-    return match[4] or match[5], Extent(start, size), int(match[6] or "0", 0)
+    return match[4] or match[5], Extent(start, size), value
 
 
 def _resolve(description: MergedDescription, settings: PlatformSettings, path: Path) -> Platform:
@@ -99,6 +103,9 @@ def _resolve(description: MergedDescription, settings: PlatformSettings, path: P
         check_overlap(core.name, regions, peripherals)
     roles = roles_of(cores, settings)
     named = Named(settings, {core.name for core in cores}, roles)
+    beside = [settings.path.resolve()] if settings.text else []
+    models = files_of("models", settings.models, peripherals, settings)
+    fronts = files_of("renode", settings.fronts, peripherals, settings)
     return Platform(
         name=path.stem,
         path=path,
@@ -115,9 +122,10 @@ def _resolve(description: MergedDescription, settings: PlatformSettings, path: P
         tags=tuple(_tags(description, notes)),
         description=settings.description,
         notes=tuple(notes),
-        models=files_of("models", settings.models, peripherals, settings),
-        fronts=files_of("renode", settings.fronts, peripherals, settings),
+        models=models,
+        fronts=fronts,
         external=settings.external,
+        files=(*description.files, *beside, *models.values(), *fronts.values()),
     )
 
 

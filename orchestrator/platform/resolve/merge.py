@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.files import read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
 
@@ -20,10 +22,21 @@ def error_at(source: Source, what: str, **sides: Any) -> PlatformError:
     return PlatformError(what, file=source.file, line=source.line, column=source.column, **sides)
 
 
+LEVELS_UP = 3  # folders above a description in which files of it may be: platforms/boards/MAKER of Renode's root
+
+
 def beside_or_above(folder: Path, name: str) -> Path | None:
     """A file relative to a folder, or to one above it (Renode's own descriptions name files from Renode's root)."""
-    folders = (folder,) if name.startswith(".") else (folder, *folder.parents)
-    return next((each / name for each in folders if (each / name).is_file()), None)
+    folders = (folder,) if name.startswith(".") else (folder, *_above(folder))
+    try:
+        return next((each / name for each in folders if (each / name).is_file()), None)
+    except ValueError:  # a null character
+        return None
+
+
+def _above(folder: Path) -> tuple[Path, ...]:
+    """As far up as files may be, the root of the file system never."""
+    return tuple(each for each in folder.parents[:LEVELS_UP] if each != each.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +70,23 @@ class MergedDescription:
         }
         self._included: set[tuple[Path, str]] = set()
         self.folders: dict[str, Path] = {}  # of each file by the name that messages use
+        self.files: list[Path] = []  # that the platform is made of, scripts among them
 
     def include(self, path: Path, file: str, prefix: str = "", inside: tuple[Path, ...] = ()) -> None:
         """Merge a file, after the files that it uses; ``inside`` are those that use it."""
         from orchestrator.platform.repl import parse_repl  # noqa: PLC0415  # lark costs more to import than all else
 
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path, encoding="utf-8-sig")
         except OSError as error:
             raise PlatformError(f"cannot be read ({error.strerror})", file=str(path)) from None
         except UnicodeDecodeError as error:
             raise PlatformError(f"not UTF-8 text (byte {error.start})", file=file) from None
+        resolved = path.resolve()
+        self.files.append(resolved)
         description = parse_repl(text, file)
         self.folders[file] = path.parent
-        inside = (*inside, path.resolve())
+        inside = (*inside, resolved)
         for using in description.usings:
             used = self._find(using, path)
             if used.resolve() in inside:
@@ -83,10 +99,20 @@ class MergedDescription:
 
     @staticmethod
     def _find(using: syntax.Using, path: Path) -> Path:
-        """The file that a ``using`` means."""
-        found = beside_or_above(path.resolve().parent, using.path)
+        """The file that a ``using`` means: a description, for an error in another file would show a word of it.
+
+        It lies in the folder of who uses it, below it, or in up to three folders above.
+        """
+        folder = path.resolve().parent
+        found = beside_or_above(folder, using.path)
         if found is None:
             raise error_at(using.source, f"no file {using.path}")
+        if found.resolve().suffix != ".repl":
+            raise error_at(using.source, f"{using.path} is no description", expected="the name of a .repl file")
+        top = (folder, *_above(folder))[-1]
+        if not Path(os.path.normpath(found)).is_relative_to(top):
+            what = f"{using.path} lies outside of the platform's folders"
+            raise error_at(using.source, what, expected=f"below {top}")
         return found
 
     def _merge(self, entry: syntax.Entry, scope: NameScope) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from orchestrator.base.files import read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Interrupt, Peripheral
 from orchestrator.platform.resolve.cores import NVIC_TYPE, Named
@@ -17,6 +18,8 @@ from orchestrator.platform.windows import WINDOWS
 __all__ = ["SCRIPT_TYPE", "consoles_of", "files_of", "peripheral"]
 
 SCRIPT_TYPE = "Python.PythonPeripheral"
+FREQUENCIES = ("frequency", "systickFrequency")
+MOST_HZ = 10**12
 
 
 def peripheral(
@@ -24,6 +27,11 @@ def peripheral(
 ) -> Peripheral:
     """One peripheral; ``limits`` are the inputs of each core's NVIC, and what it is told to do goes to ``notes``."""
     given = attributes(description, variable)
+    for name in FREQUENCIES:
+        value = given.get(name)
+        if isinstance(value, int) and not 1 <= value <= MOST_HZ:
+            source = variable.properties[name][0].source
+            raise error_at(source, f"{variable.name}: {name}", expected=f"1..{MOST_HZ} Hz", found=value)
     script, script_name = _script(description, variable) if variable.type == SCRIPT_TYPE else (None, None)
     size = integer(variable, "size") if variable.type == SCRIPT_TYPE else WINDOWS.get(variable.type)
     for when, statements in variable.statements.items():
@@ -55,8 +63,9 @@ def _script(description: MergedDescription, variable: Variable) -> tuple[str, st
     path = beside_or_above(description.folders[named.source.file].resolve(), str(named.value))
     if path is None:
         raise error_at(named.source, f"{variable.name}: no script {named.value}")
+    description.files.append(path.resolve())
     try:
-        return path.read_text(encoding="utf-8"), str(named.value)
+        return read_text(path), str(named.value)
     except OSError as error:
         raise error_at(named.source, f"{variable.name}: {named.value} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

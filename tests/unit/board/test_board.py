@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from orchestrator.board import QUIET_NS, Board, EndReason, Progress, choose_vect
 from orchestrator.engines.common.console_match import TextMatch
 from orchestrator.engines.contract import (
     Capability,
+    Coming,
     Condition,
     ConsoleText,
     EngineOptions,
@@ -238,6 +239,43 @@ def test_a_run_ends_when_up_and_quiet_for_50_ms_to_the_nanosecond(
     end = board.run(timeout="5 s")
     assert (end.reason, end.time_ns) == (EndReason.QUIET, 3 * MS + 7 + QUIET_NS)
     assert str(end) == "up, and shared memory quiet for 50 ms at 0.053000 s"
+
+
+def test_a_longer_quiet_time_is_asked_for(
+    platform: Platform, engine: FakeEngine, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Board(platform, engine=engine, quiet_for="600 ms", **files) as board:  # type: ignore[arg-type]
+        monkeypatch.setattr(board.observer, "is_up", lambda: True)
+        end = board.run(timeout="5 s")
+    assert (end.reason, end.time_ns) == (EndReason.QUIET, 600 * MS)
+    assert str(end) == "up, and shared memory quiet for 600 ms at 0.600000 s"
+
+
+def test_what_is_armed_at_a_quiet_end_is_named_by_role(
+    board: Board, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def coming(seen_ns: int) -> tuple[Coming, ...]:
+        asked.append(seen_ns)
+        return Coming("iwdg1", "cpu_cm7", 512 * MS), Coming("tim3", "", 700 * MS)
+
+    monkeypatch.setattr(engine, "coming", coming, raising=False)
+    monkeypatch.setattr(board.observer, "is_up", lambda: True)
+    end = board.run(timeout="5 s")
+    assert list(map(str, end.not_waited_for)) == ["main's iwdg1 at 512.000 ms", "tim3 at 700.000 ms"]
+    assert asked == [QUIET_NS]
+
+
+def test_a_board_that_repeats_itself_is_asked_no_more_and_says_so_at_the_timeout(
+    board: Board, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = engine.run
+    monkeypatch.setattr(engine, "run", lambda *asked: replace(run(*asked), repeats=True))
+    end = board.run(timeout="5 s")
+    assert (end.reason, end.time_ns, len(engine.runs)) == (EndReason.REPEATING, 5_000 * MS, 2)
+    monkeypatch.setattr(board.observer, "is_up", lambda: True)
+    assert board.run(timeout="5 s").reason is EndReason.QUIET
 
 
 def test_activity_puts_the_end_off(board: Board, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +141,26 @@ def test_bytes_are_read_as_loaded_and_as_the_program_expects_them(image):
         image.read_run(RAM, 0x100)
 
 
+def test_what_is_loaded_ends_with_its_bytes_and_what_runs_with_its_zeros(image):
+    last = max(image.segments, key=lambda each: each.load_address)
+    end = last.load_address + len(last.data)
+    assert image.read_load(end - 1, 1) == last.data[-1:]
+    (zeros,) = image.zero_segments
+    assert image.read_run(zeros.run_address + zeros.memory_size - 1, 1) == b"\0"
+    for read, address in ((image.read_load, end), (image.read_run, zeros.run_address + zeros.memory_size)):
+        with pytest.raises(ElfError, match=f"at {address:#010x}: the image has nothing there: expected 1 bytes from"):
+            read(address, 1)
+
+
+def test_each_byte_of_a_segment_has_its_load_address_and_no_other_has_one(image):
+    for each in image.segments:
+        for at in (0, len(each.data) - 1):
+            assert image.load_address_of(each.run_address + at) == each.load_address + at
+    data = image.segments[2]
+    assert image.load_address_of(data.run_address - 1) is None
+    assert image.load_address_of(data.run_address + len(data.data)) is None
+
+
 def test_the_resource_table_has_a_load_and_a_run_address(image):
     table = image.resource_table()
     assert (table.run_address, table.load_address) == (SHARED, image.segments[1].load_address)
@@ -238,6 +259,53 @@ def test_a_segment_whose_bytes_are_past_the_end_of_the_file_is_named(raw):
     assert f"its segment 2 does: expected at least {len(raw) + 1} bytes" in refused(raw, "elf.truncated")
 
 
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_segment_may_end_with_the_file(raw, short):
+    """Not so the sections: they stand before it."""
+    header = program_header(raw, 2)
+    at, size = (struct.unpack_from("<I", raw, header + where)[0] for where in (4, 16))
+    struct.pack_into("<I", raw, header + 4, len(raw))
+    data = bytes(raw) + bytes(raw[at : at + size])
+    if short:
+        refused(data[:-short], "elf.truncated")
+    else:
+        assert parse_elf(data, path=Path("x.elf"), name="x.elf").segments[2].data == data[-size:]
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_the_program_headers_may_end_with_the_file(raw, short):
+    headers = bytes(raw[program_header(raw, 0) : program_header(raw, raw[44])])
+    struct.pack_into("<I", raw, 28, len(raw))
+    data = bytes(raw) + headers
+    if short:
+        assert "program header table" in refused(data[:-short], "elf.truncated")
+    else:
+        assert len(parse_elf(data, path=Path("x.elf"), name="x.elf").segments) == 3
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("field", [8, 12], ids=["p_vaddr", "p_paddr"])
+def test_a_segment_may_end_with_the_address_space(raw, field, beyond):
+    header = program_header(raw, 1)
+    size = struct.unpack_from("<I", raw, header + 16)[0]
+    struct.pack_into("<I", raw, header + field, (1 << 32) - size + beyond)
+    if beyond:
+        assert "segment 1" in refused(raw, "elf.segment-outside-memory")
+    else:
+        assert parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments[1].memory_size == size
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_segments_may_be_loaded_one_after_the_other(raw, over):
+    first, second = program_header(raw, 0), program_header(raw, 1)
+    start, size = (struct.unpack_from("<I", raw, first + where)[0] for where in (12, 16))
+    struct.pack_into("<I", raw, second + 12, start + size - over)
+    if over:
+        refused(raw, "elf.segments-overlap")
+    else:
+        assert len(parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").segments) == 3
+
+
 def test_a_global_symbol_goes_before_a_local_one_of_the_same_name(raw):
     before = parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf")
     assert before.symbols["twice"].is_local
@@ -325,3 +393,77 @@ def test_debug_information_is_read_only_when_asked_for(tiny, monkeypatch):
     assert image.reset_vector() == image.entry
     with pytest.raises(AssertionError):
         ELFFile(io.BytesIO(b""))
+
+
+def made_of(segments, sections=(), names=b"\0"):
+    """A file of segments (offset, address, size), sections (name, type, offset, size, link), and names at its end."""
+    phoff, shoff = 52, 52 + 32 * len(segments)
+    at = shoff + 40 * (len(sections) + 2)
+    header = struct.pack(
+        *("<16s2H5I6H", b"\x7fELF\1\1\1" + bytes(9), 2, 40, 1, 0x08000001, phoff, shoff, 0, 52, 32, len(segments)),
+        *(40, len(sections) + 2, len(sections) + 1),
+    )
+    rows = b"".join(struct.pack("<8I", 1, at, where, where, size, size, 5, 4) for at, where, size in segments)
+    rows += bytes(40)
+    for name, kind, offset, size, link in sections:
+        rows += struct.pack("<10I", name, kind, 2, 0, offset, size, link, 0, 4, 16)
+    return header + rows + struct.pack("<10I", 0, 3, 0, 0, at, len(names), 0, 0, 1, 0) + names
+
+
+def test_segments_over_each_other_are_seen_before_their_bytes_are_copied():
+    """65,535 segments of one 2 MB file would be 128 GB (attack, struct/mk.py)."""
+    whole = 52 + 32 * 1000
+    data = made_of([(0, 0x08000000, whole)] * 1000)
+    tracemalloc.start()
+    try:
+        refused(data, "elf.segments-overlap")
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_segments_that_load_the_same_bytes_again_and_again_are_refused():
+    data = made_of([(0, 0x08000000 + 2048 * n, 2048) for n in range(1000)])
+    assert "at most 4 times the file's" in refused(data, "elf.malformed")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (made_of([(0, 0x08000000 + n, 1) for n in range(1025)]), "segments to load than rptwin reads: expected 1024"),
+        (made_of([(0, 0x08000000, 4)], [(0, 1, 0, 4, 0)] * 16384), "sections than rptwin reads: expected 16384"),
+    ],
+    ids=["segments", "sections"],
+)
+def test_more_than_a_linker_ever_writes_is_refused_with_the_limit(data, words):
+    assert words in refused(data, "elf.malformed")
+
+
+def test_as_many_as_the_limits_allow_are_read():
+    names = b"\0" + b"".join(b".s%04d\0" % n for n in range(2000))
+    data = made_of(
+        [(16 * n, 0x08000000 + 16 * n, 16) for n in range(1024)],
+        [(1 + 7 * n, 1, 16 * (n % 1024), 16, 0) for n in range(2000)],
+        names,
+    )
+    image = parse_elf(data, path=Path("x.elf"), name="x.elf")
+    assert (len(image.segments), len(image.sections)) == (1024, 2001)
+    assert [each.load_address for each in image.sections[:2000]] == [0x08000000 + 16 * (n % 1024) for n in range(2000)]
+
+
+def test_names_that_overlap_so_much_that_they_fill_memory_are_refused():
+    names = b"\0" + b"A" * 5000
+    data = made_of([(0, 0x08000000, 4)], [(1 + n, 1, 0, 4, 0) for n in range(900)], names)
+    assert "names that overlap" in refused(data, "elf.malformed")
+
+
+def test_of_several_symbol_tables_the_first_is_read(raw):
+    """Of 200 over the same symbols each was read (System V ABI: a file has one)."""
+    shoff, count = struct.unpack_from("<I", raw, 32)[0], struct.unpack_from("<H", raw, 48)[0]
+    rows = [bytes(raw[shoff + 40 * n : shoff + 40 * n + 40]) for n in range(count)]
+    table = next(row for row in rows if struct.unpack_from("<I", row, 4)[0] == 2)
+    expected = len(parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf").every_symbol)
+    again = bytearray(raw) + b"".join([*rows, table, table])
+    struct.pack_into("<I", again, 32, len(raw))
+    struct.pack_into("<H", again, 48, count + 2)
+    assert len(parse_elf(bytes(again), path=Path("x.elf"), name="x.elf").every_symbol) == expected

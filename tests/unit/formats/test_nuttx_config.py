@@ -51,6 +51,18 @@ def test_what_no_name_decides_stays_open_and_the_reading_says_so(data):
     assert config.candidates == (NuttxRelease.V12_13, NuttxRelease.V13_0)
 
 
+@pytest.mark.parametrize(("byte", "is_name"), [(0x20, False), (0x21, True), (0x7E, True), (0x7F, False)])
+def test_a_name_is_made_of_characters_that_one_sees(byte, is_name):
+    config = decode_nuttx_config(struct.pack("<II8s8s40x", 512, 256, bytes((byte,)), b""), None, Feature.CPUNAME)
+    assert config.release is (NuttxRelease.V12_13 if is_name else NuttxRelease.V13_0)
+    assert config.is_ambiguous is not is_name
+
+
+@pytest.mark.parametrize(("size", "release"), [(63, NuttxRelease.V9_0), (64, NuttxRelease.V11_0)])
+def test_from_9_1_on_the_block_has_64_bytes(size, release):
+    assert decode_nuttx_config(V13[:size], None, 0).candidates == (release,)
+
+
 def test_a_given_release_decides():
     data = struct.pack("<II8s8s40x", 512, 256, b"main", b"longname")
     config = decode_nuttx_config(data, NuttxRelease.V12_13, Feature.CPUNAME)

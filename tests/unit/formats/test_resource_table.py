@@ -1,3 +1,6 @@
+import struct
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +35,7 @@ from orchestrator.formats.resource_table import (
     decode_table_bytes,
     scan_table,
     scan_table_bytes,
+    table_further_on,
 )
 
 BASE = 0x10040000
@@ -165,6 +169,100 @@ def test_the_fields_cover_each_byte_of_a_table_without_gaps():
     assert sum(len(table.data(each.at.path).value) for each in table.fields()) == table.size
 
 
+EVERY_KIND = [
+    Trace(da=1, len=2),
+    Carveout(da=3, len=4),
+    Devmem(da=5, len=6),
+    RprocMem(da=7, len=8),
+    Checksum(algo=b"md5".ljust(16, b"\0"), chksum=bytes(range(64))),
+    Custom(sub_type=9, data=b"custom's"),
+    Vendor(FW_RSC_VENDOR_START, 13, b"vends"),
+    Unknown(FW_RSC_VENDOR_END + 1, b"nobody knows"),
+    Vdev.of(VdevHeader(id=7, notifyid=2), [Vring(ANY, 16, 8, 0), Vring(ANY, 16, 8, 1)], b"config"),
+]
+
+
+@pytest.mark.parametrize("entry", EVERY_KIND, ids=lambda each: type(each).__name__)
+def test_the_fields_of_an_entry_of_any_kind_follow_each_other_and_hold_its_bytes(entry):
+    table = build_table([entry], view=VIEW, address=BASE)
+    data = table.encode()
+    at = 0
+    for each in table.fields():
+        field = table.data(each.at.path)
+        assert (field.at, field.at.address - BASE) == (each.at, at)
+        value = each.value if isinstance(each.value, bytes) else each.value.to_bytes(len(field.value), "little")
+        assert field.value == value == data[at : at + len(value)]
+        at += len(value)
+    assert at == len(data) == table.size
+
+
+def test_the_number_of_an_entry_of_unknown_kind_is_one_past_the_vendors():
+    kinds = [FW_RSC_VENDOR_START - 1, FW_RSC_VENDOR_START, FW_RSC_VENDOR_END, FW_RSC_VENDOR_END + 1]
+    table = build_table([Vendor(kind, 8) if i in (1, 2) else Unknown(kind) for i, kind in enumerate(kinds)])
+    assert [each.at.path for each in table.entries] == ["unknown[0]", "vendor[0]", "vendor[1]", "unknown[1]"]
+
+
+def test_the_last_entry_may_be_a_type_word_and_no_less():
+    whole = build_table([Unknown(77)]).encode()
+    assert [each.value for each in decode_table_bytes(whole).entries] == [Unknown(77)]
+    with pytest.raises(TableError) as caught:
+        decode_table_bytes(whole[:-1])
+    assert caught.value.rule == "table.offset-past-end"
+
+
+@pytest.mark.parametrize(("offset", "rule"), [(28, None), (27, "table.offset-into-header")])
+def test_the_first_entry_may_follow_the_offsets_at_once(offset, rule):
+    table = build_table([Unknown(77), Unknown(78), Unknown(79)])
+    assert table.offsets[0] == 28
+    errors = scan_table_bytes(table.patched("offset[0]", offset)).errors
+    assert [error.rule for error in errors] == ([] if rule is None else [rule])
+
+
+def test_as_many_entries_as_a_table_may_have_are_read():
+    table = build_table([Unknown(77)] * MAX_ENTRIES)
+    assert len(table.entries) == MAX_ENTRIES
+    (error,) = scan_table_bytes(table.patched("header.num", MAX_ENTRIES + 1)).errors
+    assert (error.rule, error.found) == ("table.too-many-entries", MAX_ENTRIES + 1)
+
+
+def test_of_a_table_of_another_version_its_number_of_entries_is_no_error_besides():
+    wrong = decode_table_bytes(broken("header.num", 3)).patched("header.ver", 2)
+    absurd = wrong[:4] + b"\xff\xff\0\0" + wrong[8:]
+    assert [error.rule for error in scan_table_bytes(absurd).errors] == ["table.version"]
+
+
+def test_a_table_that_is_made_too_short_for_its_entries_does_not_encode():
+    table = healthy()
+    last = table.entries[-1].at.address
+    with pytest.raises(TableError) as caught:
+        replace(table, size=table.size - 1).encode()
+    assert (caught.value.rule, caught.value.expected, caught.value.found) == (
+        "table.truncated",
+        f"end <= {table.size - 1}",
+        table.size,
+    )
+    assert f"{VIEW} at {last:#010x}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(4, 4), (64, 64), (68, None), (6, None), (0, None)])
+def test_a_table_is_found_further_on_within_64_bytes(ahead, found):
+    assert table_further_on(b"\xff" * ahead + healthy().encode()) == found
+
+
+def test_what_is_no_table_yet_is_not_found_further_on():
+    for path, value in (("header.num", 0), ("header.reserved[1]", 1), ("offset[1]", 0x7FFF_FFFF)):
+        assert table_further_on(bytes(4) + broken(path, value)) is None
+
+
+def test_the_bytes_behind_the_vrings_are_read_where_the_header_says_there_is_no_config_space():
+    """As NuttX 9.0 has it."""
+    vdev = Vdev.of(VdevHeader(id=7), [Vring(ANY, 16, 8, 0)])
+    table = decode_table_bytes(build_table([vdev]).encode() + b"behind", view=VIEW, address=BASE)
+    found = table.after_vrings(table.vdevs[0], 4)
+    assert found.value == b"behi"
+    assert str(found.at) == f"{VIEW} at {BASE + table.size - 6:#010x} (vdev[0].config)"
+
+
 def test_a_field_that_is_not_there_or_holds_no_number_is_a_usage_error():
     with pytest.raises(UsageError, match=r"no such field.*vdev\[1\]\.status"):
         healthy().field("vdev[1].status")
@@ -280,3 +378,14 @@ def test_command_words_are_named(word, code, argument, text):
 def test_feature_and_status_bits_are_named_and_unnamed_ones_numbered():
     assert feature_names(1 << 32 | 1 << 29 | 1 << 17 | 1) == ("NS", "bit 17", "EVENT_IDX", "VERSION_1")
     assert status_names(0x27) == ("ACKNOWLEDGE", "DRIVER", "DRIVER_OK", "bit 5")
+
+
+def test_entries_over_each_other_do_not_multiply_the_tables_bytes():
+    """256 offsets to one vdev with a config space of all the table (attack, struct/mk.py)."""
+    size = 100_000
+    offset = 16 + 4 * 256
+    head = struct.pack("<4I", 1, 256, 0, 0) + struct.pack("<I", offset) * 256
+    data = (head + struct.pack("<6I2B2B", 3, 7, 0, 0, 0, size - 2000, 0, 0, 0, 0)).ljust(size, b"\0")
+    scan = scan_table_bytes(data)
+    assert len(scan.table.entries) == 4
+    assert {error.rule for error in scan.errors} == {"table.entries-overlap"}

@@ -30,6 +30,21 @@ def test_what_is_not_whole_or_not_there_is_none(data):
     assert parse_control_block(data) is None
 
 
+@pytest.mark.parametrize(("ups", "downs"), [(64, 64), (0, 1), (1, 0), (0, 0)])
+def test_a_block_has_from_no_buffer_to_64_in_each_direction(ups, downs):
+    data = block(ups, downs)
+    parsed = parse_control_block(data)
+    assert (len(parsed.ups), len(parsed.downs), parsed.size) == (ups, downs, len(data))
+    assert size_of_control_block(data[: RttHeader.size]) == len(data)
+    assert size_of_control_block(data[: RttHeader.size - 1]) is None
+    assert size_of_control_block(block(ups, 65)) is size_of_control_block(block(65, downs)) is None
+
+
+@pytest.mark.parametrize(("buffer", "size", "is_configured"), [(1, 1, True), (0, 1, False), (1, 0, False)])
+def test_a_buffer_of_one_byte_is_one(buffer, size, is_configured):
+    assert RttBuffer(0, buffer, size, 0, 0, 0).is_configured is is_configured
+
+
 def test_an_offset_past_the_end_is_not_sound():
     assert RttBuffer(0, 1, 16, 15, 0, 0).is_sound
     assert not RttBuffer(0, 1, 16, 16, 0, 0).is_sound

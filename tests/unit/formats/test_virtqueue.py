@@ -12,6 +12,7 @@ from orchestrator.formats.virtqueue import (
     DescriptorFlag,
     RingLayout,
     SplitRing,
+    Taken,
     UsedElement,
     available_ring_size,
     descriptor_table_size,
@@ -317,3 +318,22 @@ def test_a_chain_that_was_written_is_the_chain_that_is_read(order, length):
     for index, following in zip(chain, [*chain[1:], 0], strict=True):
         ring.desc(index, flags=NEXT if index != chain[-1] else 0, following=following)
     assert ring.indices(chain[0]) == chain
+
+
+def test_chains_that_overlap_are_walked_once_between_them() -> None:
+    """However many heads there are: each descriptor is read once, and once more by a chain that comes to it."""
+    num = 64
+    ring, taken = Ring(num), Taken()
+    for index in range(num):
+        ring.desc(index, flags=NEXT if index + 1 < num else 0, following=(index + 1) % num)
+    reads = []
+    read = ring.memory.read
+    ring.memory.read = lambda address, size: reads.append(address) or read(address, size)
+    assert len(ring.view.chain(0, taken)) == num
+    for head in range(1, num):
+        with broken("ring.head-in-use") as caught:
+            ring.view.chain(head, taken)
+        assert f"the chain at head {head} comes to a descriptor of the chain at head 0" in caught.text
+    assert len(reads) < 3 * num
+    taken.give_back(0)
+    assert len(ring.view.chain(num - 1, taken)) == 1

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import stat
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -313,3 +317,36 @@ def test_damaged_tables_are_built_anew(cache_folder):
 def test_without_a_place_for_the_tables_parsing_works(cache_folder):
     (cache_folder / "rptwin").write_text("a file where a folder should be")
     assert entry("a: T\n").name == "a"
+
+
+class Planted:
+    """A pickle that does something when it is read."""
+
+    def __reduce__(self):
+        return print, ("ran",)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_tables_that_others_could_have_written_are_never_read(cache_folder, capsys, mode):
+    """They are a pickle, and reading one is running it."""
+    entries("a: T\n")
+    folder = cache_folder / "rptwin"
+    tables = folder / "repl-grammar"
+    digest = tables.read_bytes().split(b"\n", 1)[0]
+    tables.write_bytes(digest + b"\n" + pickle.dumps(Planted()))
+    _parser.cache_clear()
+    entries("a: T\n")
+    assert capsys.readouterr().out == "ran\n"  # which shows that the plant works
+    tables.write_bytes(digest + b"\n" + pickle.dumps(Planted()))
+    folder.chmod(mode)
+    _parser.cache_clear()
+    assert entry("a: T\n").name == "a"
+    assert capsys.readouterr().out == ""
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_of_somebody_else_holds_no_tables(cache_folder, monkeypatch):
+    (cache_folder / "rptwin").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert entry("a: T\n").name == "a"
+    assert list((cache_folder / "rptwin").iterdir()) == []

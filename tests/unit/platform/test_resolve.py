@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -222,7 +223,7 @@ RAM = "ram: Memory.MappedMemory @ sysbus 0x1000\n    size: 0x100\n"
             'cpu2: CPU.CortexM @ sysbus\n    cpuType: "x"\n    nvic: cpu0\n',
             "{2}:11: cpu2: cpu0 is no NVIC: expected IRQControllers.NVIC, found CPU.CortexM",
         ),
-        ("cpu0:\n    PerformanceInMips: 0\n", "1:1: cpu0: PerformanceInMips out of range: expected 1 or more, found 0"),
+        ("cpu0:\n    PerformanceInMips: 0\n", "1:1: cpu0: PerformanceInMips out of range: expected 1..100000, found 0"),
         (
             's: Python.PythonPeripheral @ sysbus 0\n    size: 4\n    filename: "no.py"\n',
             "{2}:15: s: no script no.py",
@@ -517,3 +518,73 @@ def test_a_mailbox_may_show_no_enables_or_have_none(bench):
 def test_a_wrong_step_is_named(bench, old, new, message):
     assert old in DRIVE
     assert message in bench.failure(DEVICES, DRIVE.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("extra", "settings", "words"),
+    [
+        ("x: A.B @ sysbus 0x50000000\n    p: " + "[" * 500 + "]" * 500 + "\n", None, "nested deeper than 64 levels"),
+        (
+            "x: A.B @ sysbus 0x50000000\n    p: " + "new A.B { p: " * 500 + "1" + "}" * 500,
+            None,
+            "nested deeper than 64",
+        ),
+        ("x: A.B @ sysbus 0x50000000\n    p: " + "9" * 5000 + "\n", None, "a number of more than 64 characters"),
+        ("sysbus:\n    init:\n        Tag <0x25000, +" + "9" * 5000 + '> "x"\n', None, "a tag with a number of more"),
+        ("cpu0:\n    init:\n        PerformanceInMips " + "9" * 5000 + "\n", None, "PerformanceInMips out of range"),
+        ("cpu0:\n    PerformanceInMips: 0x7fffffffffffffff\n", None, "PerformanceInMips out of range"),
+        ("nvic0:\n    systickFrequency: 0\n", None, "nvic0: systickFrequency: expected 1.."),
+        ("x: A.B @ sysbus 0x50000000\n    frequency: 0\n", None, "x: frequency: expected 1.."),
+        ("", "a = " + "[" * 5000, "p.toml:1: nested too deeply"),
+        ("", "[cores.cpu0]\nboot_address = " + "9" * 5000 + "\n", "p.toml:2: a number with too many digits"),
+    ],
+    ids=["brackets", "inline", "digits", "tag", "statement", "mips", "systick", "frequency", "toml", "toml-digits"],
+)
+def test_deep_and_huge_text_is_an_error_of_the_platform(bench, extra, settings, words):
+    assert words in bench.failure(extra, settings)
+
+
+def test_numbers_of_a_tag_may_begin_with_zeros(bench):
+    platform = bench.load('sysbus:\n    init:\n        Tag <0050000, 0050003> "x" 010\n')
+    assert platform.tags == (("x", Extent(50000, 4), 10),)
+
+
+@pytest.mark.parametrize("file", ["p.repl", "p.toml", "used.repl"])
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "large"])
+def test_a_platform_is_made_of_files_of_bounded_size(bench, file, kind):
+    bench.load("", "")
+    path = bench.folder / file
+    path.unlink(missing_ok=True)
+    if file == "used.repl":
+        (bench.folder / "p.repl").write_text('using "./used.repl"\n' + CORES)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.write_text("/" * ((1 << 20) + 1))
+    else:
+        path.symlink_to(kind)
+    with pytest.raises(PlatformError, match=r"a FIFO|a device|larger than 1 MiB|no file ./used.repl"):
+        load_platform(bench.folder / "p.repl")
+
+
+@pytest.mark.parametrize("name", ["../../../../../../../../etc/passwd", "/etc/passwd", "secret.txt", "./link.repl"])
+def test_a_description_uses_descriptions_alone_and_shows_nothing_of_other_files(bench, name):
+    (bench.folder / "secret.txt").write_text("root:x:0:0\n")
+    (bench.folder / "link.repl").symlink_to(bench.folder / "secret.txt")
+    assert bench.failure(cores=f'using "{name}"\n' + CORES) == f"p.repl:1:1: {name} is no description: " + (
+        "expected the name of a .repl file"
+    )
+
+
+def test_a_platforms_files_lie_in_its_folder_or_up_to_three_above(tmp_path):
+    deep = tmp_path / "a" / "b" / "c" / "d"
+    deep.mkdir(parents=True)
+    (deep / "p.repl").write_text('using "x.repl"\n' + CORES)
+    (tmp_path / "a" / "x.repl").write_text("")
+    load_platform(deep / "p.repl")
+    (tmp_path / "a" / "x.repl").rename(tmp_path / "x.repl")
+    with pytest.raises(PlatformError, match=r"no file x\.repl"):
+        load_platform(deep / "p.repl")
+    (deep / "p.repl").write_text('using "../../../../x.repl"\n' + CORES)
+    with pytest.raises(PlatformError, match=r"x.repl lies outside of the platform's folders: expected below .*a"):
+        load_platform(deep / "p.repl")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.base.console_output import Fresh
 from orchestrator.robot.binary import BinaryMatch, BinaryTester
 from orchestrator.robot.tester import TerminalError
 
@@ -25,6 +26,9 @@ class ChunkCable:
     @property
     def output(self) -> bytes:
         return b"".join(self._chunks[: self.time_ns // MS])
+
+    def since(self, position: int) -> Fresh:
+        return Fresh(0, self.output[position:])
 
     def write(self, data: bytes) -> None:
         self.written += data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.base.console_output import Fresh
 from orchestrator.robot.terminal import LineEnd, TerminalMatch, TerminalTester
 from orchestrator.robot.tester import TerminalError
 
@@ -22,6 +23,9 @@ class ScriptedCable:
     @property
     def output(self) -> bytes:
         return b"".join(text for at, text in self._script if at <= self.time_ns)
+
+    def since(self, position: int) -> Fresh:
+        return Fresh(0, self.output[position:])
 
     def write(self, data: bytes) -> None:
         self.written += data

@@ -10,6 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from orchestrator.base.files import read_text
 from orchestrator.engines.common.scratch import write
 from orchestrator.engines.renode.compiled.csharp import NAMESPACE, SUPPORT, class_name, compile_script
 from orchestrator.engines.renode.compiled.script_types import UntypedError
@@ -27,11 +28,11 @@ class Models:
     def name_of(self, path: Path) -> str | None:
         """The type that stands for a script; None where IronPython has to run it."""
         if path not in self._names:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
             name = class_name(path.stem, text)
             try:
                 self._classes[name] = compile_script(path.stem, text)
-            except (UntypedError, SyntaxError):
+            except (UntypedError, SyntaxError, RecursionError, MemoryError):
                 name = ""
             self._names[path] = name
         name = self._names[path]

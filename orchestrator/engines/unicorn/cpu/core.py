@@ -14,7 +14,8 @@ from typing import Protocol
 
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.backtrace import symbol_of
-from orchestrator.engines.unicorn.bus import Bus, Slot
+from orchestrator.engines.unicorn.binding import RegisterBatch
+from orchestrator.engines.unicorn.bus import SCS, Bus, Slot
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
 from orchestrator.engines.unicorn.cpu.accesses import SCS_BASE, Accesses, AccessesSnapshot, ScsDevice
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
@@ -23,7 +24,7 @@ from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
 from orchestrator.engines.unicorn.cpu.features import features_of
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
-from orchestrator.engines.unicorn.cpu.idle_loops import IdleLoop
+from orchestrator.engines.unicorn.cpu.idle_loops import PROGRAM_STATE, IdleLoop
 from orchestrator.engines.unicorn.cpu.inbox import Due
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
@@ -156,6 +157,7 @@ class Core:
             ports,
             is_held=model.held,
         )
+        self._all_registers = RegisterBatch(*PROGRAM_STATE)
         self._run_loop = RunLoop(processor, scs, unit, loops, execution, timeline, debugger)
         self.run_to, self.set_line = self._run_loop.run_to, self._run_loop.set_line
         ports.scs, ports.marks, ports.enforcer, ports.floating_point = scs, marks, enforcer, floating_point
@@ -166,7 +168,7 @@ class Core:
         """Connect memory and devices."""
         self._instructions.board = board
         memory = board.map_core(self.name, self._p.cpu, self._p.forget_translations)
-        scs = Slot("scs", Extent(SCS_BASE, 0x1000), ScsDevice(self.scs))
+        scs = Slot(SCS, Extent(SCS_BASE, 0x1000), ScsDevice(self.scs))
         self.bus = self._ports.bus = self._accesses.bus = Bus(self.name, [*slots, scs], self._accesses)
         self.bus.map_into(self._p.cpu)
         self._p.cpu.on_protected_write(self._accesses.store_to_protected_page)
@@ -361,6 +363,35 @@ class Core:
         self._ports.traps_changed()
         self._loops.drop()
         self.timeline.replan()
+
+    # --- whether it does the same again
+
+    @property
+    def work(self) -> int:
+        """How often what it executes has come back to Python since power-on."""
+        return self._run_loop.slices + self.bus.count
+
+    @property
+    def taken(self) -> Counter[int]:
+        """Exceptions since power-on, by number."""
+        return self._p.taken
+
+    def registers_now(self) -> tuple[int, list[int]]:
+        """PC and all that the program has; as of the last settled moment, in an idle loop."""
+        return self._p.pc, self._all_registers.read(self._p.cpu.handle)
+
+    def recurring_state(self) -> object:
+        """What, with its registers and memory, decides what it does next; times as distances from now."""
+        p = self._p
+        scs = self.scs.save()
+        return (
+            (p.held, p.locked_up, p.sleeping, p.waits_for_event, p.event, p.attention, p.round_end),
+            (p.native.exclusive, tuple(p.native.limits), self._run_loop.sevonpend_seen, self.bus.unsteady),
+            vars(p.exceptions.save()),
+            (scs.words, scs.storage, scs.caches, scs.mpu, self.scs.vtor_reset),
+            self.timeline.recurring_state(),
+            p.now if p.native.exclusive else 0,  # the monitor's address does not show
+        )
 
     def close(self) -> None:
         self._loops.close()

@@ -23,13 +23,13 @@ from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, ProbeState, hooks
 
-__all__ = ["IdleLoop", "Prober", "Read"]
+__all__ = ["PROGRAM_STATE", "IdleLoop", "Prober", "Read"]
 
 Granted = Callable[[int, int, int], bool]  # address, size, right
 
 _LIMIT = 2000  # instructions: longer loops are not looked for
 _MOST_CODE = 1 << 16  # bytes that are compared
-_STATE = (
+PROGRAM_STATE = (
     "XPSR",
     "IPSR",
     "CONTROL",
@@ -82,12 +82,12 @@ class Prober:
         for mapping in memory.mappings():
             writable = mapping.store.region.writable  # a store that changes nothing is an event, not an idle loop
             self._cpu.map_memory(mapping.extent.start, mapping.extent.size, mapping.pointer, writable=writable)
-        self._registers = RegisterBatch(*_STATE)
+        self._registers = RegisterBatch(*PROGRAM_STATE)
         self._state = state = ProbeState()
-        state.count = len(_STATE)
-        state.ids[: len(_STATE)] = binding.registers(*_STATE)
+        state.count = len(PROGRAM_STATE)
+        state.ids[: len(PROGRAM_STATE)] = binding.registers(*PROGRAM_STATE)
         base = ctypes.addressof(state) + ProbeState.now.offset
-        for index in range(len(_STATE)):
+        for index in range(len(PROGRAM_STATE)):
             state.now_pointers[index] = base + 8 * index
         state.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         (state.cpsr_id,) = binding.registers("CPSR")

@@ -53,6 +53,14 @@ class Inbox:
         self._due = [each for each in self._due if wanted(each.signal)]
         heapq.heapify(self._due)
 
+    def delay(self, count: int) -> None:
+        """Each is due so much later."""
+        self._due = [each._replace(at=each.at + count) for each in self._due]
+
+    def distances(self, now: int) -> tuple[tuple[int, Signal], ...]:
+        """In how many instructions from ``now`` what is due."""
+        return tuple((each.at - now, each.signal) for each in sorted(self._due))
+
     def save(self) -> tuple[tuple[Due, ...], int]:
         """All of it."""
         return tuple(self._due), self._order

@@ -94,6 +94,8 @@ class Instructions:
         elif trap == abi.TRAP_UNALIGNED:
             what = "makes an unaligned access that the instruction or CCR.UNALIGN_TRP does not allow"
             self._unit.fault(FaultCause(cortex_m.USAGE_FAULT, ("UNALIGNED",), what))
+        elif trap == abi.TRAP_UNDEFINED:
+            self._unit.undefined()
         else:
             self._write_stack_pointer()
 

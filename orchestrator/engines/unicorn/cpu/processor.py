@@ -6,6 +6,7 @@ Calls nothing above it: a part that has one may read and write all of it.
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ class Processor:
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
         self.activity = ActivityLog(mips)
+        self.taken: Counter[int] = Counter()  # exceptions since power-on, by number
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.attention = False  # an exception may have to be taken before the next instruction
         self.disturbed = True  # in this turn: a device access, an exception, a sleep

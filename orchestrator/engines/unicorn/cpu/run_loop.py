@@ -42,6 +42,7 @@ class RunLoop:
         self._timeline = timeline
         self._debugger = debugger
         self.ran = False
+        self.slices = 0  # of native execution, since power-on
         self._paused = False
         self.sevonpend_seen = 0  # pending exceptions for which SCR.SEVONPEND has set the event
 
@@ -87,6 +88,7 @@ class RunLoop:
                 if debug.is_stepping:
                     limit = now + 1
             self.ran = True
+            self.slices += 1
             self._execution.execute(limit)
             if processor.round_end < NEVER and native.executed >= processor.round_end:
                 processor.round_end = NEVER

@@ -40,6 +40,7 @@ _APPLICATION_EXIT = 0x20026  # ADP_Stopped_ApplicationExit
 _TTY = b":tt"
 _HANDLE = 1  # of the console, however often it is opened
 _LONGEST = 1 << 16  # bytes of one string
+_PIECE = 256
 
 
 class SemihostingPort(Protocol):
@@ -88,8 +89,7 @@ class Semihosting:
         return int.from_bytes(self._port.memory.read(address, 4), "little")
 
     def _say(self, text: bytes) -> None:
-        for byte in text:
-            self._console.transmit(byte)
+        self._console.transmit_all(text)
 
     def _open(self, block: int) -> int:
         name = self._port.memory.read(self._word(block), min(self._word(block + 8), _LONGEST))
@@ -104,10 +104,20 @@ class Semihosting:
 
     def _write_string(self, address: int) -> int:
         text = bytearray()
-        while len(text) < _LONGEST and (byte := self._port.memory.read(address + len(text), 1)) != b"\0":
-            text += byte
-        self._say(bytes(text))
+        while len(text) < _LONGEST:
+            piece, end, _rest = self._piece(address + len(text)).partition(b"\0")
+            text += piece
+            if end:
+                break
+        self._say(bytes(text[:_LONGEST]))
         return 0
+
+    def _piece(self, address: int) -> bytes:
+        """Some bytes of a string; where that is too many for its memory, one."""
+        try:
+            return self._port.memory.read(address, _PIECE)
+        except RptwinError:
+            return self._port.memory.read(address, 1)
 
     def _write(self, block: int) -> int:
         """Bytes that were not written."""

@@ -95,6 +95,18 @@ class SysTick:
             self._zero = now + counter if counter else now + self.reload + 1
             self._wrapped = None if counter else now
 
+    def delay(self, ticks: int) -> None:
+        """So many ticks have passed at once, at the end of which it stands as it did before them."""
+        self._zero = None if self._zero is None else self._zero + ticks
+        self._wrapped = None if self._wrapped is None else self._wrapped + ticks
+
+    def distances(self, now: int) -> tuple[int | bool | None, ...]:
+        """All that it is, with ticks as distances from ``now``."""
+        at = copy(self)
+        at.advance(now)
+        zero = None if at._zero is None else at._zero - now
+        return at.control, at.reload, at._stopped_at, at._flag, zero, at._wrapped == now
+
     def save(self) -> SysTick:
         return copy(self)
 

@@ -54,6 +54,11 @@ class Timeline:
         expiry = self._systick.expiry
         return NEVER if expiry is None else -(-expiry * self._p.mips * 1_000_000 // self._systick_hz)
 
+    def systick_ns(self) -> int | None:
+        """When SysTick's next interrupt comes."""
+        count = self._systick_count()
+        return count * 1000 // self._p.mips if count < NEVER else None
+
     def post(self, count: int, signal: Signal) -> None:
         """Something reaches this core at an instruction count."""
         if isinstance(signal, LineChanged):
@@ -104,6 +109,17 @@ class Timeline:
             self._port.release("released")
         else:
             self._port.alarm(signal.device, due.at)
+
+    def let_pass(self, instructions: int, ticks: int) -> None:
+        """So much of time has passed at once: what is on its way is as far from now as it was."""
+        self._inbox.delay(instructions)
+        self._systick.delay(ticks)
+        self.replan()
+
+    def recurring_state(self) -> object:
+        """What is on its way, as far from now as it is; ticks that are under way included."""
+        ticks = int(self._p.native.executed) * self._systick_hz % (self._p.mips * 1_000_000)
+        return self._inbox.distances(self._p.now), self._systick.distances(self.systick_now()), ticks
 
     def save(self) -> tuple[tuple[Due, ...], int]:
         """What is on its way."""

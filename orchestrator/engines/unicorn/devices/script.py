@@ -131,6 +131,8 @@ class ScriptDevice:
             ) from None
         except ValueError as error:  # a null character
             raise EngineError(f"unreadable script: {error}", where=self.script_name) from None
+        except (RecursionError, MemoryError):  # CPython's parser says either of what is nested deeply
+            raise EngineError("a script that is nested too deeply", where=self.script_name) from None
 
     def at(self, address: int) -> ScriptDevice | _ScriptAt:
         """The device as it answers at one of its addresses; itself where its script does not ask at which."""

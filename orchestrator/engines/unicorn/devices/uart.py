@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from orchestrator.base.console_output import ConsoleOutput, Fresh, OutputState
+
 __all__ = ["UartConsole"]
 
 
@@ -12,7 +14,7 @@ class UartConsole:
 
     def __init__(self, name: str, before_input: Callable[[], None]) -> None:
         self.name = name
-        self.received = bytearray()  # from the guest, since power-on
+        self.received = ConsoleOutput()  # from the guest, since power-on
         self._before_input = before_input
         self._receive: Callable[[bytes], None] = _unconnected
 
@@ -21,7 +23,14 @@ class UartConsole:
 
     @property
     def output(self) -> bytes:
-        return bytes(self.received)
+        return self.received.whole()
+
+    @property
+    def total(self) -> int:
+        return len(self.received)
+
+    def since(self, position: int) -> Fresh:
+        return self.received.since(position)
 
     def transmit(self, byte: int) -> None:
         """The guest sends a byte."""
@@ -29,17 +38,17 @@ class UartConsole:
 
     def transmit_all(self, data: bytes) -> None:
         """The guest sends some bytes at once (DMA)."""
-        self.received += data
+        self.received.extend(data)
 
     def write(self, data: bytes) -> None:
         self._before_input()
         self._receive(bytes(data))
 
-    def save(self) -> bytes:
-        return bytes(self.received)
+    def save(self) -> OutputState:
+        return self.received.save()
 
-    def load(self, output: bytes) -> None:
-        self.received[:] = output
+    def load(self, output: OutputState) -> None:
+        self.received.load(output)
 
 
 def _unconnected(_data: bytes) -> None:

@@ -120,8 +120,16 @@ class BoardMemory:
         for executed in self._regions.values():
             self.changes(executed.store, 0, executed.store.region.size)
 
-    def save(self) -> dict[str, bytes]:
-        return {name: bytes(executed.store.view) for name, executed in self._regions.items()}
+    def save(self, *, writable_only: bool = False) -> dict[str, bytes]:
+        return {
+            name: bytes(executed.store.view)
+            for name, executed in self._regions.items()
+            if executed.store.region.writable or not writable_only
+        }
+
+    def equals(self, saved: dict[str, bytes]) -> bool:
+        """Whether these regions hold what they held at :meth:`save`."""
+        return all(bytes(self._regions[name].store.view) == data for name, data in saved.items())
 
     def restore(self, saved: dict[str, bytes]) -> None:
         for name, data in saved.items():

@@ -70,5 +70,9 @@ def _same_memory(size: int, count: int) -> tuple[mmap.mmap, ...]:
         if hasattr(os, "memfd_create")  # Linux alone has files without a place on disk
         else tempfile.TemporaryFile()
     ) as file:
-        file.truncate(size)
+        try:
+            file.truncate(size)
+        except OSError as error:  # a limit for the size of files is one for these as well
+            what = "no room for a memory of the board"
+            raise EngineError(what, expected=f"{size} bytes", found=error.strerror) from None
         return tuple(mmap.mmap(file.fileno(), size) for _ in range(count))

@@ -29,7 +29,7 @@ enum { REGISTERS = 16 };
 /* Why core_run() came back. */
 enum { EXIT_BUDGET, EXIT_NEW_PAGE, EXIT_SPECIAL, EXIT_UNMASKED, EXIT_OTHER, EXIT_DENIED, EXIT_TRAP };
 /* What made it EXIT_TRAP. */
-enum { TRAP_DIVISION = 1, TRAP_UNALIGNED = 2, TRAP_STACK_POINTER = 4 };
+enum { TRAP_DIVISION = 1, TRAP_UNALIGNED = 2, TRAP_STACK_POINTER = 4, TRAP_UNDEFINED = 8 };
 
 /* One bit per halfword of a page. */
 struct bits {

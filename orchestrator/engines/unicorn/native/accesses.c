@@ -180,9 +180,12 @@ static void note_frame(struct accesses *a, uint64_t slot, uint32_t pc, uint32_t 
 }
 
 /* A store-exclusive, which the CPU makes as a load and a store, even where it fails (DDI0403E A7.7.167 ff, DDI0553B). */
-static int is_exclusive_store(uint32_t first, uint32_t second)
+int is_exclusive_store(uint32_t first, uint32_t second)
 {
-    return (first & 0xFFF0) == 0xE840 || ((first & 0xFFF0) == 0xE8C0 && (second & 0x0F40) == 0x0F40);
+    uint32_t kind = second >> 4 & 0xF;
+    if ((first & 0xFFF0) == 0xE840)
+        return (second & 0xF000) != 0xF000; /* TT (DDI0553B) */
+    return (first & 0xFFF0) == 0xE8C0 && (second & 0x0F00) == 0x0F00 && (kind == 4 || kind == 5 || (kind >= 0xC && kind <= 0xE));
 }
 
 static int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t value)

@@ -56,6 +56,7 @@ int skip_ends(struct core *c, uint32_t address);
 void set_it(const struct core *c, uint32_t it);
 
 /* accesses.c */
+int is_exclusive_store(uint32_t first, uint32_t second);
 int accesses_has(const struct accesses *a, uint32_t first, uint32_t last);
 void note_access(struct core *c, const struct window *w, int reads, uint32_t address, uint32_t size, uint64_t value);
 void core_note_frame(struct core *c, uint32_t frame, uint32_t size, uint32_t pc, int writes);

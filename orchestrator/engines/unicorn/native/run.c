@@ -97,7 +97,7 @@ static void stop(struct core *c, void *uc, uint32_t reason)
     c->emu_stop(uc);
 }
 
-enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, STACK_LIMIT };
+enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, UNDEFINED, STACK_LIMIT };
 
 /* Coprocessors 10 and 11 (A5.3.18); with 11 in bits [9:8] of the first halfword an instruction is undefined. */
 static int is_float(uint32_t first, uint32_t second)
@@ -144,6 +144,15 @@ static int is_exclusive_load(uint32_t first, uint32_t second)
     return (first & 0xFFF0) == 0xE8D0 && (second & 0x0F0F) == 0x0F0F && (kind == 4 || kind == 5 || (kind >= 0xC && kind <= 0xE));
 }
 
+/* What Unicorn executes and no M-profile core does: VMRS and VMSR of another register than FPSCR (A7.7.246, A7.7.247),
+ * element loads and stores of Advanced SIMD, BLX to Arm code. */
+static int is_of_another_profile(uint32_t first, uint32_t second)
+{
+    if ((first & 0xFFE0) == 0xEEE0 && (second & 0x0F10) == 0x0A10)
+        return (first & 0xF) != 1;
+    return (first & 0xFF10) == 0xF900 || ((first & 0xF800) == 0xF000 && (second & 0xD000) == 0xC000);
+}
+
 static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
 {
     if (first < 0xE800) { /* narrow */
@@ -155,6 +164,8 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
             return ALIGNED;
         return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
     }
+    if (is_of_another_profile(first, second))
+        return UNDEFINED;
     if (first == 0xF3AF && second >= 0x8001 && second <= 0x8004)
         return STOP;
     if (is_exclusive_load(first, second))
@@ -260,6 +271,8 @@ static uint32_t trap_of(const struct core *c, enum kind kind, uint32_t first, ui
         return register_of(c, (uint32_t)aligned_base(first, second)) & 3 ? TRAP_UNALIGNED : 0;
     case ACCESS:
         return is_unaligned(c, first, second) ? TRAP_UNALIGNED : 0;
+    case UNDEFINED:
+        return TRAP_UNDEFINED;
     case STACK_POINTER:
         return register_of(c, first & 0xF) & 3 ? TRAP_STACK_POINTER : 0;
     default:

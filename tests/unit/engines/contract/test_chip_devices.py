@@ -115,6 +115,31 @@ def test_a_watchdog_that_nobody_refreshes_resets_the_chip(board, wait):
     assert whys == "system reset by iwdg1: it was not refreshed in time"
 
 
+def test_a_watchdog_that_runs_is_foreseen_with_its_time_and_who_started_it(board):
+    rig = board(DOG.replace("WAIT", "wfi"), "b .")
+    rig.run_us(1_000)
+    (coming,) = rig.engine.coming(1_000_000)
+    assert (coming.device, coming.core) == ("iwdg1", "cpu_cm7")
+    assert 4_000_000 <= coming.time_ns < 4_010_000
+
+
+FED = """
+    ldr r0, =0xAAAA
+1:  ldr r1, =50000
+2:  subs r1, r1, #1
+    bne 2b
+    str r0, [r4]
+    b 1b
+"""
+
+
+def test_a_watchdog_that_is_fed_and_a_timer_that_ticks_are_not_waited_for(board):
+    rig = board(DOG.replace("WAIT", FED), TICKER.replace("WAIT", "wfi"))
+    rig.run_us(6_000)
+    assert rig.engine.coming(5_000_000) == ()
+    assert {each.device for each in rig.engine.coming(100_000)} >= {"iwdg1"}  # not lately: nothing tells
+
+
 SENDER = """
     ldr r4, =0x40004800
     movs r0, #0x09

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from orchestrator.base.console_output import Fresh
 from orchestrator.base.memory import BytesMemory
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
 from orchestrator.engines.isolated import messages
@@ -68,6 +69,13 @@ def die() -> None:
 class FakeConsole:
     name = "usart3"
     output = b""
+
+    @property
+    def total(self) -> int:
+        return len(self.output)
+
+    def since(self, position: int) -> Fresh:
+        return Fresh(0, self.output[position:])
 
     def write(self, data: bytes) -> None:
         self.output += data

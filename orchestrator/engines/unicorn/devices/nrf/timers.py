@@ -153,9 +153,15 @@ class _Counter(NrfDevice):
 
     def _plan(self) -> None:
         """Ask to be woken for the next event that interrupts or is published, and for what moves it."""
+        due = self.next_due()
+        if due is not None:
+            self._clock.wake_at(due)
+
+    def next_due(self) -> int | None:
+        """The tick of that event, as things stand."""
         published = self._published
         if not self._is_clocked or not self._enabled | published:
-            return
+            return None
         count = self._count()
         wanted = self._enabled & ~self._events | published
         dues = list(self._other_dues(count, wanted))
@@ -163,8 +169,8 @@ class _Counter(NrfDevice):
             shorts = self._shorts >> channel & 1 or self._shorts >> 16 + channel & 1
             if shorts or wanted & event_bit(_COMPARE + 4 * channel):
                 dues.append(self._next(value, count))
-        if min(dues, default=_NEVER) < _NEVER:
-            self._clock.wake_at(self._base + min(dues) * self._divider)
+        first = min(dues, default=_NEVER)
+        return self._base + first * self._divider if first < _NEVER else None
 
     def wake(self) -> None:
         """Something is due, or was when it was asked for."""

@@ -42,6 +42,10 @@ class Stm32Iwdg(Device):
     def _due(self) -> int | None:
         return None if self._begun is None else self._begun + (self._reload + 1) * self._step
 
+    def next_due(self) -> int | None:
+        """The tick at which it resets the chip, as things stand."""
+        return self._due
+
     def _refresh(self) -> None:
         now = self._clock.now()
         if self._begun is not None:

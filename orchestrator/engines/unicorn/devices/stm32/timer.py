@@ -179,16 +179,24 @@ class Stm32Timer(Device):
     def _changed(self, now: int) -> None:
         """After an access: lines, and when to look again."""
         self._update_lines()
+        due = self._next_interrupt(now)
+        if due is not None:
+            self._clock.wake_at(due)
+
+    def next_due(self) -> int | None:
+        """The tick of its next interrupt, as things stand."""
+        return self._next_interrupt(self._clock.now())
+
+    def _next_interrupt(self, now: int) -> int | None:
         if not self._counts:
-            return
+            return None
         wanted = self._dier & ~self._sr
         due = [self._base + self._period] if wanted & _UIF and not self._cr1 & _UDIS else []
         for channel, value in enumerate(self._compare):
             if wanted & 2 << channel and value <= self._reload:
                 at = self._base + value * self._step
                 due.append(at if at > now else at + self._period)
-        if due:
-            self._clock.wake_at(min(due))
+        return min(due, default=None)
 
     def wake(self) -> None:
         """Something is due, or was when it was asked for."""

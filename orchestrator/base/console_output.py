@@ -1,0 +1,136 @@
+"""What a console has said, in bounded memory: all of it, or where it begins and where it ends.
+
+Firmware that prints without end is worth reading at both ends. What is left out between them is counted, and a line in
+its place says so, the same in a terminal, in JSON and in a recording. Positions are bytes since power-on, left out or
+not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["DEFAULT_CONSOLE_SIZE", "ConsoleOutput", "Fresh", "OutputState"]
+
+DEFAULT_CONSOLE_SIZE = 1 << 20  # bytes of each console
+
+
+class Fresh(NamedTuple):
+    """What a console has said since a position: so many bytes that were not kept, and those behind them."""
+
+    left_out: int
+    data: bytes
+
+
+class OutputState(NamedTuple):
+    """Everything that is kept, for a snapshot."""
+
+    head: bytes
+    tail: bytes
+    total: int
+
+
+class ConsoleOutput:
+    """Up to ``size`` bytes whole, of more the first and the last half; ``len`` is how many there were in all."""
+
+    def __init__(self, size: int = DEFAULT_CONSOLE_SIZE) -> None:
+        self._half = size // 2
+        self._head = b""  # while anything is left out
+        self._tail = bytearray()
+        self._total = 0
+        self._most = size  # bytes in `_tail` before it is cut: twice what is kept of it, so that few bytes move often
+
+    def __len__(self) -> int:
+        return self._total
+
+    @property
+    def _begin(self) -> int:
+        """Position of the tail's first byte."""
+        return self._total - len(self._tail)
+
+    def keep(self, size: int) -> None:
+        """At most so many bytes from now on."""
+        self._half, self._most = size // 2, size
+
+    def append(self, byte: int) -> None:
+        """One more byte."""
+        self._tail.append(byte)
+        self._total += 1
+        if len(self._tail) > self._most:
+            self._cut()
+
+    def extend(self, data: bytes) -> None:
+        """Some more bytes."""
+        self._tail += data
+        self._total += len(data)
+        if len(self._tail) > self._most:
+            self._cut()
+
+    def go_on(self, position: int, left_out: int, data: bytes) -> None:
+        """What another one has said since a position (:meth:`since`); what was here behind that never was."""
+        begin = self._begin
+        if position < begin:
+            self._head, self._total, self._tail = self._head[:position], position, bytearray()
+            if position == len(self._head):
+                self._tail, self._head = bytearray(self._head), b""
+        else:
+            del self._tail[position - begin :]
+            self._total = position
+        if left_out:
+            if self._begin == 0:
+                self._head = bytes(self._tail)
+            self._tail.clear()
+            self._total += left_out
+        self.extend(data)
+
+    def repeat(self, position: int, times: int) -> None:
+        """What came behind a position comes so often again; what would not be kept is not made."""
+        if position < self._begin:  # more of it than is kept: its end is the end
+            self._total += (self._total - position) * times
+            return
+        text = bytes(self._tail[position - self._begin :])
+        enough = 2 * self._most // max(1, len(text)) + 1  # fills the head and the tail anew
+        if times <= 2 * enough:
+            self.extend(text * times)
+            return
+        self.extend(text * enough)
+        self._total += len(text) * (times - 2 * enough)
+        self._tail.clear()
+        self.extend(text * enough)
+
+    def _cut(self) -> None:
+        if self._begin == 0:
+            self._head = bytes(self._tail[: self._half])
+        del self._tail[: len(self._tail) - self._half]
+
+    def whole(self) -> bytes:
+        """All of it, or head and tail with a line between them that says how much is missing."""
+        if self._begin == 0:
+            return bytes(self._tail)
+        tail = self._tail[-self._half :]
+        missing = self._total - len(self._head) - len(tail)
+        return b"%s\n[... %d bytes left out ...]\n%s" % (self._head, missing, tail)
+
+    def since(self, position: int) -> Fresh:
+        """What came behind a position, in one piece; nothing where it is the end, or lies behind that.
+
+        The next piece is had from behind this one: what is left out separates two of them.
+        """
+        begin = self._begin
+        if position >= begin:
+            return Fresh(0, bytes(self._tail[position - begin :]))
+        if position < len(self._head):
+            return Fresh(0, self._head[position:])
+        return Fresh(begin - position, bytes(self._tail))
+
+    def finds(self, pattern: re.Pattern[bytes], begin: int) -> bool:
+        """Whether something that begins at a position or behind it matches, as far as it is kept at the end."""
+        return pattern.search(self._tail, max(0, begin - self._begin)) is not None
+
+    def save(self) -> OutputState:
+        """For :meth:`load`."""
+        return OutputState(self._head, bytes(self._tail), self._total)
+
+    def load(self, state: OutputState) -> None:
+        """Go back to :meth:`save`, of this console or of another."""
+        self._head, self._tail, self._total = state.head, bytearray(state.tail), state.total

@@ -1,0 +1,70 @@
+"""Vrings that are given by hand: what is taken as one, and the table that they make."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.base.errors import UsageError
+from orchestrator.formats.resource_entry import ANY, Vring
+from orchestrator.observe.given import GivenVring, parse_vrings, table_of
+
+
+def test_numbers_are_read_as_they_are_written() -> None:
+    found = parse_vrings(["0x10040000:8:16", "0X10041000:0x8:0x10"])
+    assert found == (GivenVring(0x1004_0000, 8, 16), GivenVring(0x1004_1000, 8, 16))
+    assert [str(each) for each in found] == ["0x10040000:8:16", "0x10041000:8:16"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 32768])
+def test_sizes_are_powers_of_two_up_to_32768(size: int) -> None:
+    text = f"0x10040000:{size}:{size}"
+    assert parse_vrings([text, text])[0] == GivenVring(0x1004_0000, size, size)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0x10040000:0:16", "NUM a power of two up to 32768"),
+        ("0x10040000:8:0", "ALIGN a power of two"),
+        ("0x10040000:6:16", "NUM a power of two"),
+        ("0x10040000:8:24", "ALIGN a power of two"),
+        ("0x10040000:65536:16", "NUM a power of two up to 32768"),
+        ("0x10040000:8", "ADDRESS:NUM:ALIGN"),
+        ("0x110040000:8:16", "ADDRESS:NUM:ALIGN"),
+        ("10040000:8:16", "ADDRESS:NUM:ALIGN"),
+        ("0x10040000:8:16:1", "ADDRESS:NUM:ALIGN"),
+    ],
+)
+def test_what_is_no_vring_is_said_with_what_one_is(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match="not a vring") as caught:
+        parse_vrings([text, "0x10040000:8:16"])
+    assert says in str(caught.value.expected)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_device_has_two(count: int) -> None:
+    with pytest.raises(UsageError, match=f"without its fellow.*found {count}"):
+        parse_vrings(["0x10040000:8:16"] * count)
+
+
+def test_two_make_a_device_of_rpmsg_that_is_ready_when_it_is_said_to_be() -> None:
+    vrings = [GivenVring(0x1004_0000 + 0x1000 * i, 8 << i, 16) for i in range(4)]
+    scan = table_of(vrings, "remote", [False, True])
+    assert scan.table is not None
+    assert not scan.errors
+    heads = [each.value.head for each in scan.table.vdevs]
+    assert [(head.id, head.notifyid, head.status, head.num_of_vrings) for head in heads] == [
+        (7, ANY, 0, 2),
+        (7, ANY, 7, 2),
+    ]
+    rings = [ring for each in scan.table.vdevs for ring in each.value.vrings]
+    assert rings == [Vring(each.address, each.align, each.num, ANY) for each in vrings]
+    assert scan.table.view == "remote"
+
+
+def test_of_devices_of_which_nothing_is_said_none_is_ready() -> None:
+    vrings = [GivenVring(0x1004_0000, 8, 16)] * 4
+    for ready in ([], [True]):
+        scan = table_of(vrings, "remote", ready)
+        assert scan.table is not None
+        assert [each.value.head.status for each in scan.table.vdevs] == ([7, 0] if ready else [0, 0])
