@@ -103,9 +103,9 @@ class Board:
         self.seed = options.seed
         self.end: End | None = None
         self._stopping = False
-        self.bridges: list[Bridge] = []
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
+        self.bridges: list[Bridge] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
             create_engine(

@@ -53,6 +53,11 @@ class _Cursor:
             self.index -= self.num
             self.wrap = not self.wrap
 
+    @property
+    def word(self) -> int:
+        """Position and wrap counter as an event suppression structure has them."""
+        return self.index | (_WRAP if self.wrap else 0)
+
     def passes(self, event: int, count: int) -> bool:
         """Whether moving on by ``count`` to here went over the descriptor that an event word names."""
         behind = self.index - (event & ~_WRAP)

@@ -61,7 +61,9 @@ class UnicornEngine:
             is_shared=options.shares_memory,
         )
         self._observed = ObservedExtents(self.wiring.cores)
-        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed, skips=skip_idle_loops)
+        # What another process stores, nobody here foresees.
+        skips = skip_idle_loops and not options.shares_memory
+        self._scheduler = Scheduler(self.wiring, self._watches, self._turn, options.seed, skips=skips)
         self._conditions = Conditions(platform, self.consoles, self._bytes_at)
 
     def core(self, name: str) -> Core:
