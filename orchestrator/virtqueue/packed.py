@@ -311,7 +311,8 @@ class PackedDevice(_PackedSide):
     @property
     def base(self) -> int:
         """Where :meth:`resume` goes on: the position of the next chain to take, and above it that to give back at."""
-        return self._next.word | self._used.word << 16
+        words = [cursor.index | (_WRAP if cursor.wrap else 0) for cursor in (self._next, self._used)]
+        return words[0] | words[1] << 16
 
     def resume(self, base: int) -> None:
         """Go on in a ring that is under way, of which all that was taken was given back: both positions are the lower

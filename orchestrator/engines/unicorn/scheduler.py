@@ -73,7 +73,8 @@ class Scheduler:
                 return Stop(StopReason.REQUESTED, turn.time_ns)
             if is_met is not None and is_met():
                 return Stop(StopReason.CONDITION, turn.time_ns)
-            period = self._recurrence.period() if self._recurrence is not None else 0
+            # Who assists a core may do anything at any time: then nothing says that the board goes on as it did.
+            period = self._recurrence.period() if self._recurrence is not None and not self._assisted else 0
             if period:
                 repeats = True
                 self._skip(period, end)

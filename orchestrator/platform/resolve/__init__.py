@@ -9,13 +9,13 @@ from orchestrator.platform.resolve.cores import CORE_TYPE, NVIC_TYPE
 from orchestrator.platform.resolve.load import (
     available_platforms,
     load_platform,
-    platforms_folder,
     refuse_without_pair,
     tag_of,
 )
 from orchestrator.platform.resolve.memories import REGION_TYPES
 from orchestrator.platform.resolve.merge import beside_or_above
 from orchestrator.platform.resolve.peripherals import SCRIPT_TYPE
+from orchestrator.platform.resolve.shipped import platforms_folder
 
 __all__ = [
     "CORE_TYPE",

@@ -17,22 +17,16 @@ from orchestrator.platform.resolve.mailboxes import connections_of, drives_of, m
 from orchestrator.platform.resolve.memories import REGION_TYPES, check_overlap, region, with_settings
 from orchestrator.platform.resolve.merge import BUILT_IN, MergedDescription, error_at
 from orchestrator.platform.resolve.peripherals import consoles_of, files_of, peripheral
+from orchestrator.platform.resolve.shipped import platforms_folder
 from orchestrator.platform.settings import PlatformSettings, load_settings
 
-__all__ = ["available_platforms", "load_platform", "platforms_folder", "refuse_without_pair", "tag_of"]
+__all__ = ["available_platforms", "load_platform", "refuse_without_pair", "tag_of"]
 
 NUMBER = r"(0x[0-9A-Fa-f]+|\d+)"
 TAG = re.compile(
     rf'Tag\s+<\s*{NUMBER}\s*,\s*(\+?){NUMBER}\s*>\s+(?:"([^"]*)"|(\S+))(?:\s+{NUMBER}(?:\s+(?:true|false)){{0,3}})?',
     re.ASCII,
 )
-
-
-def platforms_folder() -> Path:
-    """Where platforms stand: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    packaged = package / "platforms"
-    return packaged if packaged.is_dir() else package.parent / "platforms"
 
 
 def available_platforms() -> tuple[str, ...]:

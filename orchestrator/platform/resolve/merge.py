@@ -11,6 +11,7 @@ from orchestrator.base.errors import PlatformError
 from orchestrator.base.files import read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
+from orchestrator.platform.resolve.shipped import platforms_folder
 
 __all__ = ["BUILT_IN", "MergedDescription", "NameScope", "Variable", "beside_or_above", "error_at"]
 
@@ -101,7 +102,7 @@ class MergedDescription:
     def _find(using: syntax.Using, path: Path) -> Path:
         """The file that a ``using`` means: a description, for an error in another file would show a word of it.
 
-        It lies in the folder of who uses it, below it, or in up to three folders above.
+        It lies in the folder of who uses it, below it, or in up to three folders above, or is one of rptwin's own.
         """
         folder = path.resolve().parent
         found = beside_or_above(folder, using.path)
@@ -110,7 +111,8 @@ class MergedDescription:
         if found.resolve().suffix != ".repl":
             raise error_at(using.source, f"{using.path} is no description", expected="the name of a .repl file")
         top = (folder, *_above(folder))[-1]
-        if not Path(os.path.normpath(found)).is_relative_to(top):
+        where = Path(os.path.normpath(found))
+        if not where.is_relative_to(top) and not where.is_relative_to(platforms_folder()):
             what = f"{using.path} lies outside of the platform's folders"
             raise error_at(using.source, what, expected=f"below {top}")
         return found

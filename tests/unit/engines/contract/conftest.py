@@ -185,7 +185,7 @@ def board(platform: Platform, assembler: Assembler) -> Callable[..., Rig]:
         seed: int = 0,
         shares_memory: bool = False,
     ) -> Rig:
-        options = EngineOptions(quantum_ns, seed, shares_memory)
+        options = EngineOptions(quantum_ns, seed, shares_memory=shares_memory)
         engine = UnicornEngine(platform, options, skip_idle_loops=skip_idle_loops)
         rig = Rig(engine)
         for core, program in ((MAIN, main), (REMOTE, remote)):
