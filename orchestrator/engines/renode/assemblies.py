@@ -80,8 +80,8 @@ def _load(meanwhile: Callable[[], object]) -> None:
 
 def _begin_to_look() -> Any:
     """Renode looks through all its types when it is first used, a second long: on a thread of .NET's own, as a task."""
+    from Antmicro.Renode.Core import EmulationManager  # noqa: I001, PLC0415  # of .NET: there as soon as Renode is
     import clr  # noqa: PLC0415
-    from Antmicro.Renode.Core import EmulationManager  # noqa: PLC0415  # of .NET: there as soon as Renode is
     from System import Action, Delegate  # noqa: PLC0415
     from System.Threading.Tasks import Task  # noqa: PLC0415
 

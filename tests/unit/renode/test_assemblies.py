@@ -96,7 +96,7 @@ def test_nothing_is_started_early_where_there_is_no_renode(monkeypatch: pytest.M
 def test_what_was_refused_once_is_refused_again_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def fails() -> None:
+    def fails(_meanwhile: object) -> None:
         calls.append("loaded")
         raise EngineError("Renode cannot be loaded")
 

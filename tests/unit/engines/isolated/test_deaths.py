@@ -270,6 +270,7 @@ def test_files_of_processes_that_were_all_killed_go_when_the_next_child_is_start
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         os.kill(pid, signal.SIGSTOP)  # it cannot see the end of its parent
+        wait_for_the_stop_of(pid)
         parent.kill()
     (left,) = folders.iterdir()
     make().close()
@@ -282,6 +283,14 @@ def test_files_of_processes_that_were_all_killed_go_when_the_next_child_is_start
             break
         time.sleep(0.05)
     assert list(folders.iterdir()) == []
+
+
+def wait_for_the_stop_of(pid: int) -> None:
+    for _ in range(200):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {pid} did not stop")
 
 
 def wait_for_the_end_of(pid: int) -> None:
