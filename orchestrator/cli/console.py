@@ -7,7 +7,6 @@ silent, so that a session repeats exactly.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from orchestrator.base.errors import UsageError
+from orchestrator.base.interrupts import raised
 from orchestrator.board import Board, Consoles, End, EndReason
 from orchestrator.board.consoles import is_trace
 from orchestrator.cli.errors import complain
@@ -89,11 +89,14 @@ class Keyboard:
 def converse(settings: Settings) -> int:
     """Talk until the input ends, somebody ends it, or no core can run again; 0 in each case."""
     some_image(settings)
-    with contextlib.suppress(KeyboardInterrupt), open_board(settings) as board:  # Ctrl-C while it is closed, too
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            _Screen(board).loop()
-        else:
-            _from_pipe(board, settings)
+    try:
+        with open_board(settings) as board:
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                _Screen(board).loop()
+            else:
+                _from_pipe(board, settings)
+    except KeyboardInterrupt:  # between two runs, or while the board is closed
+        raised.clear()  # an end like any other
     return 0
 
 

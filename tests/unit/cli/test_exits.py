@@ -32,7 +32,7 @@ def start(tmp_path: Path, firmware: Callable[[str], Any]) -> Callable[..., subpr
 
     def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")}
-        given = [str(pair.main), str(pair.remote)] if arguments[0] in ("run", "inspect") else []
+        given = [str(pair.main), str(pair.remote)] if arguments[0] in ("run", "inspect", "console") else []
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         command = [sys.executable, "-c", AS_A_TERMINAL, *arguments, *given]
         return subprocess.Popen(command, env=environment, cwd=tmp_path, **streams)
@@ -51,6 +51,22 @@ def ended(run: subprocess.Popen[bytes]) -> tuple[int, str, str]:
 
 def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_console_that_waits_for_a_line_is_ended_by_a_signal_as_by_the_end_of_its_input(
+    start: Callable[..., subprocess.Popen[bytes]], number: signal.Signals
+) -> None:
+    talk = start("console", stdin=subprocess.PIPE)
+    assert talk.stdout is not None
+    while b"10 good" not in talk.stdout.readline():
+        pass
+    status, asleep = Path(f"/proc/{talk.pid}/stat"), 0
+    while asleep < 10:  # looks in a row: it waits for its input
+        time.sleep(0.05)
+        asleep = asleep + 1 if status.read_text().rpartition(")")[2].split()[0] == "S" else 0
+    talk.send_signal(number)
+    assert ended(talk)[0] == 0
 
 
 @pytest.mark.parametrize("number", ENDING)
