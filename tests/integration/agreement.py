@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "renode.md"
 BEGIN, END = "<!-- variants: by tests/integration/agreement.py -->\n", "<!-- end of variants -->\n"
 _AT_ONCE = 2
+OUTSIDE = {"net", "block"}  # variants a device of which is another process
 BOARDS = ("stm32h745", "nrf5340", "mps2_an521")
 # When something happened, in words: that is compared nowhere.
 _TIME = re.compile(r"\d+(\.\d+)? (ns|us|ms|s)\b|" + PRINTED_TIME)
@@ -95,6 +96,7 @@ def _cell(board: str, variant: str) -> str:
 def _write_table() -> None:
     names = sorted(
         {path.parent.name for board in BOARDS for path in (ROOT / "firmware" / "build" / board).glob("*/main.elf")}
+        - OUTSIDE
     )
     with ProcessPoolExecutor(_AT_ONCE) as pool:
         cells = {(name, board): pool.submit(_cell, board, name) for name in names for board in BOARDS}
