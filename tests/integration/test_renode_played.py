@@ -57,3 +57,14 @@ def test_a_lone_main_finds_a_remote_in_python(firmware: Callable[..., object]) -
             return {"end": board.run().reason, **outcome(board)}
 
     assert run("renode") == run("unicorn")
+
+
+def test_a_remote_that_was_rung_when_it_died_hears_of_it_when_it_lives_again(firmware: Callable[..., object]) -> None:
+    """The mailbox's line stays high over the reset of its core, which says nothing of it a second time."""
+    with Board(remote=firmware("demo").remote, engine="renode") as board:
+        board.host.start()
+        board.host.crash()
+        board.host.recover()
+        endpoint = board.host.endpoint("rptwin-echo")
+        endpoint.send(b"back")
+        assert endpoint.receive() == b"back"

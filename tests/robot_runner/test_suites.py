@@ -34,7 +34,7 @@ def cases() -> Iterator[object]:
 
 
 # Tests of what an engine has not, or a chip: a mailbox that can be told which channels interrupt.
-LACKING = {"qemu": ("snapshot",), "mps2_an521": ("channel-enable",)}
+LACKING = {"renode": ("snapshot",), "qemu": ("snapshot",), "mps2_an521": ("channel-enable",)}
 
 
 @functools.cache

@@ -78,6 +78,11 @@ class MailboxMonitor:
             pending = self._word(core, each.mailbox, each.line.pending)
             yield NotificationTaken(each.mailbox, tuple(bits_of(pending)), interrupt)
 
+    def driven(self, core: str) -> list[int]:
+        """Interrupts of a core whose line a mailbox drives now, whoever has looked at it, in order."""
+        lines = (each for each in self._lines if each.line.core == core)
+        return sorted({each.line.interrupt for each in lines if self._word(core, each.mailbox, each.line.pending)})
+
     def ringing(self, core: str) -> list[int]:
         """By which interrupts mailboxes rang a core at the last look, in order."""
         return sorted({each.line.interrupt for each in self._lines if each.line.core == core and each.pending})

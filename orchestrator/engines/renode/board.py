@@ -352,7 +352,7 @@ class RenodeBoard:
         self._say(Event(self.time_ns, core, StateChanged(self.state(core), "reset")))
 
     def _from_reset(self, core: BoardCore) -> None:
-        self._bus.reset(core.name, core.model.nvic)
+        self._bus.reset(core.name, core.model.nvic, self._mailboxes.driven(core.name))
         self._bus.set_vector_table(core.name, core.vector_table)
         core.resets()
         if core.name in self._caches:

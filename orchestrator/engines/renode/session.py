@@ -77,7 +77,7 @@ class Bus(Protocol):
 
     def set_halted(self, core: str, halted: bool) -> None: ...
 
-    def reset(self, core: str, nvic: str) -> None: ...
+    def reset(self, core: str, nvic: str, driven: Sequence[int]) -> None: ...
 
     def read(self, core: str, address: int, size: int) -> bytes: ...
 
@@ -290,10 +290,15 @@ class RenodeSession:
     def set_halted(self, core: str, halted: bool) -> None:
         self._cores[core].IsHalted = halted
 
-    def reset(self, core: str, nvic: str) -> None:
-        """The core's own reset leaves its SysTick alive; the core stays halted."""
+    def reset(self, core: str, nvic: str, driven: Sequence[int]) -> None:
+        """The core's own reset leaves its SysTick alive; the core stays halted. That of the NVIC forgets which of its
+        inputs are ``driven``, and who drives one says nothing until it changes.
+        """
         self._cores[core].Reset()
-        self._peripheral(nvic).Reset()
+        controller = self._peripheral(nvic)
+        controller.Reset()
+        for interrupt in driven:
+            controller.OnGPIO(interrupt, True)
         self._cores[core].IsHalted = True
 
     # time

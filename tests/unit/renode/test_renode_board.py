@@ -193,8 +193,8 @@ class FakeRenode:
     def set_halted(self, core: str, halted: bool) -> None:
         self.halted[core] = halted
 
-    def reset(self, core: str, nvic: str) -> None:
-        self.calls.append(("reset", core, nvic))
+    def reset(self, core: str, nvic: str, driven: Sequence[int]) -> None:
+        self.calls.append(("reset", core, nvic, *driven))
         self.halted[core] = True
 
     def pc(self, core: str) -> int:
@@ -920,7 +920,7 @@ def test_a_player_loads_and_starts_the_other_core_in_its_turn(rig: Rig, firmware
 def test_a_core_that_a_player_restarts_comes_out_of_reset_when_renode_stands_still(rig: Rig) -> None:
     rig.board.run(2 * QUANTUM)
     running: list[bool] = []
-    rig.renode.reset = lambda core, _: running.append(not rig.renode.ending)
+    rig.renode.reset = lambda *_: running.append(not rig.renode.ending)
 
     def restart() -> None:
         rig.board.hold(REMOTE)
