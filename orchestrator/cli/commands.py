@@ -84,7 +84,7 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
     """
-    from orchestrator.engines.registry import prepare_engine
+    from orchestrator.engines.early import prepare_engine
 
     settings = read_board_settings(config_path, typed)
     prepare_engine(settings.engine)
