@@ -327,6 +327,10 @@ class Board:
         """In every pair, of what was offered something was used; true as well when nothing was offered yet."""
         return all(pair.observer.is_answered() for pair in self.pairs.values())
 
+    def is_asked(self) -> bool:
+        """A core that Python plays was asked for something that it has not begun."""
+        return any(pair.is_asked() for pair in self.pairs.values())
+
     @property
     def last_activity_ns(self) -> int:
         """When memory that a pair shares was last written or a notification last sent."""

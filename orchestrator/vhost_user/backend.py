@@ -55,6 +55,7 @@ _PROTOCOL_FEATURES = int(
 )
 _MTU_LEAST, _MTU_MOST = 68, 65535  # bytes (virtio 1.3, 5.1.4.1)
 _NUM_MAX = 32768
+_WAKES = 4096  # bytes, one for each time that somebody woke the server
 
 
 class Backend:
@@ -414,6 +415,7 @@ class Server:
         self.faults: list[RptwinError] = []
         self._wake_end, self._stop_end = socket.socketpair()
         self._is_stopping = False
+        device.wake = self._wake
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.bind(self.path)
@@ -425,8 +427,11 @@ class Server:
     def stop(self) -> None:
         """End :meth:`run`; from a signal handler or another thread too."""
         self._is_stopping = True
-        with contextlib.suppress(OSError):
-            self._stop_end.send(b"x")
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # one that stands there already does, and a server that was closed
+            self._stop_end.send(b"x", socket.MSG_DONTWAIT)
 
     def run(self, sessions: int | None = None, timeout_s: float | None = None) -> None:
         """Serve until :meth:`stop`, so many front-ends, or for so long; what they did wrong is in ``faults``."""
@@ -434,6 +439,8 @@ class Server:
         while not self._is_stopping and (sessions is None or sessions > 0):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready, _, _ = select.select([self._socket, self._wake_end], [], [], left)
+            if self._wake_end in ready:
+                self._wake_end.recv(_WAKES)
             if self._socket in ready:
                 connection, _address = self._socket.accept()
                 self.served += 1
@@ -454,6 +461,8 @@ class Server:
                     if message is None:
                         return
                     session.handle(message)
+                if self._wake_end.fileno() in ready:
+                    self._wake_end.recv(_WAKES)
                 for each in session.vrings:
                     if each.kick in ready:
                         each.take_kick()

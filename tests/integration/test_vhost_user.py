@@ -23,7 +23,7 @@ from support.vhost import Descriptors, serving
 from orchestrator.base.errors import CapabilityError, UsageError, VhostUserError
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
-from orchestrator.host import Block, Network
+from orchestrator.host import Block, Network, Switch
 from orchestrator.vhost_user import BridgeOptions, Server
 
 pytestmark = pytest.mark.xdist_group("vhost")  # polling peers want a processor of their own
@@ -274,6 +274,26 @@ def test_dpdk_as_front_end_counts_the_frames_that_our_device_counts(path: Path, 
             assert ours["TX"] == frames - begin
             assert ours["TX"] - ours["RX"] <= 64  # under way when it stopped: what the ring holds
     assert (server.served, server.faults) == (2, [])
+
+
+@pytest.mark.needs_command("dpdk-testpmd", "dpdk-dev")
+@pytest.mark.usefixtures("two_processors")
+def test_a_switch_joins_firmware_and_testpmd(firmware: Pairs, path: Path) -> None:
+    """Frames of the emulated core, its device in Python, by a switch to DPDK, which exchanges their addresses."""
+    inside, outside = Network(), Network()
+    inside.features |= MERGES
+    Switch(inside, outside)
+    options = ("--forward-mode=macswap", "--auto-start", "--no-flush-rx", "--total-num-mbufs=2048")
+    with Board(remote=firmware("net").remote) as board, serving(path, outside) as server:
+        board.host.put_device(1, inside)
+        with forwarder(f"net_virtio_user0,path={path},queues=1,queue_size=64", *options) as process:
+            deadline = time.monotonic() + 60
+            while "bad" not in console(board) and time.monotonic() < deadline:
+                board.run(timeout="1 ms")
+            theirs = counted(process)
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+    assert (theirs["RX"], theirs["TX"]) == (100, 100)
+    assert server.faults == []
 
 
 @pytest.mark.needs_command("qemu-storage-daemon", "qemu-system-common")
