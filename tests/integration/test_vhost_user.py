@@ -11,6 +11,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -317,3 +318,61 @@ def test_sectors_of_an_image_of_qemus_storage_daemon_are_read_and_written(firmwa
     now = image.read_bytes()
     inverted = bytes(byte ^ 0xFF for byte in data[: 16 * SECTOR])
     assert now == data[: 100 * SECTOR] + inverted + data[116 * SECTOR :]
+
+
+# --- QEMU's machines as front-ends
+
+GUEST = Path(__file__).resolve().parents[1] / "support" / "guest"
+GUEST_LAYOUT = """ENTRY(_start)
+SECTIONS { . = 0x40010000; .text : { *(.start) *(.text*) *(.rodata*) } .bss : { *(.data*) *(.bss*) }
+    /DISCARD/ : { *(.ARM*) } }
+"""
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare program for QEMU's Arm "virt" machine."""
+    folder = tmp_path_factory.mktemp("guest")
+    code, layout, elf = folder / "guest.o", folder / "guest.ld", folder / "guest.elf"
+    layout.write_text(GUEST_LAYOUT)
+    target = ["-target", "arm-freestanding-eabi", "-mcpu=cortex_a15", "-marm", "-ffreestanding", "-fno-builtin", "-O1"]
+    zig = [sys.executable, "-m", "ziglang"]
+    subprocess.run([*zig, "cc", *target, "-Wall", "-Werror", "-c", GUEST / "guest.c", "-o", code], check=True)
+    subprocess.run([*zig, "ld.lld", "-m", "armelf", "-T", layout, code, "-o", elf], check=True)
+    return elf
+
+
+def booted(guest: Path, path: Path, *device: str) -> str:
+    """What a guest with this device, and no other, says."""
+    command = ["qemu-system-arm", "-M", "virt,memory-backend=mem", "-cpu", "cortex-a15", "-m", "16M", "-nodefaults"]
+    command += ["-object", "memory-backend-memfd,id=mem,size=16M,share=on", "-chardev", f"socket,id=c,path={path}"]
+    command += ["-global", "virtio-mmio.force-legacy=false", "-display", "none", "-monitor", "none", "-serial", "stdio"]
+    command += ["-semihosting", "-kernel", str(guest), *device]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
+def test_frames_of_a_guest_of_qemu_come_back_from_our_card(guest: Path, path: Path) -> None:
+    before = Descriptors()
+    card = Network()
+    card.on_frame = lambda frame: frame[6:12] + frame[:6] + frame[12:]
+    with serving(path, card) as server:
+        for _ in range(2):  # it comes again
+            said = booted(guest, path, "-netdev", "vhost-user,id=n,chardev=c", "-device", "virtio-net-device,netdev=n")
+            assert said == "frames good 200\n"
+    assert (server.served, server.faults, len(card.sent)) == (2, [], 400)
+    assert before.left == (0, 0)
+
+
+@pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
+def test_a_guest_of_qemu_reads_and_writes_our_disk(guest: Path, path: Path) -> None:
+    data = random.Random(3).randbytes(128 * SECTOR)
+    disk = bytearray(data)
+    with serving(path, Block(disk)) as server:
+        assert booted(guest, path, "-device", "vhost-user-blk,chardev=c,num-queues=1") == "requests good 32\n"
+    assert server.faults == []
+    assert disk[: 64 * SECTOR] == data[: 64 * SECTOR]
+    assert disk[64 * SECTOR : 80 * SECTOR] == bytes(byte ^ 0xFF for byte in data[: 16 * SECTOR])
+    assert disk[80 * SECTOR :] == data[80 * SECTOR :]
