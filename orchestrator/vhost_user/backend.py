@@ -341,6 +341,11 @@ class Backend:
             each.queue is not None and each.enabled for each in self.vrings
         )
 
+    @property
+    def is_polled(self) -> bool:
+        """No kick says when there is something to serve."""
+        return self.is_ready and (self.polls or any(each.kick is None for each in self.vrings))
+
     def _follow(self) -> None:
         """The device starts, stops, or has other queues than before."""
         queues = [each.queue for each in self.vrings if each.queue is not None]
@@ -453,7 +458,7 @@ class Server:
         self.session = session
         try:
             while not self._is_stopping and (deadline is None or time.monotonic() < deadline):
-                wait = 0.0 if self.polls and session.is_ready else 0.5
+                wait = 0.0 if session.is_polled else 0.5
                 connection = session.channel.fileno()
                 ready, _, _ = select.select([connection, self._wake_end.fileno(), *session.kicks], [], [], wait)
                 if connection in ready:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from orchestrator.base.errors import CapabilityError, UsageError, VhostUserError
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
 from orchestrator.host import Block, Network, Switch
-from orchestrator.vhost_user import BridgeOptions, Server
+from orchestrator.vhost_user import BridgeOptions, IfLost, Server
 
 pytestmark = pytest.mark.xdist_group("vhost")  # polling peers want a processor of their own
 
@@ -129,7 +130,7 @@ def test_a_peer_that_dies_in_the_middle_is_said_and_the_board_does_as_asked(
     servers: list[Server] = []
     with (
         serving(path, Dying(lambda: servers[0])) as server,
-        bridged(firmware("net"), BridgeOptions(1, str(path), ends=ends)) as board,
+        bridged(firmware("net"), BridgeOptions(1, str(path), if_lost=IfLost.END if ends else IfLost.GO_ON)) as board,
     ):
         servers.append(server)
         end = board.run(until="remote:bad", timeout="50 ms")
@@ -138,6 +139,63 @@ def test_a_peer_that_dies_in_the_middle_is_said_and_the_board_does_as_asked(
         assert bridge.failure.rule == "vhost.peer-gone"
         assert end.reason is (EndReason.INTERRUPTED if ends else EndReason.TIMEOUT)
     assert before.left == (0, 0)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["time waits", "time goes on"])
+def test_a_peer_that_comes_again_goes_on_with_what_it_has_not_given_back(
+    firmware: Pairs, path: Path, waits: bool
+) -> None:
+    before = Descriptors()
+    options = BridgeOptions(1, str(path), waits=waits, if_lost=IfLost.RECONNECT)
+    servers: list[Server] = []
+    with contextlib.ExitStack() as stack:
+        servers.append(stack.enter_context(serving(path, Dying(lambda: servers[0]))))
+        board = stack.enter_context(bridged(firmware("net"), options))
+
+        def come_again() -> None:
+            while servers[0].session is not None or not servers[0].served:
+                time.sleep(0.001)
+            servers[0].close()
+            servers.append(stack.enter_context(serving(path, swapping())))
+
+        other = threading.Thread(target=come_again)
+        other.start()
+        board.run(until="remote:bad", timeout="10 s")
+        other.join()
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+        assert board.verdict().findings == ()
+        (bridge,) = board.bridges
+        assert (bridge.reconnections, bridge.failure) == (1, None)
+        assert bridge.requests - bridge.answers == 8  # empty buffers
+    assert [each.faults for each in servers] == [[], []]
+    assert before.left == (0, 0)
+
+
+def test_a_peer_that_does_not_come_again_is_lost(firmware: Pairs, path: Path) -> None:
+    servers: list[Server] = []
+    options = BridgeOptions(1, str(path), if_lost=IfLost.RECONNECT, timeout_s=0.2)
+    with serving(path, Dying(lambda: servers[0])) as server, bridged(firmware("net"), options) as board:
+        servers.append(server)
+        server_path = Path(server.path)
+        device = server.device
+        assert isinstance(device, Network)
+        device.on_frame = lambda frame: (server_path.unlink(missing_ok=True), server.stop())[0]  # nobody listens there
+        end = board.run(until="remote:bad", timeout="50 ms")
+        (bridge,) = board.bridges
+        assert isinstance(bridge.failure, VhostUserError)
+        assert bridge.failure.rule == "vhost.peer-gone"
+        assert end.reason is EndReason.INTERRUPTED
+
+
+def test_a_bridge_without_eventfds_carries_the_same(firmware: Pairs, path: Path) -> None:
+    card = swapping()
+    with serving(path, card) as server, bridged(firmware("net"), BridgeOptions(1, str(path), polls=True)) as board:
+        board.run(until="remote:bad", timeout="10 s")
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+        assert board.verdict().findings == ()
+        vrings = board.bridges[0].frontend.vrings.values()
+        assert [(each.kicks, each.calls) for each in vrings] == [(0, 0)] * 2
+    assert server.faults == []
 
 
 def test_many_boards_leave_no_descriptor_and_no_mapping(firmware: Pairs, path: Path) -> None:
