@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.findings_golden import FindingsGolden
 
 from orchestrator.config import DEFAULT_PLATFORM
 
@@ -80,6 +81,18 @@ def patched(firmware: Callable[..., Pair], tmp_path_factory: pytest.TempPathFact
         return Pair(images / "main.elf", images / "remote.elf")
 
     return build
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-findings", action="store_true", help="write tests/golden/findings anew instead of comparing (-n0)"
+    )
+
+
+@pytest.fixture(scope="session")
+def findings_golden(pytestconfig: pytest.Config) -> Callable[[str], FindingsGolden]:
+    """``findings_golden(name)``: what was said of each case of a test, to compare with."""
+    return functools.partial(FindingsGolden, writes=bool(pytestconfig.getoption("--write-findings")))
 
 
 def in_ci() -> bool:

@@ -137,7 +137,7 @@ def judged(images, fault):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named_with_its_place_and_its_cause(patched, name):
+def test_a_fault_is_named_with_its_place_and_its_cause(patched, name, findings_golden):
     fault = FAULTS[name]
     verdict = judged(patched(name, fault.variant, fault.platform), fault)
     causes = [cause.finding for cause in verdict.causes]
@@ -148,6 +148,11 @@ def test_a_fault_is_named_with_its_place_and_its_cause(patched, name):
         assert words in text
     assert verdict.exit_code == fault.exit_code
     assert causes[0].advice
+    findings_golden("reported").compare(name, verdict.findings)
+
+
+def test_what_is_said_is_known_of_every_fault(findings_golden):
+    findings_golden("reported").is_of(FAULTS)
 
 
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.twin])

@@ -101,7 +101,8 @@ def test_a_healthy_pair_comes_up_and_nothing_is_found(pair, platform, variant):
 
 
 @pytest.mark.parametrize(("platform", "variant"), BAD)
-def test_each_broken_line_is_one_cause(pair, platform, variant):
+def test_each_broken_line_is_one_cause(pair, platform, variant, findings_golden):
+    """And every word about it is the one that was said before."""
     expected, images = FAULTY[variant], pair(variant, platform)
     with Board(main=images.main, remote=images.remote, platform=platform) as board:
         board.run()
@@ -112,6 +113,12 @@ def test_each_broken_line_is_one_cause(pair, platform, variant):
     assert all(finding.at and finding.expected and finding.actual and finding.advice for finding in causes)
     assert verdict.exit_code == 1
     assert verdict.up == expected.up
+    findings_golden(f"variants-{platform}").compare(variant, verdict.findings)
+
+
+@pytest.mark.parametrize("platform", MEANINGLESS)
+def test_what_is_said_is_known_of_every_broken_pair(platform, findings_golden):
+    findings_golden(f"variants-{platform}").is_of(variant for each, variant in BAD if each == platform)
 
 
 @pytest.mark.parametrize(("platform", "variant"), [*GOOD, *BAD])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.findings_golden import FindingsGolden
 
 import bench as bench_module
 from bench import (
@@ -759,9 +760,18 @@ BOTH.remove(("remote", "buffer.unreachable-by-driver"))
 
 
 @pytest.mark.parametrize(("driver", "rule"), BOTH, indirect=["driver"])
-def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(driver: str, rule: str) -> None:
-    del driver
-    assert set(roots(CASES[rule]())) == {rule}
+def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(
+    driver: str, rule: str, findings_golden: Callable[[str], FindingsGolden]
+) -> None:
+    """And every word about it is the one that was said before."""
+    found = CASES[rule]()
+    assert set(roots(found)) == {rule}
+    findings_golden(f"rules-{driver}").compare(rule, found)
+
+
+@pytest.mark.parametrize("driver", ROLES)
+def test_what_is_said_is_known_of_every_case(driver: str, findings_golden: Callable[[str], FindingsGolden]) -> None:
+    findings_golden(f"rules-{driver}").is_of(rule for each, rule in BOTH if each == driver)
 
 
 OF_ABSENCE = frozenset(each.id for each in catalogue() if each.of_absence)

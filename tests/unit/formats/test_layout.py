@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.formats import nuttx_config, resource_entry, rpmsg, virtqueue
+from orchestrator.formats import nuttx_config, packed_virtqueue, resource_entry, rpmsg, virtqueue
 from orchestrator.formats.layout import Structure, layout
 
 
@@ -29,9 +29,13 @@ def test_offsets_are_known_by_field_and_by_array_item():
 
 
 def test_a_structure_is_frozen_and_slotted():
+    @layout("<I")
+    class Word(Structure):
+        word: int
+
     with pytest.raises(AttributeError):
-        Sample(1, (2, 3), b"").word = 4  # type: ignore[misc]
-    assert not hasattr(Sample(1, (2, 3), b""), "__dict__")
+        Word(1).word = 4  # type: ignore[misc]
+    assert not hasattr(Word(1), "__dict__")
 
 
 def test_a_format_that_does_not_match_the_fields_is_refused_when_the_class_is_made():
@@ -77,6 +81,8 @@ struct NameServiceMessage { char name[32]; u32 addr, flags; } PACKED;
 struct Descriptor { u64 addr; u32 len; u16 flags, next; };
 struct UsedElement { u32 id, len; };
 struct RingFlags { u16 flags, idx; };
+struct PackedDescriptor { u64 addr; u32 len; u16 id, flags; };
+struct EventSuppression { u16 desc, flags; };
 """
 STRUCTURES = [
     resource_entry.TableHeader,
@@ -95,6 +101,8 @@ STRUCTURES = [
     virtqueue.Descriptor,
     virtqueue.UsedElement,
     virtqueue.RingFlags,
+    packed_virtqueue.PackedDescriptor,
+    packed_virtqueue.EventSuppression,
 ]
 
 

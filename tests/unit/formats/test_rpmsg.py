@@ -100,11 +100,12 @@ def test_both_sides_may_use_one_name(tracker):
     assert [(e.side, e.address) for e in tracker.endpoints] == [("remote", 1024), ("main", 1030)]
 
 
-def test_an_acknowledgement_confirms_the_other_sides_endpoint_and_tells_the_senders_own(tracker):
-    tracker.observe("remote", notice(b"echo", 1024, CREATE))
-    change = tracker.observe("main", notice(b"echo", 1030, ACK))
-    assert (change.before.acknowledged, change.after.acknowledged, change.after.side) == (False, True, "remote")
-    assert tracker.find("main", "echo").address == 1030
+@pytest.mark.parametrize(("one", "other"), [("remote", "main"), ("main", "remote")])
+def test_an_acknowledgement_confirms_the_other_sides_endpoint_and_tells_the_senders_own(tracker, one, other):
+    tracker.observe(one, notice(b"echo", 1024, CREATE))
+    change = tracker.observe(other, notice(b"echo", 1030, ACK))
+    assert (change.before.acknowledged, change.after.acknowledged, change.after.side) == (False, True, one)
+    assert tracker.find(other, "echo").address == 1030
 
 
 def test_what_nobody_announced_is_unexpected_when_destroyed_or_acknowledged_and_so_is_a_second_announcement(tracker):

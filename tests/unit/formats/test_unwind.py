@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,47 @@ def test_each_instruction_moves_the_stack_pointer_and_restores_as_the_document_s
     assert compact(b"\xc9\x83") == rule(13, 32, {})
     assert compact(b"\xb9") == rule(13, 20, {})
     assert compact(b"\x00\x00\x00") == rule(13, 12, {})
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (b"\x3f", rule(13, 0x100, {})),
+        (b"\x40", rule(13, -4, {})),
+        (b"\x7f", rule(13, -0x100, {})),
+        (b"\x80\x01", rule(13, 4, {4: -4})),
+        (b"\x8d\xff", rule(13, 44, {n: 4 * (n - 4) - 44 for n in range(4, 13)} | {14: -8, 15: -4})),
+        (b"\x8f\xff", None),  # SP among them
+        (b"\x90", rule(0, 0, {})),
+        (b"\x9e", rule(14, 0, {})),
+        (b"\x9f", None),
+        (b"\xa0", rule(13, 4, {4: -4})),
+        (b"\xaf", rule(13, 36, {n: 4 * (n - 4) - 36 for n in range(4, 12)} | {14: -4})),
+        (b"\xb1\x01", rule(13, 4, {0: -4})),
+        (b"\xb1\x10", None),
+        (b"\xb2\x00", rule(13, 0x204, {})),
+        (b"\xb2\x7f", rule(13, 0x204 + (127 << 2), {})),
+        (b"\xb2\x80\x01", rule(13, 0x204 + (128 << 2), {})),
+        (b"\xb3\x00", rule(13, 12, {})),
+        (b"\xb3\x8f", rule(13, 132, {})),
+        (b"\xb4", rule(13, 4, {})),
+        (b"\xb5", None),
+        (b"\xb7", None),
+        (b"\xb8", rule(13, 12, {})),
+        (b"\xbf", rule(13, 68, {})),
+        (b"\xc7", None),
+        (b"\xc8\x00", rule(13, 8, {})),
+        (b"\xc9\x8f", rule(13, 128, {})),
+        (b"\xca", None),
+        (b"\xcf", None),
+        (b"\xd0", rule(13, 8, {})),
+        (b"\xd7", rule(13, 64, {})),
+        (b"\xd8", None),
+    ],
+)
+def test_the_first_and_the_last_of_each_kind_of_instruction_mean_what_the_document_says(code, expected):
+    """EHABI32 10.3, table 4."""
+    assert compact(code) == expected
 
 
 def test_a_return_address_in_pc_goes_before_one_in_lr():

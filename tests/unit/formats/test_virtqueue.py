@@ -165,6 +165,12 @@ def test_indices_run_freely_past_65535():
     assert list(ring.view.available_heads(since=65534)) == [1, 0, 7, 6]
 
 
+def test_an_index_may_move_as_far_as_the_queue_is_long():
+    ring = Ring()
+    ring.halfword(ring.layout.used_idx_at, 8)
+    assert len(list(ring.view.used_elements(since=0))) == 8
+
+
 def test_an_index_that_moved_further_than_the_queue_is_long_is_named():
     ring = Ring()
     ring.halfword(ring.layout.used_idx_at, 9)
