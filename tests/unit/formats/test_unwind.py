@@ -73,6 +73,12 @@ def test_each_instruction_moves_the_stack_pointer_and_restores_as_the_document_s
         (b"\xd0", rule(13, 8, {})),
         (b"\xd7", rule(13, 64, {})),
         (b"\xd8", None),
+        # What a description that ends too soon lacks is zero.
+        (b"\0\0\x84", rule(13, 12, {14: -4})),
+        (b"\0\0\xb1", None),
+        (b"\0\0\xb2", rule(13, 8 + 0x204, {})),
+        (b"\0\0\xb3", rule(13, 8 + 12, {})),
+        (b"\0\0\xc9", rule(13, 8 + 8, {})),
     ],
 )
 def test_the_first_and_the_last_of_each_kind_of_instruction_mean_what_the_document_says(code, expected):
@@ -103,6 +109,7 @@ def test_longer_descriptions_stand_in_a_table_of_their_own():
     words = where | {TABLE: 0x81019741, TABLE + 4: 0x840DB0B0}
     expected = rule(7, 8, {4: -16, 6: -12, 7: -8, 14: -4})
     assert unwind_entry(AT, image(words)) == expected
+    assert unwind_entry(AT, image(words | {TABLE: 0x82019741})) == expected  # routine 2: as routine 1
     words = where | {TABLE: 0x1234, TABLE + 4: 0x01974184, TABLE + 8: 0x0DB0B0B0}
     assert unwind_entry(AT, image(words)) == expected
     assert unwind_entry(AT, image(where | {TABLE: 0x81019741})) is None

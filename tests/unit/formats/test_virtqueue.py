@@ -191,6 +191,13 @@ def test_a_head_that_is_no_descriptor_is_named_by_its_slot():
     assert "expected 0..7, found 8" in caught.text
 
 
+@pytest.mark.parametrize("index", [-1, 8])
+def test_a_descriptor_past_the_table_is_none(index):
+    with broken("ring.index-out-of-range") as caught:
+        Ring().view.desc(index)
+    assert f"vdev[0].vring[1].desc[{index}]): index is past" in caught.text
+
+
 def test_a_chain_is_walked_in_its_own_order():
     ring = Ring()
     ring.desc(5, flags=NEXT, following=1)

@@ -275,6 +275,39 @@ def test_a_fault_is_reported_once_and_kept() -> None:
     assert str(SplitDevice(queue.memory, queue.layout).place(BASE, "desc[0]")) == f"cpu_cm4 at {BASE:#010x} (desc[0])"
 
 
+def test_a_head_that_the_device_has_is_named_as_such() -> None:
+    queue = Queue()
+    queue.offer(True)
+    assert queue.device.take() is not None
+    queue.offer(True)
+    queue.poke16(queue.layout.avail_ring_at(1), 0)
+    assert queue.device.take() is None
+    (fault,) = queue.reported
+    assert (fault.rule, fault.expected, fault.found) == ("ring.head-in-use", "a head that is not with the device", 0)
+    assert fault.what == "made available again while the device has it"
+    assert f"{NAME}.avail.ring[1]" in str(fault)
+
+
+@pytest.mark.parametrize("base", [3, 0xFFFF])
+def test_a_device_goes_on_in_a_ring_that_is_under_way(base: int) -> None:
+    """As a back-end that is told where the one before it stopped (vhost-user: SET_VRING_BASE)."""
+    queue = Queue()
+    queue.start_at(base)
+    assert queue.offer(True, token="before")
+    queue.device.reset()
+    queue.device.resume(base | 0xABCD_0000)
+    assert queue.device.base == base
+    assert queue.echo() == ["before"]
+    assert queue.device.base == (base + 1) & 0xFFFF
+    assert queue.device.should_notify()
+    assert queue.reported == []
+    # What the one before gave back is known by the used index, and is no news of this one's.
+    queue.device.resume(queue.device.base)
+    assert not queue.device.should_notify()
+    assert queue.offer(True, token="after")
+    assert queue.echo() == ["after"]
+
+
 @pytest.mark.parametrize(("ahead", "is_broken"), [(3, False), (4, True)])
 def test_with_one_chain_in_hand_a_device_takes_three_more_of_four(ahead: int, is_broken: bool) -> None:
     queue = Queue()
@@ -335,6 +368,17 @@ def test_after_an_element_that_is_no_head_the_next_one_is_taken() -> None:
     (fault,) = queue.reported
     assert (fault.rule, fault.expected, fault.found) == ("ring.used-not-a-head", "one of 0, 1", 3)
     assert f"{NAME}.used.ring[0].id" in str(fault)
+
+
+def test_of_the_heads_that_were_expected_eight_are_listed() -> None:
+    memory = BytesMemory("cpu_cm4", BASE, bytearray(0x4000))
+    driver = SplitDriver(memory, layout := RingLayout.legacy(BASE, 16, 16))
+    assert all(driver.offer([Segment(BUFFERS, 4)]) for _ in range(9))
+    memory.write(layout.used_idx_at, b"\1\0")
+    memory.write(layout.used_ring_at(0), struct.pack("<2I", 12, 0))
+    assert driver.pop() is None
+    (fault,) = driver.faults
+    assert fault.expected == "one of 0, 1, 2, 3, 4, 5, 6, 7"
 
 
 def test_an_element_out_of_order_stops_the_driver_and_names_the_oldest() -> None:
@@ -403,6 +447,14 @@ def test_a_hole_in_a_buffer_is_a_fault_where_the_buffer_is(act: Callable[[object
     (fault,) = queue.reported
     assert (fault.rule, fault.expected) == ("buffer.unreachable-by-device", "64 bytes of memory")
     assert "buffer of chain 0" in str(fault)
+
+
+def test_a_buffer_may_be_the_last_byte_of_memory() -> None:
+    queue = Queue()
+    assert queue.driver.offer([Segment(BASE + 0x3FFF, 1)])
+    chain = queue.device.take()
+    assert chain is not None
+    assert (chain.read(), queue.reported) == (b"\0", [])
 
 
 @pytest.mark.parametrize("hole", [Extent(BUFFERS, 1), Extent(BUFFERS + 63, 1)], ids=["first", "last"])
