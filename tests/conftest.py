@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.findings_golden import FindingsGolden
+from support.golden_texts import GoldenTexts
 
 from orchestrator.config import DEFAULT_PLATFORM
 
@@ -85,14 +85,14 @@ def patched(firmware: Callable[..., Pair], tmp_path_factory: pytest.TempPathFact
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--write-findings", action="store_true", help="write tests/golden/findings anew instead of comparing (-n0)"
+        "--write-golden", action="store_true", help="write tests/golden/said anew instead of comparing (-n0)"
     )
 
 
 @pytest.fixture(scope="session")
-def findings_golden(pytestconfig: pytest.Config) -> Callable[[str], FindingsGolden]:
-    """``findings_golden(name)``: what was said of each case of a test, to compare with."""
-    return functools.partial(FindingsGolden, writes=bool(pytestconfig.getoption("--write-findings")))
+def golden_texts(pytestconfig: pytest.Config) -> Callable[[str], GoldenTexts]:
+    """``golden_texts(name)``: what was said of each case of a test, to compare with."""
+    return functools.partial(GoldenTexts, writes=bool(pytestconfig.getoption("--write-golden")))
 
 
 def in_ci() -> bool:

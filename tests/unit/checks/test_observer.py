@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.golden_texts import GoldenTexts, verdict_as_text
 
 from bench import (
     BUFFER,
@@ -23,7 +25,7 @@ from bench import (
     message,
     run,
 )
-from orchestrator.base.roles import Side
+from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
     Changed,
@@ -419,3 +421,29 @@ def test_an_access_counts_by_every_address_that_its_core_has_for_the_place() -> 
     for base in (PA, DA):  # the remote has both; the table's users name one
         bench.access_at(REMOTE, base + offset, 1, before=7, value=1)
     assert [write.by.role for write in bench.observer.run.history.writes["vdev[0].status"]] == ["remote", "remote"]
+
+
+RUNS: dict[str, dict[str, object]] = {
+    "a ping": {},
+    "two vdevs": {"entries": default_entries(vdevs=2), "pings": 2},
+    "messages cut into buffers": {"cuts": (8, 20), "pings": 5},
+    "indirect descriptors": {"cuts": (12,), "is_indirect": True, "pings": 4},
+    "buffers by their offsets": {
+        "buffer_da": lambda pa: pa - PA - CARVEOUT,
+        "from_descriptor": lambda offset: offset + DA + CARVEOUT,
+    },
+    "a device that keeps what it is sent": {"device_returns": False},
+    "nobody answers": {"answers": 0, "pings": 12},
+    "no driver": {"sets_driver_ok": False},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_all_that_is_said_of_a_run_is_what_was_said_before(
+    name: str, driver: str, golden_texts: Callable[[str], GoldenTexts]
+) -> None:
+    golden_texts("runs").compare(f"{name}, {driver} drives", verdict_as_text(run(**RUNS[name])))
+
+
+def test_every_run_has_its_text(golden_texts: Callable[[str], GoldenTexts]) -> None:
+    golden_texts("runs").is_of(f"{name}, {driver} drives" for name in RUNS for driver in ROLES)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from support.findings_golden import FindingsGolden
+from support.golden_texts import GoldenTexts, findings_as_text
 
 import bench as bench_module
 from bench import (
@@ -761,17 +761,17 @@ BOTH.remove(("remote", "buffer.unreachable-by-driver"))
 
 @pytest.mark.parametrize(("driver", "rule"), BOTH, indirect=["driver"])
 def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(
-    driver: str, rule: str, findings_golden: Callable[[str], FindingsGolden]
+    driver: str, rule: str, golden_texts: Callable[[str], GoldenTexts]
 ) -> None:
     """And every word about it is the one that was said before."""
     found = CASES[rule]()
     assert set(roots(found)) == {rule}
-    findings_golden(f"rules-{driver}").compare(rule, found)
+    golden_texts(f"rules-{driver}").compare(rule, findings_as_text(found))
 
 
 @pytest.mark.parametrize("driver", ROLES)
-def test_what_is_said_is_known_of_every_case(driver: str, findings_golden: Callable[[str], FindingsGolden]) -> None:
-    findings_golden(f"rules-{driver}").is_of(rule for each, rule in BOTH if each == driver)
+def test_what_is_said_is_known_of_every_case(driver: str, golden_texts: Callable[[str], GoldenTexts]) -> None:
+    golden_texts(f"rules-{driver}").is_of(rule for each, rule in BOTH if each == driver)
 
 
 OF_ABSENCE = frozenset(each.id for each in catalogue() if each.of_absence)

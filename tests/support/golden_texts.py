@@ -1,23 +1,25 @@
 """What is said of each case of a test, in a file to compare with word by word.
 
-``pytest -n0 --write-findings TEST`` writes the files of ``tests/golden/findings`` anew; the diff says what has changed.
+``pytest -n0 --write-golden TEST`` writes the files of ``tests/golden/said`` anew; the diff says what has changed.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.checks import Finding
+from orchestrator.checks.verdict import Verdict
 
-__all__ = ["FindingsGolden", "as_text"]
+__all__ = ["GoldenTexts", "findings_as_text", "verdict_as_text"]
 
-FOLDER = Path(__file__).resolve().parents[1] / "golden" / "findings"
+FOLDER = Path(__file__).resolve().parents[1] / "golden" / "said"
 
 
 @dataclass(frozen=True)
-class FindingsGolden:
+class GoldenTexts:
     """The file of one test; ``writes``: what is said now is right, and the file is to say so."""
 
     name: str
@@ -33,9 +35,9 @@ class FindingsGolden:
         cases = (each.partition("]\n") for each in text.split("\n[")[1:])
         return {name: said.strip("\n") for name, _, said in cases}
 
-    def compare(self, case: str, findings: Iterable[Finding]) -> None:
-        """Each finding is the one that the file has for the case, word by word, in its order."""
-        said, now = self._said(), as_text(findings)
+    def compare(self, case: str, now: str) -> None:
+        """The text is the one that the file has for the case."""
+        said = self._said()
         if self.writes:
             self._write(said | {case: now})
             return
@@ -51,13 +53,13 @@ class FindingsGolden:
 
     def _write(self, said: dict[str, str]) -> None:
         FOLDER.mkdir(exist_ok=True)
-        head = "Written by pytest --write-findings; do not edit.\n"
+        head = "Written by pytest --write-golden; do not edit.\n"
         cases = "".join(f"\n[{case}]\n{said[case]}\n" for case in sorted(said))
         self._path.write_text(head + cases, encoding="utf-8")
 
 
-def as_text(findings: Iterable[Finding]) -> str:
-    """All that a finding says, but for the source of its rule."""
+def findings_as_text(findings: Iterable[Finding]) -> str:
+    """All that findings say, but for the sources of their rules."""
     return "\n".join(line for each in findings for line in _lines(each))
 
 
@@ -72,3 +74,20 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield from (f"  touches {each}" for each in finding.touches)
     if finding.because_of is not None:
         yield f"  because of {finding.because_of.rule}: {finding.because_of.subject}"
+
+
+def verdict_as_text(verdict: Verdict) -> str:
+    """All that a verdict says of a run: a line for each item."""
+    return "\n".join(_items("", verdict.to_json()))
+
+
+def _items(path: str, value: object) -> Iterator[str]:
+    """``traffic[0].used 4``; a list of dicts has a line for each dict."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _items(f"{path}.{name}" if path else name, each)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for i, each in enumerate(value):
+            yield f"{path}[{i}] {json.dumps(each)}"
+    else:
+        yield f"{path} {json.dumps(value)}"
