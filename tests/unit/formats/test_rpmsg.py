@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from orchestrator.base.errors import RpmsgError
 from orchestrator.formats import rpmsg
 from orchestrator.formats.rpmsg import (
+    ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
     EndpointTracker,
     Message,
@@ -26,6 +27,11 @@ def notice(name, address, flags, source=None):
 @pytest.fixture
 def tracker():
     return EndpointTracker(("main", "remote"))
+
+
+def test_the_fixed_addresses_are_those_of_linux():
+    """RPMSG_NS_ADDR of rpmsg/ns.h, RPMSG_RESERVED_ADDRESSES of virtio_rpmsg_bus.c."""
+    assert (ADDRESS_NAME_SERVICE, ADDRESS_FIRST_DYNAMIC) == (0x35, 1024)
 
 
 def test_the_length_is_the_headers_and_not_that_of_the_buffer():

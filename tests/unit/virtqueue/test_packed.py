@@ -204,6 +204,15 @@ def test_where_event_idx_was_not_negotiated_a_descriptor_cannot_be_asked_for_and
     assert queue.driver.should_notify()
 
 
+def test_what_is_given_back_without_a_length_was_not_written() -> None:
+    queue = Queue()
+    queue.offer(True)
+    chain = queue.device.take()
+    assert chain is not None
+    queue.device.give_back(chain)
+    assert queue.desc(0) == (0, 0, 0, AVAIL | USED)
+
+
 def test_a_chain_is_given_back_once() -> None:
     queue = Queue()
     queue.offer(False)
@@ -372,10 +381,10 @@ def test_a_device_goes_on_in_a_ring_that_is_under_way(done: int) -> None:
         queue.echo()
     word = done % NUM | (0x8000 if done < NUM else 0)
     assert queue.device.base == word | word << 16
-    queue.device.reset()
-    queue.device.resume(word)
-    assert queue.device.base == word | word << 16
     assert queue.offer(False, token="next")
+    assert queue.device.take() is not None
+    queue.device.resume(word)
+    assert (queue.device.base, queue.device.taken_count) == (word | word << 16, 0)
     assert queue.device.take() is not None
     taken = (done + 1) % (2 * NUM)
     assert queue.device.base == taken % NUM | (0x8000 if taken < NUM else 0) | word << 16

@@ -266,11 +266,11 @@ def test_a_fault_is_reported_once_and_kept() -> None:
     queue = Queue()
     for _ in range(2):
         queue.offer(True)
-        queue.poke16(queue.layout.avail_ring_at(queue.driver._next_avail - 1), 9)
+        queue.poke16(queue.layout.avail_ring_at(queue.driver._next_avail - 1), NUM)
         assert queue.device.take() is None
     (fault,) = queue.device.faults
     assert queue.reported == [fault]
-    assert (fault.rule, fault.expected, fault.found) == ("ring.index-out-of-range", "0..3", 9)
+    assert (fault.rule, fault.expected, fault.found) == ("ring.index-out-of-range", "0..3", NUM)
     assert str(queue.device.place(BASE, "desc[0]")) == f"cpu_cm4 at {BASE:#010x} ({NAME}.desc[0])"
     assert str(SplitDevice(queue.memory, queue.layout).place(BASE, "desc[0]")) == f"cpu_cm4 at {BASE:#010x} (desc[0])"
 
@@ -301,6 +301,12 @@ def test_a_device_goes_on_in_a_ring_that_is_under_way(base: int) -> None:
     assert queue.device.base == (base + 1) & 0xFFFF
     assert queue.device.should_notify()
     assert queue.reported == []
+    # What it holds it forgets: the driver of a ring that goes on makes all of it available anew.
+    assert queue.offer(True, token="held")
+    assert queue.device.take() is not None
+    queue.device.resume(queue.device.base - 1)
+    assert queue.device.taken_count == 0
+    assert queue.echo() == ["held"]
     # What the one before gave back is known by the used index, and is no news of this one's.
     queue.device.resume(queue.device.base)
     assert not queue.device.should_notify()
@@ -391,6 +397,28 @@ def test_an_element_out_of_order_stops_the_driver_and_names_the_oldest() -> None
     (fault,) = queue.reported
     assert (fault.rule, fault.expected, fault.found) == ("ring.used-out-of-order", "0, the oldest", 2)
     assert queue.driver.is_broken
+
+
+def test_in_order_an_element_that_is_no_head_stands_for_itself_alone() -> None:
+    queue = Queue(in_order=True)
+    for token in "abc":
+        queue.offer(True, token=token)
+    queue.memory.write(queue.layout.used_ring_at(0), struct.pack("<4I", 3, 1, 0, 2))
+    queue.poke16(queue.layout.used_idx_at, 2)
+    back = queue.driver.pop()
+    assert back is not None
+    assert (back.token, queue.driver.pop()) == ("a", None)
+    assert [each.rule for each in queue.reported] == ["ring.used-not-a-head"]
+
+
+def test_what_is_given_back_without_a_length_was_not_written() -> None:
+    queue = Queue(in_order=True)
+    for _ in range(3):
+        queue.offer(True)
+    chains = [chain for _ in range(3) if (chain := queue.device.take()) is not None]
+    queue.device.give_back(chains[0])
+    queue.device.give_back_batch(chains[1:])
+    assert [queue.used(slot) for slot in range(2)] == [(0, 0), (2, 0)]
 
 
 def test_in_order_heads_go_round() -> None:
