@@ -1217,6 +1217,22 @@ def test_a_carveout_that_cuts_the_trace_buffer_overlaps_it_for_everybody(profile
     assert find(table([*default_entries(), log], profile)(), "carveout.overlap")
 
 
+@pytest.mark.parametrize("start", [CARVEOUT, CARVEOUT + 8, CARVEOUT + CARVEOUT_SIZE])
+def test_what_has_no_bytes_shares_none(start: int) -> None:
+    empty = [Carveout(da=DA + start, len=0, name=b"none"), Trace(da=DA + start, len=0, name=b"none")]
+    found = run(entries=[*default_entries(), *empty]).findings
+    assert [each.rule for each in found if each.rule.endswith("overlap")] == []
+
+
+def test_a_buffer_that_one_core_cannot_reach_is_told_apart_from_one_over_a_stack(driver: str) -> None:
+    """The driver's own memory may well be its stack: what is wrong is that the other core was told of it."""
+    main, remote = code(FLASH, MAIN_RAM + CARVEOUT + 0x800), code(FLASH + 0x10_0000, REMOTE_RAM + CARVEOUT + 0x800)
+    over_its_stack = {"main_code": main} if driver == "main" else {"remote_code": remote}
+    found = run(buffer_da=in_the_drivers_own_memory, **over_its_stack).findings
+    assert roots(found) == ["buffer.unreachable-by-device"]
+    assert find(found, "buffer.memory-in-use") == []
+
+
 @pytest.mark.parametrize(
     ("role", "stack"), [("remote", DA + 0xA00), ("remote", PA + 0xA00), ("main", PA + 0xA00)], ids=str
 )
