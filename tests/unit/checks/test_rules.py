@@ -1217,6 +1217,24 @@ def test_a_carveout_that_cuts_the_trace_buffer_overlaps_it_for_everybody(profile
     assert find(table([*default_entries(), log], profile)(), "carveout.overlap")
 
 
+@pytest.mark.parametrize(
+    ("reset", "is_found"),
+    [(FLASH + 0x1001, False), (MAIN_RAM + 1, False), (MAIN_RAM + 0x3F, False), (MAIN_RAM + 0x41, True)],
+)
+def test_a_core_may_start_in_code_where_it_is_loaded_or_where_it_runs(reset: int, is_found: bool) -> None:
+    """A loader copies before it lets the core go; start-up code copies itself."""
+    pieces = [code(FLASH, MAIN_RAM + 0x1_0000, reset), Piece(FLASH + 0x1000, b"\0\xbf" * 32, MAIN_RAM)]
+    found = find(check_static({"main": make_elf("main.elf", pieces)}, PLATFORM), "vector.reset-outside-code")
+    runs = f"{Extent(FLASH, 16)}, {Extent(MAIN_RAM, 64)}"
+    assert [each.expected for each in found] == ([f"inside {runs}"] if is_found else [])
+
+
+def test_an_image_without_code_is_told_so() -> None:
+    vectors = replace(code(FLASH, MAIN_RAM + 0x1000), flags=4)
+    (found,) = find(check_static({"main": make_elf("main.elf", [vectors])}, PLATFORM), "vector.reset-outside-code")
+    assert found.expected == "inside no executable segment"
+
+
 @pytest.mark.parametrize("start", [CARVEOUT, CARVEOUT + 8, CARVEOUT + CARVEOUT_SIZE])
 def test_what_has_no_bytes_shares_none(start: int) -> None:
     empty = [Carveout(da=DA + start, len=0, name=b"none"), Trace(da=DA + start, len=0, name=b"none")]
