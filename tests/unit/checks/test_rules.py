@@ -1235,6 +1235,29 @@ def test_an_image_without_code_is_told_so() -> None:
     assert found.expected == "inside no executable segment"
 
 
+@pytest.mark.parametrize(
+    ("ids", "profile", "is_old", "severity"),
+    [
+        ((0, 0, 0), Profile.COMMON, False, Severity.NOTE),  # nobody numbered anything: a host does
+        ((0, 0, 0), Profile.OPENAMP, True, Severity.NOTE),
+        ((0, 0, 0), Profile.OPENAMP, False, Severity.ERROR),
+        ((0, 0, 0), Profile.NUTTX, False, Severity.ERROR),
+        ((0, 1, 1), Profile.COMMON, False, Severity.ERROR),
+        ((0, 1, 1), Profile.OPENAMP, True, Severity.ERROR),
+        ((1, 0, 0), Profile.COMMON, False, Severity.ERROR),
+        ((0, 1, 1), Profile.LINUX, False, Severity.NOTE),
+    ],
+)
+def test_notify_ids_that_are_not_unique_weigh_less_where_nobody_numbered_anything(
+    ids: tuple[int, int, int], profile: Profile, is_old: bool, severity: Severity
+) -> None:
+    entries = rings_of(*(Vring(DA + 0x4000 + 0x200 * n, 16, 8, ids[1 + n]) for n in range(2)))
+    entries = [replace(e, head=replace(e.head, notifyid=ids[0])) if isinstance(e, Vdev) else e for e in entries]
+    entries += [RprocMem(da=DA + 0x7000, len=16)] if is_old else []
+    found = find(remote_with(table_piece(entries), profile=profile), "vring.notifyid-not-unique")
+    assert [each.severity for each in found] == [severity]
+
+
 @pytest.mark.parametrize("start", [CARVEOUT, CARVEOUT + 8, CARVEOUT + CARVEOUT_SIZE])
 def test_what_has_no_bytes_shares_none(start: int) -> None:
     empty = [Carveout(da=DA + start, len=0, name=b"none"), Trace(da=DA + start, len=0, name=b"none")]
