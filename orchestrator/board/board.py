@@ -41,7 +41,6 @@ from orchestrator.engines.contract import (
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
-from orchestrator.host import Host, PythonRemote
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
@@ -50,6 +49,7 @@ from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
 
 if TYPE_CHECKING:
+    from orchestrator.host import Host, PythonRemote
     from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Board", "BoardSnapshot", "Until"]

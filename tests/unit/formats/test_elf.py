@@ -1,6 +1,7 @@
 import io
 import struct
 import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.base.errors import ElfError, TableError
 from orchestrator.formats.elf import SegmentFlag, load_elf, parse_elf
+from orchestrator.formats.elf.sections import Section, uncompressed
 from orchestrator.formats.resource_table import decode_table_bytes
 
 FLASH, SHARED, RAM = 0x08100000, 0x10040000, 0x10000000
@@ -467,3 +469,31 @@ def test_of_several_symbol_tables_the_first_is_read(raw):
     struct.pack_into("<I", again, 32, len(raw))
     struct.pack_into("<H", again, 48, count + 2)
     assert len(parse_elf(bytes(again), path=Path("x.elf"), name="x.elf").every_symbol) == expected
+
+
+SHF_COMPRESSED = 0x800  # ELF, Section Attribute Flags
+
+
+def section_of(data, flags):
+    return Section(".debug_frame", 0, len(data), 0, True, flags, None)
+
+
+def test_a_section_that_is_compressed_is_what_it_was_before():
+    plain = b"frames" * 100
+    packed = struct.pack("<3I", 1, len(plain), 4) + zlib.compress(plain)
+    assert uncompressed(packed, section_of(packed, SHF_COMPRESSED)) == plain
+    assert uncompressed(packed, section_of(packed, 0)) == packed
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        struct.pack("<3I", 2, 4, 4) + b"zstd",
+        struct.pack("<3I", 1, 4, 4) + b"nothing that zlib made",
+        struct.pack("<3I", 1, 0, 4) + zlib.compress(b"more than it says"),
+        struct.pack("<2I", 1, 4),
+    ],
+    ids=["by another algorithm", "broken", "no bytes", "no header"],
+)
+def test_a_section_that_cannot_be_decompressed_is_empty(packed):
+    assert uncompressed(packed, section_of(packed, SHF_COMPRESSED)) == b""
