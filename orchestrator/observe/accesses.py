@@ -39,6 +39,11 @@ class AccessObserver:
         told = self._watches.told or frozenset()
         return frozenset(role for name, role in self._roles.items() if name in told)
 
+    @property
+    def _tells_both(self) -> bool:
+        told = self._watches.told
+        return told is not None and all(name in told for name in self._roles)
+
     def forget(self) -> None:
         """What lies where is to be found anew."""
         self._places = None
@@ -47,12 +52,9 @@ class AccessObserver:
         """What a core did in its turn, before what it changed is looked at."""
         accesses = detail.accesses
         guard = run.stacks.get(role)
-        if guard is not None:
-            extent = guard.extent
-            guard.see(accesses, self._views.memories[role])
-            if guard.extent != extent:
-                self._watch_stack(guard)
-        both = self.tells >= set(self._roles.values()) and not run.traffic.buffers_dropped
+        if guard is not None and guard.see(accesses, self._views.memories[role]):
+            self._watch_stack(guard)
+        both = self._tells_both and not run.traffic.buffers_dropped
         run.history.see(role, accesses, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
 
     def _placed(self, run: Run, live: LiveView) -> Places:
