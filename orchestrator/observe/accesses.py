@@ -7,7 +7,7 @@ from itertools import islice
 
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.events import Accessed
+from orchestrator.events import Accessed, access_of
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Places
@@ -20,6 +20,7 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["AccessObserver"]
 
+_ADDRESS = 5  # in a row of numbers
 _MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
 
 
@@ -50,12 +51,14 @@ class AccessObserver:
 
     def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
-        accesses = detail.accesses
+        rows = list(detail.rows())
         guard = run.stacks.get(role)
-        if guard is not None and guard.see(accesses, self._views.memories[role]):
-            self._watch_stack(guard)
+        if guard is not None:
+            near = [row for row in rows if any(start <= row[_ADDRESS] < end for start, end, _ in guard.windows)]
+            if near and guard.see(map(access_of, near), self._views.memories[role]):
+                self._watch_stack(guard)
         both = self._tells_both and not run.traffic.buffers_dropped
-        run.history.see(role, accesses, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
+        run.history.see(role, rows, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""

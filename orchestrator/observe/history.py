@@ -16,7 +16,7 @@ from typing import NamedTuple
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
-from orchestrator.events import Access
+from orchestrator.events import ACCESS_FRAME, ACCESS_STORES, ACCESS_WRITES, Access, access_of
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
 from orchestrator.formats.virtqueue import RingLayout, SplitRing, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
@@ -323,36 +323,38 @@ class History:
     def see(
         self,
         role: str,
-        accesses: Iterable[Access],
+        rows: Iterable[tuple[int, ...]],
         places: Places,
         traffic: Traffic,
         outside: Collection[str] = (),
         *,
         knows_owners: bool = True,
     ) -> None:
-        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told, and where
-        the vdev is not one of those that another process works (``outside``).
+        """The accesses of one core's turn, in order, as numbers (``Accessed.rows``).
+
+        Whose a buffer is, is known where both cores' accesses are told, and where the vdev is not one of those that
+        another process works (``outside``).
         """
         self.told = True
         spots = places.spots(role)
-        for access in accesses:
-            _, last_ns, _, address, size, times, writes, frame, value, before = access
+        for row in rows:
+            _, last_ns, _, _, _, address, size, times, flags, _ = row
             spot = spots.get((address, size)) or places.find(role, address, size)
             at = spot.ring
-            if at is not None and not writes:
+            if at is not None and not flags & ACCESS_WRITES:
                 self._see_look(spot, at, times, last_ns)
                 continue
-            if writes:
+            if spot.fields and flags & ACCESS_WRITES:
                 for each in spot.fields:
-                    self._see_field(role, access, each)
+                    self._see_field(role, access_of(row), each)
             if at is None:
-                if knows_owners and not frame:
-                    self._see_buffer(role, access, spot, places, outside)
-            elif spot.word is not None and value is not None and before is not None:
+                if spot.buffers and knows_owners and not flags & ACCESS_FRAME:
+                    self._see_buffer(role, row, spot, places, outside)
+            elif spot.word is not None and flags & ACCESS_STORES == ACCESS_STORES:
                 if spot.word.slot is not None:
                     self._used_slots.setdefault(at.path, set()).add(spot.word.slot)
                 if not spot.is_own:
-                    self._see_word(role, access, at, spot.word, places.views, traffic)
+                    self._see_word(role, access_of(row), at, spot.word, places.views, traffic)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
@@ -450,17 +452,20 @@ class History:
                     self._passages += 1
                     self._owned[address] = _Owned(at.path, head, owner, step, size, self._passages)
 
-    def _last_passage(self, access: Access, spot: _Spot) -> _Owned | None:
+    def _last_passage(self, address: int, spot: _Spot) -> _Owned | None:
         """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
         found = None
         for start, buffer in spot.buffers:
             owned = self._owned.get(buffer.address)
-            if owned is not None and access.address < start + owned.size and (not found or owned.order > found.order):
+            if owned is not None and address < start + owned.size and (not found or owned.order > found.order):
                 found = owned
         return found
 
-    def _see_buffer(self, role: str, access: Access, spot: _Spot, places: Places, outside: Collection[str]) -> None:
-        owned = self._last_passage(access, spot)
+    def _see_buffer(
+        self, role: str, row: tuple[int, ...], spot: _Spot, places: Places, outside: Collection[str]
+    ) -> None:
+        _, _, _, _, _, address, size, _, flags, _ = row
+        owned, writes = self._last_passage(address, spot), flags & ACCESS_WRITES != 0
         if owned is None:
             return
         vdev = owned.ring.partition(".")[0]
@@ -470,11 +475,9 @@ class History:
         side = sides.side_of(role) if sides is not None else None
         if side is None or owned.owner is side:
             return
-        if side is Side.DRIVER and not access.writes:
+        if side is Side.DRIVER and not writes:
             return  # a driver may look at what it has sent
-        key = owned.ring, side, access.writes
+        key = owned.ring, side, writes
         if key not in self.trespasses:
-            by = Step.of(role, access)
-            self.trespasses[key] = Trespass(
-                owned.ring, owned.head, side, access.writes, access.address, access.size, by, owned.since
-            )
+            by = Step.of(role, access_of(row))
+            self.trespasses[key] = Trespass(owned.ring, owned.head, side, writes, address, size, by, owned.since)

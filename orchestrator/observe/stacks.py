@@ -53,13 +53,18 @@ class StackGuard:
         below = _DEPTH if self.crossed is not None else _NEAR
         return Extent.between(max(self.floor, self.end - below), min(self.top, self.end + _NEAR))
 
-    def see(self, accesses: Iterable[Access], memory: Memory) -> bool:
-        """What the core did in its turn, in order; whether more is to be observed from now on."""
-        before = self.crossed
+    @property
+    def windows(self) -> tuple[tuple[int, int, int], ...]:
+        """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
         if self._windows is None:
             self._windows = tuple(self._find_windows())
+        return self._windows
+
+    def see(self, accesses: Iterable[Access], memory: Memory) -> bool:
+        """What the core did in its turn, in order; whether more is to be observed from now on."""
+        before, windows = self.crossed, self.windows
         for told in accesses:
-            for start, end, distance in self._windows:
+            for start, end, distance in windows:
                 if start <= told.address < end:
                     access = told._replace(address=told.address + distance) if distance else told
                     self._see_here(access, memory)
@@ -70,7 +75,6 @@ class StackGuard:
         return True
 
     def _find_windows(self) -> Iterator[tuple[int, int, int]]:
-        """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
         extent = self.extent
         yield extent.start, extent.end, 0
         for alias, distance in self.aliases:
