@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import tomllib
 from collections.abc import Iterable
@@ -134,7 +133,7 @@ def write_whole(path: str | Path, text: str | bytes) -> None:
         return
     if before is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    beside = target.parent / f".{target.name[:100]}.{secrets.token_hex(4)}.part"
+    beside = target.parent / f".{target.name[:100]}.{os.urandom(4).hex()}.part"
     try:
         with open(beside, "xb") as file:  # noqa: PTH123
             if before is not None:

@@ -27,7 +27,7 @@ from orchestrator.report.junit import to_junit
 from orchestrator.report.record import Record, WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
-from orchestrator.vhost_user import Bridge, BridgeOptions
+from orchestrator.vhost_user import Bridge, BridgeOptions, IfLost
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
 
@@ -93,8 +93,10 @@ def run_and_report(
 
 def _after(bridge: Bridge) -> RptwinError | None:
     """Say what went over a bridge; what the back-end did wrong, where the run was to end with it."""
-    _say(f"vdev[{bridge.options.vdev}]: {bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}")
-    if bridge.failure is not None and not bridge.options.ends:
+    again = f", which came again {bridge.reconnections} times" if bridge.reconnections else ""
+    went = f"{bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}{again}"
+    _say(f"vdev[{bridge.options.vdev}]: {went}")
+    if bridge.failure is not None and bridge.options.if_lost is IfLost.GO_ON:
         complain(bridge.failure)
         return None
     return bridge.failure
