@@ -535,10 +535,12 @@ irq0:
     assert machine.outs(4) == [0, 1, 1, 2]
 
 
-def test_sleep_on_exit_goes_to_sleep_instead_of_thread_mode(boot, core):
+@pytest.mark.parametrize("context", ["", "fpu_on\n    vmov.f32 s0, #1.0"], ids=["plain", "floating point"])
+def test_sleep_on_exit_goes_to_sleep_instead_of_thread_mode(boot, core, context):
     machine = boot(
-        """
+        f"""
 reset:
+    {context}
     poke NVIC_ISER, 1
     poke SCR, 2
     poke NVIC_ISPR, 1
