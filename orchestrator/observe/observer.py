@@ -267,7 +267,7 @@ class Observer:
         self._look(Actor(time_ns, sender))  # what it published before it rang
         self._follower.vote(self.run, sender, channel)
         if sender in self.run.cores:
-            self.run.cores[sender].sent += 1
+            self.run.cores[sender].has_notified = True
             self.run.cores[sender].act(time_ns)
             self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
         if self._search is not None and self._search.is_due():
@@ -317,7 +317,7 @@ class Observer:
     def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
         self.run.last_activity_ns = time_ns
         if role in self.run.cores:
-            self.run.cores[role].shared_writes += 1
+            self.run.cores[role].has_written = True
             self.run.cores[role].act(time_ns)
         if kind is not WatchedKind.CARVEOUT:
             self._look(Actor(time_ns, role))

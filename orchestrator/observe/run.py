@@ -188,8 +188,8 @@ class CoreRun:
     released_ns: int | None = None
     slept: bool = False
     exceptions: int = 0
-    sent: int = 0
-    shared_writes: int = 0
+    has_notified: bool = False
+    has_written: bool = False  # to memory that both cores reach
     faults: list[tuple[int, Fault]] = field(default_factory=list)  # the first few, with their time
     fault_count: int = 0
     served: Faults = field(default_factory=Faults)  # what became of them
@@ -241,8 +241,8 @@ class CoreRun:
             self.state is CoreState.RUNNING
             and not self.slept
             and not self.exceptions
-            and not self.sent
-            and not self.shared_writes
+            and not self.has_notified
+            and not self.has_written
             and not self.faults
         )
 

@@ -198,7 +198,7 @@ def spins_unheard(state: State) -> bool:
         return False
     core = run.cores[REMOTE]
     busy = core.state is CoreState.RUNNING and not core.is_silent and not core.fatal_faults(run.time_ns)
-    return busy and not core.sent and not any(vdev.is_driver_ok for vdev in live.vdevs)
+    return busy and not core.has_notified and not any(vdev.is_driver_ok for vdev in live.vdevs)
 
 
 def _ended_before_up(state: State) -> Iterator[CoreSubject]:

@@ -282,7 +282,7 @@ def test_a_change_of_what_somebody_else_watches_is_no_activity() -> None:
 def test_what_a_core_of_another_pair_does_counts_where_it_reaches_this_one_only() -> None:
     bench = Bench(Script())
     before = bench.run().run
-    cores = {role: (core.sent, core.exceptions) for role, core in before.cores.items()}
+    cores = {role: (core.acted_ns, core.exceptions) for role, core in before.cores.items()}
     told, taken = before.ledger.sent_to("main"), before.ledger.taken_by("main")
     bench.emit("cpu_third", NotificationSent("hsem", MAIN, 4, 125, rising=True))
     bench.emit("cpu_third", NotificationSent("hsem", "cpu_fourth", 4, 125, rising=True))
@@ -291,7 +291,7 @@ def test_what_a_core_of_another_pair_does_counts_where_it_reaches_this_one_only(
     run = bench.observer.run
     assert (run.ledger.sent_to("main"), run.ledger.taken_by("main")) == (told + 1, taken)
     assert {each.target for each in run.ledger.sent} == {"main", "remote"}
-    assert {role: (core.sent, core.exceptions) for role, core in run.cores.items()} == cores
+    assert {role: (core.acted_ns, core.exceptions) for role, core in run.cores.items()} == cores
 
 
 def test_an_index_that_a_core_of_another_pair_moves_is_its_fault() -> None:

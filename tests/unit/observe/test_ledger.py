@@ -126,8 +126,8 @@ def core(**fields: object) -> CoreRun:
     [
         {"slept": True},
         {"exceptions": 1},
-        {"sent": 1},
-        {"shared_writes": 1},
+        {"has_notified": True},
+        {"has_written": True},
         {"faults": [(0, None)]},
         {"state": CoreState.SLEEPING},
         {"state": None},

@@ -100,7 +100,9 @@ def test_ids_come_back_in_the_order_of_return_and_tokens_with_their_chains() -> 
 
 def test_an_indirect_chain_takes_one_descriptor_and_its_table_goes_back() -> None:
     queue = Queue(indirect=True)
+    queue.memory.write(TABLES.start + 32, b"\xa5")
     assert queue.offer(False, True)
+    assert queue.memory.read(TABLES.start + 32, 1) == b"\xa5"
     addr, length, identity, flags = queue.desc(0)
     assert (addr, length, identity, flags) == (TABLES.start, 32, 0, AVAIL | INDIRECT)
     table = [struct.unpack("<QIHH", queue.memory.read(addr + at, 16)) for at in (0, 16)]

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from orchestrator.engines.unicorn.cpu.signals import LineChanged
+from orchestrator.engines.unicorn.wiring import Wiring
 from orchestrator.events import ExceptionReturn, ExceptionTaken
 
 SVC_THEN_PENDSV = """
@@ -36,6 +37,25 @@ def test_svc_returns_behind_itself(boot, core):
     (taken,) = machine.details(ExceptionTaken)
     assert (taken.name, taken.return_address) == ("SVCall", machine.symbol("here") + 2)
     assert machine.details(ExceptionReturn) == [ExceptionReturn(11, "SVCall")]
+
+
+def test_the_board_is_told_of_each_interrupt_that_is_taken_by_its_number(boot, core, monkeypatch):
+    """Whose mailbox it is of, the board knows."""
+    told = []
+    monkeypatch.setattr(Wiring, "interrupt_taken", lambda _, core, interrupt: told.append((core.name, interrupt)))
+    program = """
+reset:
+    poke NVIC_ISER, 9
+    poke NVIC_ISPR, 8
+    svc 0
+    poke NVIC_ISPR, 1
+    b done
+irq0: bx lr
+irq3: bx lr
+sv_call: bx lr
+"""
+    boot(program, core=core).finish()
+    assert told == [(core, 3), (core, 0)]
 
 
 STORES = {
@@ -515,10 +535,12 @@ irq0:
     assert machine.outs(4) == [0, 1, 1, 2]
 
 
-def test_sleep_on_exit_goes_to_sleep_instead_of_thread_mode(boot, core):
+@pytest.mark.parametrize("context", ["", "fpu_on\n    vmov.f32 s0, #1.0"], ids=["plain", "floating point"])
+def test_sleep_on_exit_goes_to_sleep_instead_of_thread_mode(boot, core, context):
     machine = boot(
-        """
+        f"""
 reset:
+    {context}
     poke NVIC_ISER, 1
     poke SCR, 2
     poke NVIC_ISPR, 1

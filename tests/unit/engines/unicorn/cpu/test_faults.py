@@ -79,6 +79,21 @@ def test_a_fault_without_its_handler_becomes_a_hardfault(boot, core, kind):
     assert machine.fault.escalated
 
 
+WORDS = {
+    "load from nowhere": "reads 4 bytes at 0x30000000, where this chip has nothing",
+    "store to nowhere": "writes 1 bytes at 0x30000003, where this chip has nothing",
+    "jump to nowhere": "executes at 0x30000000, where there is no memory",
+    "undefined instruction": "executes the undefined instruction 0xde01",
+    "call of an even address": "branches to an even address: not Thumb code",
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_what_faults_is_said_with_its_bytes_and_its_address(boot, core, kind):
+    machine = boot(f"reset: {ENABLE_FAULTS}\n {KINDS[kind][0]}\n b unexpected\n{HANDLERS}", core=core).finish()
+    assert machine.fault.what == WORDS[kind]
+
+
 @pytest.mark.parametrize("kind", [kind for kind, (code, *_) in KINDS.items() if "at:" in code])
 def test_the_stacked_pc_is_the_instruction_that_faults(boot, core, kind):
     program = f"reset: nop\n nop\n {KINDS[kind][0]}\n b unexpected\n{HANDLERS}".replace("at:", "\nat:")

@@ -427,6 +427,19 @@ def test_a_frame_that_may_not_be_read_back_is_an_unstacking_error(boot, core):
     assert machine.taken == ["SVCall", "MemManage"]
 
 
+def test_an_unstacking_error_while_interrupts_are_masked_becomes_a_hardfault_and_no_lockup(boot, core):
+    """At priority 0 a MemManage is not taken, and a HardFault is (B1.5.11, B1.5.14)."""
+    handlers = (
+        "sv_call: cpsid i\n poke MPU_RNR, 0\n poke MPU_RBAR, 0x20004000\n"
+        + f" poke MPU_RASR, {NONE << 24 | 9 << 1 | 1:#x}\n bx lr\n"
+    )
+    handlers += REPORT.replace("ldr r0, [sp, #24]", "mov r0, #0")
+    machine = boot(program("", f"{STACKS}\n svc 0", handlers=handlers), core=core).run_us(100)
+    assert (machine.out(0), machine.out(1), machine.out(4)) == (bits("MUNSTKERR"), 1 << 30, HARD)
+    assert machine.taken == ["SVCall", "HardFault"]
+    assert machine.fault.escalated
+
+
 def test_stacking_has_the_privilege_of_the_code_that_is_interrupted(boot, core):
     regions = region(0x2000_4000, 1024, PRIVILEGED) + region(0x0800_0000, 0x20000, READS, number=1)
     privileged = boot(program(regions, f"{STACKS}\n svc 0\n b done", handlers="sv_call: bx lr"), core=core).finish()
@@ -436,6 +449,28 @@ def test_stacking_has_the_privilege_of_the_code_that_is_interrupted(boot, core):
     machine = boot(program(regions, unprivileged, handlers=handlers), core=core).finish()
     assert machine.out(0) == bits("MSTKERR")
     assert "unprivileged" in machine.fault.what
+
+
+def test_a_handler_that_is_interrupted_stacks_with_privilege_whatever_the_thread_is(boot, core):
+    """The frame of a handler is pushed by privileged accesses (B1.5.6), and what refuses them is said of those."""
+    handlers = """
+sv_call:
+    ldr r1, =0x20004100
+    mov sp, r1
+    poke ICSR, PENDSVSET
+    b unexpected
+pend_sv: b unexpected
+"""
+    body = "poke 0xE000ED1C, 0x80000000\n unprivileged\n svc 0"
+    handlers += REPORT.replace("ldr r0, [sp, #24]", "mov r0, #0")
+    regions = region(0x2000_4000, 1024, NONE) + region(0x0800_0000, 0x20000, READS, number=1)
+    regions += region(RAM, 0x2000, FULL, number=2)
+    machine = boot(program(regions, body, handlers=handlers), core=core).run_us(100)
+    assert machine.out(0) == bits("MSTKERR")
+    assert machine.taken == ["SVCall", "MemManage"]
+    assert machine.fault.what == (
+        "stacking for PendSV at 0x200040e0, refused by MPU region 0 (0x20004000..0x20004400, --- for privileged code)"
+    )
 
 
 def test_handlers_are_privileged_whatever_the_thread_is(boot, core):

@@ -72,6 +72,25 @@ def test_priorities_keep_their_implemented_bits_only(state):
     assert (state.priority[IRQ], state.priority[nvic.HARD_FAULT]) == (0xF0, -1)
 
 
+def test_an_interrupt_that_is_not_there_has_no_priority(state):
+    before = list(state.priority)
+    for number in (IRQ + 40, IRQ + 41):
+        state.set_priority(number, 0x40)
+    assert state.priority == before
+    state.set_priority(IRQ + 39, 0x40)
+    assert state.priority[IRQ + 39] == 0x40
+
+
+@pytest.mark.parametrize("interrupt", [0, 3])
+def test_what_a_line_holds_up_cannot_be_unpended(state, interrupt):
+    state.set_line(interrupt, True)
+    state.unpend(IRQ + interrupt)
+    assert taken(state) == IRQ + interrupt
+    state.set_line(interrupt, False)
+    state.unpend(IRQ + interrupt)
+    assert taken(state) is None
+
+
 @pytest.mark.parametrize(("prigroup", "preempts"), [(0, True), (3, True), (4, True), (5, False), (7, False)])
 def test_priority_grouping_decides_preemption(state, prigroup, preempts):
     state.set_priority_grouping(prigroup)
