@@ -97,13 +97,15 @@ class _Word:
     owner: Side
     slot: int | None
     is_index: bool  # by which something is published
+    is_wish: bool  # by which the device says when it wants to be notified
 
     @classmethod
     def of(cls, name: str) -> _Word:
         """By its name in the layout."""
         slot = _SLOT.match(name)
         owner = Side.DEVICE if name.startswith("used.") or name == "avail_event" else Side.DRIVER
-        return cls(name, owner, int(slot[1]) if slot else None, name in ("avail.idx", "used.idx"))
+        is_index, is_wish = name in ("avail.idx", "used.idx"), name in ("used.flags", "avail_event")
+        return cls(name, owner, int(slot[1]) if slot else None, is_index, is_wish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,7 @@ class History:
     told: bool = False
     tells: frozenset[str] = frozenset()  # roles of the cores whose every access to what is observed is told
     writes: dict[str, list[Write]] = field(default_factory=dict)  # by path: the first few
+    wishes: dict[str, set[int]] = field(default_factory=dict)  # by ring: where in it the device says when to notify it
     trespasses: dict[tuple[str, Side, bool], Trespass] = field(default_factory=dict)  # first by ring, side, writes
     backward: dict[str, Write] = field(default_factory=dict)  # by path: the first time that an index went back
     reads: dict[tuple[str, Side], Counter[tuple[int, int]]] = field(default_factory=dict)  # by offset in ring, size
@@ -353,6 +356,8 @@ class History:
             elif spot.word is not None and flags & ACCESS_STORES == ACCESS_STORES:
                 if spot.word.slot is not None:
                     self._used_slots.setdefault(at.path, set()).add(spot.word.slot)
+                if spot.word.is_wish and spot.is_own:
+                    self.wishes.setdefault(at.path, set()).add(spot.place[0])
                 if not spot.is_own:
                     self._see_word(role, access_of(row), at, spot.word, places.views, traffic)
 

@@ -16,7 +16,7 @@ import replay
 import test_every_rule as of_rules
 import test_rules as broken
 from replay import Told
-from support.advice_texts import outdated, said_of_firmware, unsaid
+from support.advice_texts import advices_in, outdated, said_of_firmware, unsaid
 from support.golden_texts import GoldenTexts, findings_as_text
 
 from bench import (
@@ -24,6 +24,7 @@ from bench import (
     FLASH,
     HSEM,
     MAIN,
+    MAIN_RAM,
     REMOTE_RAM,
     Bench,
     Piece,
@@ -118,18 +119,61 @@ def waits_with_a_lock_in_hand() -> Findings:
     return told(after=run_dry, waiting=waiting, states={MAIN: CoreState.RUNNING})()
 
 
+def executes_what_is_undefined() -> Findings:
+    """No handler of its own is enabled: the HardFault's takes it, and loops."""
+    vectors = struct.pack("<4I", MAIN_RAM + 0x1000, FLASH + 0x41, FLASH + 0x43, FLASH + 0x43)
+    main = [Piece(FLASH, vectors, section=".isr_vector"), Piece(FLASH + 0x40, b"\x01\xde\xfe\xe7", section=".text")]
+    images = {"main": make_elf("main.elf", main), "remote": Bench(Script()).images["remote"]}
+    return replay.boot(images).findings
+
+
+def starts_again(bench: Bench) -> None:
+    """Main resets the device and brings it up anew; the remote announces nothing this time."""
+    side = bench.sides[0]
+
+    def reset() -> None:
+        bench.poke("vdev[0].status", 0)
+
+    def start() -> None:
+        bench.poke("vdev[0].status", 3)
+        for ring in side.rings:
+            described = ring.memory.read(ring.base, 16 * ring.num)
+            ring.clear()
+            ring.memory.write(ring.base, described)
+            ring.posted = ring.seen = 0
+        for head in range(8):
+            side.rings[0].offer(head)
+        bench.poke("vdev[0].status", 7)
+        bench.ring(bench.driver)
+
+    bench.turn(bench.driver, reset)
+    bench.turn(bench.driver, start)
+    bench.turn(bench.device, lambda: None)
+    bench.look(bench.device, side.rings[0].avail + 2)
+    bench.look(bench.device, side.rings[1].avail + 2)
+
+
+def sends_without_a_word(bench: Bench) -> None:
+    bench.time_ns += 1_000_000
+    bench.turn(bench.driver, lambda: bench.driver_send(bench.sides[0], message(1030, 1024, b"ping")))
+
+
 # By what is wrong; the rule is what stands before the colon.
 CASES: dict[str, Callable[[], Findings]] = {
     "core.deadlock: no buffers left": broken.CASES["core.deadlock"],
     "core.deadlock: a lock for a buffer": waits_with_a_lock_in_hand,
+    "core.fault: an undefined instruction": executes_what_is_undefined,
     "elf.segment-outside-memory: a load address of no memory": inspects_what_no_core_has,
     "ring.used-ahead: an index from before": broken.CASES["ring.used-ahead"],
     "ring.used-not-a-head: an index of the device's own": broken.CASES["ring.used-not-a-head"],
     "table.address-past-end: a trace buffer": broken.CASES["table.address-past-end"],
     "table.not-loaded: a section in no segment": broken.CASES["table.not-loaded"],
+    "table.orphan-entry: one less is counted": broken.CASES["table.orphan-entry"],
     "table.second-copy: main works with its own": broken.CASES["table.second-copy"],
     "table.truncated: a config space past the end": broken.CASES["table.truncated"],
     "table.unknown-type: 77": broken.CASES["table.unknown-type"],
+    # The device reads its used.flags back: no place where it looks for buffers.
+    "traffic.none: nobody begins": told(announcement=b"", accepts=4),
     "vdev.buffer-size: half of what main allocates": broken.CASES["vdev.buffer-size"],
     "vdev.features-without-config: none": broken.CASES["vdev.features-without-config"],
     "vdev.failed: the device": told(after=device_needs_reset),
@@ -137,7 +181,10 @@ CASES: dict[str, Callable[[], Findings]] = {
     "vring.notifyid-range: 32": broken.CASES["vring.notifyid-range"],
     "vring.num-too-large: 65536": broken.CASES["vring.num-too-large"],
     "vring.num-zero: one of two": broken.CASES["vring.num-zero"],
+    "vring.part-misaligned: 8 bytes further on": broken.CASES["vring.part-misaligned"],
     "vring.unresolved: main stops on its way": told(gives_up=True),
+    "endpoint.never-announced: not after the second start": told(after=starts_again),
+    "notification.missing: no signal": told(after=sends_without_a_word),
     "notification.suppressed: an event index that is ahead": told(
         patch=lambda table: table.patched("vdev[0].dfeatures", 5 | Feature.EVENT_IDX), after=sleeps_by_event_index
     ),
@@ -166,6 +213,7 @@ CASES: dict[str, Callable[[], Findings]] = {
 }
 # By a test of its own that asserts it, since what it is about is no pair of images alone.
 ELSEWHERE = {
+    "a fault inside a fault handler, or no usable vector: only a reset helps": "integration/test_python_core.py",
     "clear what is pending: {} rings another channel, or the handler clears none": "integration/test_python_core.py",
     "do not accept IN_ORDER, or finish requests in order": "unit/virtqueue/test_hostile_peer.py",
     "do not take descriptors from a free list when IN_ORDER is negotiated":
@@ -208,3 +256,36 @@ def test_what_was_said_of_firmware_is_what_a_rule_says() -> None:
 def test_a_test_of_its_own_has_the_advice_by_its_words(advice: str) -> None:
     text = (TESTS / ELSEWHERE[advice]).read_text(encoding="utf-8")
     assert all(words in text for words in advice.split("{}"))
+
+
+HEAD = "@rule('a.b')\ndef judge(subject):\n    "
+WHY = "def why():\n    if x:\n        return 'one'\n    return 'two'\n\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        (HEAD + "yield Violation(advice='one')", ["one"]),
+        (HEAD + "yield Violation((), 'expected', 'found', 'one')", ["one"]),
+        (HEAD + "yield Violation(advice='one' if subject else f'two {subject}s')", ["one", "two {}s"]),
+        (HEAD + "yield Violation(advice=f\"{'one' if subject else 'two'} of {subject}\")", ["one of {}", "two of {}"]),
+        (HEAD + "yield Violation(advice='one' + (' more' if subject else ''))", ["one", "one more"]),
+        (HEAD + "said = 'one'\n    if x:\n        said = 'two'\n    yield Violation(advice=said)", ["one", "two"]),
+        ("_ONE = 'one'\n" + HEAD + "yield Violation(advice=_ONE)", ["one"]),
+        (WHY + HEAD + "yield Violation(advice=why())", ["one", "two"]),
+        ("RULES = {'a.b': ('What it says.', 'its source', 'one')}", ["one"]),
+    ],
+)  # fmt: skip
+def test_an_advice_is_found_in_whatever_form_a_rule_has_it(source: str, texts: list[str]) -> None:
+    assert [each.text for each in advices_in(source)] == texts
+
+
+@pytest.mark.parametrize("advice", ["subject", "subject.why", "why(subject)", "unknown", "'one'.upper()"])
+def test_an_advice_that_the_source_does_not_tell_is_refused(advice: str) -> None:
+    with pytest.raises(TypeError, match="which advices can"):
+        advices_in(HEAD + f"yield Violation(advice={advice})")
+
+
+def test_a_new_advice_is_not_said_of_any_firmware() -> None:
+    (one,) = advices_in(HEAD + "yield Violation(advice=f'turn it off {subject} and on again')")
+    assert not any(one.matches(said) for said in said_of_firmware())

@@ -167,14 +167,6 @@ def devices_leave_returned_buffers_alone(subject: RingSubject) -> Iterator[Viola
         )
 
 
-def _is_own(subject: RingSubject, role: str, offset: int) -> bool:
-    """What a core reads of a ring is a field that it writes itself."""
-    run, layout = subject.state.run, subject.ring.layout
-    name = layout.path_of(layout.extent.start + offset) if layout is not None else None
-    written = run.history.writes.get(f"{subject.ring.path}.{name}", ()) if name else ()
-    return any(each.by.role == role for each in written)
-
-
 @rule(
     "vring.elsewhere",
     stage=Stage.TRAFFIC,
@@ -192,7 +184,8 @@ def cores_look_where_the_table_says(subject: RingSubject) -> Iterator[Violation]
     if not run.history.told or not reads or (ring.path, Side.DEVICE) in run.history.looked_ns:
         return
     seen = ring.span.seen_by(role) if ring.span is not None else None
-    strange = [(place[0], times) for place, times in reads.items() if not _is_own(subject, role, place[0])]
+    own = run.history.wishes.get(ring.path, ())  # read back, as by who changes one bit of the flags
+    strange = [(place[0], times) for place, times in reads.items() if place[0] not in own]
     if seen is None or not strange:
         return
     offset, count = max(strange, key=lambda each: each[1])
