@@ -204,13 +204,18 @@ def queues() -> None:
 
 
 def vhost_user() -> None:
-    """Frames through a vhost-user queue whose driver is DPDK's testpmd: to our device in Python, and to DPDK's own."""
+    """Frames over vhost-user, against DPDK's testpmd on the other processor, and of testpmd against testpmd."""
     why = vhost.missing()
     if why is not None:
         show("frames/s through vhost-user, echoed", f"not measured: {why}")
         return
     ours, theirs = vhost.of_ours(), vhost.of_dpdk()
     show("frames/s that DPDK's driver has back over vhost-user: our device, DPDK's", f"{ours:,.0f}, {theirs:,.0f}")
+    show("round trips/s of one frame from our driver to DPDK's device", f"{vhost.round_trips():,.0f}")
+    pair = [ROOT / "firmware/build/stm32h745/net" / name for name in ("main.elf", "remote.elf")]
+    if all(each.is_file() for each in pair):
+        waits, goes_on = (vhost.of_board(*pair, waits=each) for each in (True, False))
+        show("  frames/s of an emulated Cortex-M4: time waits, time goes on", f"{waits:,.0f}, {goes_on:,.0f}")
 
 
 def length() -> None:

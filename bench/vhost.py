@@ -1,8 +1,9 @@
-"""Frames each second through a vhost-user queue that DPDK's testpmd drives: our device in Python, and DPDK's own."""
+"""Frames each second over vhost-user, with DPDK's testpmd as the driver, as the device, or as both."""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import shutil
@@ -13,12 +14,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.board import Board
+from orchestrator.formats.resource_entry import Feature
+from orchestrator.formats.virtqueue import RingLayout
 from orchestrator.host import Network
-from orchestrator.vhost_user import Server
+from orchestrator.vhost_user import BridgeOptions, Frontend, RegionEntry, Server, SharedRegion
+from orchestrator.vhost_user.messages import VringAddress
+from orchestrator.virtqueue import BufferMemory, Negotiated, Segment, SplitDriver
 
-__all__ = ["missing", "of_dpdk", "of_ours"]
+__all__ = ["missing", "of_board", "of_dpdk", "of_ours", "round_trips"]
 
 _SECONDS = 5.0
+_FRAMES = 10_000
+_HEADER = 12  # bytes, of VERSION_1
+_MEMORY = 0x10000
 
 
 def missing() -> str | None:
@@ -68,6 +77,74 @@ def of_dpdk() -> float:
             took = time.perf_counter() - begin
             output, _ = driver.communicate(timeout=60)
     return int(re.findall(r"RX-total: (\d+)", output)[-1]) / took
+
+
+def of_board(main: Path, remote: Path, *, waits: bool) -> float:
+    """Frames that the emulated remote has back from testpmd, eight under way, on the other processor."""
+    with _device() as path, _on_processor_0(), Board(main=main, remote=remote, shares_memory=True) as board:
+        board.hand_out(BridgeOptions(1, str(path), waits=waits))
+        board.run(until="remote:bad", timeout="100 s")
+        board.consoles["remote"].write(f"again {_FRAMES}\n".encode())
+        begin = time.perf_counter()
+        board.run(until="remote:bad", timeout="1000 s")
+        return _FRAMES / (time.perf_counter() - begin)
+
+
+def round_trips() -> float:
+    """Of one frame at a time, from a driver of ours to testpmd and back, both polling."""
+    file = os.memfd_create("bench")
+    os.ftruncate(file, _MEMORY)
+    with _device() as path, _on_processor_0(), mmap.mmap(file, _MEMORY) as memory:
+        view = memoryview(memory)
+        guest = BufferMemory("guest", 0, view)
+        frontend = Frontend.connect(str(path))
+        frontend.begin()
+        frontend.accept(Feature.VERSION_1)
+        frontend.share([SharedRegion(RegionEntry(0, _MEMORY, 0, 0), file)])
+        rings = []
+        for index in range(2):
+            layout = RingLayout.legacy(0x1000 * index, 8, 16)
+            ring = SplitDriver(guest, layout, Negotiated.of(Feature.VERSION_1))
+            ring.reset()
+            frontend.start_vring(8, VringAddress(index, 0, layout.desc, layout.used, layout.avail, 0), polled=True)
+            rings.append(ring)
+        frontend.enable()
+        receive, transmit = rings
+        guest.write(0x9000, bytes(_HEADER) + bytes(64))
+        count, end = 0, time.perf_counter() + _SECONDS
+        while time.perf_counter() < end:
+            receive.offer([Segment(0x8000, 0x200, is_writable=True)])
+            transmit.offer([Segment(0x9000, _HEADER + 64)])
+            while receive.pop() is None:
+                pass
+            while transmit.pop() is None:
+                pass
+            count += 1
+        frontend.close()
+        del guest, receive, transmit, rings, ring
+        view.release()
+    os.close(file)
+    return count / _SECONDS
+
+
+@contextlib.contextmanager
+def _device() -> Iterator[Path]:
+    """A testpmd that exchanges addresses of frames, on processor 1; the path of its socket."""
+    options = ("--no-flush-rx",)
+    with _path() as path, _testpmd(f"net_vhost0,iface={path},queues=1", "macswap", 1, *options):
+        while not path.is_socket():
+            time.sleep(0.01)
+        yield path
+
+
+@contextlib.contextmanager
+def _on_processor_0() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {0})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _driver(path: Path) -> str:

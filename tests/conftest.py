@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.golden_texts import GoldenTexts
 
 from orchestrator.config import DEFAULT_PLATFORM
 
@@ -80,6 +81,18 @@ def patched(firmware: Callable[..., Pair], tmp_path_factory: pytest.TempPathFact
         return Pair(images / "main.elf", images / "remote.elf")
 
     return build
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-golden", action="store_true", help="write tests/golden/said anew instead of comparing (-n0)"
+    )
+
+
+@pytest.fixture(scope="session")
+def golden_texts(pytestconfig: pytest.Config) -> Callable[[str], GoldenTexts]:
+    """``golden_texts(name)``: what was said of each case of a test, to compare with."""
+    return functools.partial(GoldenTexts, writes=bool(pytestconfig.getoption("--write-golden")))
 
 
 def in_ci() -> bool:

@@ -27,7 +27,6 @@ from orchestrator.board.until import Goal, Question, goal_of
 from orchestrator.checks.finding import Finding
 from orchestrator.checks.verdict import Verdict
 from orchestrator.config import DEFAULT_PLATFORM, DEFAULT_TIMEOUT_NS
-from orchestrator.engines import create_engine
 from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import (
     Coming,
@@ -38,6 +37,7 @@ from orchestrator.engines.contract import (
     Snapshot,
     StopReason,
 )
+from orchestrator.engines.registry import create_engine
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
@@ -330,6 +330,10 @@ class Board:
     def is_answered(self) -> bool:
         """In every pair, of what was offered something was used; true as well when nothing was offered yet."""
         return all(pair.observer.is_answered() for pair in self.pairs.values())
+
+    def is_asked(self) -> bool:
+        """A core that Python plays was asked for something that it has not begun."""
+        return any(pair.is_asked() for pair in self.pairs.values())
 
     @property
     def last_activity_ns(self) -> int:

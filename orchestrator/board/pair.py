@@ -127,6 +127,10 @@ class BoardPair:
         self.python_remote = PythonRemote(self.platform, observer.views, control, options.notify, table=table)
         return self.python_remote
 
+    def is_asked(self) -> bool:
+        """The core that Python plays was asked for something that it has not begun."""
+        return any(each is not None and each.is_asked for each in (self.host, self.python_remote))
+
     def tell_host(self, event: Event) -> None:
         """A core that locked up is dead to the host that boots it."""
         if self.host is not None and isinstance(event.detail, Lockup):

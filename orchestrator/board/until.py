@@ -55,6 +55,8 @@ class Awaited(Protocol):
 
     def is_answered(self) -> bool: ...
 
+    def is_asked(self) -> bool: ...
+
 
 def parse_until(text: str, board: Awaited) -> Condition | Question:
     """``up``, ``CONSOLE:TEXT``, ``CONSOLE~REGEX`` or ``CORE@0xADDRESS[&MASK]=VALUE`` (a 32-bit word).
@@ -138,7 +140,8 @@ class _Quiet:
     def met(self) -> EndReason | None:
         if self._attended is not None and self._attended():
             return None
-        return EndReason.QUIET if self._board.is_up() and self._missing_ns() <= 0 else None
+        is_quiet = self._board.is_up() and self._missing_ns() <= 0 and not self._board.is_asked()
+        return EndReason.QUIET if is_quiet else None
 
     def piece_ns(self, *, repeats: bool) -> int:
         missing = self._missing_ns() if self._board.is_up() else 0

@@ -45,7 +45,9 @@ REST_NS = 10_000_000  # nothing written and nobody notified for so long: what is
 
 @dataclass(frozen=True)
 class State:
-    """A board at one moment; each part None when it is not known (a file has no memory, a dump no past)."""
+    """A board at one moment; each part None when it is not known (a file has no memory), and the run an empty one where
+    nothing ran (a dump has no past).
+    """
 
     profile: Profile
     images: Mapping[str, Image]  # by role
@@ -53,7 +55,7 @@ class State:
     platform: Platform | None = None
     views: Views | None = None
     live: LiveView | None = None
-    run: Run | None = None
+    run: Run = field(default_factory=lambda: Run({}))
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel, as given
     vector_tables: Mapping[str, int] = field(default_factory=dict)  # by role; default: the image's own
     is_stopped: bool = False  # it was up, and main has shut it down in order
@@ -65,7 +67,7 @@ class State:
         what an engine that failed has not seen nobody knows anything.
         """
         run = self.run
-        if run is None or run.cut is Cut.BY_NOBODY:
+        if run.cut is Cut.BY_NOBODY:
             return True
         return run.cut is Cut.BY_CALLER and run.time_ns - run.last_activity_ns >= _PATIENCE_NS
 
@@ -73,7 +75,7 @@ class State:
     def is_at_rest(self) -> bool:
         """The run is over, and nothing had happened for ``REST_NS`` before."""
         run = self.run
-        if run is None or run.ended is None or not self.tells_of_absence:
+        if run.ended is None or not self.tells_of_absence:
             return False
         return run.time_ns - run.last_activity_ns >= REST_NS
 
@@ -138,10 +140,7 @@ class RingSubject:
     @property
     def traffic(self) -> RingTraffic:
         """Counters; all zero when nothing was seen."""
-        run = self.state.run
-        return (
-            run.traffic.rings.get(self.ring.path, RingTraffic(self.ring.path)) if run else RingTraffic(self.ring.path)
-        )
+        return self.state.run.traffic.rings.get(self.ring.path, RingTraffic(self.ring.path))
 
 
 def states(state: State) -> Iterator[State]:
@@ -159,9 +158,8 @@ def core_images(state: State) -> Iterator[CoreImage]:
 
 def cores(state: State) -> Iterator[CoreSubject]:
     """Each core of a board that ran."""
-    if state.run is not None:
-        for core in state.run.cores.values():
-            yield CoreSubject(state, state.run, core)
+    for core in state.run.cores.values():
+        yield CoreSubject(state, state.run, core)
 
 
 def tables(state: State) -> Iterator[TableSubject]:
@@ -203,7 +201,7 @@ def live_rings(state: State) -> Iterator[RingSubject]:
 def has_rested(state: State, vdev: LiveVdev) -> bool:
     """The run is over, and nothing had happened on this vdev for ``REST_NS`` before, whatever the others did."""
     run = state.run
-    if run is None or run.ended is None or not state.tells_of_absence:
+    if run.ended is None or not state.tells_of_absence:
         return False
     start = run.milestone(f"{vdev.path} DRIVER_OK")
     times = [start.time_ns] if start is not None else []
@@ -222,6 +220,5 @@ def rings_at_rest(state: State) -> Iterator[RingSubject]:
 
 def has_left(subject: RingSubject, side: Side | None) -> bool:
     """The core that plays a side of the vdev has destroyed all its endpoints: what comes after, it need not look at."""
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    log = subject.state.run.traffic.messages.get(subject.vdev.path)
     return log is not None and side in log.left_ns

@@ -75,7 +75,7 @@ def _offered(subject: RingSubject, role: str) -> Work | None:
         what = "buffers offered to a device that had none left"
         return Work(subject, role, traffic.refilled_ns, what, None, is_due=False)
     run = subject.state.run
-    device_acted = run is not None and any(
+    device_acted = any(
         run.traffic.rings[ring.path].used for ring in subject.vdev.rings if ring.path in run.traffic.rings
     )
     if device_acted or traffic.first_posted is None:
@@ -101,7 +101,7 @@ def work_for(state: State, role: str) -> list[Work]:
         if has_left(subject, side):
             continue
         work = _offered(subject, role) if side is Side.DEVICE else _returned(subject, role)
-        if work is not None and state.run is not None:
+        if work is not None:
             found.append(_with_step(state, state.run, work))
     return found
 
@@ -188,7 +188,7 @@ class Wait:
 def waits_of(state: State) -> list[Wait]:
     """What the cores wait for at rest: locks that the other one holds, and buffers of queues that ran out."""
     run = state.run
-    if run is None or not state.is_at_rest:
+    if not state.is_at_rest:
         return []
     names = {core.name: role for role, core in run.cores.items()}
     found = []
@@ -209,7 +209,7 @@ def _for_buffers(subject: RingSubject) -> Iterator[Wait]:
     traffic, vdev, path = subject.traffic, subject.vdev, subject.ring.path
     driver, device = vdev.role_of(Side.DRIVER), vdev.role_of(Side.DEVICE)
     run = subject.state.run
-    if run is None or not vdev.is_rpmsg:
+    if not vdev.is_rpmsg:
         return
     if traffic.is_pool:
         since, got = traffic.ran_dry_ns, traffic.used_unseen

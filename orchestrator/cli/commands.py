@@ -84,7 +84,7 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
     """
-    from orchestrator.engines.registry import prepare_engine
+    from orchestrator.engines.early import prepare_engine
 
     settings = read_board_settings(config_path, typed)
     prepare_engine(settings.engine)
@@ -216,11 +216,12 @@ def send(config_path: str | None, messages: tuple[str, ...], name: str | None, i
 )
 @click.option(
     "--if-lost",
-    type=click.Choice(["end", "go-on"]),
+    type=click.Choice(["end", "go-on", "reconnect"]),
     default="end",
     show_default=True,
-    help="When the back-end hangs up or breaks the protocol: end the run (exit code 2), or go on without it.",
+    help="When the back-end hangs up: end the run (exit code 2), go on without it, or wait until it is there again.",
 )
+@click.option("--poll", "polls", is_flag=True, help="Both sides look at the rings all the time, without eventfds.")
 @config_option
 @_verbosity
 def bridge(
@@ -229,6 +230,7 @@ def bridge(
     path: str,
     time_: str,
     if_lost: str,
+    polls: bool,
     verbose: bool,
     quiet: bool,
     **typed: object,
@@ -246,9 +248,9 @@ def bridge(
     """
     settings = read_board_settings(config_path, typed)
     from orchestrator.cli.run import Verbosity, run_and_report
-    from orchestrator.vhost_user import BridgeOptions
+    from orchestrator.vhost_user import BridgeOptions, IfLost
 
-    options = BridgeOptions(vdev, path, waits=time_ == "waits", ends=if_lost == "end")
+    options = BridgeOptions(vdev, path, waits=time_ == "waits", if_lost=IfLost(if_lost), polls=polls)
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), bridge=options)
 
 

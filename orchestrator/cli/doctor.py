@@ -21,19 +21,19 @@ from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.cli.trust import is_trusted, renode_of_folder
 from orchestrator.config import DEFAULT_PLATFORM, Settings
-from orchestrator.engines import create_engine
 from orchestrator.engines.qemu.machines import MACHINES
 from orchestrator.engines.qemu.process import find_qemu
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.renode.discovery import (
     NAME_IT,
     PYRENODE_INSTALL,
-    TRIED,
     Renode,
     discover,
     find_dotnet,
     find_pyrenode,
     find_renode,
 )
+from orchestrator.engines.renode.installed import TRIED
 from orchestrator.engines.renode.selftest import self_test
 from orchestrator.platform import load_platform
 

@@ -99,8 +99,12 @@ def run_and_report(
 
 def _after(bridge: Bridge) -> RptwinError | None:
     """Say what went over a bridge; what the back-end did wrong, where the run was to end with it."""
-    _say(f"vdev[{bridge.options.vdev}]: {bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}")
-    if bridge.failure is not None and not bridge.options.ends:
+    again = f", which came again {bridge.reconnections} times" if bridge.reconnections else ""
+    went = f"{bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}{again}"
+    _say(f"vdev[{bridge.options.vdev}]: {went}")
+    from orchestrator.vhost_user import IfLost
+
+    if bridge.failure is not None and bridge.options.if_lost is IfLost.GO_ON:
         complain(bridge.failure)
         return None
     return bridge.failure

@@ -88,7 +88,8 @@ def _of_platform(path: Path, engine: str) -> Brought:
 
 def renode_of_folder() -> Brought:
     """The Renode that a file of the current folder names, where no variable of the environment names one."""
-    from orchestrator.engines.renode.discovery import Kind, find_renode  # noqa: PLC0415  # seldom needed
+    from orchestrator.engines.renode.discovery import find_renode  # noqa: PLC0415  # seldom needed
+    from orchestrator.engines.renode.installed import Kind  # noqa: PLC0415
 
     if any(os.environ.get(kind.variable) for kind in Kind):
         return _NOTHING

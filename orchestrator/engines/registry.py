@@ -8,7 +8,7 @@ from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.contract import Capability, Engine, EngineOptions
 from orchestrator.platform.model import Platform
 
-__all__ = ["ENGINES", "create_engine", "obstacle", "prepare_engine"]
+__all__ = ["ENGINES", "create_engine", "obstacle"]
 
 # name: (module, class)
 ENGINES = {
@@ -31,13 +31,6 @@ def create_engine(name: str, platform: Platform, options: EngineOptions | None =
         raise CapabilityError("no memory that other processes can map", where=f"engine {name}", expected="unicorn")
     engine: Engine = maker(platform, options)
     return engine
-
-
-def prepare_engine(name: str) -> None:
-    """Let an engine that takes long to start begin now, beside what else is to be loaded; nothing for the others."""
-    if name == "renode":
-        module, cls = ENGINES[name]
-        getattr(importlib.import_module(module), cls).prepare()
 
 
 def obstacle(name: str, platform: Platform) -> str | None:

@@ -6,12 +6,14 @@ same memory and the same mailbox as the core's own firmware would.
 """
 
 from orchestrator.host.devices import Block, Console, Network, Rng, VirtioDevice
+from orchestrator.host.ethernet import Capture, Switch
 from orchestrator.host.host import Host, HostState
 from orchestrator.host.remote import PythonRemote
 from orchestrator.host.rpmsg import Endpoint
 
 __all__ = [
     "Block",
+    "Capture",
     "Console",
     "Endpoint",
     "Host",
@@ -19,5 +21,6 @@ __all__ = [
     "Network",
     "PythonRemote",
     "Rng",
+    "Switch",
     "VirtioDevice",
 ]

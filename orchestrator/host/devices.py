@@ -37,6 +37,7 @@ class VirtioDevice:
 
     def __init__(self) -> None:
         self._queues: Sequence[Queue] = ()
+        self.wake: Callable[[], None] = lambda: None  # of who serves it: it has something to say; from any thread
 
     @property
     def config(self) -> bytes:
@@ -49,7 +50,7 @@ class VirtioDevice:
         return False
 
     def negotiate(self, features: int) -> None:
-        """The driver has accepted these of the features offered; called before :meth:`start` where anybody says so."""
+        """The driver has accepted these of the features offered; called before :meth:`start`."""
 
     def start(self, queues: Sequence[Queue]) -> None:
         """The driver is ready."""
@@ -128,6 +129,8 @@ class Console(VirtioDevice):
 class Network(VirtioDevice):
     """A network card: ``sent`` holds the driver's frames, ``deliver`` gives it one (virtio 1.3, 5.1).
 
+    ``taps`` are told of each frame that passes, and whether the driver sent it.
+
     Each frame stands behind a header of 12 bytes under VERSION_1, of 10 for a legacy driver.
     """
 
@@ -135,12 +138,13 @@ class Network(VirtioDevice):
     queue_count = 2  # 0: receiveq1, to the driver; 1: transmitq1
     features = 1 << 5  # MAC
 
-    def __init__(self, mac: bytes = b"\x52\x54\x00\x12\x34\x56", *, header_size: int = 10) -> None:
+    def __init__(self, mac: bytes = b"\x52\x54\x00\x12\x34\x56") -> None:
         super().__init__()
         self.sent: deque[bytes] = deque(maxlen=4096)
         self.on_frame: Callable[[bytes], bytes | None] | None = None  # an answer to deliver, if any
+        self.taps: list[Callable[[bytes, bool], None]] = []
         self._mac = mac
-        self._header_size = header_size
+        self._header_size = 10  # of a driver that has accepted nothing
         self._frames: deque[bytes] = deque()
 
     @property
@@ -151,18 +155,26 @@ class Network(VirtioDevice):
         self._header_size = 12 if features & (_VERSION_1 | _MRG_RXBUF) else 10
 
     def deliver(self, frame: bytes) -> None:
-        """Give the driver a frame; it goes when there is room."""
+        """Give the driver a frame, from any thread; it goes when there is room."""
         self._frames.append(bytes(frame))
+        self.wake()
 
     def poll(self) -> None:
         self._each(self._queues[1], self._transmit)
         while self._frames and (chain := self._queues[0].take()) is not None:
             header = bytes(10) + struct.pack("<H", 1)[: self._header_size - 10]  # VERSION_1: num_buffers
-            self._queues[0].give_back(chain, chain.write(header + self._frames.popleft()))
+            frame = self._frames.popleft()
+            self._queues[0].give_back(chain, chain.write(header + frame))
+            self._tell(frame, sent=False)
+
+    def _tell(self, frame: bytes, *, sent: bool) -> None:
+        for tap in self.taps:
+            tap(frame, sent)
 
     def _transmit(self, chain: Chain) -> int:
         frame = chain.read()[self._header_size :]
         self.sent.append(frame)
+        self._tell(frame, sent=True)
         answer = self.on_frame(frame) if self.on_frame is not None else None
         if answer is not None:
             self._frames.append(answer)

@@ -60,6 +60,7 @@ class CorePlayer:
         self.time_ns = 0
         self._peer = peer
         self._notify = notify
+        self.is_asked = False  # by a person, for something that it has not begun
         self._is_in_turn = False
         self._waiting_for: Callable[[], bool] | None = None
         self._access: PlayedCore | None = None
@@ -85,8 +86,9 @@ class CorePlayer:
         return self._bell
 
     def wake(self) -> None:
-        """Act in the next quantum."""
+        """Act in the next quantum; from any thread."""
         assert self._access is not None
+        self.is_asked = self.is_asked or not self._is_in_turn
         self._access.wake()
 
     def prefer(self, aliases: Iterable[AddressRange]) -> None:
@@ -106,6 +108,7 @@ class CorePlayer:
     def turn(self, time_ns: int) -> int | None:
         """Hear the mailbox, act, ring it."""
         self.time_ns = time_ns
+        self.is_asked = False
         self._is_in_turn = True
         try:
             self.bell.attend()

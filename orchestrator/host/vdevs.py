@@ -147,6 +147,7 @@ class Vdevs:
             self.table.set(f"vdev[{index}].config", int.from_bytes(device.config[:size].ljust(size, b"\0"), "little"))
         player = self._player
         self.devices[index] = device
+        device.wake = self._player.wake
         self._queues[index] = tuple(
             SplitDevice(player.memory, layout, translate=player.to_own, name=name, report=player.reporter(name))
             for layout, name in zip(layouts, _names(index, len(layouts)), strict=True)
@@ -182,6 +183,7 @@ class Vdevs:
                 queue.negotiated = accepted
                 queue.reset()
             self._started.add(index)
+            device.negotiate(self.table.get(f"vdev[{index}].gfeatures"))
             device.start(queues)
         elif not ready and index in self._started:
             self._started.discard(index)

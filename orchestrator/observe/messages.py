@@ -11,7 +11,6 @@ from orchestrator.base.errors import FormatError
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.rpmsg import (
     ADDRESS_FIRST_DYNAMIC,
-    ADDRESS_NAME_SERVICE,
     Endpoint,
     EndpointChange,
     EndpointTracker,
@@ -245,8 +244,7 @@ class MessageLog:
             self._sources.add((record.side, record.src))
         peer = record.side.other
         known = (
-            record.dst == ADDRESS_NAME_SERVICE
-            or record.dst < ADDRESS_FIRST_DYNAMIC
+            record.dst < ADDRESS_FIRST_DYNAMIC  # that of the name service among them
             or (peer, record.dst) in self._sources
             or self.endpoints.at(peer, record.dst) is not None
         )

@@ -11,7 +11,7 @@ from rich.text import Text
 from orchestrator.base.errors import UsageError
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.rule import Rule
-from orchestrator.engines import ENGINES, obstacle
+from orchestrator.engines.registry import ENGINES, obstacle
 from orchestrator.platform import available_platforms, load_platform
 from orchestrator.report.terminal import make_console, make_table, rendered
 

@@ -9,9 +9,9 @@ from robot.api.deco import keyword
 
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
-from orchestrator.engines import ENGINES
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
+from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
 from orchestrator.report.plain import plain_findings

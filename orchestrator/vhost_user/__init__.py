@@ -6,7 +6,7 @@ the protocol; every descriptor and mapping is given back with :meth:`close`. The
 """
 
 from orchestrator.vhost_user.backend import Backend, Server
-from orchestrator.vhost_user.bridge import Bridge, BridgeOptions
+from orchestrator.vhost_user.bridge import Bridge, BridgeOptions, IfLost
 from orchestrator.vhost_user.channel import Channel
 from orchestrator.vhost_user.frontend import Frontend, SharedRegion
 from orchestrator.vhost_user.memory_table import MemoryTable
@@ -18,6 +18,7 @@ __all__ = [
     "BridgeOptions",
     "Channel",
     "Frontend",
+    "IfLost",
     "MemoryTable",
     "Message",
     "ProtocolFeature",

@@ -55,6 +55,7 @@ _PROTOCOL_FEATURES = int(
 )
 _MTU_LEAST, _MTU_MOST = 68, 65535  # bytes (virtio 1.3, 5.1.4.1)
 _NUM_MAX = 32768
+_WAKES = 4096  # bytes, one for each time that somebody woke the server
 
 
 class Backend:
@@ -340,6 +341,11 @@ class Backend:
             each.queue is not None and each.enabled for each in self.vrings
         )
 
+    @property
+    def is_polled(self) -> bool:
+        """No kick says when there is something to serve."""
+        return self.is_ready and (self.polls or any(each.kick is None for each in self.vrings))
+
     def _follow(self) -> None:
         """The device starts, stops, or has other queues than before."""
         queues = [each.queue for each in self.vrings if each.queue is not None]
@@ -414,6 +420,7 @@ class Server:
         self.faults: list[RptwinError] = []
         self._wake_end, self._stop_end = socket.socketpair()
         self._is_stopping = False
+        device.wake = self._wake
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.bind(self.path)
@@ -425,8 +432,11 @@ class Server:
     def stop(self) -> None:
         """End :meth:`run`; from a signal handler or another thread too."""
         self._is_stopping = True
-        with contextlib.suppress(OSError):
-            self._stop_end.send(b"x")
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # one that stands there already does, and a server that was closed
+            self._stop_end.send(b"x", socket.MSG_DONTWAIT)
 
     def run(self, sessions: int | None = None, timeout_s: float | None = None) -> None:
         """Serve until :meth:`stop`, so many front-ends, or for so long; what they did wrong is in ``faults``."""
@@ -434,6 +444,8 @@ class Server:
         while not self._is_stopping and (sessions is None or sessions > 0):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready, _, _ = select.select([self._socket, self._wake_end], [], [], left)
+            if self._wake_end in ready:
+                self._wake_end.recv(_WAKES)
             if self._socket in ready:
                 connection, _address = self._socket.accept()
                 self.served += 1
@@ -446,7 +458,7 @@ class Server:
         self.session = session
         try:
             while not self._is_stopping and (deadline is None or time.monotonic() < deadline):
-                wait = 0.0 if self.polls and session.is_ready else 0.5
+                wait = 0.0 if session.is_polled else 0.5
                 connection = session.channel.fileno()
                 ready, _, _ = select.select([connection, self._wake_end.fileno(), *session.kicks], [], [], wait)
                 if connection in ready:
@@ -454,6 +466,8 @@ class Server:
                     if message is None:
                         return
                     session.handle(message)
+                if self._wake_end.fileno() in ready:
+                    self._wake_end.recv(_WAKES)
                 for each in session.vrings:
                     if each.kick in ready:
                         each.take_kick()

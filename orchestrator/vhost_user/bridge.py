@@ -7,6 +7,8 @@ firmware leaves the vdev's rings alone; that it has given them their places is a
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import os
 import select
 import time
@@ -27,12 +29,21 @@ from orchestrator.platform.model import Platform
 from orchestrator.vhost_user.frontend import Frontend, SharedRegion, version_1_is_harmless
 from orchestrator.vhost_user.messages import REGIONS_MAX, RegionEntry, VringAddress
 
-__all__ = ["Bridge", "BridgeOptions"]
+__all__ = ["Bridge", "BridgeOptions", "IfLost"]
 
 _LOOK_NS = 100_000  # virtual time between two looks at a table that is not ready yet
 _POLL_NS = 500_000  # and at a back-end that may have something to say
 _WAIT_S = 0.0002
+_RETRY_S = 0.02  # between two looks whether somebody listens again
 _NO_NOTIFICATION = 1
+
+
+class IfLost(enum.Enum):
+    """What happens when the back-end hangs up; one that breaks the protocol is not waited for."""
+
+    END = "end"  # the run
+    GO_ON = "go-on"  # the board does, without a device
+    RECONNECT = "reconnect"  # it is waited for, and goes on with what it has not given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,11 @@ class BridgeOptions:
     vdev: int
     path: str  # of the back-end's socket
     waits: bool = True  # virtual time stands still while the back-end has a request; else it goes on
-    ends: bool = True  # the run ends with the back-end; else the board goes on without
+    if_lost: IfLost = IfLost.END
+    polls: bool = False  # no eventfds: both sides look at the rings all the time
     patience_s: float = 1.0  # of this computer's time, for one request
     quiet_s: float = 0.002  # without a word of the back-end: it has answered all that it will
-    timeout_s: float = 10.0  # for the answer to a message
+    timeout_s: float = 10.0  # for the answer to a message, and for a back-end that is to come again
 
 
 @dataclass(slots=True)
@@ -80,6 +92,7 @@ class Bridge:
         self.failure: RptwinError | None = None
         self.requests = 0  # chains that the driver made available, empty buffers included
         self.answers = 0  # chains that came back
+        self.reconnections = 0
         self._platform = platform
         self._observer = observer
         self._engine = engine
@@ -90,6 +103,7 @@ class Bridge:
         self._bell: Doorbell | None = None
         self._last: tuple[int, float] | None = None  # virtual and real time of the last turn
         self._is_offered = False
+        self._lost: tuple[float, VhostUserError] | None = None  # since when there is nobody, and why
         self._event_idx = False
         self.frontend = Frontend.connect(options.path, options.timeout_s)
         try:
@@ -152,6 +166,8 @@ class Bridge:
             return None
 
     def _turn(self, time_ns: int) -> int:
+        if self._lost is not None and not self._comes_again(*self._lost):
+            return time_ns + _LOOK_NS
         vdev = self._vdev()
         if vdev is None:
             return time_ns + _LOOK_NS
@@ -178,11 +194,36 @@ class Bridge:
         return vdevs[self.options.vdev] if self.options.vdev < len(vdevs) else None
 
     def _fail(self, error: RptwinError) -> None:
-        self.failure = error
+        waits = self.options.if_lost is IfLost.RECONNECT and self._lost is None
+        if waits and isinstance(error, VhostUserError) and error.rule == "vhost.peer-gone" and self._rings:
+            self._tell_driver()  # of what was given back before
+            self.requests -= sum((ring.avail_idx - ring.used_idx) & 0xFFFF for ring in self._rings)
+            self._lost = time.monotonic(), error
+        else:
+            self.failure = error
         self._rings = []
         self.frontend.close()
-        if self.options.ends:
+        if self.failure is not None and self.options.if_lost is not IfLost.GO_ON:
             self._end_run()
+
+    def _comes_again(self, since: float, error: VhostUserError) -> bool:
+        """Connect once more, if somebody listens; who stays away for too long is lost."""
+        while True:
+            with contextlib.suppress(VhostUserError):
+                frontend = Frontend.connect(self.options.path, self.options.timeout_s)
+                try:
+                    frontend.begin()
+                except BaseException:
+                    frontend.close()
+                    raise
+                self.frontend, self._lost = frontend, None
+                self.reconnections += 1
+                return True
+            if time.monotonic() - since > self.options.timeout_s:
+                raise error
+            if not self.options.waits:
+                return False
+            time.sleep(_RETRY_S)
 
     # --- bring-up
 
@@ -221,7 +262,7 @@ class Bridge:
             handed = RingLayout.legacy(entry.da, entry.num, entry.align)
             address = VringAddress(index, 0, handed.desc, handed.used, handed.avail, 0)
             base = self._load(own.start + handed.used_idx_at - entry.da)
-            self.frontend.start_vring(entry.num, address, base)
+            self.frontend.start_vring(entry.num, address, base, polled=self.options.polls)
             layout = RingLayout.legacy(own.start, entry.num, entry.align)
             rings.append(_Ring(ring.path, index, layout, base, base))
         self.frontend.enable()
@@ -318,6 +359,7 @@ class Bridge:
         """Until the back-end calls, at most so long; VhostUserError when it has hung up."""
         connection = self.frontend.channel.fileno()
         calls = [vring.call_event for vring in self.frontend.vrings.values()]
+        timeout_s = min(timeout_s, _WAIT_S) if self.options.polls else timeout_s
         ready, _, _ = select.select([connection, *calls], [], [], timeout_s)
         if connection in ready:
             raise VhostUserError(
@@ -331,6 +373,8 @@ class Bridge:
 
     def close(self) -> None:
         """Take the rings back from the back-end, hang up, and give back every descriptor."""
+        if self._lost is not None and self.failure is None:
+            self.failure = self._lost[1]
         try:
             if self.failure is None:
                 self.frontend.stop()

@@ -19,6 +19,7 @@ from orchestrator.vhost_user.channel import Channel, checked_path, close_all
 from orchestrator.vhost_user.messages import (
     CONFIG_MAX,
     FEATURE_PROTOCOL_FEATURES,
+    NO_DESCRIPTOR,
     REGIONS_MAX,
     VERSION,
     ConfigHead,
@@ -52,10 +53,11 @@ class SharedRegion:
 
 
 class FrontendVring:
-    """A vring that was handed out: tells the back-end of it, and hears of it."""
+    """A vring that was handed out: tells the back-end of it, and hears of it; ``polled``: both look by themselves."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, *, polled: bool = False) -> None:
         self.index = index
+        self.polled = polled
         self.kick_event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.call_event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.kicks = 0
@@ -63,6 +65,8 @@ class FrontendVring:
 
     def kick(self) -> None:
         """Tell the back-end that something was made available."""
+        if self.polled:
+            return
         self.kicks += 1
         with contextlib.suppress(BlockingIOError):  # its counter is full: it has been told
             os.write(self.kick_event, _ONE)
@@ -198,17 +202,21 @@ class Frontend:
         entries, descriptors = [each.entry for each in regions], [each.descriptor for each in regions]
         self.tell(Request.SET_MEM_TABLE, regions_payload(entries), descriptors)
 
-    def start_vring(self, num: int, address: VringAddress, base: int = 0) -> FrontendVring:
-        """Hand out a vring of ``num`` entries, at its index and addresses; it is served after :meth:`enable`."""
+    def start_vring(self, num: int, address: VringAddress, base: int = 0, *, polled: bool = False) -> FrontendVring:
+        """Hand out a vring of ``num`` entries, at its index and addresses; it is served after :meth:`enable`.
+
+        ``polled``: without eventfds, so that the back-end has to look at it all the time, and so has the caller.
+        """
         index = address.index
         if index in self.vrings:
             self.vrings.pop(index).close()
-        vring = self.vrings[index] = FrontendVring(index)
+        vring = self.vrings[index] = FrontendVring(index, polled=polled)
         self.tell(Request.SET_VRING_NUM, VringState(index, num).pack())
         self.tell(Request.SET_VRING_BASE, VringState(index, base).pack())
         self.tell(Request.SET_VRING_ADDR, address.pack())
-        self.tell(Request.SET_VRING_CALL, u64_payload(index), [vring.call_event])
-        self.tell(Request.SET_VRING_KICK, u64_payload(index), [vring.kick_event])
+        which = u64_payload(index | (NO_DESCRIPTOR if polled else 0))
+        self.tell(Request.SET_VRING_CALL, which, () if polled else [vring.call_event])
+        self.tell(Request.SET_VRING_KICK, which, () if polled else [vring.kick_event])
         return vring
 
     def enable(self) -> None:

@@ -83,6 +83,7 @@ class _PackedSide(VirtqueueSide):
 
     _own_at: int
     _peer_at: int
+    _moved: int  # descriptors written since the last question whether to notify
 
     def __init__(
         self, memory: Memory, layout: PackedLayout, negotiated: Negotiated | None, name: str, report: Report | None
@@ -91,7 +92,6 @@ class _PackedSide(VirtqueueSide):
         self.layout = layout
         self.negotiated = negotiated or Negotiated()
         self._memory = ordered(memory)
-        self._moved = 0  # descriptors written since the last question whether to notify
 
     def _should_notify(self, cursor: _Cursor) -> bool:
         moved, self._moved = self._moved, 0
@@ -311,8 +311,7 @@ class PackedDevice(_PackedSide):
     @property
     def base(self) -> int:
         """Where :meth:`resume` goes on: the position of the next chain to take, and above it that to give back at."""
-        words = [cursor.index | (_WRAP if cursor.wrap else 0) for cursor in (self._next, self._used)]
-        return words[0] | words[1] << 16
+        return self._next.word | self._used.word << 16
 
     def resume(self, base: int) -> None:
         """Go on in a ring that is under way, of which all that was taken was given back: both positions are the lower

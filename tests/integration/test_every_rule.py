@@ -11,6 +11,7 @@ import replay
 import test_rules as broken
 from replay import Told
 from support.field_bugs import BUGS
+from support.golden_texts import GoldenTexts, findings_as_text
 from test_reported_faults import FAULTS
 from test_variants import FAULTY
 
@@ -21,6 +22,7 @@ from orchestrator.checks import Finding
 from orchestrator.checks.catalogue import catalogue
 
 Findings = tuple[Finding, ...]
+Golden = Callable[[str], GoldenTexts]
 
 REPORTED = {each.rule for each in FAULTS.values()} | {each.rule for each in BUGS}
 VARIANTS = {rule for each in FAULTY.values() for rule in each.causes}
@@ -113,19 +115,28 @@ IDLE = {"elf.images-overlap", "vector.stack-misaligned"}
 
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("rule", sorted(SCRIPTS - set(OWN) - set(NEEDS_FIRMWARE)))
-def test_firmware_that_does_what_breaks_a_rule_has_that_rule_as_its_only_cause(rule: str) -> None:
-    causes = set(broken.roots(broken.CASES[rule]()))
-    assert causes - ({"core.silent"} if rule in IDLE else set()) == {rule}
+def test_firmware_that_does_what_breaks_a_rule_has_that_rule_as_its_only_cause(rule: str, golden_texts: Golden) -> None:
+    found = broken.CASES[rule]()
+    assert set(broken.roots(found)) - ({"core.silent"} if rule in IDLE else set()) == {rule}
+    golden_texts("every-rule").compare(rule, findings_as_text(found))
 
 
 @pytest.mark.parametrize("rule", sorted(OWN))
-def test_firmware_of_its_own_breaks_a_rule(rule: str) -> None:
-    assert set(broken.roots(OWN[rule]())) == {rule}
+def test_firmware_of_its_own_breaks_a_rule(rule: str, golden_texts: Golden) -> None:
+    found = OWN[rule]()
+    assert set(broken.roots(found)) == {rule}
+    golden_texts("every-rule").compare(rule, findings_as_text(found))
 
 
 @pytest.mark.parametrize("rule", sorted(NEEDS_FIRMWARE))
-def test_a_pair_with_our_firmware_breaks_a_rule(rule: str, pair: Callable[..., object]) -> None:
-    assert set(broken.roots(NEEDS_FIRMWARE[rule](pair))) == {rule}
+def test_a_pair_with_our_firmware_breaks_a_rule(rule: str, pair: Callable[..., object], golden_texts: Golden) -> None:
+    found = NEEDS_FIRMWARE[rule](pair)
+    assert set(broken.roots(found)) == {rule}
+    golden_texts("every-rule").compare(rule, findings_as_text(found))
+
+
+def test_what_is_said_is_known_of_every_rule(golden_texts: Golden) -> None:
+    golden_texts("every-rule").is_of(SCRIPTS | set(OWN) | set(NEEDS_FIRMWARE))
 
 
 def test_every_rule_is_broken_by_images_or_says_why_not() -> None:

@@ -12,7 +12,7 @@ from conftest import Pair
 from orchestrator.base.errors import CapabilityError, HostError, RptwinError, UsageError
 from orchestrator.board import Board
 from orchestrator.config import DEFAULT_PLATFORM
-from orchestrator.engines import create_engine
+from orchestrator.engines.registry import create_engine
 from orchestrator.events import Event
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import HostState

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, EngineOptions, Monitored
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.renode.compiled.models import Models
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.engines.unicorn.devices.script import ScriptDevice

@@ -10,8 +10,8 @@ from support.thumb_board import Assembler, board_platform
 
 from orchestrator.base.errors import EngineError
 from orchestrator.base.memory import Extent
-from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, StopReason
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import (
     Accessed,

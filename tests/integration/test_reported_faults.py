@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from support.golden_texts import findings_as_text
 
 from orchestrator.board import Board
 from orchestrator.checks.finding import Severity
@@ -137,7 +138,7 @@ def judged(images, fault):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named_with_its_place_and_its_cause(patched, name):
+def test_a_fault_is_named_with_its_place_and_its_cause(patched, name, golden_texts):
     fault = FAULTS[name]
     verdict = judged(patched(name, fault.variant, fault.platform), fault)
     causes = [cause.finding for cause in verdict.causes]
@@ -148,10 +149,15 @@ def test_a_fault_is_named_with_its_place_and_its_cause(patched, name):
         assert words in text
     assert verdict.exit_code == fault.exit_code
     assert causes[0].advice
+    golden_texts("reported").compare(name, findings_as_text(verdict.findings))
+
+
+def test_what_is_said_is_known_of_every_fault(golden_texts):
+    golden_texts("reported").is_of(FAULTS)
 
 
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.twin])
 def test_the_healthy_twin_of_a_fault_is_silent(patched, name):
     fault = FAULTS[name]
     verdict = judged(patched(fault.twin, fault.variant, fault.platform), fault)
-    assert (verdict.exit_code, verdict.findings) == (0, ())
+    assert (verdict.exit_code, findings_as_text(verdict.findings)) == (0, ())

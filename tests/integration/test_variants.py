@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.golden_texts import findings_as_text
 
 from orchestrator.board import Board, EndReason
 
@@ -101,7 +102,8 @@ def test_a_healthy_pair_comes_up_and_nothing_is_found(pair, platform, variant):
 
 
 @pytest.mark.parametrize(("platform", "variant"), BAD)
-def test_each_broken_line_is_one_cause(pair, platform, variant):
+def test_each_broken_line_is_one_cause(pair, platform, variant, golden_texts):
+    """And every word about it is the one that was said before."""
     expected, images = FAULTY[variant], pair(variant, platform)
     with Board(main=images.main, remote=images.remote, platform=platform) as board:
         board.run()
@@ -112,6 +114,12 @@ def test_each_broken_line_is_one_cause(pair, platform, variant):
     assert all(finding.at and finding.expected and finding.actual and finding.advice for finding in causes)
     assert verdict.exit_code == 1
     assert verdict.up == expected.up
+    golden_texts(f"variants-{platform}").compare(variant, findings_as_text(verdict.findings))
+
+
+@pytest.mark.parametrize("platform", MEANINGLESS)
+def test_what_is_said_is_known_of_every_broken_pair(platform, golden_texts):
+    golden_texts(f"variants-{platform}").is_of(variant for each, variant in BAD if each == platform)
 
 
 @pytest.mark.parametrize(("platform", "variant"), [*GOOD, *BAD])

@@ -11,7 +11,9 @@ import os
 import random
 import re
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +25,8 @@ from support.vhost import Descriptors, serving
 from orchestrator.base.errors import CapabilityError, UsageError, VhostUserError
 from orchestrator.board import Board, EndReason
 from orchestrator.cli import main
-from orchestrator.host import Block, Network
-from orchestrator.vhost_user import BridgeOptions, Server
+from orchestrator.host import Block, Network, Switch
+from orchestrator.vhost_user import BridgeOptions, IfLost, Server
 
 pytestmark = pytest.mark.xdist_group("vhost")  # polling peers want a processor of their own
 
@@ -128,7 +130,7 @@ def test_a_peer_that_dies_in_the_middle_is_said_and_the_board_does_as_asked(
     servers: list[Server] = []
     with (
         serving(path, Dying(lambda: servers[0])) as server,
-        bridged(firmware("net"), BridgeOptions(1, str(path), ends=ends)) as board,
+        bridged(firmware("net"), BridgeOptions(1, str(path), if_lost=IfLost.END if ends else IfLost.GO_ON)) as board,
     ):
         servers.append(server)
         end = board.run(until="remote:bad", timeout="50 ms")
@@ -137,6 +139,63 @@ def test_a_peer_that_dies_in_the_middle_is_said_and_the_board_does_as_asked(
         assert bridge.failure.rule == "vhost.peer-gone"
         assert end.reason is (EndReason.INTERRUPTED if ends else EndReason.TIMEOUT)
     assert before.left == (0, 0)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["time waits", "time goes on"])
+def test_a_peer_that_comes_again_goes_on_with_what_it_has_not_given_back(
+    firmware: Pairs, path: Path, waits: bool
+) -> None:
+    before = Descriptors()
+    options = BridgeOptions(1, str(path), waits=waits, if_lost=IfLost.RECONNECT)
+    servers: list[Server] = []
+    with contextlib.ExitStack() as stack:
+        servers.append(stack.enter_context(serving(path, Dying(lambda: servers[0]))))
+        board = stack.enter_context(bridged(firmware("net"), options))
+
+        def come_again() -> None:
+            while servers[0].session is not None or not servers[0].served:
+                time.sleep(0.001)
+            servers[0].close()
+            servers.append(stack.enter_context(serving(path, swapping())))
+
+        other = threading.Thread(target=come_again)
+        other.start()
+        board.run(until="remote:bad", timeout="10 s")
+        other.join()
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+        assert board.verdict().findings == ()
+        (bridge,) = board.bridges
+        assert (bridge.reconnections, bridge.failure) == (1, None)
+        assert bridge.requests - bridge.answers == 8  # empty buffers
+    assert [each.faults for each in servers] == [[], []]
+    assert before.left == (0, 0)
+
+
+def test_a_peer_that_does_not_come_again_is_lost(firmware: Pairs, path: Path) -> None:
+    servers: list[Server] = []
+    options = BridgeOptions(1, str(path), if_lost=IfLost.RECONNECT, timeout_s=0.2)
+    with serving(path, Dying(lambda: servers[0])) as server, bridged(firmware("net"), options) as board:
+        servers.append(server)
+        server_path = Path(server.path)
+        device = server.device
+        assert isinstance(device, Network)
+        device.on_frame = lambda frame: (server_path.unlink(missing_ok=True), server.stop())[0]  # nobody listens there
+        end = board.run(until="remote:bad", timeout="50 ms")
+        (bridge,) = board.bridges
+        assert isinstance(bridge.failure, VhostUserError)
+        assert bridge.failure.rule == "vhost.peer-gone"
+        assert end.reason is EndReason.INTERRUPTED
+
+
+def test_a_bridge_without_eventfds_carries_the_same(firmware: Pairs, path: Path) -> None:
+    card = swapping()
+    with serving(path, card) as server, bridged(firmware("net"), BridgeOptions(1, str(path), polls=True)) as board:
+        board.run(until="remote:bad", timeout="10 s")
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+        assert board.verdict().findings == ()
+        vrings = board.bridges[0].frontend.vrings.values()
+        assert [(each.kicks, each.calls) for each in vrings] == [(0, 0)] * 2
+    assert server.faults == []
 
 
 def test_many_boards_leave_no_descriptor_and_no_mapping(firmware: Pairs, path: Path) -> None:
@@ -276,6 +335,26 @@ def test_dpdk_as_front_end_counts_the_frames_that_our_device_counts(path: Path, 
     assert (server.served, server.faults) == (2, [])
 
 
+@pytest.mark.needs_command("dpdk-testpmd", "dpdk-dev")
+@pytest.mark.usefixtures("two_processors")
+def test_a_switch_joins_firmware_and_testpmd(firmware: Pairs, path: Path) -> None:
+    """Frames of the emulated core, its device in Python, by a switch to DPDK, which exchanges their addresses."""
+    inside, outside = Network(), Network()
+    inside.features |= MERGES
+    Switch(inside, outside)
+    options = ("--forward-mode=macswap", "--auto-start", "--no-flush-rx", "--total-num-mbufs=2048")
+    with Board(remote=firmware("net").remote) as board, serving(path, outside) as server:
+        board.host.put_device(1, inside)
+        with forwarder(f"net_virtio_user0,path={path},queues=1,queue_size=64", *options) as process:
+            deadline = time.monotonic() + 60
+            while "bad" not in console(board) and time.monotonic() < deadline:
+                board.run(timeout="1 ms")
+            theirs = counted(process)
+        assert "net: 100 frames sent, 100 came back, 0 bad" in console(board)
+    assert (theirs["RX"], theirs["TX"]) == (100, 100)
+    assert server.faults == []
+
+
 @pytest.mark.needs_command("qemu-storage-daemon", "qemu-system-common")
 def test_sectors_of_an_image_of_qemus_storage_daemon_are_read_and_written(firmware: Pairs, path: Path) -> None:
     image = path.parent / "disk.img"
@@ -297,3 +376,61 @@ def test_sectors_of_an_image_of_qemus_storage_daemon_are_read_and_written(firmwa
     now = image.read_bytes()
     inverted = bytes(byte ^ 0xFF for byte in data[: 16 * SECTOR])
     assert now == data[: 100 * SECTOR] + inverted + data[116 * SECTOR :]
+
+
+# --- QEMU's machines as front-ends
+
+GUEST = Path(__file__).resolve().parents[1] / "support" / "guest"
+GUEST_LAYOUT = """ENTRY(_start)
+SECTIONS { . = 0x40010000; .text : { *(.start) *(.text*) *(.rodata*) } .bss : { *(.data*) *(.bss*) }
+    /DISCARD/ : { *(.ARM*) } }
+"""
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare program for QEMU's Arm "virt" machine."""
+    folder = tmp_path_factory.mktemp("guest")
+    code, layout, elf = folder / "guest.o", folder / "guest.ld", folder / "guest.elf"
+    layout.write_text(GUEST_LAYOUT)
+    target = ["-target", "arm-freestanding-eabi", "-mcpu=cortex_a15", "-marm", "-ffreestanding", "-fno-builtin", "-O1"]
+    zig = [sys.executable, "-m", "ziglang"]
+    subprocess.run([*zig, "cc", *target, "-Wall", "-Werror", "-c", GUEST / "guest.c", "-o", code], check=True)
+    subprocess.run([*zig, "ld.lld", "-m", "armelf", "-T", layout, code, "-o", elf], check=True)
+    return elf
+
+
+def booted(guest: Path, path: Path, *device: str) -> str:
+    """What a guest with this device, and no other, says."""
+    command = ["qemu-system-arm", "-M", "virt,memory-backend=mem", "-cpu", "cortex-a15", "-m", "16M", "-nodefaults"]
+    command += ["-object", "memory-backend-memfd,id=mem,size=16M,share=on", "-chardev", f"socket,id=c,path={path}"]
+    command += ["-global", "virtio-mmio.force-legacy=false", "-display", "none", "-monitor", "none", "-serial", "stdio"]
+    command += ["-semihosting", "-kernel", str(guest), *device]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
+def test_frames_of_a_guest_of_qemu_come_back_from_our_card(guest: Path, path: Path) -> None:
+    before = Descriptors()
+    card = Network()
+    card.on_frame = lambda frame: frame[6:12] + frame[:6] + frame[12:]
+    with serving(path, card) as server:
+        for _ in range(2):  # it comes again
+            said = booted(guest, path, "-netdev", "vhost-user,id=n,chardev=c", "-device", "virtio-net-device,netdev=n")
+            assert said == "frames good 200\n"
+    assert (server.served, server.faults, len(card.sent)) == (2, [], 400)
+    assert before.left == (0, 0)
+
+
+@pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
+def test_a_guest_of_qemu_reads_and_writes_our_disk(guest: Path, path: Path) -> None:
+    data = random.Random(3).randbytes(128 * SECTOR)
+    disk = bytearray(data)
+    with serving(path, Block(disk)) as server:
+        assert booted(guest, path, "-device", "vhost-user-blk,chardev=c,num-queues=1") == "requests good 32\n"
+    assert server.faults == []
+    assert disk[: 64 * SECTOR] == data[: 64 * SECTOR]
+    assert disk[64 * SECTOR : 80 * SECTOR] == bytes(byte ^ 0xFF for byte in data[: 16 * SECTOR])
+    assert disk[80 * SECTOR :] == data[80 * SECTOR :]

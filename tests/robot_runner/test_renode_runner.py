@@ -15,7 +15,8 @@ from robot import api
 
 from orchestrator.base.errors import EngineError
 from orchestrator.cli import main
-from orchestrator.engines.renode.discovery import Kind, discover
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.engines.renode.installed import Kind
 from orchestrator.platform.windows import WINDOWS
 
 pytestmark = pytest.mark.renode

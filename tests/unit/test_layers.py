@@ -40,6 +40,7 @@ ENGINE_PARTS = {
     "contract": (),
     "common": ("contract",),
     "registry": ("contract",),
+    "early": (),  # names of modules only
     "unicorn": ("common", "contract"),
     "qemu": ("common", "contract"),
     "isolated": ("common", "contract"),

@@ -160,7 +160,7 @@ def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
 def cores_do_not_wait_for_each_other(state: State) -> Iterator[Violation]:
     """The cores do not wait for each other's buffers or locks to the end."""
     run, cycle = state.run, cycle_of(waits_of(state))
-    if run is None or not cycle:
+    if not cycle:
         return
     pair = [run.cores[each.role] for each in cycle]
     if any(core.lockup is not None or core.fatal_faults(run.time_ns) for core in pair):

@@ -194,7 +194,7 @@ def _register(platform: Platform, core: str, poll: Poll) -> str:
 def spins_unheard(state: State) -> bool:
     """The remote is busy to the end and has never told main anything: a finding of its own."""
     run, live = state.run, state.live
-    if run is None or run.ended is None or run.up_ns is not None or live is None:
+    if run.ended is None or run.up_ns is not None or live is None:
         return False
     core = run.cores[REMOTE]
     busy = core.state is CoreState.RUNNING and not core.is_silent and not core.fatal_faults(run.time_ns)
@@ -247,7 +247,7 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
 def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
     """The remote does not spin for ever before it has told main anything."""
     run = state.run
-    if run is not None and spins_unheard(state):
+    if spins_unheard(state):
         core = run.cores[REMOTE]
         pc = core.backtrace[0].pc if core.backtrace else 0
         main = run.cores[MAIN]

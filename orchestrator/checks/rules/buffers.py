@@ -23,15 +23,13 @@ DEVICE_ADDRESS_ADVICE = "allocate buffers from shared memory, and translate thei
 
 def _buffers(subject: RingSubject) -> list[Buffer]:
     run = subject.state.run
-    if run is None:
-        return []
     return [each for _, each in sorted(run.traffic.buffers.items()) if each.ring == subject.ring.path]
 
 
 def are_offsets(state: State, vdev: str) -> bool:
     """All of a vdev's buffers are named by offsets from one address, and the device has found them."""
     run = state.run
-    if run is None or vdev not in run.traffic.origins:
+    if vdev not in run.traffic.origins:
         return False
     buffers = [each for each in run.traffic.buffers.values() if each.ring.startswith(f"{vdev}.")]
     return all(each.origin is not None for each in buffers) and any(each.used for each in buffers)
@@ -93,7 +91,7 @@ def buffers_are_named_by_addresses(subject: VdevSubject) -> Iterator[Violation]:
     """Descriptors hold addresses, not offsets into a libmetal io region that both sides know."""
     run = subject.state.run
     path = subject.vdev.path
-    if run is None or not are_offsets(subject.state, path):
+    if not are_offsets(subject.state, path):
         return
     count = sum(1 for each in run.traffic.buffers.values() if each.ring.startswith(f"{path}."))
     yield Violation(
@@ -207,7 +205,7 @@ def buffers_lie_in_the_carveout(subject: RingSubject) -> Iterator[Violation]:
 def buffers_lie_apart(subject: RingSubject) -> Iterator[Violation]:
     """Two buffers that the device has at the same time share no byte."""
     run = subject.state.run
-    for first, second in run.traffic.overlaps if run else ():
+    for first, second in run.traffic.overlaps:
         if second.ring == subject.ring.path:
             yield Violation(
                 at=(_place(subject, second),),
@@ -256,7 +254,7 @@ def buffers_lie_apart_from_rings(subject: RingSubject) -> Iterator[Violation]:
 def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
     """At rest the device has returned every message that it was given and told of before it destroyed its endpoints."""
     traffic, run = subject.traffic, subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    log = run.traffic.messages.get(subject.vdev.path)
     left = log.left_ns.get(Side.DEVICE) if log else None
     held = [
         each
@@ -264,7 +262,7 @@ def buffers_come_back(subject: RingSubject) -> Iterator[Violation]:
         if not each.is_empty and (left is None or each.posted_ns <= left)
     ]
     device = subject.vdev.role_of(Side.DEVICE)
-    taken = run.ledger.last_taken_ns.get(device) if run else None
+    taken = run.ledger.last_taken_ns.get(device)
     if not held or taken is None or taken < held[0].posted_ns - subject.state.turn_ns:
         return
     yield Violation(
@@ -319,8 +317,7 @@ def buffers_are_offered_again(subject: RingSubject) -> Iterator[Violation]:
 
 def _last_offer_ns(subject: RingSubject) -> int | None:
     """When the driver last offered something on any ring of the vdev: it had looked at what came back before."""
-    run = subject.state.run
-    rings = run.traffic.rings if run else {}
+    rings = subject.state.run.traffic.rings
     offers = [rings[ring.path].last_posted for ring in subject.vdev.rings if ring.path in rings]
     return max((offer.time_ns for offer in offers if offer is not None), default=None)
 
@@ -333,8 +330,7 @@ def _last_offer_ns(subject: RingSubject) -> int | None:
 )
 def messages_make_sense(subject: VdevSubject) -> Iterator[Violation]:
     """Each message fits its buffer, and each name-service message has its size and a known meaning."""
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    log = subject.state.run.traffic.messages.get(subject.vdev.path)
     if log is None or not log.malformed:
         return
     error, ring, by = log.malformed[0]
@@ -358,8 +354,7 @@ def messages_make_sense(subject: VdevSubject) -> Iterator[Violation]:
 )
 def messages_are_written(subject: VdevSubject) -> Iterator[Violation]:
     """The cores do not hand each other buffers for ever in which nobody wrote a message."""
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    log = subject.state.run.traffic.messages.get(subject.vdev.path)
     if log is None or not log.is_blank_for_ever:
         return
     last = log.last[-1]
@@ -385,8 +380,7 @@ def messages_are_written(subject: VdevSubject) -> Iterator[Violation]:
 )
 def destinations_are_known(subject: VdevSubject) -> Iterator[Violation]:
     """Where there is a name service, a message to a dynamic address goes to one that was announced or ever sends."""
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run else None
+    log = subject.state.run.traffic.messages.get(subject.vdev.path)
     is_named = subject.vdev.entry.value.head.gfeatures & Feature.NS
     unknown = log.unknown.items() if log and is_named else ()
     for role, address, record in sorted((subject.vdev.role_of(side), at, first) for (side, at), first in unknown):

@@ -19,7 +19,7 @@ _CONVERSATION = 3  # messages that were each answered before the next: the next 
 
 def _log(subject: VdevSubject) -> MessageLog | None:
     run = subject.state.run
-    return run.traffic.messages.get(subject.vdev.path) if run and subject.vdev.is_rpmsg else None
+    return run.traffic.messages.get(subject.vdev.path) if subject.vdev.is_rpmsg else None
 
 
 def _at_rest(subject: VdevSubject) -> MessageLog | None:
@@ -41,7 +41,7 @@ def endpoints_are_announced(subject: VdevSubject) -> Iterator[Violation]:
         return
     run = subject.state.run
     again = any(log.sent.values())
-    ready = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
+    ready = run.milestone(f"{subject.vdev.path} DRIVER_OK")
     since = f", DRIVER_OK since {ready.time_ns / 1e6:.3f} ms" if ready and not again else ""
     since += " again" if again else ""
     yield Violation(

@@ -30,9 +30,8 @@ class _Direction:
 
 
 def _directions(state: State) -> Iterator[_Direction]:
-    if state.run is not None:
-        for target in ROLES:
-            yield _Direction(state, state.run, target, work_for(state, target))
+    for target in ROLES:
+        yield _Direction(state, state.run, target, work_for(state, target))
 
 
 @rule(

@@ -316,7 +316,7 @@ def carveouts_lie_over_no_image(state: State) -> Iterator[Violation]:
 def buffers_lie_over_no_image(state: State) -> Iterator[Violation]:
     """No buffer shares memory with the code, data, stack or heap of either image, an object that holds it apart."""
     run, views = state.run, state.views
-    if run is not None and views is not None:
+    if views is not None:
         footprints = _Footprints(state)
         yield from _in_use(
             footprints.taken(each.ring, views.place(MAIN, each.span.pa, each.ring), each.span)

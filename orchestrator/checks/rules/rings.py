@@ -221,7 +221,7 @@ def _cut_by(subject: RingSubject) -> str:
 def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
     """Buffers are returned where the table's align puts the used ring, and the driver looks for them there."""
     run, ring, traffic, views = subject.state.run, subject.ring, subject.traffic, subject.state.views
-    if run is None or ring.layout is None or views is None:
+    if ring.layout is None or views is None:
         return
     used = ring.layout.used
     driver, device = (subject.vdev.role_of(side) for side in Side)
@@ -264,8 +264,7 @@ def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
 
 def _driver_acted_after(subject: RingSubject, since_ns: int) -> bool:
     """The driver offered something on a ring of this vdev after then, so it sees what comes back."""
-    run = subject.state.run
-    rings = run.traffic.rings if run else {}
+    rings = subject.state.run.traffic.rings
     offers = [rings[r.path].last_posted for r in subject.vdev.rings if r.path in rings]
     return any(offer is not None and offer.time_ns > since_ns for offer in offers)
 
@@ -282,7 +281,7 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
     second.
     """
     run, ring, wrong = subject.state.run, subject.ring, subject.traffic.unexpected
-    if run is None or not subject.vdev.is_rpmsg or not subject.vdev.is_driver_ok:
+    if not subject.vdev.is_rpmsg or not subject.vdev.is_driver_ok:
         return
     if wrong is None:
         yield from _device_exchanges(subject)
@@ -319,8 +318,7 @@ def _marks_what_it_sends(subject: RingSubject) -> bool:
         return True
     if subject.vdev.accepts_nothing and not subject.state.tells_of_absence:
         return True  # the answer may have been on its way
-    run = subject.state.run
-    log = run.traffic.messages.get(subject.vdev.path) if run and subject.vdev.accepts_nothing else None
+    log = subject.state.run.traffic.messages.get(subject.vdev.path) if subject.vdev.accepts_nothing else None
     return log is not None and any(
         side is Side.DEVICE and use.received and use.sent for (side, _), use in log.uses.items()
     )
@@ -330,7 +328,7 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
     """All that a device returns on the driver's receive queue came back as it was: it takes the queue for its own."""
     run, traffic = subject.state.run, subject.traffic
     first, second = subject.vdev.rings[:2]
-    if run is None or subject.ring.path != first.path or not traffic.used or traffic.used_unwritten != traffic.used:
+    if subject.ring.path != first.path or not traffic.used or traffic.used_unwritten != traffic.used:
         return
     if run.traffic.ring(second.path).used:
         return
@@ -344,6 +342,10 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
         subject=first.path,
         core=device,
     )
+
+
+_OF_NO_TRAFFIC = "follow one buffer: is the other core told of it, and does it then look at this ring?"
+_OF_AN_IDLE_RING = "nothing to do, if nothing is to be sent on it yet; it was not seen working"
 
 
 @rule(
@@ -362,7 +364,7 @@ def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
     """
     state, traffic = subject.state, subject.traffic
     run = state.run
-    if run is None or not subject.vdev.is_driver_ok or traffic.used:
+    if not subject.vdev.is_driver_ok or traffic.used:
         return
     queues = [run.traffic.ring(ring.path) for ring in subject.vdev.rings]
     offered = [each for each in queues if each.posted]
@@ -374,7 +376,7 @@ def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
         at=(subject.ring.at,),
         expected="a used buffer",
         actual=f"{traffic.posted} made available, none used" if traffic.posted else "nothing was made available",
-        advice="no traffic seen",
+        advice=_OF_NO_TRAFFIC if dead else _OF_AN_IDLE_RING,
         subject=subject.ring.path,
         severity=Severity.ERROR if dead and traffic is offered[0] else None,
     )

@@ -22,7 +22,7 @@ __all__: list[str] = []
 def runs_see_what_they_wait_for(state: State) -> Iterator[Violation]:
     """A run that waits for something (``--until``) sees it before it ends."""
     run = state.run
-    if run is None or run.unmet is None:
+    if run.unmet is None:
         return
     waited = run.time_ns - run.unmet.since_ns
     yield Violation(

@@ -34,7 +34,7 @@ def there_is_a_table(state: State) -> Iterator[Violation]:
     if error is None or error.rule == "table.not-loaded":
         return
     names = ", ".join(image.name for image in state.images.values())
-    ended = state.run is not None and state.run.ended is not None
+    ended = state.run.ended is not None
     made = tables_in_memory(state.views, state.images) if ended and state.views is not None else ()
     advice = "keep the section in the linker script; name one made at run time by --table SYMBOL or 0xADDRESS"
     yield Violation(
@@ -50,7 +50,7 @@ def there_is_a_table(state: State) -> Iterator[Violation]:
 def _without_table(state: State) -> tuple[str, ...]:
     """What speaks for firmware that needs none."""
     run = state.run
-    if run is None or not all(any(each.target == role for each in run.ledger.taken) for role in (MAIN, REMOTE)):
+    if not all(any(each.target == role for each in run.ledger.taken) for role in (MAIN, REMOTE)):
         return ()
     return (
         "both cores notify each other all the same: vrings that two images fix when they are built (Zephyr's static"
@@ -206,7 +206,7 @@ def there_is_one_table_in_use(state: State) -> Iterator[Violation]:
     """Where the bring-up stops, no core has worked with a copy of the table instead of the table."""
     live, run = state.live, state.run
     table = live.table if live is not None and not live.is_given else None
-    if live is None or table is None or run is None or run.ended is None or state.is_stopped:
+    if live is None or table is None or run.ended is None or state.is_stopped:
         return
     if all(vdev.is_driver_ok for vdev in live.vdevs) or state.views is None:
         return

@@ -228,7 +228,7 @@ def there_is_a_vdev(subject: TableSubject) -> Iterator[Violation]:
     table, run = subject.table, subject.state.run
     if table is not None and table.header.ver == 1 and not subject.errors and not table.vdevs:
         found = f"{len(table.entries)} other entries" if table.entries else "an empty table"
-        ended = run is not None and run.ended is not None and subject.state.tells_of_absence
+        ended = run.ended is not None and subject.state.tells_of_absence
         yield Violation(
             at=(_place(table, 0, "table"),),
             expected="a vdev entry",

@@ -196,9 +196,9 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
     if not subject.vdev.is_driver_ok and not subject.state.is_stopped:
         run = subject.state.run
         driver, device = (subject.vdev.role_of(side) for side in Side)
-        core = run.cores.get(driver) if run else None
+        core = run.cores.get(driver)
         detail = (f"{the(driver)} is {core.state} at {core.where}",) if core and core.state and core.where else ()
-        once = run.milestone(f"{subject.vdev.path} DRIVER_OK") if run else None
+        once = run.milestone(f"{subject.vdev.path} DRIVER_OK")
         is_given = any(ring.is_given for ring in subject.vdev.rings)
         earlier = f" now, DRIVER_OK from {once.time_ns / 1e6:.3f} ms on for a while" if once else ""
         yield Violation(
@@ -228,7 +228,7 @@ def buffers_have_the_configured_size(subject: VdevSubject) -> Iterator[Violation
         return
     # What the driver offers to be written carries to it: from the remote to the host where main drives.
     wanted = vdev.config.r2h_buf_size if vdev.role_of(Side.DRIVER) == MAIN else vdev.config.h2r_buf_size
-    if run is None or not wanted or wanted == ANY or not head.gfeatures & Feature.BUFSZ:
+    if not wanted or wanted == ANY or not head.gfeatures & Feature.BUFSZ:
         return
     for ring in vdev.rings:
         for buffer in run.traffic.buffers.values():

@@ -214,7 +214,7 @@ def _weight_of_a_collision(subject: VdevSubject) -> Severity | None:
 def _works(subject: VdevSubject) -> bool:
     """It came up and the device used buffers: what made it asks no bitmap (OpenAMP without remoteproc)."""
     run = subject.state.run
-    if run is None or not subject.table.is_live or not subject.vdev.is_driver_ok:
+    if not subject.table.is_live or not subject.vdev.is_driver_ok:
         return False
     return all(run.traffic.ring(ring.path).used for ring in subject.vdev.rings)
 

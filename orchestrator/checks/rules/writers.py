@@ -36,7 +36,7 @@ def the_driver_writes_the_status(subject: VdevSubject) -> Iterator[Violation]:
     """Only the driver writes a vdev's status, once it has set it; zero apart, with which a table begins anew."""
     run, vdev = subject.state.run, subject.vdev
     path = f"{vdev.path}.status"
-    for write in run.history.writes.get(path, []) if run else []:
+    for write in run.history.writes.get(path, []):
         harmless = write.after in (0, write.before, write.before | VIRTIO_CONFIG_S_NEEDS_RESET)
         if vdev.sides.side_of(write.by.role) is not Side.DEVICE or not write.before or harmless:
             continue
@@ -65,11 +65,7 @@ def chosen_ids_go_into_the_vrings(subject: VdevSubject) -> Iterator[Violation]:
     path = f"{vdev.path}.notifyid"
     open_ = [ring for ring in vdev.rings if ring.entry.notifyid == ANY]
     driver = vdev.role_of(Side.DRIVER)
-    stores = [
-        each
-        for each in (run.history.writes.get(path, []) if run else [])
-        if each.by.role == driver and each.before != each.after
-    ]
+    stores = [each for each in run.history.writes.get(path, []) if each.by.role == driver and each.before != each.after]
     if not vdev.is_driver_ok or not open_ or not stores:
         return
     now = vdev.entry.value.head.notifyid
@@ -98,7 +94,7 @@ def indices_go_forward(subject: RingSubject) -> Iterator[Violation]:
     """No index goes back while the vdev is at DRIVER_OK."""
     run, views, ring = subject.state.run, subject.state.views, subject.ring
     layout = ring.layout
-    if run is None or views is None or layout is None:
+    if views is None or layout is None:
         return
     found = (run.history.backward.get(f"{ring.path}.{name}") for name in ("used.idx", "avail.idx"))
     write = next((each for each in found if each is not None), None)
@@ -120,8 +116,7 @@ def indices_go_forward(subject: RingSubject) -> Iterator[Violation]:
 
 
 def _trespasses(subject: RingSubject, side: Side) -> list[Trespass]:
-    run = subject.state.run
-    found = run.history.trespasses if run else {}
+    found = subject.state.run.history.trespasses
     return [found[key] for key in ((subject.ring.path, side, True), (subject.ring.path, side, False)) if key in found]
 
 
@@ -176,7 +171,7 @@ def _is_own(subject: RingSubject, role: str, offset: int) -> bool:
     """What a core reads of a ring is a field that it writes itself."""
     run, layout = subject.state.run, subject.ring.layout
     name = layout.path_of(layout.extent.start + offset) if layout is not None else None
-    written = run.history.writes.get(f"{subject.ring.path}.{name}", ()) if run is not None and name else ()
+    written = run.history.writes.get(f"{subject.ring.path}.{name}", ()) if name else ()
     return any(each.by.role == role for each in written)
 
 
@@ -190,7 +185,7 @@ def _is_own(subject: RingSubject, role: str, offset: int) -> bool:
 def cores_look_where_the_table_says(subject: RingSubject) -> Iterator[Violation]:
     """The device looks for what was made available where the table has the index, and nowhere else."""
     run, ring, layout, views = subject.state.run, subject.ring, subject.ring.layout, subject.state.views
-    if run is None or layout is None or views is None or not subject.traffic.posted or subject.traffic.used:
+    if layout is None or views is None or not subject.traffic.posted or subject.traffic.used:
         return
     role = subject.vdev.role_of(Side.DEVICE)
     reads = run.history.reads.get((ring.path, Side.DEVICE))

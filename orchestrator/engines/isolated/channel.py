@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
 from orchestrator.engines.isolated.messages import MESSAGES, Done, Message
 
-__all__ = ["HEADER", "STOP", "Channel", "ClosedError", "Frame", "SilentError"]
+__all__ = ["HEADER", "Channel", "ClosedError", "Frame", "SilentError"]
 
 HEADER = struct.Struct("<4sIIQ")
-STOP = struct.Struct("<I")
 _MAGIC = b"rptw"
 _MOST_TEXT = 1 << 26  # bytes; a platform with all its scripts has less than one in a hundred of that
 _MOST_BLOB = 1 << 30

@@ -13,7 +13,7 @@ from orchestrator.base.interrupts import deferred_interrupt
 from orchestrator.engines.common.child import EngineDiedError
 from orchestrator.engines.contract import Player
 from orchestrator.engines.isolated import messages
-from orchestrator.engines.isolated.channel import ClosedError, Frame, SilentError
+from orchestrator.engines.isolated.channel import Channel, ClosedError, Frame, SilentError
 from orchestrator.engines.isolated.codec import MalformedError, from_plain
 from orchestrator.engines.isolated.failures import raised_inside
 from orchestrator.engines.isolated.messages import REPLIES, Failed, Message
@@ -57,6 +57,7 @@ class Conversation:
     def __init__(self, name: str, child: Child, pages: Pages, patience_s: float) -> None:
         self.name = name  # of the engine, for messages
         self.child = child
+        self._channel = Channel(child.frames)
         self.pages = pages
         self.patience_s = patience_s
         self.time_ns = 0
@@ -111,7 +112,7 @@ class Conversation:
         """The answer; an error that came instead of one is returned, one that ends the conversation is raised."""
         doing = f"in {type(message).__name__}"
         try:
-            self.child.channel.send(message, blob)
+            self._channel.send(message, blob)
             return self._answer(message)
         except ClosedError:
             raise self.dies(f"the engine's process {self.child.end()} ({doing})") from None
@@ -132,12 +133,12 @@ class Conversation:
             if isinstance(said, messages.Emitted | messages.Turn | messages.PlayerReset):
                 self.pages.outdate()
                 try:
-                    self.child.channel.send(self._go_on(said))
+                    self._channel.send(self._go_on(said))
                 except (ClosedError, EngineDiedError):
                     raise
                 except BaseException as error:  # whatever it is, it ends the run and is raised from there
                     failure = error
-                    self.child.channel.send(messages.Abandon())
+                    self._channel.send(messages.Abandon())
                 self.pages.outdate()
             elif isinstance(said, messages.Output):
                 self._see_output(said, frame.blob)
@@ -153,13 +154,13 @@ class Conversation:
     def _next_frame(self) -> Frame:
         """SilentError when none comes; a board that was asked to stop has less time."""
         began = time.monotonic()
-        while not self.child.channel.wait(min(_LOOK_S, self.patience_s)):
+        while not self._channel.wait(min(_LOOK_S, self.patience_s)):
             now, asked = time.monotonic(), self._stop_asked_s
             if asked is not None and now - max(asked, began) > STOP_PATIENCE_S:
                 raise SilentError(f"did not stop within {STOP_PATIENCE_S:g} s")
             if now - began > self.patience_s:
                 raise SilentError(f"was silent for {self.patience_s:g} s")
-        return self.child.channel.receive(self.patience_s)
+        return self._channel.receive(self.patience_s)
 
     def _go_on(self, said: messages.Emitted | messages.Turn | messages.PlayerReset) -> Message:
         """Let every listener hear of an event, or a player have its turn; how the board goes on."""
@@ -200,7 +201,7 @@ class Conversation:
         """The child leaves."""
         if self.death is None:
             with contextlib.suppress(ClosedError):
-                self.child.channel.send(messages.Close())
+                self._channel.send(messages.Close())
             self.child.leave()
             self.death = EngineError("the engine was closed", where=f"engine {self.name}")
         self.listeners.clear()

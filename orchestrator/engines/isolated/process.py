@@ -18,11 +18,11 @@ from typing import BinaryIO
 from orchestrator.base.errors import EngineError
 from orchestrator.base.interrupts import uninterrupted
 from orchestrator.engines.common.scratch import Scratch
-from orchestrator.engines.isolated.channel import STOP, Channel
+from orchestrator.engines.isolated.child import STOP
 
 __all__ = ["SERVER", "Child"]
 
-SERVER = (sys.executable, "-P", "-m", "orchestrator.engines.isolated.server")  # -P: nothing of the current folder
+SERVER = (sys.executable, "-P", "-m", "orchestrator.engines.isolated.child")  # -P: nothing of the current folder
 
 _LOG_LINES = 200
 _LINE_BYTES = 4096
@@ -69,7 +69,7 @@ class Child:
         finally:
             child_frames.close()
             child_control.close()
-        self.channel = Channel(frames)
+        self.frames = frames
         self._lines: deque[str] = deque(maxlen=_LOG_LINES)
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=_collect, args=(self._process.stdout, self._lines), daemon=True)

@@ -1,16 +1,10 @@
-"""The child: an engine behind the protocol, in a process of its own.
-
-Started by ``python -m orchestrator.engines.isolated.server`` and two descriptors. It leaves when its parent is gone,
-whatever it does then, takes its folder along, and ignores Ctrl-C, which is the parent's to handle. Standard output and
-error are for whatever the engine prints; the protocol has its own two sockets.
-"""
+"""The server in the child: an engine behind the protocol, for one parent."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from orchestrator.base.errors import CapabilityError, EngineError, FormatError, PlatformError, RptwinError
-from orchestrator.engines.common.scratch import remove
 from orchestrator.engines.contract import (
     Active,
     Capability,
@@ -33,22 +26,20 @@ from orchestrator.engines.contract import (
     Snapshot,
 )
 from orchestrator.engines.isolated import messages
-from orchestrator.engines.isolated.channel import STOP, Channel, ClosedError
+from orchestrator.engines.isolated.channel import Channel, ClosedError
+from orchestrator.engines.isolated.child import Stops
 from orchestrator.engines.isolated.messages import VERSION, Failed, Message
 from orchestrator.events import Event
 from orchestrator.formats.elf import parse_elf
 from orchestrator.platform.model import Platform
 
-__all__ = ["SERVED", "Server", "create_served", "listen_for_stops", "main"]
+__all__ = ["SERVED", "Server", "create_served", "import_served", "serve"]
 
 # name: (module, class) of what runs in here
 SERVED = {
     "renode": ("orchestrator.engines.renode.board", "RenodeBoard"),
     "unicorn": ("orchestrator.engines.unicorn.engine", "UnicornEngine"),
 }
-
-EARLY = {"renode": ("orchestrator.engines.renode.assemblies", "load_renode")}
-
 _LOOK_S = 0.5  # between two looks whether virtual time goes on
 _LEAVE_S = 5.0
 _LOST = 3  # exit code
@@ -318,42 +309,20 @@ def _failed(error: BaseException) -> Failed:
     )
 
 
-def listen_for_stops(control: socket.socket, server: Server, scratch: Path) -> NoReturn:
-    """Pass stops on; leave at once when the parent is gone, with the folder that it would have removed."""
-    while True:
-        try:
-            data = control.recv(STOP.size, socket.MSG_WAITALL)
-        except OSError:
-            data = b""
-        if len(data) < STOP.size:
-            remove(scratch)
-            os._exit(1)
-        number = STOP.unpack(data)[0]
-        # Not in this thread, which must see the parent's end even when the engine does not stop.
-        threading.Thread(target=server.stop, args=(number,), daemon=True).start()
+def import_served(name: str) -> None:
+    """The module of an engine, before it is asked for."""
+    importlib.import_module(SERVED[name][0])
 
 
-def main(frames: int, control: int, scratch: Path, early: str = "") -> NoReturn:
-    """Serve over two inherited sockets, by their descriptors, and leave without taking the engine down in pieces.
-
-    ``early`` names an engine that is to be loaded before anybody asks; what goes wrong is said when somebody does.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    server = Server(Channel(socket.socket(fileno=frames)), create_served)
-    stops = threading.Thread(
-        target=listen_for_stops, args=(socket.socket(fileno=control), server, scratch), daemon=True
-    )
-    stops.start()
-    if early in EARLY:
-        module, function = EARLY[early]
-        with contextlib.suppress(RptwinError):
-            served = SERVED[early][0]
-            getattr(importlib.import_module(module), function)(lambda: importlib.import_module(served))
+def serve(frames: socket.socket, stops: Stops) -> NoReturn:
+    """Serve until the parent leaves; then leave without taking the engine down in pieces."""
+    server = Server(Channel(frames), create_served)
+    stops.stop = server.stop
     code = 0
     try:
         server.serve()
     except ClosedError:
-        stops.join(_LEAVE_S)  # it sees the same, tidies up and leaves
+        stops.wait(_LEAVE_S)  # it sees the same, tidies up and leaves
         code = 1
     except BaseException:
         traceback.print_exc()
@@ -367,7 +336,3 @@ def leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[-3]), int(sys.argv[-2]), Path(sys.argv[-1]), *sys.argv[1:-3])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.renode.discovery import TRIED, Kind
+from orchestrator.engines.renode.installed import TRIED, Kind
 
 __all__ = ["as_known", "load_renode"]
 

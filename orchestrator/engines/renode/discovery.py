@@ -10,14 +10,11 @@ pyrenode3's own variables win over settings: ``PYRENODE_PKG``, ``PYRENODE_BIN`` 
 
 from __future__ import annotations
 
-import enum
-import importlib.metadata
 import importlib.util
 import json
 import os
 import re
 import shutil
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,22 +22,21 @@ from pathlib import Path
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.base.files import read_text
 from orchestrator.config import MachineTable, machine_table
+from orchestrator.engines.renode.installed import Kind
 
 __all__ = [
     "PYRENODE_COMMIT",
     "PYRENODE_INSTALL",
-    "TRIED",
     "Dotnet",
     "Installation",
-    "Kind",
     "Renode",
     "discover",
     "find_dotnet",
     "find_pyrenode",
     "find_renode",
+    "has_pyrenode",
 ]
 
-TRIED = "1.16.1"  # the release of Renode with which the engine was tried
 PYRENODE_COMMIT = "dde4a47660ef1b8874a91ed514a0bd04b33a5add"
 PYRENODE_INSTALL = f"pip install 'pyrenode3 @ git+https://github.com/antmicro/pyrenode3@{PYRENODE_COMMIT}'"
 
@@ -53,24 +49,6 @@ NAME_IT = (
     "set PYRENODE_PKG (a .NET package), PYRENODE_BIN (a portable binary) or PYRENODE_BUILD_DIR (a build), "
     "or [renode] package, binary or build-dir in rptwin.toml"
 )
-
-
-class Kind(enum.Enum):
-    """How Renode is installed: the variable of pyrenode3 and the key of the settings that name it."""
-
-    PACKAGE = ("PYRENODE_PKG", "package")
-    BINARY = ("PYRENODE_BIN", "binary")
-    BUILD = ("PYRENODE_BUILD_DIR", "build-dir")
-
-    @property
-    def variable(self) -> str:
-        """Of the environment."""
-        return self.value[0]
-
-    @property
-    def key(self) -> str:
-        """In ``[renode]``."""
-        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +84,6 @@ class Installation:
     """All that the engine needs, found."""
 
     renode: Renode
-    pyrenode: str  # version, and commit where it was installed from one
     dotnet: Dotnet | None  # None: the portable binary brings its own
 
 
@@ -116,11 +93,10 @@ def discover(environment: Mapping[str, str] = os.environ, folder: Path | None = 
     Raises :class:`EngineError` that lists all that is missing, or says what is wrong with what is there.
     """
     renode = find_renode(environment, folder)
-    pyrenode = find_pyrenode()
     needs_dotnet = renode is not None and renode.kind is not Kind.BINARY
     dotnet = find_dotnet(environment) if needs_dotnet else None
     missing, advice = [], []
-    if pyrenode is None:
+    if not has_pyrenode():
         missing.append("pyrenode3 is not installed")
         advice.append(PYRENODE_INSTALL)
     if renode is None:
@@ -129,13 +105,13 @@ def discover(environment: Mapping[str, str] = os.environ, folder: Path | None = 
     elif needs_dotnet and dotnet is None:
         missing.append("there is no .NET runtime")
         advice.append("install .NET and set DOTNET_ROOT, or have `dotnet` on PATH")
-    if renode is None or pyrenode is None or missing:
+    if renode is None or missing:
         raise EngineError(
             "; ".join(missing), where="engine renode", advice=f"{'; '.join(advice)} (`rptwin doctor` shows all)"
         )
     if dotnet is not None:
         _check_framework(renode, dotnet)
-    return Installation(renode, pyrenode, dotnet)
+    return Installation(renode, dotnet)
 
 
 def find_renode(environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> Renode | None:
@@ -202,6 +178,8 @@ def _inspect(kind: Kind, path: Path, origin: str, output: str | None) -> Renode:
 
 def _package_root(path: Path, origin: str) -> str:
     """The first name in the archive: ``renode_1.16.1_portable/...``. The rest stays compressed."""
+    import tarfile  # noqa: PLC0415  # for packages alone: the process of an engine starts sooner without it
+
     expected = "a tar archive with a folder renode*"
     try:
         with tarfile.open(path) as archive:
@@ -239,10 +217,17 @@ def _framework(path: Path) -> str | None:
         return None
 
 
+def has_pyrenode() -> bool:
+    """Whether there is a pyrenode3 to import."""
+    return importlib.util.find_spec("pyrenode3") is not None
+
+
 def find_pyrenode() -> str | None:
     """Version of the pyrenode3 that ``import`` would take, without importing it; None: there is none."""
-    if importlib.util.find_spec("pyrenode3") is None:
+    if not has_pyrenode():
         return None
+    import importlib.metadata  # noqa: PLC0415  # as long as all else here together
+
     try:
         found = importlib.metadata.distribution("pyrenode3")
         origin = json.loads(found.read_text("direct_url.json") or "{}")

@@ -31,13 +31,14 @@ class MemoryGates:
         self._scope = scope
         self._keys = GateKeys(platform, self._register, lambda core: bool(cores[core].images))
         self._open: set[tuple[int, int]] = set()  # blocks of gates, until a register of one is written
-        for name in sorted(self._keys.registers):
-            bus.on_store(name, 0, _size_of(platform, name), lambda *_: self._open.clear())
         self._regions = {region.name: region for region in platform.regions}
         self._by_place: dict[tuple[str, str], list[int]] = {}  # core and region
         for number, gate in enumerate(platform.gates):
             if gate.refuses and gate.target in self._regions:
                 self._by_place.setdefault((gate.core, gate.target), []).append(number)
+        gates = [platform.gates[number] for numbers in self._by_place.values() for number in numbers]
+        for name in sorted({key.peripheral for gate in gates for key in gate.keys}):
+            bus.on_store(name, 0, _size_of(platform, name), lambda *_: self._open.clear())
 
     def watched(self) -> Iterator[tuple[str, Region, list[Extent]]]:
         """Whose accesses to which memory are to be told, and where that core has it."""

@@ -23,7 +23,7 @@ class Peripherals:
         self.devices: dict[str, Device] = {}
         self.consoles: dict[str, UartConsole] = {}
         self._pollers: dict[str, list[Callable[[], None]]] = {}
-        self._sleep_watchers: list[str] = []
+        self.sleep_watchers: list[str] = []
         nvics = {core.nvic for core in platform.cores}
         for peripheral in platform.peripherals:
             if peripheral.name in nvics:
@@ -33,7 +33,7 @@ class Peripherals:
             if console is not None:
                 self.consoles[peripheral.name] = console
             if getattr(device, "looks_at_sleep", False):
-                self._sleep_watchers.append(peripheral.name)
+                self.sleep_watchers.append(peripheral.name)
         for name, extent, value in platform.tags:
             self.devices[_key(name, extent)] = create_tag(board, name, value)
         for connections in platform.connections:
@@ -71,7 +71,7 @@ class Peripherals:
 
     def before_sleep_changes(self) -> None:
         """Loops that poll a device which looks at sleep are left while they still see what it was."""
-        for name in self._sleep_watchers:
+        for name in self.sleep_watchers:
             for leave in tuple(self._pollers.get(name, ())):
                 leave()
 

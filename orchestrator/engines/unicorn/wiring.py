@@ -59,6 +59,7 @@ class Wiring:
         self.devices: Mapping[str, Device] = self._peripherals.devices
         self.consoles = dict(self._peripherals.consoles)
         self.gates = Gates(platform, self.devices, self._runs_firmware)
+        self._gates_see_sleep = not self.gates.registers.isdisjoint(self._peripherals.sleep_watchers)
         self.consoles |= {core.debugger.said.name: core.debugger.said for core in self.cores}
         for console in self.consoles.values():
             console.received.keep(console_size)
@@ -205,6 +206,10 @@ class Wiring:
 
     def before_sleep_changes(self, core: Core) -> None:
         self._peripherals.before_sleep_changes()
+
+    def after_sleep_changed(self, core: Core) -> None:
+        if self._gates_see_sleep and core.sleeps_deeply:
+            self.look_at_gates()
 
     def vector_table(self, core: str) -> int:
         return self.by_name[core].scs.vtor_reset

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.golden_texts import GoldenTexts, verdict_as_text
 
 from bench import (
     BUFFER,
@@ -16,6 +18,7 @@ from bench import (
     MAIN,
     PA,
     REMOTE,
+    SIZE,
     TURN_NS,
     Bench,
     Script,
@@ -23,7 +26,7 @@ from bench import (
     message,
     run,
 )
-from orchestrator.base.roles import Side
+from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
     Changed,
@@ -419,3 +422,64 @@ def test_an_access_counts_by_every_address_that_its_core_has_for_the_place() -> 
     for base in (PA, DA):  # the remote has both; the table's users name one
         bench.access_at(REMOTE, base + offset, 1, before=7, value=1)
     assert [write.by.role for write in bench.observer.run.history.writes["vdev[0].status"]] == ["remote", "remote"]
+
+
+OFFSETS: dict[str, object] = {
+    "buffer_da": lambda pa: pa - PA - CARVEOUT,
+    "from_descriptor": lambda offset: offset + DA + CARVEOUT,
+}
+
+
+@pytest.mark.parametrize(("changes", "base"), [({}, DA + CARVEOUT), (OFFSETS, 0)], ids=["addresses", "offsets"])
+def test_a_message_is_read_from_a_buffer_that_is_said_to_be_longer_than_memory(
+    changes: dict[str, object], base: int
+) -> None:
+    """As far as a message can go, and by the address that the buffers before it were found at."""
+
+    def send(bench: Bench) -> None:
+        at = CARVEOUT_SIZE - 0x200
+        bench.main.write(PA + CARVEOUT + at, message(1030, 1024, b"long"))
+        ring = bench.sides[0].rings[1]
+        ring.desc(5, base + at, 4 * SIZE)
+        bench.turn(bench.driver, lambda: ring.offer(5))
+
+    sent = run(after=send, **changes).run.traffic.messages["vdev[0]"]
+    assert sent.sent[Side.DRIVER] == 4
+    assert (sent.last[-1].src, sent.last[-1].dst, sent.last[-1].length) == (1030, 1024, 4)
+
+
+def test_an_exception_of_a_mailbox_without_channels_counts_for_the_whole_of_it() -> None:
+    bench = Bench(Script())
+    bench.run()
+    for taken in (NotificationTaken("mhu", (), 5), NotificationTaken("mhu", (3, 4), 5)):
+        bench.observer.on_event(Event(bench.time_ns, REMOTE, taken))
+    ledger = bench.observer.run.ledger
+    assert {each.number: count for each, count in ledger.taken.items() if each.mailbox == "mhu"} == {
+        None: 1,
+        3: 1,
+        4: 1,
+    }
+    assert ledger.last_taken_ns["remote"] == bench.time_ns
+
+
+RUNS: dict[str, dict[str, object]] = {
+    "a ping": {},
+    "two vdevs": {"entries": default_entries(vdevs=2), "pings": 2},
+    "messages cut into buffers": {"cuts": (8, 20), "pings": 5},
+    "indirect descriptors": {"cuts": (12,), "is_indirect": True, "pings": 4},
+    "buffers by their offsets": OFFSETS,
+    "a device that keeps what it is sent": {"device_returns": False},
+    "nobody answers": {"answers": 0, "pings": 12},
+    "no driver": {"sets_driver_ok": False},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_all_that_is_said_of_a_run_is_what_was_said_before(
+    name: str, driver: str, golden_texts: Callable[[str], GoldenTexts]
+) -> None:
+    golden_texts("runs").compare(f"{name}, {driver} drives", verdict_as_text(run(**RUNS[name])))
+
+
+def test_every_run_has_its_text(golden_texts: Callable[[str], GoldenTexts]) -> None:
+    golden_texts("runs").is_of(f"{name}, {driver} drives" for name in RUNS for driver in ROLES)

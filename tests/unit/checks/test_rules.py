@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.golden_texts import GoldenTexts, findings_as_text
 
 import bench as bench_module
 from bench import (
@@ -759,9 +760,18 @@ BOTH.remove(("remote", "buffer.unreachable-by-driver"))
 
 
 @pytest.mark.parametrize(("driver", "rule"), BOTH, indirect=["driver"])
-def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(driver: str, rule: str) -> None:
-    del driver
-    assert set(roots(CASES[rule]())) == {rule}
+def test_a_board_that_breaks_one_rule_has_that_rule_as_its_only_cause(
+    driver: str, rule: str, golden_texts: Callable[[str], GoldenTexts]
+) -> None:
+    """And every word about it is the one that was said before."""
+    found = CASES[rule]()
+    assert set(roots(found)) == {rule}
+    golden_texts(f"rules-{driver}").compare(rule, findings_as_text(found))
+
+
+@pytest.mark.parametrize("driver", ROLES)
+def test_what_is_said_is_known_of_every_case(driver: str, golden_texts: Callable[[str], GoldenTexts]) -> None:
+    golden_texts(f"rules-{driver}").is_of(rule for each, rule in BOTH if each == driver)
 
 
 OF_ABSENCE = frozenset(each.id for each in catalogue() if each.of_absence)
@@ -1205,6 +1215,63 @@ def test_a_carveout_of_linuxs_may_hold_the_trace_buffer(profile: Profile, is_fou
 def test_a_carveout_that_cuts_the_trace_buffer_overlaps_it_for_everybody(profile: Profile) -> None:
     log = Carveout(da=DA + TRACE + 0x200, len=0x400, name=b"Log buffer")
     assert find(table([*default_entries(), log], profile)(), "carveout.overlap")
+
+
+@pytest.mark.parametrize(
+    ("reset", "is_found"),
+    [(FLASH + 0x1001, False), (MAIN_RAM + 1, False), (MAIN_RAM + 0x3F, False), (MAIN_RAM + 0x41, True)],
+)
+def test_a_core_may_start_in_code_where_it_is_loaded_or_where_it_runs(reset: int, is_found: bool) -> None:
+    """A loader copies before it lets the core go; start-up code copies itself."""
+    pieces = [code(FLASH, MAIN_RAM + 0x1_0000, reset), Piece(FLASH + 0x1000, b"\0\xbf" * 32, MAIN_RAM)]
+    found = find(check_static({"main": make_elf("main.elf", pieces)}, PLATFORM), "vector.reset-outside-code")
+    runs = f"{Extent(FLASH, 16)}, {Extent(MAIN_RAM, 64)}"
+    assert [each.expected for each in found] == ([f"inside {runs}"] if is_found else [])
+
+
+def test_an_image_without_code_is_told_so() -> None:
+    vectors = replace(code(FLASH, MAIN_RAM + 0x1000), flags=4)
+    (found,) = find(check_static({"main": make_elf("main.elf", [vectors])}, PLATFORM), "vector.reset-outside-code")
+    assert found.expected == "inside no executable segment"
+
+
+@pytest.mark.parametrize(
+    ("ids", "profile", "is_old", "severity"),
+    [
+        ((0, 0, 0), Profile.COMMON, False, Severity.NOTE),  # nobody numbered anything: a host does
+        ((0, 0, 0), Profile.OPENAMP, True, Severity.NOTE),
+        ((0, 0, 0), Profile.OPENAMP, False, Severity.ERROR),
+        ((0, 0, 0), Profile.NUTTX, False, Severity.ERROR),
+        ((0, 1, 1), Profile.COMMON, False, Severity.ERROR),
+        ((0, 1, 1), Profile.OPENAMP, True, Severity.ERROR),
+        ((1, 0, 0), Profile.COMMON, False, Severity.ERROR),
+        ((0, 1, 1), Profile.LINUX, False, Severity.NOTE),
+    ],
+)
+def test_notify_ids_that_are_not_unique_weigh_less_where_nobody_numbered_anything(
+    ids: tuple[int, int, int], profile: Profile, is_old: bool, severity: Severity
+) -> None:
+    entries = rings_of(*(Vring(DA + 0x4000 + 0x200 * n, 16, 8, ids[1 + n]) for n in range(2)))
+    entries = [replace(e, head=replace(e.head, notifyid=ids[0])) if isinstance(e, Vdev) else e for e in entries]
+    entries += [RprocMem(da=DA + 0x7000, len=16)] if is_old else []
+    found = find(remote_with(table_piece(entries), profile=profile), "vring.notifyid-not-unique")
+    assert [each.severity for each in found] == [severity]
+
+
+@pytest.mark.parametrize("start", [CARVEOUT, CARVEOUT + 8, CARVEOUT + CARVEOUT_SIZE])
+def test_what_has_no_bytes_shares_none(start: int) -> None:
+    empty = [Carveout(da=DA + start, len=0, name=b"none"), Trace(da=DA + start, len=0, name=b"none")]
+    found = run(entries=[*default_entries(), *empty]).findings
+    assert [each.rule for each in found if each.rule.endswith("overlap")] == []
+
+
+def test_a_buffer_that_one_core_cannot_reach_is_told_apart_from_one_over_a_stack(driver: str) -> None:
+    """The driver's own memory may well be its stack: what is wrong is that the other core was told of it."""
+    main, remote = code(FLASH, MAIN_RAM + CARVEOUT + 0x800), code(FLASH + 0x10_0000, REMOTE_RAM + CARVEOUT + 0x800)
+    over_its_stack = {"main_code": main} if driver == "main" else {"remote_code": remote}
+    found = run(buffer_da=in_the_drivers_own_memory, **over_its_stack).findings
+    assert roots(found) == ["buffer.unreachable-by-device"]
+    assert find(found, "buffer.memory-in-use") == []
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,11 @@ def test_what_is_no_table_is_not_taken_for_one(views, main, data):
     assert tables_in_memory(views, {}) == ()
 
 
+def test_a_table_may_be_the_last_of_a_region(views, main):
+    main.write(PA + SIZE - len(TABLE), TABLE)
+    assert tables_in_memory(views, {}) == (f"main:{PA + SIZE - len(TABLE):#010x}",)
+
+
 def test_a_table_off_its_alignment_is_none(views, main):
     main.write(PA + 2, TABLE)
     assert tables_in_memory(views, {}) == ()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from orchestrator.base.errors import EngineError
 from orchestrator.cli import doctor, main
 from orchestrator.cli.doctor import Part, State, command
-from orchestrator.engines.renode import discovery
+from orchestrator.engines.renode import discovery, installed
 
 COLUMNS, LINES = 80, 24
 
@@ -113,7 +113,7 @@ def test_what_the_self_test_of_a_renode_misses_is_said(
     code, text = diagnosis()
     assert code == 0
     assert line_of(text, "self-test") == line
-    assert (f"    rptwin was tried with Renode {discovery.TRIED}" in text.splitlines()) is bool(missing)
+    assert (f"    rptwin was tried with Renode {installed.TRIED}" in text.splitlines()) is bool(missing)
 
 
 def test_a_net_that_is_too_old_for_this_renode_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_net_that_is_too_old_for_this_renode_is_broken(tmp_path: Path, monkeyp
     monkeypatch.setenv("DOTNET_ROOT", str(tmp_path / "dotnet"))
     (tmp_path / "dotnet" / "shared" / "Microsoft.NETCore.App" / "8.0.0").mkdir(parents=True)
     monkeypatch.setattr(doctor, "find_pyrenode", lambda: "0.1")
-    monkeypatch.setattr(discovery, "find_pyrenode", lambda: "0.1")
+    monkeypatch.setattr(discovery, "has_pyrenode", lambda: True)
     _, text = diagnosis()
     assert line_of(text, ".NET").startswith(".NET broken .NET: no runtime for this Renode: expected 10.0.0 or newer")
 

@@ -497,3 +497,89 @@ def test_a_section_that_is_compressed_is_what_it_was_before():
 )
 def test_a_section_that_cannot_be_decompressed_is_empty(packed):
     assert uncompressed(packed, section_of(packed, SHF_COMPRESSED)) == b""
+
+
+FUNC, OBJECT, NOTYPE = 2, 1, 0
+LOCAL, GLOBAL, WEAK = 0, 1, 2
+
+
+def named(sections, symbols):
+    """An image of sections (flags, address, size) and symbols (name, value, size, type, binding, section)."""
+    strings = b"\0" + b"".join(name.encode() + b"\0" for name, *_ in symbols)
+    rows = bytes(16) + b"".join(
+        struct.pack("<3I2BH", strings.index(name.encode() + b"\0"), value, size, binding << 4 | kind, 0, section)
+        for name, value, size, kind, binding, section in symbols
+    )
+    shoff, count = 52 + 32, len(sections) + 4
+    at = shoff + 40 * count
+    header = struct.pack(
+        "<16s2H5I6H", b"\x7fELF\1\1\1" + bytes(9), 2, 40, 1, FLASH | 1, 52, shoff, 0, 52, 32, 1, 40, count, count - 1
+    )
+    program = struct.pack("<8I", 1, 0, FLASH, FLASH, 52, 52, 5, 4)
+    headers = [
+        bytes(40),
+        *(struct.pack("<10I", 0, 1, flags, where, 0, size, 0, 0, 4, 0) for flags, where, size in sections),
+    ]
+    headers.append(struct.pack("<10I", 0, 2, 0, 0, at, len(rows), count - 2, 1, 4, 16))
+    headers.append(struct.pack("<10I", 0, 3, 0, 0, at + len(rows), len(strings), 0, 0, 1, 0))
+    headers.append(struct.pack("<10I", 0, 3, 0, 0, 0, 0, 0, 0, 1, 0))
+    return parse_elf(header + program + b"".join(headers) + rows + strings, path=Path("x.elf"), name="x.elf")
+
+
+WRITE, ALLOC, EXECINSTR = 1, 2, 4
+
+
+def test_a_label_of_code_goes_up_to_the_next_name_or_to_the_end_of_its_section():
+    image = named(
+        [(ALLOC | EXECINSTR, FLASH, 0x20), (ALLOC | EXECINSTR, FLASH + 0x40, 0x10), (ALLOC | WRITE, RAM, 0x40)],
+        [
+            ("first", FLASH, 0, NOTYPE, GLOBAL, 1),
+            ("second", FLASH + 0x10, 0, NOTYPE, LOCAL, 1),
+            ("other", FLASH + 0x40, 0, NOTYPE, GLOBAL, 2),
+            ("data_label", RAM, 0, NOTYPE, GLOBAL, 3),
+            ("counter", RAM + 8, 4, OBJECT, GLOBAL, 3),
+        ],
+    )
+    said = {at: image.symbol_at(at) for at in (FLASH + 0xE, FLASH + 0x1E, FLASH + 0x20, FLASH + 0x4E, FLASH + 0x50)}
+    assert list(said.values()) == ["first+0xe", "second+0xe", None, "other+0xe", None]
+    last = named(
+        [(ALLOC | EXECINSTR, FLASH, 0x20)], [(name, FLASH + at, 0, 0, 1, 1) for name, at in (("a", 0), ("b", 8))]
+    )
+    assert [last.symbol_at(FLASH + at) for at in (7, 8, 0x1F)] == ["a+0x6", "b", "b+0x16"]
+    # Of data a label tells no size.
+    assert [image.symbol_at(RAM + at) for at in (0, 8, 11, 12)] == [None, "counter", "counter+0x3", None]
+
+
+def test_what_is_not_in_memory_names_no_address(tiny_unloaded):
+    """A linker script's (INFO) section stays writable and takes no memory; debug information is neither."""
+    assert load_elf(tiny_unloaded).symbols["table"].address == 0
+    assert load_elf(tiny_unloaded).symbol_at(4) is None
+    image = named([(0, 0, 0x40)], [("in_debug", 8, 4, OBJECT, LOCAL, 1), ("absolute", 16, 4, OBJECT, GLOBAL, 0xFFF1)])
+    assert [image.symbol_at(at) for at in (8, 16)] == [None, None]
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (("sized", FLASH, 8, NOTYPE, LOCAL, 1), ("label", FLASH, 0, FUNC, GLOBAL, 1)),
+        (("byte", FLASH, 1, NOTYPE, LOCAL, 1), ("label", FLASH, 0, FUNC, GLOBAL, 1)),
+        (("function", FLASH, 8, FUNC, LOCAL, 1), ("untyped", FLASH, 8, NOTYPE, GLOBAL, 1)),
+        (("weak", FLASH, 8, FUNC, WEAK, 1), ("local", FLASH, 8, FUNC, LOCAL, 1)),
+        (("strong", FLASH, 8, FUNC, GLOBAL, 1), ("weak", FLASH, 8, FUNC, WEAK, 1)),
+    ],
+    ids=lambda each: each[0],
+)
+def test_of_several_names_of_an_address_one_is_said_in_whatever_order_they_stand(better, worse, is_turned):
+    symbols = [worse, better] if is_turned else [better, worse]
+    assert named([(ALLOC | EXECINSTR, FLASH, 0x20)], symbols).symbol_at(FLASH) == better[0]
+
+
+def test_types_and_sections_that_name_nothing_are_passed_over():
+    """Sections and files are symbols too (AAELF32 5.5), and so is what an object file lacks."""
+    kinds = [("section", 3), ("file", 4), ("common", 5)]
+    rows = [(name, FLASH + 8 * n, 4, kind, LOCAL, 1) for n, (name, kind) in enumerate(kinds)]
+    rows += [("undefined", FLASH + 0x18, 4, FUNC, GLOBAL, 0), ("$t", FLASH + 0x18, 4, NOTYPE, LOCAL, 1)]
+    image = named([(ALLOC | EXECINSTR, FLASH, 0x40)], rows)
+    assert [image.symbol_at(FLASH + 8 * n) for n in range(4)] == [None] * 4
+    assert set(image.symbols) == {"section", "file", "common"}

@@ -94,6 +94,8 @@ def test_a_pool_may_hold_the_objects_of_a_section_made_on_purpose_and_no_others(
         ("__STACK_SIZE=0x2000", 0x2000),
         ("__StackLimit=0x20000000", ASSUMED_STACK),  # of another memory
         ("_Min_Stack_Size=0", ASSUMED_STACK),
+        ("__STACK_SIZE=0x100000", 1 << 20),
+        ("__STACK_SIZE=0x100001", ASSUMED_STACK),  # more than any core has for one
         ("stack_of_somebody=0x1000f000", ASSUMED_STACK),
     ],
 )
@@ -147,6 +149,32 @@ def test_a_heap_is_between_the_symbols_around_it(names: tuple[str, str], tools: 
     (("__StackLimit=0x1000f800",), (0x1000_F800, "__StackLimit")),
     (("__StackSize=0x600",), (TOP - 0x600, "__StackSize below its top")),
     (("_Min_Stack_Size=0x200",), (0x1000_5000, "the end of .exchange")),  # it may grow past what is set aside
+    (("__stack_size=0x100000",), (TOP - 0x10_0000, "__stack_size below its top")),
+    (("__stack_size=0x100001",), (0x1000_5000, "the end of .exchange")),
+    (("__stack_size=0",), (0x1000_5000, "the end of .exchange")),
+    (("__stack_size=1",), (TOP - 1, "__stack_size below its top")),
 ])  # fmt: skip
 def test_how_far_down_a_stack_may_go(names: tuple[str, ...], end: tuple[int, str], tools: Tools) -> None:
     assert footprint(tools, *names).stack_end == end
+
+
+@pytest.mark.parametrize(("top", "end"), [(0x1000_5001, 0x1000_5000), (0x1000_5000, 0x1000_3100)])
+def test_a_stack_ends_at_variables_below_its_top_and_not_at_those_that_end_there(
+    top: int, end: int, tools: Tools
+) -> None:
+    found = footprint(tools, top=f"{top:#x}").stack_end
+    assert found is not None
+    assert found[0] == end
+
+
+@pytest.mark.parametrize(("top", "end"), [(0x1010_5000, (0x1000_5000, "the end of .exchange")), (0x1010_5008, None)])
+def test_variables_more_than_a_mebibyte_below_say_nothing_of_a_stack(
+    top: int, end: tuple[int, str] | None, tools: Tools
+) -> None:
+    assert footprint(tools, top=f"{top:#x}").stack_end == end
+
+
+def test_a_section_that_is_not_in_memory_takes_none_at_its_address_of_zero(tiny: Path) -> None:
+    image = load_elf(tiny)
+    assert {".symtab", ".debug_info"} <= {each.name for each in image.sections if each.address == 0}
+    assert Footprint(image, image.vector_table).use_of(Extent(0, 16)) is None

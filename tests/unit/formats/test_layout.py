@@ -3,8 +3,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import ziglang
 
-from orchestrator.formats import nuttx_config, resource_entry, rpmsg, virtqueue
+from orchestrator.formats import nuttx_config, packed_virtqueue, resource_entry, rpmsg, virtqueue
 from orchestrator.formats.layout import Structure, layout
 
 
@@ -29,9 +30,13 @@ def test_offsets_are_known_by_field_and_by_array_item():
 
 
 def test_a_structure_is_frozen_and_slotted():
+    @layout("<I")
+    class Word(Structure):
+        word: int
+
     with pytest.raises(AttributeError):
-        Sample(1, (2, 3), b"").word = 4  # type: ignore[misc]
-    assert not hasattr(Sample(1, (2, 3), b""), "__dict__")
+        Word(1).word = 4  # type: ignore[misc]
+    assert not hasattr(Word(1), "__dict__")
 
 
 def test_a_format_that_does_not_match_the_fields_is_refused_when_the_class_is_made():
@@ -77,6 +82,8 @@ struct NameServiceMessage { char name[32]; u32 addr, flags; } PACKED;
 struct Descriptor { u64 addr; u32 len; u16 flags, next; };
 struct UsedElement { u32 id, len; };
 struct RingFlags { u16 flags, idx; };
+struct PackedDescriptor { u64 addr; u32 len; u16 id, flags; };
+struct EventSuppression { u16 desc, flags; };
 """
 STRUCTURES = [
     resource_entry.TableHeader,
@@ -95,6 +102,8 @@ STRUCTURES = [
     virtqueue.Descriptor,
     virtqueue.UsedElement,
     virtqueue.RingFlags,
+    packed_virtqueue.PackedDescriptor,
+    packed_virtqueue.EventSuppression,
 ]
 
 
@@ -118,6 +127,45 @@ def test_the_c_compiler_would_refuse_a_wrong_offset(tools):
     with pytest.raises(subprocess.CalledProcessError) as caught:
         tools.compile(source)
     assert "num" in caught.value.stderr
+
+
+# What Linux calls them (linux/virtio_ring.h, virtio_config.h, virtio_ids.h), and we.
+CONSTANTS = {
+    "VRING_DESC_F_NEXT": virtqueue.DescriptorFlag.NEXT,
+    "VRING_DESC_F_WRITE": virtqueue.DescriptorFlag.WRITE,
+    "VRING_DESC_F_INDIRECT": virtqueue.DescriptorFlag.INDIRECT,
+    "1 << VRING_PACKED_DESC_F_AVAIL": packed_virtqueue.PackedFlag.AVAIL,
+    "1 << VRING_PACKED_DESC_F_USED": packed_virtqueue.PackedFlag.USED,
+    "VRING_DESC_F_NEXT + 0": packed_virtqueue.PackedFlag.NEXT,
+    "VRING_DESC_F_WRITE + 0": packed_virtqueue.PackedFlag.WRITE,
+    "VRING_DESC_F_INDIRECT + 0": packed_virtqueue.PackedFlag.INDIRECT,
+    "VRING_PACKED_EVENT_FLAG_ENABLE": packed_virtqueue.EventFlags.ENABLE,
+    "VRING_PACKED_EVENT_FLAG_DISABLE": packed_virtqueue.EventFlags.DISABLE,
+    "VRING_PACKED_EVENT_FLAG_DESC": packed_virtqueue.EventFlags.DESC,
+    "VIRTIO_CONFIG_S_ACKNOWLEDGE": resource_entry.VIRTIO_CONFIG_S_ACKNOWLEDGE,
+    "VIRTIO_CONFIG_S_DRIVER": resource_entry.VIRTIO_CONFIG_S_DRIVER,
+    "VIRTIO_CONFIG_S_DRIVER_OK": resource_entry.VIRTIO_CONFIG_S_DRIVER_OK,
+    "VIRTIO_CONFIG_S_FEATURES_OK": resource_entry.VIRTIO_CONFIG_S_FEATURES_OK,
+    "VIRTIO_CONFIG_S_NEEDS_RESET": resource_entry.VIRTIO_CONFIG_S_NEEDS_RESET,
+    "VIRTIO_CONFIG_S_FAILED": resource_entry.VIRTIO_CONFIG_S_FAILED,
+    "VIRTIO_ID_RPMSG": resource_entry.VIRTIO_ID_RPMSG,
+    "1ull << VIRTIO_RING_F_INDIRECT_DESC": resource_entry.Feature.INDIRECT_DESC,
+    "1ull << VIRTIO_RING_F_EVENT_IDX": resource_entry.Feature.EVENT_IDX,
+    "1ull << VIRTIO_F_VERSION_1": resource_entry.Feature.VERSION_1,
+    "1ull << VIRTIO_F_ACCESS_PLATFORM": resource_entry.Feature.ACCESS_PLATFORM,
+    "1ull << VIRTIO_F_RING_PACKED": resource_entry.Feature.RING_PACKED,
+    "1ull << VIRTIO_F_IN_ORDER": resource_entry.Feature.IN_ORDER,
+}
+
+
+def test_flags_features_and_statuses_are_those_of_linuxs_headers(tools):
+    includes = Path(ziglang.__file__).parent / "lib" / "libc" / "include"
+    lines = [f"#include <linux/{name}.h>" for name in ("virtio_ring", "virtio_config", "virtio_ids")]
+    lines += [f'_Static_assert(({name}) == {int(value)}ull, "{name}");' for name, value in CONSTANTS.items()]
+    source: Path = tools.folder / "constants.c"
+    source.write_text("\n".join(lines) + "\n")
+    folders = [f"-isystem{includes / name}" for name in ("any-linux-any", "arm-linux-any")]
+    tools.compile(source, "-Wno-pointer-to-int-cast", *folders)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def test_a_symbol_gives_its_address_its_offset_and_the_size_that_is_left(with_ta
     found = locate(parse_locator("g_shmem+8"), {"remote": with_table})
     assert (found.address, found.size, found.load_address) == (shmem.address + 8, shmem.size - 8, None)
     assert found.how == "symbol g_shmem+0x8 of tiny.elf"
+    last, end = (locate(parse_locator(f"g_shmem+{at}"), {"remote": with_table}) for at in (shmem.size - 1, shmem.size))
+    assert (last.size, end.size) == (1, None)
     loaded = locate(parse_locator("table"), {"remote": with_table})
     assert loaded.load_address == with_table.resource_table().load_address
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from orchestrator.base.errors import RpmsgError
 from orchestrator.formats import rpmsg
 from orchestrator.formats.rpmsg import (
+    ADDRESS_FIRST_DYNAMIC,
     ADDRESS_NAME_SERVICE,
     EndpointTracker,
     Message,
@@ -26,6 +27,11 @@ def notice(name, address, flags, source=None):
 @pytest.fixture
 def tracker():
     return EndpointTracker(("main", "remote"))
+
+
+def test_the_fixed_addresses_are_those_of_linux():
+    """RPMSG_NS_ADDR of rpmsg/ns.h, RPMSG_RESERVED_ADDRESSES of virtio_rpmsg_bus.c."""
+    assert (ADDRESS_NAME_SERVICE, ADDRESS_FIRST_DYNAMIC) == (0x35, 1024)
 
 
 def test_the_length_is_the_headers_and_not_that_of_the_buffer():
@@ -100,11 +106,12 @@ def test_both_sides_may_use_one_name(tracker):
     assert [(e.side, e.address) for e in tracker.endpoints] == [("remote", 1024), ("main", 1030)]
 
 
-def test_an_acknowledgement_confirms_the_other_sides_endpoint_and_tells_the_senders_own(tracker):
-    tracker.observe("remote", notice(b"echo", 1024, CREATE))
-    change = tracker.observe("main", notice(b"echo", 1030, ACK))
-    assert (change.before.acknowledged, change.after.acknowledged, change.after.side) == (False, True, "remote")
-    assert tracker.find("main", "echo").address == 1030
+@pytest.mark.parametrize(("one", "other"), [("remote", "main"), ("main", "remote")])
+def test_an_acknowledgement_confirms_the_other_sides_endpoint_and_tells_the_senders_own(tracker, one, other):
+    tracker.observe(one, notice(b"echo", 1024, CREATE))
+    change = tracker.observe(other, notice(b"echo", 1030, ACK))
+    assert (change.before.acknowledged, change.after.acknowledged, change.after.side) == (False, True, one)
+    assert tracker.find(other, "echo").address == 1030
 
 
 def test_what_nobody_announced_is_unexpected_when_destroyed_or_acknowledged_and_so_is_a_second_announcement(tracker):

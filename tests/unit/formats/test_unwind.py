@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,53 @@ def test_each_instruction_moves_the_stack_pointer_and_restores_as_the_document_s
     assert compact(b"\x00\x00\x00") == rule(13, 12, {})
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (b"\x3f", rule(13, 0x100, {})),
+        (b"\x40", rule(13, -4, {})),
+        (b"\x7f", rule(13, -0x100, {})),
+        (b"\x80\x01", rule(13, 4, {4: -4})),
+        (b"\x8d\xff", rule(13, 44, {n: 4 * (n - 4) - 44 for n in range(4, 13)} | {14: -8, 15: -4})),
+        (b"\x8f\xff", None),  # SP among them
+        (b"\x90", rule(0, 0, {})),
+        (b"\x9e", rule(14, 0, {})),
+        (b"\x9f", None),
+        (b"\xa0", rule(13, 4, {4: -4})),
+        (b"\xaf", rule(13, 36, {n: 4 * (n - 4) - 36 for n in range(4, 12)} | {14: -4})),
+        (b"\xb1\x01", rule(13, 4, {0: -4})),
+        (b"\xb1\x10", None),
+        (b"\xb2\x00", rule(13, 0x204, {})),
+        (b"\xb2\x7f", rule(13, 0x204 + (127 << 2), {})),
+        (b"\xb2\x80\x01", rule(13, 0x204 + (128 << 2), {})),
+        (b"\xb3\x00", rule(13, 12, {})),
+        (b"\xb3\x8f", rule(13, 132, {})),
+        (b"\xb4", rule(13, 4, {})),
+        (b"\xb5", None),
+        (b"\xb7", None),
+        (b"\xb8", rule(13, 12, {})),
+        (b"\xbf", rule(13, 68, {})),
+        (b"\xc7", None),
+        (b"\xc8\x00", rule(13, 8, {})),
+        (b"\xc9\x8f", rule(13, 128, {})),
+        (b"\xca", None),
+        (b"\xcf", None),
+        (b"\xd0", rule(13, 8, {})),
+        (b"\xd7", rule(13, 64, {})),
+        (b"\xd8", None),
+        # What a description that ends too soon lacks is zero.
+        (b"\0\0\x84", rule(13, 12, {14: -4})),
+        (b"\0\0\xb1", None),
+        (b"\0\0\xb2", rule(13, 8 + 0x204, {})),
+        (b"\0\0\xb3", rule(13, 8 + 12, {})),
+        (b"\0\0\xc9", rule(13, 8 + 8, {})),
+    ],
+)
+def test_the_first_and_the_last_of_each_kind_of_instruction_mean_what_the_document_says(code, expected):
+    """EHABI32 10.3, table 4."""
+    assert compact(code) == expected
+
+
 def test_a_return_address_in_pc_goes_before_one_in_lr():
     assert compact(b"\x8c\x00").return_address_offset == -4
     assert compact(b"\xa8").return_address_offset == -4
@@ -61,6 +109,7 @@ def test_longer_descriptions_stand_in_a_table_of_their_own():
     words = where | {TABLE: 0x81019741, TABLE + 4: 0x840DB0B0}
     expected = rule(7, 8, {4: -16, 6: -12, 7: -8, 14: -4})
     assert unwind_entry(AT, image(words)) == expected
+    assert unwind_entry(AT, image(words | {TABLE: 0x82019741})) == expected  # routine 2: as routine 1
     words = where | {TABLE: 0x1234, TABLE + 4: 0x01974184, TABLE + 8: 0x0DB0B0B0}
     assert unwind_entry(AT, image(words)) == expected
     assert unwind_entry(AT, image(where | {TABLE: 0x81019741})) is None

@@ -165,6 +165,12 @@ def test_indices_run_freely_past_65535():
     assert list(ring.view.available_heads(since=65534)) == [1, 0, 7, 6]
 
 
+def test_an_index_may_move_as_far_as_the_queue_is_long():
+    ring = Ring()
+    ring.halfword(ring.layout.used_idx_at, 8)
+    assert len(list(ring.view.used_elements(since=0))) == 8
+
+
 def test_an_index_that_moved_further_than_the_queue_is_long_is_named():
     ring = Ring()
     ring.halfword(ring.layout.used_idx_at, 9)
@@ -183,6 +189,13 @@ def test_a_head_that_is_no_descriptor_is_named_by_its_slot():
     assert "avail.ring[1]" in caught.text
     assert f"{ring.layout.avail_ring_at(1):#010x}" in caught.text
     assert "expected 0..7, found 8" in caught.text
+
+
+@pytest.mark.parametrize("index", [-1, 8])
+def test_a_descriptor_past_the_table_is_none(index):
+    with broken("ring.index-out-of-range") as caught:
+        Ring().view.desc(index)
+    assert f"vdev[0].vring[1].desc[{index}]): index is past" in caught.text
 
 
 def test_a_chain_is_walked_in_its_own_order():

@@ -220,3 +220,15 @@ def test_a_restart_forgets_what_was_announced_and_what_waits() -> None:
     assert log.sent == {DEVICE: 2, DRIVER: 1}
     name(log, DEVICE, "echo", 1024)
     assert not log.has_claims
+
+
+@pytest.mark.parametrize(("address", "is_unknown"), [(53, False), (1023, False), (1024, True), (1025, True)])
+def test_a_message_to_a_dynamic_address_that_nobody_has_is_noted_and_one_to_a_fixed_address_is_not(
+    address: int, is_unknown: bool
+) -> None:
+    """RPMSG_RESERVED_ADDRESSES of Linux's virtio_rpmsg_bus.c: those below are given by hand, and never announced."""
+    log = MessageLog()
+    say(log, record(DRIVER, 1030, address))
+    assert list(log.unknown) == ([(DEVICE, address)] if is_unknown else [])
+    say(log, record(DEVICE, address, 1030))
+    assert log.unknown == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -9,9 +10,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.renode import assemblies, engine
+from orchestrator.engines.early import prepare_engine
+from orchestrator.engines.renode import assemblies, process
 from orchestrator.engines.renode.assemblies import as_known, load_renode
-from orchestrator.engines.renode.discovery import Kind
+from orchestrator.engines.renode.installed import Kind
 
 Load = Callable[[str], None]
 
@@ -88,9 +90,20 @@ def test_nothing_is_started_early_where_there_is_no_renode(monkeypatch: pytest.M
     def missing() -> None:
         raise EngineError("no Renode is named")
 
-    monkeypatch.setattr(engine, "discover", missing)
-    engine.RenodeEngine.prepare()
-    assert engine.RenodeEngine._prepared is None
+    monkeypatch.setattr(process, "discover", missing)
+    prepare_engine("renode")
+    assert process._prepared is None
+
+
+def test_an_engine_begins_before_the_rest_of_rptwin_is_loaded() -> None:
+    """Neither here nor in its process: each half of a second there is one more until the verdict."""
+    late = ("orchestrator.engines.contract", "orchestrator.platform", "orchestrator.events", "orchestrator.formats")
+    for first in ("orchestrator.engines.renode.process", "orchestrator.engines.renode.assemblies"):
+        code = (
+            f"import sys, orchestrator.engines.early, {first}; print(*[each for each in {late} if each in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "", first
 
 
 def test_what_was_refused_once_is_refused_again_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.engines.renode import discovery
-from orchestrator.engines.renode.discovery import Kind, discover, find_dotnet, find_pyrenode, find_renode
+from orchestrator.engines.renode.discovery import discover, find_dotnet, find_pyrenode, find_renode
+from orchestrator.engines.renode.installed import Kind
 
 
 def build(folder: Path, output: str = "output/bin/Release", framework: str = "10.0.0") -> Path:
@@ -48,7 +49,7 @@ def dotnet(folder: Path, *versions: str) -> Path:
 
 @pytest.fixture
 def with_pyrenode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "find_pyrenode", lambda: "0.1")
+    monkeypatch.setattr(discovery, "has_pyrenode", lambda: True)
 
 
 def test_users_are_told_to_install_what_developers_do() -> None:
@@ -189,7 +190,7 @@ def test_dotnet_root_wins_over_the_command_on_the_path(tmp_path: Path) -> None:
 
 
 def test_all_that_is_missing_is_said_at_once_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "find_pyrenode", lambda: None)
+    monkeypatch.setattr(discovery, "has_pyrenode", lambda: False)
     with pytest.raises(EngineError) as caught:
         discover({}, tmp_path)
     text = str(caught.value)
@@ -219,4 +220,3 @@ def test_a_build_needs_the_net_that_it_was_made_for(tmp_path: Path) -> None:
 def test_a_portable_binary_needs_no_net(tmp_path: Path) -> None:
     found = discover({"PYRENODE_BIN": str(binary(tmp_path / "portable"))}, tmp_path)
     assert found.dotnet is None
-    assert found.pyrenode == "0.1"

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator.base.errors import CapabilityError, EngineError, TranslationError, UsageError
 from orchestrator.base.memory import Extent
-from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Capability, ConsoleText, EngineOptions, MemoryEquals, Stop, StopReason
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.renode.board import RenodeBoard
 from orchestrator.engines.renode.log import LogLine
 from orchestrator.events import (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Engine, EngineOptions
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.engines.renode.selftest import self_test
 from orchestrator.events import Changed, Event, ExceptionTaken, UnmodelledAccess

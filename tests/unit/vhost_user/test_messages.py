@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import struct
 
@@ -121,12 +122,13 @@ def test_a_config_space_ends_after_256_bytes() -> None:
         decode_config(config_payload(250, bytes(8)))
 
 
-def test_a_million_damaged_messages_are_messages_or_one_error() -> None:
+def test_damaged_messages_are_messages_or_one_error() -> None:
     """Each a good one with a few bytes of it changed."""
-    chance = random.Random(16)
+    count = int(os.environ.get("RPTWIN_MESSAGES", "1000000"))
+    chance = random.Random(os.environ.get("RPTWIN_MESSAGES_SEED", "16"))
     good = [encode(Message(request, 1, bytes(size))) for request in Request for size in (0, 8, 16, 40, 72, 264)]
     refused = 0
-    for _ in range(1_000_000):
+    for _ in range(count):
         data = bytearray(chance.choice(good))
         for _ in range(chance.randrange(4)):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -137,4 +139,4 @@ def test_a_million_damaged_messages_are_messages_or_one_error() -> None:
                 decode_regions(message.payload)
         except VhostUserError:
             refused += 1
-    assert 0 < refused < 1_000_000
+    assert 0 < refused < count

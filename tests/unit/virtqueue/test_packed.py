@@ -204,6 +204,15 @@ def test_where_event_idx_was_not_negotiated_a_descriptor_cannot_be_asked_for_and
     assert queue.driver.should_notify()
 
 
+def test_what_is_given_back_without_a_length_was_not_written() -> None:
+    queue = Queue()
+    queue.offer(True)
+    chain = queue.device.take()
+    assert chain is not None
+    queue.device.give_back(chain)
+    assert queue.desc(0) == (0, 0, 0, AVAIL | USED)
+
+
 def test_a_chain_is_given_back_once() -> None:
     queue = Queue()
     queue.offer(False)
@@ -327,6 +336,67 @@ def test_an_id_that_the_device_has_not_stops_the_driver() -> None:
     assert f"{NAME}.desc[0].id" in str(fault)
     assert queue.driver.is_broken
     assert not queue.offer(True)
+
+
+def test_a_driver_that_has_stopped_takes_nothing_back_before_it_is_reset() -> None:
+    queue = Queue()
+    queue.offer(True)
+    queue.describe(queue.layout.desc_at(0), 0, 16, 3, AVAIL | USED)
+    assert queue.driver.pop() is None
+    queue.describe(queue.layout.desc_at(0), 0, 16, 0, AVAIL | USED)
+    assert queue.driver.pop() is None
+    queue.driver.reset()
+    queue.device.reset()
+    assert queue.offer(True, token="again")
+    assert queue.echo() == ["again"]
+
+
+def test_a_driver_looks_for_nothing_while_the_device_has_nothing() -> None:
+    """Of a ring in its second round every word of zeros reads as used."""
+    queue = Queue()
+    for _ in range(NUM):
+        queue.offer(False)
+        queue.echo()
+    queue.memory.write(BASE, bytes(16 * NUM))
+    assert queue.driver.pop() is None
+    assert queue.driver.faults == ()
+
+
+def test_of_the_ids_that_were_expected_eight_are_listed() -> None:
+    memory = BytesMemory("cpu_cm4", BASE, bytearray(0x4000))
+    driver = PackedDriver(memory, layout := PackedLayout.contiguous(BASE, 16))
+    assert all(driver.offer([Segment(BUFFERS, 4)]) for _ in range(9))
+    memory.write(layout.desc_at(0), struct.pack("<QIHH", 0, 0, 12, AVAIL | USED))
+    assert driver.pop() is None
+    (fault,) = driver.faults
+    assert fault.expected == "one of 0, 1, 2, 3, 4, 5, 6, 7"
+
+
+@pytest.mark.parametrize("done", range(2 * NUM))
+def test_a_device_goes_on_in_a_ring_that_is_under_way(done: int) -> None:
+    """As a back-end that is told where the one before it stopped (vhost-user: SET_VRING_BASE)."""
+    queue = Queue()
+    for _ in range(done):
+        queue.offer(False)
+        queue.echo()
+    word = done % NUM | (0x8000 if done < NUM else 0)
+    assert queue.device.base == word | word << 16
+    assert queue.offer(False, token="next")
+    assert queue.device.take() is not None
+    queue.device.resume(word)
+    assert (queue.device.base, queue.device.taken_count) == (word | word << 16, 0)
+    assert queue.device.take() is not None
+    taken = (done + 1) % (2 * NUM)
+    assert queue.device.base == taken % NUM | (0x8000 if taken < NUM else 0) | word << 16
+    assert queue.device.faults == ()
+
+
+@pytest.mark.parametrize("word", [NUM, 0x8000 | NUM, 0x7FFF])
+def test_a_position_past_the_ring_is_refused(word: int) -> None:
+    with pytest.raises(RingError) as caught:
+        Queue().device.resume(word)
+    assert caught.value.rule == "ring.index-out-of-range"
+    assert str(caught.value) == f"{NAME}: no position of the ring: expected 0..3, found {word & 0x7FFF}"
 
 
 @pytest.mark.parametrize(

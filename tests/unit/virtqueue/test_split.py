@@ -266,13 +266,52 @@ def test_a_fault_is_reported_once_and_kept() -> None:
     queue = Queue()
     for _ in range(2):
         queue.offer(True)
-        queue.poke16(queue.layout.avail_ring_at(queue.driver._next_avail - 1), 9)
+        queue.poke16(queue.layout.avail_ring_at(queue.driver._next_avail - 1), NUM)
         assert queue.device.take() is None
     (fault,) = queue.device.faults
     assert queue.reported == [fault]
-    assert (fault.rule, fault.expected, fault.found) == ("ring.index-out-of-range", "0..3", 9)
+    assert (fault.rule, fault.expected, fault.found) == ("ring.index-out-of-range", "0..3", NUM)
     assert str(queue.device.place(BASE, "desc[0]")) == f"cpu_cm4 at {BASE:#010x} ({NAME}.desc[0])"
     assert str(SplitDevice(queue.memory, queue.layout).place(BASE, "desc[0]")) == f"cpu_cm4 at {BASE:#010x} (desc[0])"
+
+
+def test_a_head_that_the_device_has_is_named_as_such() -> None:
+    queue = Queue()
+    queue.offer(True)
+    assert queue.device.take() is not None
+    queue.offer(True)
+    queue.poke16(queue.layout.avail_ring_at(1), 0)
+    assert queue.device.take() is None
+    (fault,) = queue.reported
+    assert (fault.rule, fault.expected, fault.found) == ("ring.head-in-use", "a head that is not with the device", 0)
+    assert fault.what == "made available again while the device has it"
+    assert f"{NAME}.avail.ring[1]" in str(fault)
+
+
+@pytest.mark.parametrize("base", [3, 0xFFFF])
+def test_a_device_goes_on_in_a_ring_that_is_under_way(base: int) -> None:
+    """As a back-end that is told where the one before it stopped (vhost-user: SET_VRING_BASE)."""
+    queue = Queue()
+    queue.start_at(base)
+    assert queue.offer(True, token="before")
+    queue.device.reset()
+    queue.device.resume(base | 0xABCD_0000)
+    assert queue.device.base == base
+    assert queue.echo() == ["before"]
+    assert queue.device.base == (base + 1) & 0xFFFF
+    assert queue.device.should_notify()
+    assert queue.reported == []
+    # What it holds it forgets: the driver of a ring that goes on makes all of it available anew.
+    assert queue.offer(True, token="held")
+    assert queue.device.take() is not None
+    queue.device.resume(queue.device.base - 1)
+    assert queue.device.taken_count == 0
+    assert queue.echo() == ["held"]
+    # What the one before gave back is known by the used index, and is no news of this one's.
+    queue.device.resume(queue.device.base)
+    assert not queue.device.should_notify()
+    assert queue.offer(True, token="after")
+    assert queue.echo() == ["after"]
 
 
 @pytest.mark.parametrize(("ahead", "is_broken"), [(3, False), (4, True)])
@@ -337,6 +376,17 @@ def test_after_an_element_that_is_no_head_the_next_one_is_taken() -> None:
     assert f"{NAME}.used.ring[0].id" in str(fault)
 
 
+def test_of_the_heads_that_were_expected_eight_are_listed() -> None:
+    memory = BytesMemory("cpu_cm4", BASE, bytearray(0x4000))
+    driver = SplitDriver(memory, layout := RingLayout.legacy(BASE, 16, 16))
+    assert all(driver.offer([Segment(BUFFERS, 4)]) for _ in range(9))
+    memory.write(layout.used_idx_at, b"\1\0")
+    memory.write(layout.used_ring_at(0), struct.pack("<2I", 12, 0))
+    assert driver.pop() is None
+    (fault,) = driver.faults
+    assert fault.expected == "one of 0, 1, 2, 3, 4, 5, 6, 7"
+
+
 def test_an_element_out_of_order_stops_the_driver_and_names_the_oldest() -> None:
     queue = Queue(in_order=True)
     for token in "abc":
@@ -347,6 +397,28 @@ def test_an_element_out_of_order_stops_the_driver_and_names_the_oldest() -> None
     (fault,) = queue.reported
     assert (fault.rule, fault.expected, fault.found) == ("ring.used-out-of-order", "0, the oldest", 2)
     assert queue.driver.is_broken
+
+
+def test_in_order_an_element_that_is_no_head_stands_for_itself_alone() -> None:
+    queue = Queue(in_order=True)
+    for token in "abc":
+        queue.offer(True, token=token)
+    queue.memory.write(queue.layout.used_ring_at(0), struct.pack("<4I", 3, 1, 0, 2))
+    queue.poke16(queue.layout.used_idx_at, 2)
+    back = queue.driver.pop()
+    assert back is not None
+    assert (back.token, queue.driver.pop()) == ("a", None)
+    assert [each.rule for each in queue.reported] == ["ring.used-not-a-head"]
+
+
+def test_what_is_given_back_without_a_length_was_not_written() -> None:
+    queue = Queue(in_order=True)
+    for _ in range(3):
+        queue.offer(True)
+    chains = [chain for _ in range(3) if (chain := queue.device.take()) is not None]
+    queue.device.give_back(chains[0])
+    queue.device.give_back_batch(chains[1:])
+    assert [queue.used(slot) for slot in range(2)] == [(0, 0), (2, 0)]
 
 
 def test_in_order_heads_go_round() -> None:
@@ -403,6 +475,14 @@ def test_a_hole_in_a_buffer_is_a_fault_where_the_buffer_is(act: Callable[[object
     (fault,) = queue.reported
     assert (fault.rule, fault.expected) == ("buffer.unreachable-by-device", "64 bytes of memory")
     assert "buffer of chain 0" in str(fault)
+
+
+def test_a_buffer_may_be_the_last_byte_of_memory() -> None:
+    queue = Queue()
+    assert queue.driver.offer([Segment(BASE + 0x3FFF, 1)])
+    chain = queue.device.take()
+    assert chain is not None
+    assert (chain.read(), queue.reported) == (b"\0", [])
 
 
 @pytest.mark.parametrize("hole", [Extent(BUFFERS, 1), Extent(BUFFERS + 63, 1)], ids=["first", "last"])

@@ -87,6 +87,10 @@ class CoreHost(Protocol):
         """A core is about to fall asleep or to wake up."""
         ...
 
+    def after_sleep_changed(self, core: Core) -> None:
+        """It has."""
+        ...
+
     def turn_of(self, core: Core) -> AbstractContextManager[None]:
         """What happens inside is done by this core."""
         ...
@@ -129,6 +133,7 @@ class Core:
         self.name, self.mips = model.name, model.mips
         self._p = processor = Processor(model.name, model.model, model.mips, interrupts, priority_mask)
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
+        processor.after_sleep_changed = lambda: host.after_sleep_changed(self)
         processor.held = model.held
         self._ports = ports = Ports(_OnBoard(self, host), processor, skip_idle_loops=skip_idle_loops)
         features = features_of(model.model, fpu=model.fpu)
@@ -221,7 +226,12 @@ class Core:
     @property
     def in_deep_sleep(self) -> bool:
         """Asleep with SCR.SLEEPDEEP (DDI0403E B3.2.7): the chip may stop its clock."""
-        return self._p.sleeping and not self._p.held and bool(self.scs.scr & _SLEEPDEEP)
+        return self._p.sleeping and not self._p.held and self.sleeps_deeply
+
+    @property
+    def sleeps_deeply(self) -> bool:
+        """When it sleeps: SCR.SLEEPDEEP."""
+        return bool(self.scs.scr & _SLEEPDEEP)
 
     @property
     def state(self) -> RunState:

@@ -93,6 +93,7 @@ class Processor:
         self.stale_code = False  # code has changed since it was translated
         self.round_end = NEVER  # where the one round ends that an idle loop is executed for after an exception
         self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
+        self.after_sleep_changed: Callable[[], None] = lambda: None
         self._sleeping = False
         self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
         self._masks_pointer = ctypes.addressof(self._masks)
@@ -151,6 +152,7 @@ class Processor:
         if value != self._sleeping:
             self.before_sleep_changes()
             self._sleeping = value
+            self.after_sleep_changed()
 
     def fall_asleep(self, how: str) -> None:
         """Until :meth:`wake`; ``how`` as in :class:`orchestrator.events.Sleep`."""

@@ -10,8 +10,8 @@ from support.vhost import Descriptors
 
 from orchestrator.base.errors import CapabilityError, UsageError
 from orchestrator.base.memory import Extent
-from orchestrator.engines import create_engine
 from orchestrator.engines.contract import Capability, EngineOptions, MemoryEquals, StopReason
+from orchestrator.engines.registry import create_engine
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.events import Changed, Event
 from orchestrator.platform import load_platform

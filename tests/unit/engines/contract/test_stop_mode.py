@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.events import CoreState
+from orchestrator.events import CoreState, GuestError
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
 
@@ -81,3 +81,39 @@ def test_plain_sleep_does_not_stop_the_domain(board):
     rig = board(WAKER.replace("PAUSE", "10"), SLEEPER.replace("movs r0, #4", "movs r0, #0"))
     rig.run_us(1000)
     assert rig.mark(0) == 0
+
+
+STOPPED = "    ldr r4, =0x58024400\n0:  ldr r0, [r4]\n    tst r0, #0x8000\n    bne 0b\n"
+SRAM3 = "    ldr r0, =0x30040000\n    str r0, [r0]\n"
+SRAM3_CLOCK = "    ldr r0, =0x580244DC\n    ldr r1, =0x80000000\n    str r1, [r0]\n"
+
+
+def refused(rig):
+    return [(each.core, each.detail.address, each.detail.what) for each in rig.events
+            if isinstance(each.detail, GuestError)]  # fmt: skip
+
+
+def test_memory_of_a_stopped_domain_does_not_answer_the_other_core(board):
+    """RM0399, PWR and RCC: the D2 domain is in DStop while its core is in CStop and the other has allocated nothing."""
+    rig = board(STOPPED + SRAM3 + "b .", SLEEPER)
+    rig.run_us(1000)
+    what = "writes 4 bytes at 0x30040000, which the chip does not serve while RCC.CR.D2CKRDY is 0x0"
+    assert refused(rig) == [(MAIN, 0x3004_0000, what)]
+
+
+LATER = "ldr r5, =50000\n1: subs r5, r5, #1\n bne 1b\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "remote"),
+    [
+        pytest.param(SRAM3_CLOCK + LATER + SRAM3 + "b .", SLEEPER, id="allocated"),
+        pytest.param(LATER + SRAM3 + "b .", SLEEPER.replace("movs r0, #4", "movs r0, #0"), id="plain-sleep"),
+        pytest.param(WAKER.replace("PAUSE", "10").removesuffix("    b .\n") + SRAM3 + "b .", SLEEPER, id="woken-again"),
+    ],
+)  # fmt: skip
+def test_memory_of_a_domain_that_runs_answers(board, main, remote):
+    rig = board(main, remote)
+    rig.run_us(3000)
+    assert refused(rig) == []
+    assert rig.word(0x3004_0000, MAIN) == 0x3004_0000

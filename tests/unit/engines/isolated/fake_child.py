@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from orchestrator.base.memory import BytesMemory
 from orchestrator.engines.contract import EngineOptions, Stop, StopReason
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.channel import HEADER, Channel, Frame
-from orchestrator.engines.isolated.server import Server, listen_for_stops
+from orchestrator.engines.isolated.child import Stops
+from orchestrator.engines.isolated.server import Server
 from orchestrator.events import CoreState, Event, Listener, Note
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
@@ -146,5 +146,5 @@ os.write(2, b"and \xff on standard error\n")
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 server = Server((OldChannel if PHASE == "version" else DyingChannel)(CONNECTION), create)
 control = socket.socket(fileno=int(sys.argv[4]))
-threading.Thread(target=listen_for_stops, args=(control, server, Path(sys.argv[5])), daemon=True).start()
+Stops(control, Path(sys.argv[5])).stop = server.stop
 server.serve()
