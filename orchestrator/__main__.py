@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what signal is made of, without the enumerations whose import takes longer than all else here
 import atexit
+import gc
 import os
 import sys
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 __all__ = ["main"]
+
+_YOUNG_OBJECTS = 50_000  # after which cycles are looked for: modules and a board are more, and stay
 
 _ENDING = [getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)]
 
@@ -66,6 +69,7 @@ def main() -> NoReturn:
     for each in _ENDING:
         if _signal.getsignal(each) != _signal.SIG_IGN:
             _signal.signal(each, _leave)
+    gc.set_threshold(_YOUNG_OBJECTS)
     _open_standard_streams()
     from orchestrator.base.interrupts import was_raised
     from orchestrator.cli import main as command

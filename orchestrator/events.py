@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from orchestrator.base.memory import Extent
 
 __all__ = [
+    "ACCESS_FRAME",
+    "ACCESS_STORES",
+    "ACCESS_WRITES",
     "CACHE_BLOCK",
     "RECORD",
     "SYSTEM_RESET",
@@ -47,6 +50,7 @@ __all__ = [
     "StateChanged",
     "UnmodelledAccess",
     "Waiting",
+    "access_of",
 ]
 
 
@@ -305,8 +309,8 @@ class Access(NamedTuple):
 
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
-_WRITES, _FRAME, _VALUE = 1, 2, 4
-_STORED = _WRITES | _VALUE  # one value, over another
+ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
+ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,38 +322,39 @@ class Accessed:
 
     records: bytes
 
+    def rows(self) -> Iterator[tuple[int, ...]]:
+        """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
+        return RECORD.iter_unpack(self.records)
+
     @property
     def accesses(self) -> tuple[Access, ...]:
         """Unpacked anew by each call."""
-        new = tuple.__new__  # what ``Access`` itself calls: there are dozens in a turn
-        return tuple(
-            [
-                new(
-                    Access,
-                    (
-                        first,
-                        last,
-                        pc,
-                        address,
-                        size,
-                        count,
-                        flags & _WRITES != 0,
-                        flags & _FRAME != 0,
-                        value if flags & _VALUE else None,
-                        before if flags & _STORED == _STORED else None,
-                    ),
-                )
-                for first, last, value, before, pc, address, size, count, flags, _ in RECORD.iter_unpack(self.records)
-            ]
-        )
+        return tuple(map(access_of, self.rows()))
 
     @classmethod
     def of(cls, accesses: Iterable[Access]) -> Accessed:
         return cls(b"".join(map(_packed, accesses)))
 
 
+def access_of(row: tuple[int, ...]) -> Access:
+    """An access by the numbers of its ``RECORD``."""
+    first, last, value, before, pc, address, size, count, flags, _ = row
+    return Access(
+        first,
+        last,
+        pc,
+        address,
+        size,
+        count,
+        flags & ACCESS_WRITES != 0,
+        flags & ACCESS_FRAME != 0,
+        value if flags & _VALUE else None,
+        before if flags & ACCESS_STORES == ACCESS_STORES else None,
+    )
+
+
 def _packed(access: Access) -> bytes:
-    flags = access.writes * _WRITES | access.frame * _FRAME | (access.value is not None) * _VALUE
+    flags = access.writes * ACCESS_WRITES | access.frame * ACCESS_FRAME | (access.value is not None) * _VALUE
     numbers = access.pc, access.address, access.size, access.times, flags, 0
     return RECORD.pack(access.time_ns, access.last_ns, access.value or 0, access.before or 0, *numbers)
 

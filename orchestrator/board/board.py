@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
@@ -41,14 +41,16 @@ from orchestrator.engines.registry import create_engine
 from orchestrator.events import Event, Listener
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
-from orchestrator.host import Host, PythonRemote
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
 from orchestrator.platform.model import Platform
-from orchestrator.vhost_user import Bridge, BridgeOptions
+
+if TYPE_CHECKING:
+    from orchestrator.host import Host, PythonRemote
+    from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
@@ -191,6 +193,8 @@ class Board:
 
         CapabilityError on an engine without such memory, VhostUserError when nobody listens or it refuses.
         """
+        from orchestrator.vhost_user import Bridge  # noqa: PLC0415  # few runs have one
+
         pair = self.pairs[""]
         notify = pair.observer.options.notify
         bridge = Bridge(pair.platform, pair.observer, self.engine, options, notify, self.stop)

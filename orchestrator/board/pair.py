@@ -1,9 +1,15 @@
-"""A pair of cores on a board: its images, what is seen of it, and Python in the place of a core without firmware."""
+"""A pair of cores on a board: its images, what is seen of it, and Python in the place of a core without firmware.
+
+What plays a core is imported where one is played: most pairs have firmware for both.
+"""
+
+# ruff: noqa: PLC0415  # see above
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.base.errors import CapabilityError
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, other_role
@@ -14,11 +20,13 @@ from orchestrator.engines.common.wall_time import WallTime
 from orchestrator.engines.contract import Capability, Engine, Observing, Playing
 from orchestrator.events import Event, Fault, Lockup, NotificationTaken, StateChanged
 from orchestrator.formats.elf import Image
-from orchestrator.host import Host, PythonRemote
-from orchestrator.host.peer_control import EnginePeerControl
-from orchestrator.host.player import CorePlayer, PlayersOfOneCore
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.platform.model import Platform
+
+if TYPE_CHECKING:
+    from orchestrator.host import Host, PythonRemote
+    from orchestrator.host.peer_control import EnginePeerControl
+    from orchestrator.host.player import CorePlayer
 
 __all__ = ["BoardPair", "pairs_of", "play_cores"]
 
@@ -85,6 +93,8 @@ class BoardPair:
         for role in ROLES:
             if role not in self.images:
                 _refuse_without_players(engine, role)
+                from orchestrator.host.peer_control import EnginePeerControl
+
                 peer = other_role(role)
                 control = EnginePeerControl(
                     engine,
@@ -98,6 +108,8 @@ class BoardPair:
                 yield self.platform.core(role).name, self._player(role, control)
 
     def _player(self, role: str, control: EnginePeerControl) -> CorePlayer:
+        from orchestrator.host import Host, PythonRemote
+
         observer, options = self.observer, self.observer.options
         if role == MAIN:
             self.host = Host(
@@ -171,6 +183,8 @@ def play_cores(
         for core, player in pair.players(engine, dead_end, bound):
             players.setdefault(core, []).append(player)
     for core, every in players.items():
+        from orchestrator.host.player import PlayersOfOneCore
+
         assert isinstance(engine, Playing)
         access = engine.play(core, every[0] if len(every) == 1 else PlayersOfOneCore(every))
         for each in every:

@@ -1,4 +1,9 @@
-"""``rptwin run`` and ``rptwin demo``: boot, check, report, and say it all in an exit code."""
+"""``rptwin run`` and ``rptwin demo``: boot, check, report, and say it all in an exit code.
+
+What few runs need is imported where it is needed: the time to a verdict counts.
+"""
+
+# ruff: noqa: PLC0415  # see above
 
 from __future__ import annotations
 
@@ -10,24 +15,25 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.board import Board, EndReason, Progress
 from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
-from orchestrator.cli.inspect import static_report
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import ProgressLine, interruptible, open_board
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
 from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
-from orchestrator.gdb import GdbServer
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.json import to_json
-from orchestrator.report.junit import to_junit
 from orchestrator.report.record import Record, WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
-from orchestrator.vhost_user import Bridge, BridgeOptions, IfLost
+
+if TYPE_CHECKING:
+    from orchestrator.gdb import GdbServer
+    from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
 
@@ -96,7 +102,7 @@ def _after(bridge: Bridge) -> RptwinError | None:
     again = f", which came again {bridge.reconnections} times" if bridge.reconnections else ""
     went = f"{bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}{again}"
     _say(f"vdev[{bridge.options.vdev}]: {went}")
-    if bridge.failure is not None and bridge.options.if_lost is IfLost.GO_ON:
+    if bridge.failure is not None and not bridge.is_needed:
         complain(bridge.failure)
         return None
     return bridge.failure
@@ -107,6 +113,8 @@ def _open(settings: Settings, verbosity: Verbosity, *, is_bridged: bool) -> Boar
     try:
         return open_board(settings, shares_memory=is_bridged)
     except PlacementError:
+        from orchestrator.cli.inspect import static_report
+
         sys.stdout.write(static_report(settings, findings_only=verbosity is Verbosity.QUIET))
         raise
 
@@ -115,6 +123,8 @@ def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManag
     """The server that was asked for."""
     if port is None:
         return contextlib.nullcontext()
+    from orchestrator.gdb import GdbServer
+
     cores = [board.platform.core(name).name for name in board.vector_tables]
     return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
 
@@ -183,6 +193,12 @@ def _report(record: Record, verbosity: Verbosity) -> list[RptwinError]:
         failures.append(ReportError(f"report not written: {error.strerror or error}", where="standard output"))
     documents = (
         Document(record.settings.json, "JSON", lambda: to_json(record)),
-        Document(record.settings.junit, "JUnit", lambda: to_junit(record)),
+        Document(record.settings.junit, "JUnit", lambda: _junit(record)),
     )
     return failures + list(write_documents(documents))
+
+
+def _junit(record: Record) -> str:
+    from orchestrator.report.junit import to_junit
+
+    return to_junit(record)

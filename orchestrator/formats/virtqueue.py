@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
+from typing import NamedTuple
 
 from orchestrator.base.errors import RingError, RptwinError
 from orchestrator.base.memory import Extent, Memory, Place
@@ -299,6 +300,7 @@ class SplitRing:
         self.layout = layout
         self.name = name
         self._translate = translate
+        self._table = _Table(layout.desc, layout.num, "desc")
 
     def place(self, address: int, path: str) -> Place:
         """An address of this ring's view with a path below the ring's name."""
@@ -424,9 +426,8 @@ class SplitRing:
         ``ring.index-out-of-range``, ``ring.desc-loop``, ``ring.chain-too-long``, ``ring.indirect-next``,
         ``ring.indirect-nested``, ``ring.indirect-length`` and ``ring.indirect-address`` name the index that broke.
         """
-        table = _Table(self.layout.desc, self.layout.num, "desc")
         elements: list[ChainElement] = []
-        for element in self._walk(table, head):
+        for element in self._walk(self._table, head):
             if taken is not None:
                 self._take(taken, head, element)
             if not element.descriptor.is_indirect:
@@ -508,8 +509,7 @@ class SplitRing:
         return RingError(what, rule=rule, where=element.at, expected=expected, found=found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(NamedTuple):
     """A descriptor table: the ring's own, or an indirect one."""
 
     base: int

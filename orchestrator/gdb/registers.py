@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
 
 __all__ = ["Register", "describe", "registers_of"]
 
@@ -60,7 +59,7 @@ def describe(registers: tuple[Register, ...]) -> str:
     lines = ['<?xml version="1.0"?>', '<!DOCTYPE target SYSTEM "gdb-target.dtd">', '<target version="1.0">']
     lines.append("<architecture>arm</architecture>")
     for feature in features:
-        lines.append(f"<feature name={quoteattr(feature)}>")
+        lines.append(f'<feature name="{feature}">')
         for number, each in enumerate(registers):
             if each.feature == feature:
                 lines.append(

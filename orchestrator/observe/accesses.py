@@ -7,7 +7,7 @@ from itertools import islice
 
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.events import Accessed
+from orchestrator.events import Accessed, access_of
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Places
@@ -20,6 +20,7 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["AccessObserver"]
 
+_ADDRESS = 5  # in a row of numbers
 _MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
 
 
@@ -39,21 +40,25 @@ class AccessObserver:
         told = self._watches.told or frozenset()
         return frozenset(role for name, role in self._roles.items() if name in told)
 
+    @property
+    def _tells_both(self) -> bool:
+        told = self._watches.told
+        return told is not None and all(name in told for name in self._roles)
+
     def forget(self) -> None:
         """What lies where is to be found anew."""
         self._places = None
 
     def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
-        accesses = detail.accesses
+        rows = list(detail.rows())
         guard = run.stacks.get(role)
         if guard is not None:
-            extent = guard.extent
-            guard.see(accesses, self._views.memories[role])
-            if guard.extent != extent:
+            near = [row for row in rows if any(start <= row[_ADDRESS] < end for start, end, _ in guard.windows)]
+            if near and guard.see(map(access_of, near), self._views.memories[role]):
                 self._watch_stack(guard)
-        both = self.tells >= set(self._roles.values()) and not run.traffic.buffers_dropped
-        run.history.see(role, accesses, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
+        both = self._tells_both and not run.traffic.buffers_dropped
+        run.history.see(role, rows, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
-from orchestrator.events import Access
+from orchestrator.events import ACCESS_FRAME, ACCESS_STORES, ACCESS_WRITES, Access, access_of
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
 from orchestrator.formats.virtqueue import RingLayout, SplitRing, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
@@ -26,12 +27,11 @@ __all__ = ["History", "Places", "Step", "Trespass", "Write"]
 
 _KEPT = 8  # of each kind
 _SLOT = re.compile(r"used\.ring\[(\d+)\]")
-_WIDEST = 4  # bytes of a field
 _MAX_READS = 256  # distinct places per ring and side
+_MAX_SPOTS = 4096  # that are remembered at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Who did something, when, and by which instruction: virtual nanoseconds, role of the core."""
 
     time_ns: int
@@ -133,6 +133,19 @@ class _RingAt:
             return word
 
 
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """What lies at one address, as far as an access of one size reaches: cores access the same few again and again."""
+
+    fields: tuple[_Field, ...]  # of the table
+    buffers: tuple[tuple[int, Buffer], ...]  # and where the core sees each begin
+    ring: _RingAt | None = None
+    place: tuple[int, int] = (0, 0)  # offset in the ring, size
+    is_look: bool = False  # a read says that the core's side looked at what the other side has published
+    word: _Word | None = None  # None: none, or the core plays no side
+    is_own: bool = False  # the core's side may write this word at any time, and publishes nothing by it
+
+
 class Places:
     """What lies where, as each core addresses it: made anew whenever the table has changed; buffers come one by one."""
 
@@ -146,10 +159,11 @@ class Places:
         self._extents: dict[str, list[Extent]] = {}  # of the buffers, where the table has them
         self._longest = 0  # bytes of a buffer
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
+        self._spots: dict[str, dict[tuple[int, int], _Spot]] = {}  # by address and size
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
-            self._buffers[role], self._extents[role] = [], []
+            self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
         self.add(buffers)
 
     def add(self, buffers: Mapping[int, Buffer], moved: Iterable[int] = ()) -> None:
@@ -163,6 +177,7 @@ class Places:
         self.count = len(buffers)
 
     def _put_in(self, number: int, buffer: Buffer) -> None:
+        self._forget_spots()
         self._spans[buffer.address] = number, buffer.span
         self._longest = max(self._longest, buffer.span.size)
         for role, known in self._buffers.items():
@@ -173,6 +188,7 @@ class Places:
                     bisect.insort(known, (at.start, at.end, number, buffer))
 
     def _take_out(self, number: int, span: Span) -> None:
+        self._forget_spots()
         for role, known in self._buffers.items():
             extent = span.seen_by(role)
             if extent is not None:
@@ -180,30 +196,56 @@ class Places:
                 for at in _everywhere(self.views, role, extent):
                     del known[bisect.bisect_left(known, (at.start, at.end, number))]
 
-    def fields(self, role: str, access: Access) -> Collection[_Field]:
-        """The fields of the table that an access touches."""
-        known, start, end = self._fields.get(role), access.address, access.address + access.size
-        if not known or start > known[-1].address + _WIDEST or end < known[0].address:
-            return ()
-        return [each for each in known if each.address < end and start < each.address + each.size]
+    def _forget_spots(self) -> None:
+        for spots in self._spots.values():
+            spots.clear()
 
-    def rings(self, role: str) -> Sequence[tuple[int, int, _RingAt]]:
-        """Where each ring begins and ends as a core addresses it."""
-        return self._rings.get(role, ())
+    def spots(self, role: str) -> Mapping[tuple[int, int], _Spot]:
+        """Those that are known, by address and size, as long as nothing is added; :meth:`find` finds the others."""
+        return self._spots.get(role, {})
 
-    def buffers(self, role: str, access: Access) -> Collection[tuple[int, Buffer]]:
+    def find(self, role: str, address: int, size: int) -> _Spot:
+        """What an access of a core touches."""
+        spot = self._spot(role, address, size)
+        spots = self._spots.setdefault(role, {})
+        if len(spots) >= _MAX_SPOTS:
+            spots.clear()
+        spots[address, size] = spot
+        return spot
+
+    def _spot(self, role: str, address: int, size: int) -> _Spot:
+        end = address + size
+        fields = tuple(
+            each for each in self._fields.get(role, ()) if each.address < end and address < each.address + each.size
+        )
+        at = next((ring for start, end, ring in self._rings.get(role, ()) if start <= address < end), None)
+        if at is None:
+            return _Spot(fields, self._buffers_at(role, address, size))
+        there = address + at.shift
+        word = None if at.side is None else at.word_at(there)
+        return _Spot(
+            fields,
+            (),
+            at,
+            (there - at.start, size),
+            at.index_at < there + size and there < at.index_at + 2,
+            word,
+            word is not None and word.owner is at.side and not word.is_index,
+        )
+
+    def _buffers_at(self, role: str, address: int, size: int) -> tuple[tuple[int, Buffer], ...]:
         """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
         known = self._buffers.get(role, [])
-        index = bisect.bisect_left(known, (access.address + access.size,))
+        index = bisect.bisect_left(known, (address + size,))
         found = []
         while index:
             index -= 1
             start, end, _, buffer = known[index]
-            if start + self._longest <= access.address:
+            if start + self._longest <= address:
                 break
-            if end > access.address:
+            if end > address:
                 found.append((start, buffer))
-        return found
+        return tuple(found)
 
     def extents(self, role: str) -> Iterator[Extent]:
         """The buffers as a core addresses them, those that lie side by side as one."""
@@ -217,14 +259,6 @@ class Places:
             start, end = each.start, each.end
         if start is not None and end is not None:
             yield Extent(start, end - start)
-
-
-def _ring_at(rings: Iterable[tuple[int, int, _RingAt]], address: int) -> _RingAt | None:
-    """The ring that holds an address."""
-    for start, end, ring in rings:
-        if start <= address < end:
-            return ring
-    return None
 
 
 def _everywhere(views: Views, role: str, extent: Extent) -> Iterator[Extent]:
@@ -289,30 +323,38 @@ class History:
     def see(
         self,
         role: str,
-        accesses: Iterable[Access],
+        rows: Iterable[tuple[int, ...]],
         places: Places,
         traffic: Traffic,
         outside: Collection[str] = (),
         *,
         knows_owners: bool = True,
     ) -> None:
-        """The accesses of one core's turn, in order; whose a buffer is, is known where both cores' are told, and where
-        the vdev is not one of those that another process works (``outside``).
+        """The accesses of one core's turn, in order, as numbers (``Accessed.rows``).
+
+        Whose a buffer is, is known where both cores' accesses are told, and where the vdev is not one of those that
+        another process works (``outside``).
         """
         self.told = True
-        rings = places.rings(role)
-        for access in accesses:
-            at = _ring_at(rings, access.address)
-            if at is not None and not access.writes:
-                self._see_look(access, at)
+        spots = places.spots(role)
+        for row in rows:
+            _, last_ns, _, _, _, address, size, times, flags, _ = row
+            spot = spots.get((address, size)) or places.find(role, address, size)
+            at = spot.ring
+            if at is not None and not flags & ACCESS_WRITES:
+                self._see_look(spot, at, times, last_ns)
                 continue
-            if access.writes:
-                for each in places.fields(role, access):
-                    self._see_field(role, access, each)
-            if at is not None:
-                self._see_ring(role, access, at, places.views, traffic)
-            elif knows_owners:
-                self._see_buffer(role, access, places, outside)
+            if spot.fields and flags & ACCESS_WRITES:
+                for each in spot.fields:
+                    self._see_field(role, access_of(row), each)
+            if at is None:
+                if spot.buffers and knows_owners and not flags & ACCESS_FRAME:
+                    self._see_buffer(role, row, spot, places, outside)
+            elif spot.word is not None and flags & ACCESS_STORES == ACCESS_STORES:
+                if spot.word.slot is not None:
+                    self._used_slots.setdefault(at.path, set()).add(spot.word.slot)
+                if not spot.is_own:
+                    self._see_word(role, access_of(row), at, spot.word, places.views, traffic)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
@@ -331,29 +373,23 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _see_look(self, access: Access, at: _RingAt) -> None:
-        key, address = at.key, access.address + at.shift
+    def _see_look(self, spot: _Spot, at: _RingAt, times: int, last_ns: int) -> None:
+        key, place = at.key, spot.place
         if key is None:
             return
         reads = self.reads.get(key)
         if reads is None:
             reads = self.reads[key] = Counter()
-        place = address - at.start, access.size
         if place in reads or len(reads) < _MAX_READS:
-            reads[place] += access.times
-        if at.index_at < address + access.size and address < at.index_at + 2:
-            self.looked_ns[key] = access.last_ns
+            reads[place] += times
+        if spot.is_look:
+            self.looked_ns[key] = last_ns
 
-    def _see_ring(self, role: str, access: Access, at: _RingAt, views: Views, traffic: Traffic) -> None:
-        address = access.address + at.shift
-        word = at.word_at(address)
-        if at.side is None or word is None or access.value is None or access.before is None:
-            return
-        if word.slot is not None:
-            self._used_slots.setdefault(at.path, set()).add(word.slot)
-        if at.side is word.owner and not word.is_index:
-            return
-        path, step = at.path, Step.of(role, access)
+    def _see_word(self, role: str, access: Access, at: _RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
+        """A store to a word of a ring that is not the core's, or that publishes something."""
+        assert access.before is not None
+        assert access.value is not None
+        address, path, step = access.address + at.shift, at.path, Step.of(role, access)
         up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
         if up and at.side is not word.owner:
             error = RingError(
@@ -416,18 +452,21 @@ class History:
                     self._passages += 1
                     self._owned[address] = _Owned(at.path, head, owner, step, size, self._passages)
 
-    def _last_passage(self, role: str, access: Access, places: Places) -> _Owned | None:
+    def _last_passage(self, address: int, spot: _Spot) -> _Owned | None:
         """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
         found = None
-        for start, buffer in places.buffers(role, access):
+        for start, buffer in spot.buffers:
             owned = self._owned.get(buffer.address)
-            if owned is not None and access.address < start + owned.size and (not found or owned.order > found.order):
+            if owned is not None and address < start + owned.size and (not found or owned.order > found.order):
                 found = owned
         return found
 
-    def _see_buffer(self, role: str, access: Access, places: Places, outside: Collection[str]) -> None:
-        owned = self._last_passage(role, access, places)
-        if owned is None or access.frame:
+    def _see_buffer(
+        self, role: str, row: tuple[int, ...], spot: _Spot, places: Places, outside: Collection[str]
+    ) -> None:
+        _, _, _, _, _, address, size, _, flags, _ = row
+        owned, writes = self._last_passage(address, spot), flags & ACCESS_WRITES != 0
+        if owned is None:
             return
         vdev = owned.ring.partition(".")[0]
         if vdev in outside:
@@ -436,11 +475,9 @@ class History:
         side = sides.side_of(role) if sides is not None else None
         if side is None or owned.owner is side:
             return
-        if side is Side.DRIVER and not access.writes:
+        if side is Side.DRIVER and not writes:
             return  # a driver may look at what it has sent
-        key = owned.ring, side, access.writes
+        key = owned.ring, side, writes
         if key not in self.trespasses:
-            by = Step.of(role, access)
-            self.trespasses[key] = Trespass(
-                owned.ring, owned.head, side, access.writes, access.address, access.size, by, owned.since
-            )
+            by = Step.of(role, access_of(row))
+            self.trespasses[key] = Trespass(owned.ring, owned.head, side, writes, address, size, by, owned.since)

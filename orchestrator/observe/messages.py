@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from orchestrator.base.errors import FormatError
 from orchestrator.base.roles import Side, Sides
@@ -23,8 +24,7 @@ _MAX_PEERS = 4096
 _FOR_EVER = 2_000  # blank messages in a row: no queue has so many buffers, so somebody sends them again and again
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who did something, and when: virtual nanoseconds, the role of the core ("" when nobody knows)."""
 
     time_ns: int
@@ -145,9 +145,12 @@ class MessageLog:
 
     def use(self, side: Side, address: int) -> AddressUse:
         """What went to and from an address; not kept where there are too many."""
-        if len(self.uses) >= _MAX_PEERS and (side, address) not in self.uses:
-            return AddressUse()
-        return self.uses.setdefault((side, address), AddressUse())
+        found = self.uses.get((side, address))
+        if found is None:
+            found = AddressUse()
+            if len(self.uses) < _MAX_PEERS:
+                self.uses[side, address] = found
+        return found
 
     def note_use(self, record: MessageRecord) -> None:
         """Count a message at both of its addresses."""

@@ -232,7 +232,7 @@ class Observer:
             for number in detail.channels if role else ():
                 channel = Channel(role, detail.mailbox, number)
                 self.run.ledger.listens(channel, event.time_ns, waiting=number in detail.waiting)
-        elif isinstance(detail, NotificationSent | NotificationIgnored):
+        elif isinstance(detail, (NotificationSent, NotificationIgnored)):  # no union, which would be made at each event
             self._on_notification(event.time_ns, role, detail)
         elif role and role not in self.run.cores:
             return  # a core of another pair: what it does reaches this one by memory and notifications only

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Place, place_of
@@ -19,8 +20,7 @@ from orchestrator.observe.views import Span, Views
 __all__ = ["Buffer", "BufferUse", "Chain", "Look", "RingFault", "RingTraffic", "Suppression", "UnexpectedDirection"]
 
 
-@dataclass(frozen=True, slots=True)
-class BufferUse:
+class BufferUse(NamedTuple):
     """One passage of a buffer from one side to the other."""
 
     time_ns: int
@@ -66,8 +66,7 @@ class Buffer:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """A chain of descriptors that the driver made available."""
 
     head: int
@@ -111,8 +110,7 @@ class UnexpectedDirection:
     element: ChainElement
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """A side has asked not to be told of what is published: by its flag, or by an index that lies elsewhere."""
 
     path: str  # in the ring: ``used.flags``, ``avail_event``
@@ -215,8 +213,7 @@ class RingTraffic:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """One look at one ring: what was there before, what is there now, and whose turn it was."""
 
     traffic: RingTraffic

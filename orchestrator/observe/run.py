@@ -6,6 +6,7 @@ import enum
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from orchestrator.events import (
     Backtrace,
@@ -70,8 +71,7 @@ class Tally:
         return [{"what": what, "count": count} for what, count in sorted(self.counts.items())]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Channel:
+class Channel(NamedTuple):
     """A way to interrupt a core: bit of a mailbox, None where it has only one."""
 
     target: str  # role

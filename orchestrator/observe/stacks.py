@@ -35,6 +35,7 @@ class StackGuard:
     deepest: int = 0  # the lowest address that was stored to
     deepest_by: Step | None = None
     aliases: tuple[tuple[Extent, int], ...] = ()  # of its memory: where else the core has it, and how far from here
+    _windows: tuple[tuple[int, int, int], ...] | None = None  # where what is observed is seen; None: not yet found
 
     @classmethod
     def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
@@ -52,18 +53,28 @@ class StackGuard:
         below = _DEPTH if self.crossed is not None else _NEAR
         return Extent.between(max(self.floor, self.end - below), min(self.top, self.end + _NEAR))
 
-    def see(self, accesses: Iterable[Access], memory: Memory) -> None:
-        """What the core did in its turn, in order."""
-        windows = tuple(self._windows())
+    @property
+    def windows(self) -> tuple[tuple[int, int, int], ...]:
+        """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
+        if self._windows is None:
+            self._windows = tuple(self._find_windows())
+        return self._windows
+
+    def see(self, accesses: Iterable[Access], memory: Memory) -> bool:
+        """What the core did in its turn, in order; whether more is to be observed from now on."""
+        before, windows = self.crossed, self.windows
         for told in accesses:
             for start, end, distance in windows:
                 if start <= told.address < end:
                     access = told._replace(address=told.address + distance) if distance else told
                     self._see_here(access, memory)
                     break
+        if self.crossed is before:
+            return False
+        self._windows = None
+        return True
 
-    def _windows(self) -> Iterator[tuple[int, int, int]]:
-        """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
+    def _find_windows(self) -> Iterator[tuple[int, int, int]]:
         extent = self.extent
         yield extent.start, extent.end, 0
         for alias, distance in self.aliases:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
@@ -142,7 +142,7 @@ class Traffic(Buffers):
         used, user = 0, look
         if used_by is not None and used_by != by:
             # Who uses acts at any time: what was used and made available again in one turn comes in this order.
-            user = replace(look, by=used_by)
+            user = look._replace(by=used_by)
             count = min((used_idx - traffic.used_idx) & 0xFFFF, len(traffic.outstanding))
             used = self._see_used(user, (traffic.used_idx + count) & 0xFFFF) if count else 0
         posted = self._see_available(look, avail_idx) if avail_idx != traffic.avail_idx else 0
@@ -212,7 +212,7 @@ class Traffic(Buffers):
         for element in chain.elements:
             self.hand_to_device(look, chain, element)
         if not chain.is_empty:
-            traffic.outstanding[head] = replace(chain, message=self._read_message(look, chain, Side.DRIVER))
+            traffic.outstanding[head] = chain._replace(message=self._read_message(look, chain, Side.DRIVER))
 
     def _see_used(self, look: Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring

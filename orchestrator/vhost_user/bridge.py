@@ -120,6 +120,11 @@ class Bridge:
         return self.options.path
 
     @property
+    def is_needed(self) -> bool:
+        """The run ends when the back-end is lost."""
+        return self.options.if_lost is not IfLost.GO_ON
+
+    @property
     def is_started(self) -> bool:
         """The back-end works the rings."""
         return bool(self._rings)
@@ -203,7 +208,7 @@ class Bridge:
             self.failure = error
         self._rings = []
         self.frontend.close()
-        if self.failure is not None and self.options.if_lost is not IfLost.GO_ON:
+        if self.failure is not None and self.is_needed:
             self._end_run()
 
     def _comes_again(self, since: float, error: VhostUserError) -> bool:

@@ -160,4 +160,4 @@ def test_what_is_said_is_known_of_every_fault(golden_texts):
 def test_the_healthy_twin_of_a_fault_is_silent(patched, name):
     fault = FAULTS[name]
     verdict = judged(patched(fault.twin, fault.variant, fault.platform), fault)
-    assert (verdict.exit_code, findings_as_text(verdict.findings)) == (0, ())
+    assert (verdict.exit_code, findings_as_text(verdict.findings)) == (0, "")

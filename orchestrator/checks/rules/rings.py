@@ -345,7 +345,7 @@ def _device_exchanges(subject: RingSubject) -> Iterator[Violation]:
 
 
 _OF_NO_TRAFFIC = "follow one buffer: is the other core told of it, and does it then look at this ring?"
-_OF_AN_IDLE_RING = "nothing to do, if nothing is to be sent on it yet; it was not seen working"
+_OF_AN_IDLE_RING = "nothing to do, if nobody is to offer anything on it yet; it was not seen working"
 
 
 @rule(
@@ -376,7 +376,7 @@ def something_goes_through(subject: RingSubject) -> Iterator[Violation]:
         at=(subject.ring.at,),
         expected="a used buffer",
         actual=f"{traffic.posted} made available, none used" if traffic.posted else "nothing was made available",
-        advice=_OF_NO_TRAFFIC if dead else _OF_AN_IDLE_RING,
+        advice=_OF_NO_TRAFFIC if traffic.posted else _OF_AN_IDLE_RING,
         subject=subject.ring.path,
         severity=Severity.ERROR if dead and traffic is offered[0] else None,
     )

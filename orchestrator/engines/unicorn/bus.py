@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -119,6 +119,7 @@ class Bus:
         self._slots = sorted(slots, key=lambda slot: slot.extent)
         self._starts = [slot.extent.start for slot in self._slots]
         self._ends = [slot.extent.end for slot in self._slots]
+        self._pages = _pages_of(self._slots)
         self._port = port
         self.access: Access | None = None  # the last one
         self.count = 0  # accesses since power-on
@@ -144,10 +145,7 @@ class Bus:
 
     def pages(self) -> list[int]:
         """Numbers of the pages that hold devices."""
-        pages: set[int] = set()
-        for slot in self._slots:
-            pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
-        return sorted(pages)
+        return self._pages
 
     def slot_at(self, address: int) -> Slot | None:
         index = bisect.bisect_right(self._starts, address) - 1
@@ -201,6 +199,13 @@ class Bus:
 def is_private(address: int) -> bool:
     """Whether an address lies on the Private Peripheral Bus."""
     return PRIVATE_START <= address < PRIVATE_END
+
+
+def _pages_of(slots: Iterable[Slot]) -> list[int]:
+    pages: set[int] = set()
+    for slot in slots:
+        pages.update(range(slot.extent.start // PAGE, (slot.extent.end + PAGE - 1) // PAGE))
+    return sorted(pages)
 
 
 def _runs(pages: list[int]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What DWARF says of code: how its frames are undone, and the lines that it comes from.
+"""What DWARF says of code: the lines that it comes from.
 
 pyelftools reads it, and is imported when that is first asked for, because its import alone takes longer than all the
 rest. Broken debug information is no reason to refuse an image, and pyelftools raises anything: there is none then.
@@ -13,15 +13,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.formats.unwind import UnwindRule
-
 if TYPE_CHECKING:
-    from elftools.dwarf.callframe import FDE
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
 __all__ = ["DebugInformation", "SourceLine"]
-
-_LR = 14  # its number in DWARF too (AADWARF32 4.1)
 
 
 class SourceLine(NamedTuple):
@@ -38,13 +33,6 @@ class _Line(NamedTuple):
     start: int
     end: int
     source: SourceLine
-
-
-class _Frames(NamedTuple):
-    """The entries of ``.debug_frame``, sorted by the address of their function."""
-
-    starts: list[int]
-    entries: list[FDE]
 
 
 class DebugInformation:
@@ -67,32 +55,6 @@ class DebugInformation:
             return None
 
     @cached_property
-    def _frames(self) -> _Frames:
-        from elftools.dwarf.callframe import FDE  # noqa: PLC0415 - slow to import, seldom needed
-
-        found: list[FDE] = []
-        try:
-            if self._dwarf is not None and self._dwarf.has_CFI():
-                found = [each for each in self._dwarf.CFI_entries() if isinstance(each, FDE)]
-                found = sorted(
-                    (each for each in found if self._is_code(each["initial_location"])),
-                    key=lambda each: int(each["initial_location"]),
-                )
-        except Exception:
-            found = []
-        return _Frames([each["initial_location"] for each in found], found)
-
-    def unwind_rule(self, pc: int) -> UnwindRule | None:
-        """How the frame of the code at ``pc`` is undone, by ``.debug_frame``; None when it does not say."""
-        index = bisect_right(self._frames.starts, pc) - 1
-        if index < 0:
-            return None
-        try:
-            return _cfi_rule(self._frames.entries[index], pc)
-        except Exception:
-            return None
-
-    @cached_property
     def _lines(self) -> tuple[list[int], list[_Line]]:
         lines: list[_Line] = []
         try:
@@ -107,20 +69,6 @@ class DebugInformation:
         starts, lines = self._lines
         index = bisect_right(starts, pc) - 1
         return lines[index].source if index >= 0 and pc < lines[index].end else None
-
-
-def _cfi_rule(entry: FDE, pc: int) -> UnwindRule | None:
-    if pc >= entry["initial_location"] + entry["address_range"]:
-        return None
-    rows = [row for row in entry.get_decoded().table if row["pc"] <= pc]
-    if not rows or rows[-1]["cfa"].expr is not None:
-        return None
-    row: dict[Any, Any] = rows[-1]
-    registers = {register: rule for register, rule in row.items() if isinstance(register, int)}
-    saved = {register: rule.arg for register, rule in registers.items() if rule.type == "OFFSET"}
-    returns = registers.get(_LR)
-    outermost = returns is not None and returns.type == "UNDEFINED"
-    return UnwindRule(row["cfa"].reg, row["cfa"].offset, saved, ".debug_frame", outermost)
 
 
 def _source_lines(dwarf: DWARFInfo) -> Iterator[_Line]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.base.errors import ElfError, TableError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.memory import Place
+from orchestrator.formats.call_frames import CallFrames
 from orchestrator.formats.elf.dwarf import DebugInformation, SourceLine
 from orchestrator.formats.elf.sections import (
     Section,
@@ -20,6 +21,7 @@ from orchestrator.formats.elf.sections import (
     read_section_headers,
     read_sections,
     read_segments,
+    uncompressed,
 )
 from orchestrator.formats.elf.symbols import AddressNames, Symbol, read_symbols
 from orchestrator.formats.unwind import UnwindRule, find_exidx_entry, unwind_entry
@@ -177,13 +179,18 @@ class Image:
     def _debug(self) -> DebugInformation:
         return DebugInformation(self._data, self._is_code)
 
+    @cached_property
+    def _call_frames(self) -> CallFrames:
+        section = next((each for each in self.sections if each.name == ".debug_frame" and each.has_bytes), None)
+        return CallFrames(b"" if section is None else uncompressed(self._data, section), self._is_code)
+
     def _has_section(self, *names: str) -> bool:
         return any(each.name in names for each in self.sections)
 
     def unwind_rule(self, pc: int) -> UnwindRule | None:
         """How the frame of the code at ``pc`` is undone: by ``.debug_frame``, else ``.ARM.exidx``, else None."""
         pc &= ~1
-        rule = self._debug.unwind_rule(pc) if self._has_section(".debug_frame") else None
+        rule = self._call_frames.rule_at(pc)
         return self._rule_of_exidx(pc) if rule is None else rule
 
     def _rule_of_exidx(self, pc: int) -> UnwindRule | None:

@@ -5,6 +5,8 @@ Sources: System V ABI, "Object Files"; ELF for the Arm Architecture (AAELF32).
 
 from __future__ import annotations
 
+import struct
+import zlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import IntFlag
@@ -29,10 +31,15 @@ __all__ = [
     "read_section_headers",
     "read_sections",
     "read_segments",
+    "uncompressed",
 ]
 
 ADDRESS_SPACE = 1 << 32
 SHF_ALLOC, SHF_EXECINSTR = 2, 4
+_SHF_COMPRESSED = 0x800
+_ELFCOMPRESS_ZLIB = 1
+_COMPRESSION_HEADER = struct.Struct("<3I")  # Elf32_Chdr: type, size, alignment
+_LARGEST_CONTENT = 64 << 20  # bytes of a section that is compressed
 _EM_ARM = 40
 _PT_LOAD = 1
 _SHT_NOBITS = 8
@@ -317,6 +324,20 @@ def read_sections(
             Section(title, each.sh_addr, each.sh_size, each.sh_offset, has_bytes, each.sh_flags, load_address)
         )
     return tuple(sections)
+
+
+def uncompressed(data: bytes, section: Section) -> bytes:
+    """What stands in a section of a file; nothing where it is compressed in a way that this does not know."""
+    content = data[section.offset : section.offset + section.size]
+    if not section.flags & _SHF_COMPRESSED:
+        return content
+    try:
+        kind, size, _ = _COMPRESSION_HEADER.unpack_from(content)
+        if kind != _ELFCOMPRESS_ZLIB or not size:
+            return b""
+        return zlib.decompressobj().decompress(content[_COMPRESSION_HEADER.size :], min(size, _LARGEST_CONTENT))
+    except (struct.error, zlib.error):
+        return b""
 
 
 class _Loaded:

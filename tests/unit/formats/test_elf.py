@@ -1,6 +1,7 @@
 import io
 import struct
 import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.base.errors import ElfError, TableError
 from orchestrator.formats.elf import SegmentFlag, load_elf, parse_elf
+from orchestrator.formats.elf.sections import Section, uncompressed
 from orchestrator.formats.resource_table import decode_table_bytes
 
 FLASH, SHARED, RAM = 0x08100000, 0x10040000, 0x10000000
@@ -553,3 +555,31 @@ def test_types_and_sections_that_name_nothing_are_passed_over():
     image = named([(ALLOC | EXECINSTR, FLASH, 0x40)], rows)
     assert [image.symbol_at(FLASH + 8 * n) for n in range(4)] == [None] * 4
     assert set(image.symbols) == {"section", "file", "common"}
+
+
+SHF_COMPRESSED = 0x800  # ELF, Section Attribute Flags
+
+
+def section_of(data, flags):
+    return Section(".debug_frame", 0, len(data), 0, True, flags, None)
+
+
+def test_a_section_that_is_compressed_is_what_it_was_before():
+    plain = b"frames" * 100
+    packed = struct.pack("<3I", 1, len(plain), 4) + zlib.compress(plain)
+    assert uncompressed(packed, section_of(packed, SHF_COMPRESSED)) == plain
+    assert uncompressed(packed, section_of(packed, 0)) == packed
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        struct.pack("<3I", 2, 4, 4) + b"zstd",
+        struct.pack("<3I", 1, 4, 4) + b"nothing that zlib made",
+        struct.pack("<3I", 1, 0, 4) + zlib.compress(b"more than it says"),
+        struct.pack("<2I", 1, 4),
+    ],
+    ids=["by another algorithm", "broken", "no bytes", "no header"],
+)
+def test_a_section_that_cannot_be_decompressed_is_empty(packed):
+    assert uncompressed(packed, section_of(packed, SHF_COMPRESSED)) == b""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.bus import Device
@@ -30,6 +29,9 @@ from orchestrator.engines.unicorn.devices.stm32.usart import Stm32Usart
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.memory import MemoryView
 from orchestrator.platform.model import Connections, Interrupt, Peripheral, Platform
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "GROUP",
@@ -350,6 +352,8 @@ def create_device(board: Board, peripheral: Peripheral) -> Made:
     maker = _MAKERS.get(peripheral.type)
     if maker is not None:
         return maker(board, peripheral)
+    from importlib.metadata import entry_points  # noqa: PLC0415  # slow to import, and seldom needed
+
     found = entry_points(group=GROUP, name=peripheral.type)
     if not found:
         return Unmodelled(Host(board, peripheral.name), peripheral.type), None
