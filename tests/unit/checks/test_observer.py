@@ -90,6 +90,13 @@ def test_a_table_that_firmware_makes_at_run_time_where_it_was_named_comes_up() -
     assert verdict.milestones[2].name == "table present as main sees it"
 
 
+def test_a_table_that_was_named_where_no_core_has_memory_is_told_of_once() -> None:
+    locator = parse_locator("remote:0x60000000")
+    (found,) = run(table_at_run_time=True, copies_table=False, starts_rings=False, locator=locator).findings
+    assert found.rule == "table.one-core-only"
+    assert found.actual == "cpu_main and cpu_remote cannot reach 0x60000000..0x60000010"
+
+
 def test_messages_are_conserved_from_offer_to_use() -> None:
     verdict = run(pings=5)
     pool, sent = (verdict.run.traffic.rings[f"vdev[0].vring[{i}]"] for i in range(2))
