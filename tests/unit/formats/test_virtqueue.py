@@ -97,6 +97,11 @@ def test_rpmsg_lite_puts_the_used_ring_elsewhere_only_where_the_facts_say():
     assert RingLayout.legacy(0, 8, 16).formula == "virtio legacy, align 16"
 
 
+def test_an_alignment_of_1_leaves_no_gap():
+    layout = RingLayout.legacy(BASE, 8, 1)
+    assert layout.used == layout.avail + available_ring_size(8)
+
+
 @pytest.mark.parametrize("align", [-4, 0, 3, 12])
 def test_an_alignment_that_is_no_power_of_two_lays_out_no_ring(align):
     with broken("ring.align") as caught:
