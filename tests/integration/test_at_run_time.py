@@ -15,6 +15,7 @@ def test_svcs_that_become_hardfaults_and_are_served_are_a_note(patched):
     assert (note.rule, note.severity, verdict.exit_code) == ("core.fault-handled", Severity.NOTE, 0)
     assert core.fault_count >= 100
     assert note.actual.startswith(f"{core.fault_count} served, at one place")
+    assert note.advice == "nothing to do, if the handler is meant to: the core went on with its work each time"
 
 
 def test_a_fault_that_is_taken_for_ever_ends_the_run_as_its_cause(patched):

@@ -262,6 +262,8 @@ def test_firmware_that_resets_for_ever_is_a_finding_with_its_backtrace(rptwin, p
     assert finding["because_of"] is None
     assert "resets of the chip" in finding["actual"]
     assert "give_up" in "".join(finding["detail"])
+    advice = "what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog"
+    assert finding["advice"] == advice
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,7 @@ NOT_BETWEEN_IMAGES = {"ring.avail-out-of-order", "ring.used-out-of-order"}
 SCRIPTS = set(broken.CASES) - REPORTED - VARIANTS - set(ELSEWHERE) - NOT_BETWEEN_IMAGES
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> None:
+def let_firmware_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripts of the benches are done by firmware, and images of theirs are booted."""
 
     def run(**changes: object) -> object:
@@ -53,6 +52,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "run", run)
     monkeypatch.setattr(broken, "Bench", Told)
     monkeypatch.setattr(broken, "check_static", boot)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_firmware_do_it(monkeypatch)
 
 
 def stores_to_flash() -> Findings:

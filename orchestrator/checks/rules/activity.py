@@ -171,7 +171,9 @@ def cores_do_not_wait_for_each_other(state: State) -> Iterator[Violation]:
         actual=", and ".join(
             f"{the(each.role)} waits since {each.since_ns / 1e6:.3f} ms for {each.what}" for each in cycle
         ),
-        advice="take what has come, and give its buffers back, while waiting for one to send in",
+        advice="take what has come, and give its buffers back, while waiting for one to send in"
+        if all(each.vdev for each in cycle)
+        else "free a lock before waiting for the core that wants it",
         subject=next((each.vdev for each in cycle if each.vdev), "cores"),
         detail=tuple(f"{core.name} is {core.state} at {core.where}" for core in pair if core.where),
     )

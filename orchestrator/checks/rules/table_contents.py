@@ -88,7 +88,7 @@ def _decoding_rule(id_: str, description: str, source: str, advice: str) -> None
                 found = str(error.found) if error.found is not None else error.what
                 further = table_further_on(subject.data) if id_ == "table.version" else None
                 if further is None:
-                    yield Violation((place_of(error, "table"),), expected, found, error.advice or advice)
+                    yield Violation((place_of(error, "table"),), expected, found, advice)
                 else:
                     yield _header_further_on(subject, expected, found, further)
 

@@ -180,7 +180,11 @@ def nobody_gave_up(subject: VdevSubject) -> Iterator[Violation]:
     """Neither side has set FAILED or DEVICE_NEEDS_RESET in the status, by which OpenAMP's main shuts a vdev down."""
     status = subject.vdev.status
     if status & (VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET) and not subject.state.is_stopped:
-        advice = "the driver found something that it cannot use: see the findings about this vdev"
+        advice = (
+            "the driver found something that it cannot use: see the findings about this vdev"
+            if status & VIRTIO_CONFIG_S_FAILED
+            else "the device cannot go on until the driver resets it: what did it meet before it said so?"
+        )
         yield Violation((field(subject, "status"),), "neither FAILED nor NEEDS_RESET", status_text(status), advice)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.base.memory import Place
-from orchestrator.base.roles import MAIN, REMOTE
+from orchestrator.base.roles import MAIN, REMOTE, Side
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, TableSubject, VdevSubject, rings, states, tables, vdevs
@@ -18,7 +18,7 @@ from orchestrator.formats.resource_entry import (
     VdevHeader,
 )
 from orchestrator.formats.virtqueue import MAX_QUEUE_SIZE
-from orchestrator.observe.live import LiveRing, ring_layout
+from orchestrator.observe.live import ring_layout
 
 __all__: list[str] = []
 
@@ -239,13 +239,17 @@ def pa_is_left_to_the_host(subject: RingSubject) -> Iterator[Violation]:
         )
 
 
-def _why_unplaced(state: State, missing: list[LiveRing]) -> str:
-    """What the status says of main's part."""
-    failed = any(vdev.status & VIRTIO_CONFIG_S_FAILED for vdev in (state.live.vdevs if state.live else ()))
-    if failed and all(ring.entry.da == 0 for ring in missing):
+def _why_unplaced(missing: list[RingSubject]) -> str:
+    """What the status says of main's part, where main sets it."""
+    status = 0
+    for each in missing:
+        status |= each.vdev.status if each.vdev.role_of(Side.DRIVER) == MAIN else 0
+    if status & VIRTIO_CONFIG_S_FAILED and all(each.ring.entry.da == 0 for each in missing):
         return "main found the vdev and gave up: it must place a vring whose da is 0 as it does ANY (nuttx PR 11719)"
-    if failed:
+    if status & VIRTIO_CONFIG_S_FAILED:
         return "main found the vdev and gave up (FAILED): was there room, and did it like what the vring says?"
+    if status:
+        return "main found the vdev and went no further: what does it wait for, or refuse, before it places the vrings?"
     return "main never placed them: it did not find the table, or never started the device (zephyr 69433)"
 
 
@@ -258,13 +262,14 @@ def _why_unplaced(state: State, missing: list[LiveRing]) -> str:
 )
 def every_vring_gets_an_address(state: State) -> Iterator[Violation]:
     """At the end no vring's address is still 0 or ANY."""
-    missing = [each.ring for each in rings(state) if each.table.is_live and not each.ring.has_address]
+    unplaced = [each for each in rings(state) if each.table.is_live and not each.ring.has_address]
+    missing = [each.ring for each in unplaced]
     if missing:
         yield Violation(
             at=tuple(ring.field("da") for ring in missing),
             expected="an address in each",
             actual=", ".join(f"{ring.path}.da {ring.entry.da:#x}" for ring in missing),
-            advice=_why_unplaced(state, missing),
+            advice=_why_unplaced(unplaced),
             subject=missing[0].path if len(missing) == 1 else "table",
             core=MAIN,
         )

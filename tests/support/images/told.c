@@ -9,7 +9,7 @@
 #define INTERRUPTS (HSEM + 0x100u + 0x10u * (CORE - 1u)) /* IER, ICR, ISR, MISR of this core */
 #define REG(address) (*(volatile uint32_t *)(address))
 
-enum { END, STORE, LOAD, TAKE, DELAY, SPIN };
+enum { END, STORE, LOAD, TAKE, DELAY, SPIN, POLL };
 
 struct step {
     uint8_t what, width; /* bytes of each access */
@@ -75,8 +75,13 @@ void reset(void)
             while (*RUNG == 0) {
             }
             *RUNG = 0;
-        } else {
+        } else if (step->what == DELAY) {
             for (left = step->address; left != 0; left--) {
+            }
+        } else {
+            TURN = step->turn + 1;
+            for (;;) {
+                (void)REG(step->address);
             }
         }
         __asm volatile("dsb" ::: "memory");

@@ -50,7 +50,7 @@ __all__ = ["PLATFORM", "Told", "Untold", "boot", "folder"]
 
 SUPPORT = Path(__file__).resolve().parents[2] / "support"
 PLATFORM = load_platform(str(SUPPORT / "boards" / "bench.repl"))
-_STORE, _LOAD, _TAKE, _DELAY, _SPIN = range(1, 6)
+_STORE, _LOAD, _TAKE, _DELAY, _SPIN, _POLL = range(1, 7)
 _CODE, _STEPS = 0x1_0000, 0x2_0000  # from the start of a core's flash
 _IRQ = {MAIN: 125, REMOTE: 126}
 _BANK = {MAIN: FLASH, REMOTE: FLASH + 0x10_0000}
@@ -157,7 +157,7 @@ class Told(Bench):
     def run(self) -> Verdict:
         """The verdict on the images that do the same."""
         script = self.script
-        if script.waiting or script.exceptions or script.caches or not (script.main_alive and script.remote_alive):
+        if script.exceptions or script.caches or not (script.main_alive and script.remote_alive):
             raise Untold("a core that waits, or never lived")
         if CoreState.HELD in script.states.values():
             raise Untold("a core that is held")
@@ -170,6 +170,8 @@ class Told(Bench):
         pieces = {"main": [], "remote": []}  # type: dict[str, list[Piece]]
         for role, core, start in (("main", MAIN, self.script.main_code), ("remote", REMOTE, self.script.remote_code)):
             stack = int.from_bytes(start.data[:4], "little")
+            if core in self.script.waiting:
+                self._step(core, _POLL, 4, 0, self.script.waiting[core].polls[0].address)
             spins = self.script.states.get(core) is CoreState.RUNNING
             end = struct.pack("<BBHII", _SPIN if spins else 0, 0, 0, 0, 0)
             steps = b"".join(self.steps[core]) + end

@@ -246,7 +246,10 @@ def test_what_a_run_waits_for_in_vain_fails_it_in_every_report(pair: Pair, tmp_p
     assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
     verdict = json.loads((tmp_path / "a.json").read_text())["verdict"]
     assert (verdict["up"], verdict["exit_code"], verdict["headline"]) == (True, 1, "RPTUN is up, with errors")
-    assert [each["rule"] for each in verdict["findings"]] == ["run.until-not-met"]
+    (finding,) = verdict["findings"]
+    assert finding["rule"] == "run.until-not-met"
+    advice = "what stopped it stands above; if nothing did, give --timeout more, or ask for something else"
+    assert finding["advice"] == advice
     cases = ElementTree.parse(tmp_path / "a.xml").getroot().iter("testcase")
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
     assert failed == ["run.until-not-met", "RPTUN is up"]

@@ -27,6 +27,17 @@ def test_each_broken_rule_gives_its_finding_alone(rule: str) -> None:
     assert finding.at[0].view == "cpu_cm4"
 
 
+@pytest.mark.parametrize(
+    ("rule", "advice"),
+    [
+        ("ring.avail-out-of-order", "do not take descriptors from a free list when IN_ORDER is negotiated"),
+        ("ring.used-out-of-order", "do not accept IN_ORDER, or finish requests in order"),
+    ],
+)
+def test_the_advice_about_order_goes_to_the_side_that_broke_it(rule: str, advice: str) -> None:
+    assert HOSTILE_PEERS[rule]().advice == advice
+
+
 def test_every_rule_that_a_peer_can_break_has_an_example() -> None:
     of_a_history = {"ring.wrong-writer", "ring.used-twice"}  # a side alone does not know them
     assert RING_RULES.keys() - of_a_history == HOSTILE_PEERS.keys() - {"buffer.unreachable-by-device"}

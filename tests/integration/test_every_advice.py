@@ -1,0 +1,210 @@
+"""Each advice that a rule can give is given of firmware for which it is right, as that of the only cause.
+
+Advices of one rule stand beside each other here and in what ``test_every_rule`` compares: for firmware in which one is
+right, no other one is given. What the checks can advise is taken from their source, so a new advice needs firmware.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import replay
+import test_every_rule as of_rules
+import test_rules as broken
+from replay import Told
+from support.advice_texts import outdated, said_of_firmware, unsaid
+from support.golden_texts import GoldenTexts, findings_as_text
+
+from bench import (
+    DA,
+    FLASH,
+    HSEM,
+    MAIN,
+    REMOTE_RAM,
+    Bench,
+    Piece,
+    Script,
+    code,
+    default_entries,
+    make_elf,
+    message,
+)
+from orchestrator.checks import Finding, check_static
+from orchestrator.events import CoreState, Poll, Waiting
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.resource_entry import ANY, Custom, Entry, Feature, Vdev, Vring
+from orchestrator.formats.resource_table import Table, build_table
+
+Findings = tuple[Finding, ...]
+Golden = Callable[[str], GoldenTexts]
+TESTS = Path(__file__).resolve().parents[1]
+WORDS_IN_FRONT = 2
+
+
+def told(**changes: object) -> Callable[[], Findings]:
+    return lambda: Told(replace(Script(), **changes)).run().findings  # type: ignore[arg-type]  # a field each
+
+
+def behind_words(table: Table) -> bytes:
+    return bytes(4 * WORDS_IN_FRONT) + table.encode()
+
+
+def entries_without_padding(table: Table) -> bytes:
+    return build_table([each.value for each in table.entries], align=1).encode()
+
+
+def with_config(config: bytes) -> list[Entry]:
+    return [replace(e, config=config, head=replace(e.head, config_len=len(config))) if isinstance(e, Vdev) else e
+            for e in default_entries()]  # fmt: skip
+
+
+def sleeps_by_event_index(bench: Bench) -> None:
+    """The device says that it wants to be told of the message after the next; the next one comes."""
+    bench.turn(MAIN, lambda: bench.poke("vdev[0].gfeatures", 5 | Feature.EVENT_IDX))
+    ring = bench.sides[0].rings[1]
+    avail_event = ring.used + 4 + 8 * ring.num
+    bench.turn(bench.device, lambda: bench.write(bench.device, avail_event, struct.pack("<H", ring.posted + 1)))
+    bench.time_ns += 1_000_000
+    bench.turn(bench.driver, lambda: bench.driver_send(bench.sides[0], message(1030, 1024, b"ping")))
+
+
+def main_gives_up(bench: Bench) -> None:
+    bench.turn(MAIN, lambda: bench.poke("vdev[0].status", 0x83))
+
+
+def works_no_given_vring() -> Findings:
+    """Vrings that no table has, in which main makes nothing available."""
+    idle = Told(Script(table_at_run_time=True, copies_table=False))
+    Bench.run(idle)
+    return replay.boot(idle.told_images(), vrings=(f"{DA + 0x1000:#x}:8:16", f"{DA + 0x1200:#x}:8:16")).findings
+
+
+def inspects_the_remote_alone() -> Findings:
+    """As ``rptwin check`` of an image whose table is main's to make."""
+    image = make_elf("remote.elf", [code(FLASH + 0x10_0000, REMOTE_RAM + 0x2_0000)])
+    return check_static({"remote": image}, replay.PLATFORM)
+
+
+def device_needs_reset(bench: Bench) -> None:
+    bench.turn(bench.device, lambda: bench.write(bench.device, broken.field_at(bench, "vdev[0].status"), b"\x47"))
+
+
+def inspects_what_no_core_has() -> Findings:
+    """An image that no engine loads."""
+    first = make_elf("main.elf", [broken.MAIN_CODE, Piece(0x6000_0000, b"\1" * 64)])
+    return check_static({"main": first, "remote": Bench(Script()).images["remote"]}, replay.PLATFORM)
+
+
+def waits_with_a_lock_in_hand() -> Findings:
+    """The remote holds a semaphore that main reads until it is free, and wants a buffer, of which main has all."""
+    lock = HSEM + 0x80 + 4 * 8
+
+    def run_dry(bench: Bench) -> None:
+        def send() -> None:
+            bench.access_at(bench.device, lock, 4)
+            for _ in range(8):
+                bench.device_send(bench.devices[0], message(1024, 1030, b"news"))
+            bench.ring(bench.device)
+
+        bench.turn(bench.device, send)
+        bench.turn(bench.driver, lambda: None)
+        bench.look(bench.device, bench.devices[0].rings[0].avail + 2)
+
+    waiting = {MAIN: Waiting(FLASH + 0x40, "take", (Poll(lock, 4, 0x8000_0100, "hsem"),))}
+    return told(after=run_dry, waiting=waiting, states={MAIN: CoreState.RUNNING})()
+
+
+# By what is wrong; the rule is what stands before the colon.
+CASES: dict[str, Callable[[], Findings]] = {
+    "core.deadlock: no buffers left": broken.CASES["core.deadlock"],
+    "core.deadlock: a lock for a buffer": waits_with_a_lock_in_hand,
+    "elf.segment-outside-memory: a load address of no memory": inspects_what_no_core_has,
+    "ring.used-ahead: an index from before": broken.CASES["ring.used-ahead"],
+    "ring.used-not-a-head: an index of the device's own": broken.CASES["ring.used-not-a-head"],
+    "table.address-past-end: a trace buffer": broken.CASES["table.address-past-end"],
+    "table.not-loaded: a section in no segment": broken.CASES["table.not-loaded"],
+    "table.second-copy: main works with its own": broken.CASES["table.second-copy"],
+    "table.truncated: a config space past the end": broken.CASES["table.truncated"],
+    "table.unknown-type: 77": broken.CASES["table.unknown-type"],
+    "vdev.buffer-size: half of what main allocates": broken.CASES["vdev.buffer-size"],
+    "vdev.features-without-config: none": broken.CASES["vdev.features-without-config"],
+    "vdev.failed: the device": told(after=device_needs_reset),
+    "vdev.notifyid-collision: with a vring": broken.CASES["vdev.notifyid-collision"],
+    "vring.notifyid-range: 32": broken.CASES["vring.notifyid-range"],
+    "vring.num-too-large: 65536": broken.CASES["vring.num-too-large"],
+    "vring.num-zero: one of two": broken.CASES["vring.num-zero"],
+    "vring.unresolved: main stops on its way": told(gives_up=True),
+    "notification.suppressed: an event index that is ahead": told(
+        patch=lambda table: table.patched("vdev[0].dfeatures", 5 | Feature.EVENT_IDX), after=sleeps_by_event_index
+    ),
+    "ring.layout-disagreement: the device has another align": told(device_align=64),
+    "table.absent: a table begins further on": told(
+        table_at_run_time=True, table_run=DA + 0x20, locator=parse_locator(f"remote:{DA + 0x18:#x}")
+    ),
+    "table.misaligned: an entry between words": told(entries=with_config(bytes(63)), patch=entries_without_padding),
+    "table.missing: memory has one": told(table_at_run_time=True),
+    "table.missing: of one image that is inspected": inspects_the_remote_alone,
+    "table.obsolete-type: of TI's Linux": told(entries=[*default_entries(), Custom(1, bytes(8))]),
+    "table.version: the section begins before the table": told(patch=behind_words),
+    "table.version: the place that was named is before the table": told(
+        patch=behind_words, locator=parse_locator(f"remote:{DA:#x}")
+    ),
+    "vdev.driver-ok-not-reached: vrings without a table": works_no_given_vring,
+    "vdev.initial-status: features that nobody negotiated": told(
+        patch=lambda table: table.patched("vdev[0].gfeatures", 1)
+    ),
+    "vring.unresolved: main does not take 0 for ANY": told(
+        entries=broken.rings_of(*(Vring(0, 16, 8, i) for i in range(2))), gives_up=True, after=main_gives_up
+    ),
+    "vring.unresolved: main finds no room": told(
+        entries=broken.rings_of(*(Vring(ANY, 16, 8, i) for i in range(2))), gives_up=True, after=main_gives_up
+    ),
+}
+# By a test of its own that asserts it, since what it is about is no pair of images alone.
+ELSEWHERE = {
+    "clear what is pending: {} rings another channel, or the handler clears none": "integration/test_python_core.py",
+    "do not accept IN_ORDER, or finish requests in order": "unit/virtqueue/test_hostile_peer.py",
+    "do not take descriptors from a free list when IN_ORDER is negotiated":
+        "unit/virtqueue/test_hostile_peer.py",
+    "nothing to do, if the handler is meant to: the core went on with its work each time":
+        "integration/test_at_run_time.py",
+    "what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog":
+        "integration/test_bad_input.py",
+    "what stopped it stands above; if nothing did, give --timeout more, or ask for something else":
+        "unit/cli/test_cli.py",
+}  # fmt: skip
+
+
+@pytest.fixture
+def by_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_rules.let_firmware_do_it(monkeypatch)
+
+
+@pytest.mark.usefixtures("by_firmware")
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_what_is_wrong_gets_the_advice_for_it(case: str, golden_texts: Golden) -> None:
+    found = CASES[case]()
+    assert set(broken.roots(found)) == {case.partition(":")[0]}
+    golden_texts("every-advice").compare(case, findings_as_text(found))
+
+
+def test_what_is_said_is_known_of_every_case(golden_texts: Golden) -> None:
+    golden_texts("every-advice").is_of(CASES)
+
+
+def test_every_advice_of_the_checks_is_given_of_firmware_or_asserted_by_a_test_of_its_own() -> None:
+    assert sorted(each.text for each in unsaid(said_of_firmware())) == sorted(ELSEWHERE)
+
+
+def test_what_was_said_of_firmware_is_what_a_rule_says() -> None:
+    assert outdated(said_of_firmware()) == []
+
+
+@pytest.mark.parametrize("advice", ELSEWHERE)
+def test_a_test_of_its_own_has_the_advice_by_its_words(advice: str) -> None:
+    text = (TESTS / ELSEWHERE[advice]).read_text(encoding="utf-8")
+    assert all(words in text for words in advice.split("{}"))
