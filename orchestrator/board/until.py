@@ -147,7 +147,8 @@ class _Quiet:
         missing = self._missing_ns() if self._board.is_up() else 0
         if self._attended is not None:
             return _PIECE_NS
-        return missing if missing > 0 else _LONG_NS if repeats else _PIECE_NS
+        # Not the whole wait for an answer at once: it may come, and all be quiet long before.
+        return min(missing, QUIET_NS) if missing > 0 else _LONG_NS if repeats else _PIECE_NS
 
 
 class _Asked:

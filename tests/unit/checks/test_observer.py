@@ -38,7 +38,8 @@ from orchestrator.events import (
     NotificationTaken,
     UnmodelledAccess,
 )
-from orchestrator.formats.resource_entry import CommandCode
+from orchestrator.formats.locator import parse_locator
+from orchestrator.formats.resource_entry import Carveout, CommandCode, Vdev
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import HISTORY
 
@@ -64,6 +65,36 @@ def test_a_vring_has_its_address_in_both_views() -> None:
     assert (ring.span.pa, ring.span.da) == (PA + CARVEOUT, DA + CARVEOUT)
     assert ring.carveout is not None
     assert ring.was_dynamic
+
+
+def test_a_carveout_that_is_named_after_a_vring_is_that_vrings_and_no_other() -> None:
+    """Linux's names, in whatever order they stand; RPTUN's carveouts are by index."""
+    vdevs = [each for each in default_entries(2) if isinstance(each, Vdev)]
+    places = [(1, 1), (0, 1), (1, 0)]
+    named = [
+        Carveout(da=DA + CARVEOUT + 0x800 * n, len=0x800, name=b"vdev%dvring%d" % at) for n, at in enumerate(places)
+    ]
+    live = run(entries=[*vdevs, *named], starts_rings=False).live
+    found = {ring.path: ring.carveout and ring.carveout.entry.at.path for ring in live.rings}
+    assert found == {
+        "vdev[0].vring[0]": None,
+        "vdev[0].vring[1]": "carveout[1]",
+        "vdev[1].vring[0]": "carveout[2]",
+        "vdev[1].vring[1]": "carveout[0]",
+    }
+
+
+def test_a_table_that_firmware_makes_at_run_time_where_it_was_named_comes_up() -> None:
+    verdict = run(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}"))
+    assert (verdict.up, verdict.exit_code, verdict.findings) == (True, 0, ())
+    assert verdict.milestones[2].name == "table present as main sees it"
+
+
+def test_a_table_that_was_named_where_no_core_has_memory_is_told_of_once() -> None:
+    locator = parse_locator("remote:0x60000000")
+    (found,) = run(table_at_run_time=True, copies_table=False, starts_rings=False, locator=locator).findings
+    assert found.rule == "table.one-core-only"
+    assert found.actual == "cpu_main and cpu_remote cannot reach 0x60000000..0x60000010"
 
 
 def test_messages_are_conserved_from_offer_to_use() -> None:

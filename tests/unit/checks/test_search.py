@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.base.memory import BytesMemory
 from orchestrator.formats.elf import Symbol
 from orchestrator.formats.resource_entry import Trace
 from orchestrator.formats.resource_table import build_table
+from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.search import tables_in_memory
 from orchestrator.observe.views import Views
 from tests.unit.checks.bench import (
@@ -115,6 +117,17 @@ def test_what_is_no_table_is_not_taken_for_one(views, main, data):
 def test_a_table_may_be_the_last_of_a_region(views, main):
     main.write(PA + SIZE - len(TABLE), TABLE)
     assert tables_in_memory(views, {}) == (f"main:{PA + SIZE - len(TABLE):#010x}",)
+
+
+@pytest.mark.parametrize(("size", "is_found"), [(len(TABLE) + 0x1F, False), (len(TABLE) + 0x20, True)])
+def test_a_table_lies_wholly_in_what_both_cores_reach(size, is_found):
+    """Main's memory goes on behind it."""
+    memories = {
+        "main": BytesMemory("cpu_main", PA, bytes(0x20) + TABLE + bytes(0x100)),
+        "remote": BytesMemory("cpu_remote", DA, bytes(0x1000)),
+    }
+    views = Views.of(memories, given=(AddressRange(PA, DA, size),))
+    assert tables_in_memory(views, {}) == ((f"main:{PA + 0x20:#010x}",) if is_found else ())
 
 
 def test_a_table_off_its_alignment_is_none(views, main):

@@ -149,7 +149,11 @@ def test_what_is_loaded_ends_with_its_bytes_and_what_runs_with_its_zeros(image):
     assert image.read_load(end - 1, 1) == last.data[-1:]
     (zeros,) = image.zero_segments
     assert image.read_run(zeros.run_address + zeros.memory_size - 1, 1) == b"\0"
-    for read, address in ((image.read_load, end), (image.read_run, zeros.run_address + zeros.memory_size)):
+    for read, address in (
+        (image.read_load, end),
+        (image.read_run, zeros.run_address + zeros.memory_size),
+        (image.read_run, image.segments[2].run_address - 1),
+    ):
         with pytest.raises(ElfError, match=f"at {address:#010x}: the image has nothing there: expected 1 bytes from"):
             read(address, 1)
 

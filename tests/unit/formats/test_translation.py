@@ -67,6 +67,10 @@ def test_given_ranges_are_asked_before_those_of_the_platform(environment):
     both = given_ranges.then(environment)
     assert both.pa_to_da(0x30040000).address == 0x10040000
     assert both.pa_to_da(0x38000000).address == 0x38000000
+    assert (both.pa_to_da(0x30040010), both.da_to_pa(0x10040010)) == (
+        Translated(0x10040010, 1),
+        Translated(0x30040010, 1),
+    )
 
 
 def test_one_device_address_with_two_meanings_is_refused_and_an_alias_is_not():

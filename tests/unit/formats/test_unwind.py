@@ -113,6 +113,9 @@ def test_longer_descriptions_stand_in_a_table_of_their_own():
     words = where | {TABLE: 0x1234, TABLE + 4: 0x01974184, TABLE + 8: 0x0DB0B0B0}
     assert unwind_entry(AT, image(words)) == expected
     assert unwind_entry(AT, image(where | {TABLE: 0x81019741})) is None
+    # A number ends with its fifth byte, whatever that says; what follows is the next instruction.
+    words = where | {TABLE: 0x8102B280, TABLE + 4: 0x80808080, TABLE + 8: 0x00B0B0B0}
+    assert unwind_entry(AT, image(words)) == rule(13, 0x204 + 4, {})
     assert unwind_entry(AT, image(where | {TABLE: 0x83000000})) is None
 
 

@@ -97,6 +97,11 @@ def test_rpmsg_lite_puts_the_used_ring_elsewhere_only_where_the_facts_say():
     assert RingLayout.legacy(0, 8, 16).formula == "virtio legacy, align 16"
 
 
+def test_an_alignment_of_1_leaves_no_gap():
+    layout = RingLayout.legacy(BASE, 8, 1)
+    assert layout.used == layout.avail + available_ring_size(8)
+
+
 @pytest.mark.parametrize("align", [-4, 0, 3, 12])
 def test_an_alignment_that_is_no_power_of_two_lays_out_no_ring(align):
     with broken("ring.align") as caught:
@@ -126,10 +131,12 @@ def test_an_address_is_named_by_the_field_it_lies_in():
         layout.desc_at(7) + 15: "desc[7].next",
         layout.avail_flags_at: "avail.flags",
         layout.avail_idx_at + 1: "avail.idx",
+        layout.avail_ring_at(0): "avail.ring[0]",
         layout.avail_ring_at(7): "avail.ring[7]",
         layout.used_event_at: "used_event",
         layout.used_flags_at: "used.flags",
         layout.used_idx_at: "used.idx",
+        layout.used_ring_at(0): "used.ring[0].id",
         layout.used_ring_at(9): "used.ring[1].id",
         layout.used_ring_at(7) + 4: "used.ring[7].len",
         layout.avail_event_at: "avail_event",

@@ -652,6 +652,8 @@ irq20:
 def test_a_hardfault_vector_outside_memory_locks_up(boot, core):
     machine = boot("reset: poke VTOR, 0x60000000\n udf 0", core=core).run_us(50)
     assert machine.engine.state(core) == CoreState.LOCKED_UP
+    icsr = machine.core.scs.read(0xD04, 4)
+    assert (icsr & 0x1FF, icsr >> 12 & 0x1FF) == (HARD, 0)  # VECTACTIVE, VECTPENDING
     assert "0x6000000c" in machine.lockup.what
 
 

@@ -412,7 +412,8 @@ def test_a_frame_on_a_refused_stack_is_a_stacking_error(boot, core, size):
     ).run_us(100)
     assert machine.out(0) == bits("MSTKERR")
     assert machine.taken == ["MemManage"]
-    assert "stacking for SVCall at 0x200040e0" in machine.fault.what
+    assert machine.fault.what.startswith("stacking for SVCall at 0x200040e0, refused by MPU region 0")
+    assert machine.fault.what.endswith("--- for privileged code)")
     assert machine.read(0x2000_40E0) == 0
 
 
