@@ -68,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--wanted", type=float, default=0.9, help="of all faults, how many are to be noticed")
     parser.add_argument(
-        "--each-rule", type=int, metavar="N", help="instead of by chance from all: N faults in the conditions of a rule"
+        "--each-rule",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead of by chance from all: N faults in the conditions of a rule",
     )
     parser.add_argument(
         "--most", type=int, help="of the tests that reach a fault, so many, the likeliest; default: all"

@@ -130,6 +130,16 @@ def test_a_table_lies_wholly_in_what_both_cores_reach(size, is_found):
     assert tables_in_memory(views, {}) == ((f"main:{PA + 0x20:#010x}",) if is_found else ())
 
 
+@pytest.mark.parametrize(("size", "is_found"), [(1 << 20, True), ((1 << 20) + 4, False)])
+def test_memory_of_more_than_a_mebibyte_is_not_looked_through(size, is_found):
+    memories = {
+        "main": BytesMemory("cpu_main", PA, TABLE + bytes(1 << 20)),
+        "remote": BytesMemory("cpu_remote", DA, bytes(1 << 21)),
+    }
+    views = Views.of(memories, given=(AddressRange(PA, DA, size),))
+    assert tables_in_memory(views, {}) == ((f"main:{PA:#010x}",) if is_found else ())
+
+
 def test_a_table_off_its_alignment_is_none(views, main):
     main.write(PA + 2, TABLE)
     assert tables_in_memory(views, {}) == ()

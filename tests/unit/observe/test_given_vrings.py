@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.base.errors import UsageError
+from orchestrator.base.memory import BytesMemory
 from orchestrator.formats.resource_entry import ANY, Vring
+from orchestrator.formats.translation import AddressRange
+from orchestrator.observe.declared import declared_by_vrings
 from orchestrator.observe.given import GivenVring, parse_vrings, table_of
+from orchestrator.observe.live import read_live
+from orchestrator.observe.views import Views
 
 
 def test_numbers_are_read_as_they_are_written() -> None:
@@ -68,3 +73,34 @@ def test_of_devices_of_which_nothing_is_said_none_is_ready() -> None:
         scan = table_of(vrings, "remote", ready)
         assert scan.table is not None
         assert [each.value.head.status for each in scan.table.vdevs] == ([7, 0] if ready else [0, 0])
+
+
+PA, DA = 0x3004_0000, 0x1004_0000
+
+
+@pytest.mark.parametrize(
+    ("index_at", "is_ready"),
+    [(None, False), (0x1000 + 16 * 8 + 2, True), (0x1000 + 160 + 2, True), (0x1000 + 16 * 8, False)],
+    ids=["nothing", "avail.idx", "used.idx", "avail.flags"],
+)
+def test_a_device_without_a_table_is_ready_once_an_index_of_its_rings_has_moved(
+    index_at: int | None, is_ready: bool
+) -> None:
+    """The driver makes buffers available before the device uses one; a device that is under way has used some."""
+    shared = bytearray(0x4000)
+    if index_at is not None:
+        shared[index_at] = 1
+    memories = {
+        "main": BytesMemory("cpu_main", PA, bytes(shared)),
+        "remote": BytesMemory("cpu_remote", DA, bytes(shared)),
+    }
+    views = Views.of(memories, given=(AddressRange(PA, DA, 0x4000),))
+    places = (DA, DA + 0x1000, DA + 0x2000, 0x6000_0000)  # the last one is in no memory
+    live = read_live(views, declared_by_vrings(tuple(GivenVring(each, 8, 16) for each in places)))
+    assert live.is_given
+    assert [vdev.is_driver_ok for vdev in live.vdevs] == [is_ready, False]
+    assert [ring.is_resolved for ring in live.rings] == [True, True, True, False]
+    assert [str(ring.at) for ring in live.rings[:2]] == [
+        f"cpu_remote at {DA:#010x} (vdev[0].vring[0])",
+        f"cpu_remote at {DA + 0x1000:#010x} (vdev[0].vring[1])",
+    ]
