@@ -15,6 +15,7 @@ from bench import (
     CARVEOUT,
     CARVEOUT_SIZE,
     DA,
+    FLASH,
     MAIN,
     PA,
     REMOTE,
@@ -26,20 +27,25 @@ from bench import (
     message,
     run,
 )
+from orchestrator.base.errors import TranslationError
 from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
+    Access,
+    Accessed,
     Changed,
     CoreState,
     Event,
     ExceptionTaken,
+    Fault,
+    Lockup,
     Note,
     NotificationSent,
     NotificationTaken,
     UnmodelledAccess,
 )
 from orchestrator.formats.locator import parse_locator
-from orchestrator.formats.resource_entry import Carveout, CommandCode, Vdev
+from orchestrator.formats.resource_entry import ANY, Carveout, CommandCode, Vdev
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.traffic import HISTORY
 
@@ -88,6 +94,43 @@ def test_a_table_that_firmware_makes_at_run_time_where_it_was_named_comes_up() -
     verdict = run(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}"))
     assert (verdict.up, verdict.exit_code, verdict.findings) == (True, 0, ())
     assert verdict.milestones[2].name == "table present as main sees it"
+
+
+@pytest.mark.parametrize(("da", "was_dynamic"), [(ANY, True), (DA + CARVEOUT, False)], ids=["by the host", "by itself"])
+def test_of_a_table_at_run_time_its_first_sight_says_who_places_a_vring(da: int, was_dynamic: bool) -> None:
+    """An address that stands there from the beginning is the firmware's own, whatever happens to it later."""
+    live = run(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}"), entries=default_entries(da=da)).live
+    assert [ring.was_dynamic for ring in live.rings] == [was_dynamic] * 2
+
+
+def test_a_table_that_cannot_be_read_for_a_while_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(Script())
+    bench.run()
+    live = bench.observer.live
+
+    def read(address: int, size: int) -> bytes:
+        raise TranslationError("no memory", where=f"{address:#010x}")
+
+    with monkeypatch.context() as patched:
+        for memory in (bench.main, bench.remote):
+            patched.setattr(memory, "read", read)
+        bench.emit(MAIN, Changed("table"))
+    assert bench.observer.live is live
+    bench.turn(MAIN, lambda: bench.poke("vdev[0].status", 3))
+    assert bench.observer.live.vdevs[0].status == 3
+
+
+def test_a_fault_and_a_lockup_are_steps_of_a_run() -> None:
+    bench = Bench(Script())
+    what = "reads 0x70000000, where this chip has nothing"
+    bench.emit(MAIN, Fault("BusFault", ("PRECISERR",), 0x7000_0000, FLASH, None, what, False, {}, ()))
+    bench.emit(REMOTE, Lockup(FLASH, None, "a fault in HardFault", {}, ()))
+    bench.emit(REMOTE, Lockup(FLASH, None, "once more", {}, ()))
+    assert [(each.core, each.name, each.detail) for each in bench.observer.run.milestones] == [
+        ("main", "fault", what),
+        ("remote", "lockup", "a fault in HardFault"),
+    ]
+    assert bench.observer.run.cores["remote"].state is CoreState.LOCKED_UP
 
 
 def test_a_table_that_was_named_where_no_core_has_memory_is_told_of_once() -> None:
@@ -455,6 +498,30 @@ def test_an_access_counts_by_every_address_that_its_core_has_for_the_place() -> 
     assert [write.by.role for write in bench.observer.run.history.writes["vdev[0].status"]] == ["remote", "remote"]
 
 
+def test_of_the_writes_to_a_field_the_first_eight_are_kept() -> None:
+    bench = Bench(Script())
+    bench.run()
+    status = bench.table().field("vdev[0].status")
+    for value in range(20):
+        bench.access(MAIN, status.at.address, 1, before=value, value=value + 1)
+    kept = bench.observer.run.history.writes["vdev[0].status"]
+    assert [(each.before, each.after) for each in kept] == [(value, value + 1) for value in range(8)]
+
+
+def test_what_a_core_writes_after_it_has_looked_in_the_same_turn_counts() -> None:
+    bench = Bench(Script())
+    bench.run()
+    used_idx = bench.sides[0].rings[0].used + 2
+    status = bench.table().field("vdev[0].status").at.address
+    now = bench.time_ns
+    look = Access(now, now, FLASH, used_idx, 2, 1, False, False, 0, 0)
+    write = Access(now, now, FLASH, status, 1, 1, True, False, 3, 7)
+    bench.emit(MAIN, Accessed.of([look, write]))
+    history = bench.observer.run.history
+    assert history.looked_ns["vdev[0].vring[0]", Side.DRIVER] == now
+    assert [(each.before, each.after) for each in history.writes["vdev[0].status"]] == [(7, 3)]
+
+
 OFFSETS: dict[str, object] = {
     "buffer_da": lambda pa: pa - PA - CARVEOUT,
     "from_descriptor": lambda offset: offset + DA + CARVEOUT,
@@ -477,6 +544,21 @@ def test_a_message_is_read_from_a_buffer_that_is_said_to_be_longer_than_memory(
     sent = run(after=send, **changes).run.traffic.messages["vdev[0]"]
     assert sent.sent[Side.DRIVER] == 4
     assert (sent.last[-1].src, sent.last[-1].dst, sent.last[-1].length) == (1030, 1024, 4)
+
+
+def test_a_message_is_read_from_a_buffer_that_is_one_too_many_to_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(bench: Bench) -> None:
+        at = CARVEOUT_SIZE - 0x200
+        bench.main.write(PA + CARVEOUT + at, message(1030, 1024, b"kept"))
+        ring = bench.sides[0].rings[1]
+        ring.desc(5, DA + CARVEOUT + at, 20)
+        monkeypatch.setattr("orchestrator.observe.buffers.MAX_BUFFERS", len(bench.observer.run.traffic.buffers))
+        bench.turn(bench.driver, lambda: ring.offer(5))
+
+    traffic = run(after=send).run.traffic
+    assert (traffic.buffers_dropped, DA + CARVEOUT + CARVEOUT_SIZE - 0x200 in traffic.buffers) == (1, False)
+    last = traffic.messages["vdev[0]"].last[-1]
+    assert (last.src, last.dst, last.payload) == (1030, 1024, b"kept")
 
 
 def test_an_exception_of_a_mailbox_without_channels_counts_for_the_whole_of_it() -> None:

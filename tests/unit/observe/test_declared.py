@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from bench import DA, FLASH, Piece, code, make_elf
+from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import (
     ANY,
     Carveout,
@@ -20,7 +22,7 @@ from orchestrator.formats.resource_entry import (
     Vring,
 )
 from orchestrator.formats.resource_table import build_table, scan_table_bytes
-from orchestrator.observe.declared import choose_profile
+from orchestrator.observe.declared import TABLE_LIMIT, choose_profile, find_declared
 
 DYNAMIC, PLACED = Vring(ANY, 16, 8, 0), Vring(0x1004_1000, 16, 8, 0)
 
@@ -61,3 +63,33 @@ def test_a_profile_is_chosen_by_what_only_one_host_has(entries: list[Entry], pro
 def test_without_a_table_nothing_tells() -> None:
     assert choose_profile(None) == (Profile.COMMON, "no table to tell by")
     assert choose_profile(replace(scan_table_bytes(build_table([]).encode()), table=None))[0] is Profile.COMMON
+
+
+TABLE = build_table([vdev(DYNAMIC, DYNAMIC)]).encode()
+LOADED = FLASH + 0x1000
+
+
+@pytest.mark.parametrize("before", [0, 0x20])
+def test_a_table_that_is_named_by_its_address_is_read_from_the_segment_that_brings_it(before: int) -> None:
+    """Its load address counts, and its place in the segment; the code stands in another one."""
+    data = b"\xa5" * before + TABLE + bytes(TABLE_LIMIT)
+    pieces = [code(FLASH, 0x2000_0000), Piece(LOADED, data, DA, 4)]
+    found = find_declared({"remote": make_elf("remote.elf", pieces)}, parse_locator(f"remote:{DA + before:#x}"))
+    assert found.location is not None
+    assert found.data == (TABLE + bytes(TABLE_LIMIT))[:TABLE_LIMIT]
+    assert found.scan is not None
+    assert found.scan.table is not None
+    assert (found.scan.table.address, found.scan.table.offsets) == (DA + before, (20,))
+    assert not found.can_be_made_at_run_time
+
+
+@pytest.mark.parametrize(
+    ("piece", "address"),
+    [(Piece(LOADED, TABLE, DA, 4), DA + len(TABLE)), (Piece(LOADED, bytes(len(TABLE)), DA, 4), DA)],
+    ids=["in no segment", "zeros"],
+)
+def test_where_the_image_brings_nothing_the_program_makes_the_table(piece: Piece, address: int) -> None:
+    image = make_elf("remote.elf", [code(FLASH, 0x2000_0000), piece])
+    found = find_declared({"remote": image}, parse_locator(f"remote:{address:#x}"))
+    assert (found.data, found.scan, found.error) == (b"", None, None)
+    assert found.can_be_made_at_run_time

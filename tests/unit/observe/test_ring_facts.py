@@ -67,11 +67,12 @@ class Queue:
             self.used += 1
         self.poke16(self.layout.used_idx_at, self.used)
 
-    def look(self, role: str, *, event_idx: bool = False) -> tuple[int, int]:
+    def look(self, role: str, *, event_idx: bool = False, used_by: str | None = None) -> tuple[int, int]:
         self.time_ns += 1_000
         by = Actor(self.time_ns, role)
+        user = None if used_by is None else Actor(self.time_ns, used_by)
         features = Feature.EVENT_IDX if event_idx else Feature(0)
-        return self.traffic.sync(self.ring, self.views, by, Sides(), features=features)
+        return self.traffic.sync(self.ring, self.views, by, Sides(), features=features, used_by=user)
 
     def rules(self) -> list[str]:
         return sorted(self.seen.faults)
@@ -105,6 +106,27 @@ def test_chains_are_conserved_from_offer_to_return(queue: Queue, start: int) -> 
     assert (queue.seen.oldest_unseen_ns, queue.seen.used_unseen) == (None, 0)
     assert (queue.seen.most_outstanding, queue.seen.full_ns) == (3, 1_000)
     assert queue.look(DEVICE) == (0, 0)
+    assert queue.rules() == []
+
+
+@pytest.mark.parametrize("start", [0, 0xFFFC, 0xFFFE])
+def test_a_device_that_acts_at_any_time_uses_what_is_offered_again_in_the_same_turn(queue: Queue, start: int) -> None:
+    queue.start_at(start)
+    queue.offer(0, 1)
+    assert queue.look(DRIVER, used_by=DEVICE) == (2, 0)
+    queue.give_back((0, 0), (1, 0))
+    queue.offer(0, 2)
+    assert queue.look(DRIVER, used_by=DEVICE) == (2, 2)
+    assert list(queue.seen.outstanding) == [0, 2]
+    queue.give_back((0, 0), (2, 0))
+    queue.offer(0, 1)
+    queue.give_back((0, 0))  # it was offered in this turn too
+    assert queue.look(DRIVER, used_by=DEVICE) == (2, 3)
+    assert (queue.seen.posted, queue.seen.used, list(queue.seen.outstanding)) == (6, 5, [1])
+    queue.give_back((1, 0))
+    assert queue.look(DRIVER, used_by=DEVICE) == (0, 1)
+    seen = queue.seen
+    assert (seen.last_posted, seen.last_used) == (Actor(3_000, DRIVER), Actor(4_000, DEVICE))
     assert queue.rules() == []
 
 
