@@ -65,8 +65,8 @@ class Buffers:
             if extent is None:
                 continue
             starts = self._starts.setdefault(role, [])
-            first = bisect.bisect_left(starts, (extent.start - self._longest, 0))
-            last = bisect.bisect_left(starts, (extent.end, 0))
+            first = bisect.bisect_left(starts, (extent.start - self._longest,))
+            last = bisect.bisect_left(starts, (extent.end,))
             near.update(
                 address for _, address in starts[first:last] if self.buffers[address].span.overlaps(buffer.span)
             )
@@ -131,8 +131,8 @@ class Buffers:
             if buffer is not None and size <= buffer.span.size and is_shared(buffer.span):
                 span = buffer.span
             else:
-                origin = buffer.origin or 0 if buffer is not None else 0
-                span = look.views.span_at_da("buffer", origin + address, size)
+                origin = buffer.origin if buffer is not None else None
+                span = look.views.span_at_da("buffer", address if origin is None else origin + address, size)
             reader = MAIN if span.pa is not None else REMOTE
             extent = span.seen_by(reader)
             if extent is None:

@@ -657,6 +657,15 @@ def test_a_hardfault_vector_outside_memory_locks_up(boot, core):
     assert "0x6000000c" in machine.lockup.what
 
 
+def test_an_nmi_vector_outside_memory_locks_up_in_the_nmi(boot, core):
+    """It is active then, and pends no more."""
+    machine = boot("reset: poke VTOR, 0x60000000\n poke ICSR, 1 << 31\n b unexpected", core=core).run_us(50)
+    assert machine.engine.state(core) == CoreState.LOCKED_UP
+    icsr = machine.core.scs.read(0xD04, 4)
+    assert (icsr & 0x1FF, icsr >> 12 & 0x1FF, icsr >> 31) == (2, 0, 0)  # VECTACTIVE, VECTPENDING, NMIPENDSET
+    assert "0x60000008" in machine.lockup.what
+
+
 def test_a_system_reset_by_the_other_core_ends_a_lockup(boot):
     machine = boot(
         "reset: ldr r0, =out\n ldr r1, [r0]\n add r1, #1\n str r1, [r0]\n"

@@ -101,6 +101,14 @@ def test_priority_grouping_decides_preemption(state, prigroup, preempts):
     assert (taken(state) == IRQ + 1) is preempts
 
 
+def test_the_priorities_of_reset_nmi_and_hardfault_are_fixed(state):
+    """DDI0403E B1.5.4."""
+    numbers = (nvic.RESET, nvic.NMI, nvic.HARD_FAULT)
+    for number in numbers:
+        state.set_priority(number, 0x40)
+    assert [state.priority[number] for number in numbers] == [-3, -2, -1]
+
+
 def test_reset_nmi_and_hardfault_are_above_every_group(state):
     state.set_priority_grouping(7)
     state.enter(IRQ)
