@@ -47,6 +47,7 @@ from orchestrator.events import (
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import ANY, Carveout, CommandCode, Vdev
 from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.run import Cut
 from orchestrator.observe.traffic import HISTORY
 
 
@@ -198,6 +199,15 @@ def test_activity_is_the_last_write_or_notification() -> None:
     verdict = bench.run()
     assert bench.observer.last_activity_ns == verdict.time_ns - bench.script.rest_ns
     assert bench.observer.is_up()
+
+
+@pytest.mark.parametrize(("cut", "posted"), [(Cut.BY_NOBODY, 4), (Cut.BY_CALLER, 4), (Cut.BY_ENGINE, 3)])
+def test_memory_is_looked_at_once_more_at_the_end_unless_the_engine_failed(cut: Cut, posted: int) -> None:
+    """What was written outside of any core's turn is nobody's."""
+    found = run(after=lambda bench: bench.sides[0].rings[1].offer(5), cut=cut).run.traffic.ring("vdev[0].vring[1]")
+    assert found.posted == posted
+    assert found.last_posted is not None
+    assert found.last_posted.role == ("" if posted == 4 else "main")
 
 
 def test_the_same_run_gives_the_same_json() -> None:

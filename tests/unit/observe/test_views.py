@@ -47,6 +47,12 @@ def test_nothing_reaches_past_the_end_of_the_address_space() -> None:
     assert not views.reaches("main", Extent((1 << 32) - 16, 17))
 
 
+def test_in_a_dump_without_a_map_both_cores_say_the_same_addresses() -> None:
+    memory = BytesMemory("cpu", PA, bytes(SIZE))
+    views = Views.of({"main": memory, "remote": memory})
+    assert views.span_at_da("x", PA + 8, 16) == views.span_at_pa("x", PA + 8, 16) == Span("x", 16, PA + 8, PA + 8)
+
+
 def test_an_address_of_either_core_gives_the_same_span(views: Views) -> None:
     span = Span("x", 16, PA + 8, DA + 8)
     assert views.span_at_pa("x", PA + 8, 16) == views.span_at_da("x", DA + 8, 16) == span
