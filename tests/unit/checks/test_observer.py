@@ -28,6 +28,7 @@ from bench import (
     run,
 )
 from orchestrator.base.errors import TranslationError
+from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
@@ -46,6 +47,7 @@ from orchestrator.events import (
 )
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import ANY, Carveout, CommandCode, Vdev
+from orchestrator.formats.resource_table import build_table
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Cut
 from orchestrator.observe.traffic import HISTORY
@@ -102,6 +104,33 @@ def test_of_a_table_at_run_time_its_first_sight_says_who_places_a_vring(da: int,
     """An address that stands there from the beginning is the firmware's own, whatever happens to it later."""
     live = run(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}"), entries=default_entries(da=da)).live
     assert [ring.was_dynamic for ring in live.rings] == [was_dynamic] * 2
+
+
+@pytest.mark.parametrize(
+    ("room", "watched"), [(0x400, 0x200), (0x200, 0x200), (0x1FF, 0x100), (0x50, 0x40), (0x10, 0x10)]
+)
+def test_a_table_whose_size_nobody_knows_is_watched_as_far_as_there_is_memory(room: int, watched: int) -> None:
+    bench = Bench(Script(table_at_run_time=True, locator=parse_locator(f"remote:{DA + SIZE - room:#x}")))
+    assert bench.watches["table"] == (MAIN, Extent(PA + SIZE - room, watched))
+
+
+def test_a_status_that_is_there_when_the_table_is_first_seen_counts_as_reached() -> None:
+    bench = Bench(Script())
+    table = build_table(default_entries(), address=DA)
+    status = table.field("vdev[0].status")
+    assert status is not None
+    at = status.at.address - DA
+    bench.turn(REMOTE, lambda: bench.remote.write(DA, table.encode()[:at] + b"\7" + table.encode()[at + 1 :]))
+    steps = ["vdev[0] ACKNOWLEDGE", "vdev[0] DRIVER", "vdev[0] DRIVER_OK"]
+    assert [each.name for each in bench.observer.run.milestones if each.name in steps] == steps
+
+
+@pytest.mark.parametrize(("vdevs", "rings"), [(32, 64), (33, 64), (40, 64)])
+def test_of_all_vrings_the_first_64_are_followed(vdevs: int, rings: int) -> None:
+    entries = [each for each in default_entries(vdevs) if isinstance(each, Vdev)]
+    live = run(entries=entries, starts_rings=False).live
+    assert (len(live.vdevs), len(live.rings)) == (vdevs, rings)
+    assert live.rings[-1].path == "vdev[31].vring[1]"
 
 
 def test_a_table_that_cannot_be_read_for_a_while_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

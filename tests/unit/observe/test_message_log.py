@@ -209,6 +209,18 @@ def test_an_address_that_is_announced_again_while_messages_wait_for_it_is_noted(
     assert not log.has_claims
 
 
+def test_of_an_endpoint_that_was_told_everything_and_returned_nothing_nobody_can_tell_what_it_left() -> None:
+    """It may have taken what it had not returned yet: it had, if nothing is in the ring at the end of the turn."""
+    log = MessageLog()
+    name(log, DEVICE, "echo", 1024)
+    messages = tuple(record(DRIVER, 9, 1024, time_ns=10 + i) for i in range(2))
+    say(log, *messages)
+    name(log, DEVICE, "echo", 1024, destroy=True, time_ns=30, waiting=messages)
+    name(log, DEVICE, "other", 1024, time_ns=40)
+    log.settle([])
+    assert log.reused == []
+
+
 def test_a_restart_forgets_what_was_announced_and_what_waits() -> None:
     log = MessageLog()
     name(log, DEVICE, "echo", 1024)

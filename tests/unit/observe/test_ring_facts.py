@@ -152,7 +152,7 @@ def test_the_first_and_the_last_who_offered_and_returned_are_known(queue: Queue)
 @pytest.mark.parametrize(("count", "rules"), [(4, []), (5, ["ring.avail-overrun"])])
 def test_a_queue_of_four_holds_four(queue: Queue, count: int, rules: list[str]) -> None:
     queue.offer(*(i % NUM for i in range(count)))
-    queue.look(DRIVER)
+    assert queue.look(DRIVER) == (0 if rules else count, 0)
     assert queue.rules() == rules
     assert len(queue.seen.outstanding) == (0 if rules else 4)
     for fault in queue.seen.faults.values():
@@ -179,7 +179,7 @@ def test_two_that_are_out_come_back_and_no_more(queue: Queue, count: int, rules:
     queue.look(DRIVER)
     queue.give_back((1, 0), (2, 0))
     queue.poke16(queue.layout.used_idx_at, count)
-    queue.look(DEVICE)
+    assert queue.look(DEVICE) == (0, 0 if rules else count)
     assert queue.rules() == rules
     for fault in queue.seen.faults.values():
         assert (fault.expected, fault.found) == ("at most 2 after 0", "3")
@@ -441,6 +441,23 @@ def test_buffers_that_overlap_while_the_device_has_both_are_kept_once(queue: Que
     queue.offer(1, 0)
     queue.look(DRIVER)
     assert len(queue.traffic.overlaps) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0)])
+def test_buffers_overlap_whichever_of_them_was_named_first(queue: Queue, first: int, second: int) -> None:
+    """The first one comes back in between, and is the last to be offered."""
+    queue.describe(0, length=65)
+    for index in (first, second):
+        queue.offer(index)
+        queue.look(DRIVER)
+        if index == first:
+            queue.give_back((index, 0))
+            queue.look(DEVICE)
+    assert queue.traffic.overlaps == []
+    queue.offer(first)
+    queue.look(DRIVER)
+    places = [BUFFERS, BUFFERS + 64]
+    assert [(a.address, b.address) for a, b in queue.traffic.overlaps] == [(places[second], places[first])]
 
 
 def test_the_largest_size_that_a_buffer_was_given_with_counts(queue: Queue) -> None:
