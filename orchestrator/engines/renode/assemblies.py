@@ -91,7 +91,9 @@ def _begin_to_look() -> Any:
 
 
 def _warm_up() -> None:
-    """The first use of IronPython has most of it compiled; it needs none of Renode's types."""
+    """The first use of IronPython has most of it compiled; it needs none of Renode's types. Nor do these imports."""
+    import pyrenode3.conversion  # noqa: PLC0415
+    import pyrenode3.wrappers  # noqa: F401, PLC0415
     from IronPython.Hosting import Python  # noqa: PLC0415  # of .NET
 
     Python.CreateEngine().Execute(_ANY_SCRIPT)
