@@ -114,6 +114,15 @@ def test_a_table_whose_size_nobody_knows_is_watched_as_far_as_there_is_memory(ro
     assert bench.watches["table"] == (MAIN, Extent(PA + SIZE - room, watched))
 
 
+def test_a_table_without_entries_fills_the_last_16_bytes_of_memory() -> None:
+    at = DA + SIZE - 16
+    verdict = run(
+        entries=[], table_at_run_time=True, locator=parse_locator(f"remote:{at:#x}"), table_run=at, starts_rings=False
+    )
+    assert verdict.live.table is not None
+    assert verdict.live.table.size == 16
+
+
 def test_a_status_that_is_there_when_the_table_is_first_seen_counts_as_reached() -> None:
     bench = Bench(Script())
     table = build_table(default_entries(), address=DA)
@@ -545,6 +554,32 @@ def test_of_the_writes_to_a_field_the_first_eight_are_kept() -> None:
         bench.access(MAIN, status.at.address, 1, before=value, value=value + 1)
     kept = bench.observer.run.history.writes["vdev[0].status"]
     assert [(each.before, each.after) for each in kept] == [(value, value + 1) for value in range(8)]
+
+
+@pytest.mark.parametrize(("name", "at", "size"), [("status", 1, 4), ("status", 3, 4), ("gfeatures", 4, 8)])
+def test_a_field_is_written_by_a_wider_store_around_it(name: str, at: int, size: int) -> None:
+    bench = Bench(Script())
+    bench.run()
+    field = bench.table().field(f"vdev[0].{name}")
+    assert field is not None
+    before, value = (int.from_bytes(bytes(at) + bytes([each]), "little") for each in (3, 7))
+    bench.access(MAIN, field.at.address - at, size, before=before, value=value)
+    kept = bench.observer.run.history.writes[f"vdev[0].{name}"]
+    assert [(each.before, each.after) for each in kept] == [(3, 7)]
+
+
+def test_a_chain_that_is_none_leaves_the_others_that_are_offered_with_it(driver: str) -> None:
+    """Each buffer is the device's from the store to avail.idx on."""
+    bench = Bench(Script())
+    bench.run()
+    ring, buffer = bench.sides[0].rings[1], bench.sides[0].buffers[0]
+    posted = ring.posted
+    ring.offer(99)
+    ring.offer(0)
+    bench.access(bench.driver, ring.avail + 2, 2, before=posted, value=posted + 2)
+    bench.access(bench.driver, buffer, 4, before=0, value=1)
+    trespass = bench.observer.run.history.trespasses["vdev[0].vring[1]", Side.DRIVER, True]
+    assert (trespass.head, trespass.by.role) == (0, driver)
 
 
 def test_what_a_core_writes_after_it_has_looked_in_the_same_turn_counts() -> None:
