@@ -32,6 +32,7 @@ from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
+    SYSTEM_RESET,
     Access,
     Accessed,
     Changed,
@@ -39,10 +40,12 @@ from orchestrator.events import (
     Event,
     ExceptionTaken,
     Fault,
+    Frame,
     Lockup,
     Note,
     NotificationSent,
     NotificationTaken,
+    StateChanged,
     UnmodelledAccess,
 )
 from orchestrator.formats.locator import parse_locator
@@ -121,6 +124,34 @@ def test_a_table_without_entries_fills_the_last_16_bytes_of_memory() -> None:
     )
     assert verdict.live.table is not None
     assert verdict.live.table.size == 16
+
+
+def test_a_core_is_released_when_it_first_runs_and_slept_when_it_last_fell_asleep() -> None:
+    bench = Bench(Script())
+    core = bench.observer.run.cores["remote"]
+    for time_ns, state in enumerate(
+        [CoreState.HELD, CoreState.RUNNING, CoreState.SLEEPING, CoreState.RUNNING, CoreState.SLEEPING, CoreState.HELD]
+    ):
+        bench.observer.on_event(Event(time_ns, REMOTE, StateChanged(state, f"{time_ns}")))
+        if state is CoreState.HELD and not time_ns:
+            assert (core.released_ns, core.slept) == (None, False)
+    assert (core.released_ns, core.slept, core.slept_ns) == (1, True, 4)
+    assert (core.state, core.why, core.acted_ns) == (CoreState.HELD, "5", 5)
+    released = bench.observer.run.milestone("released")
+    assert released is not None
+    assert (released.time_ns, released.core, released.detail) == (1, "remote", "1")
+
+
+def test_of_resets_all_are_counted_and_the_last_is_kept_of_which_it_is_known_where_it_was_asked_for() -> None:
+    bench = Bench(Script())
+    frames = [(Frame(FLASH + at, f"at{at}"),) for at in (0, 2)]
+    for time_ns, backtrace in enumerate([(), frames[0], frames[1], ()]):
+        reset = StateChanged(CoreState.RUNNING, f"{SYSTEM_RESET} by itself", backtrace)
+        bench.observer.on_event(Event(time_ns, REMOTE, reset))
+    core = bench.observer.run.cores["remote"]
+    assert (core.resets, bench.observer.run.cores["main"].resets) == (4, 0)
+    assert core.last_reset is not None
+    assert (core.last_reset[0], core.last_reset[1].backtrace) == (2, frames[1])
 
 
 def test_a_status_that_is_there_when_the_table_is_first_seen_counts_as_reached() -> None:
