@@ -408,7 +408,7 @@ def test_an_event_index_suppresses_unless_it_is_among_what_was_published(queue: 
     queue.start_at(start)
     queue.poke16(queue.layout.avail_event_at, start + event)
     queue.poke16(queue.layout.used_event_at, start + event)
-    assert Suppression.by_device(queue.ring, event_idx=True) is None, "nothing is published"
+    assert Suppression.by_device(queue.ring) is None, "nothing is published"
     queue.offer(0, 1, 2)
     queue.look(DRIVER, event_idx=True)
     found = queue.seen.suppress_available
