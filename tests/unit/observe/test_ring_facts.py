@@ -181,6 +181,7 @@ def test_two_that_are_out_come_back_and_no_more(queue: Queue, count: int, rules:
     queue.poke16(queue.layout.used_idx_at, count)
     assert queue.look(DEVICE) == (0, 0 if rules else count)
     assert queue.rules() == rules
+    assert queue.seen.outstanding == {}  # all returned, or nobody knows any more
     for fault in queue.seen.faults.values():
         assert (fault.expected, fault.found) == ("at most 2 after 0", "3")
 
