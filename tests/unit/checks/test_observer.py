@@ -154,6 +154,13 @@ def test_of_resets_all_are_counted_and_the_last_is_kept_of_which_it_is_known_whe
     assert (core.last_reset[0], core.last_reset[1].backtrace) == (2, frames[1])
 
 
+def test_a_table_is_watched_to_its_last_byte_once_it_is_there() -> None:
+    bench = Bench(Script(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}")))
+    assert bench.watches["table"] == (MAIN, Extent(PA, 512))
+    bench.run()
+    assert bench.watches["table"] == (MAIN, Extent(PA, bench.table().size))
+
+
 def test_a_status_that_is_there_when_the_table_is_first_seen_counts_as_reached() -> None:
     bench = Bench(Script())
     table = build_table(default_entries(), address=DA)

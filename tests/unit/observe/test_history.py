@@ -131,3 +131,46 @@ def test_a_ring_is_the_same_by_every_address_that_its_core_has_for_it(bench: Ben
     for base in (PA, DA):
         bench.access_at(REMOTE, ring.avail + 2 - PA + base, 2)
     assert dict(history_of(bench).reads[TX, Side.DEVICE]) == {(ring.avail + 2 - ring.base, 2): 2}
+
+
+def test_of_bytes_that_went_to_and_fro_in_two_buffers_the_last_passage_counts(bench: Bench) -> None:
+    """A driver cuts its memory anew: the shorter buffer has come back, the longer one around it is the device's."""
+    ring, buffer = bench.sides[0].rings[1], bench.sides[0].buffers[0]
+    history = history_of(bench)
+
+    def pass_on(head: int, at: int, size: int) -> None:
+        ring.desc(head, at - PA + DA, size)
+        posted = ring.posted
+
+        def offer() -> None:
+            ring.offer(head)
+            bench.access(MAIN, ring.avail + 2, 2, before=posted, value=posted + 1)
+
+        bench.turn(MAIN, offer)
+
+    def come_back(head: int) -> None:
+        device = bench.devices[0].rings[1]
+        posted = device.posted
+
+        def give_back() -> None:
+            device.give_back(head)
+            bench.access(REMOTE, ring.used + 4 + 8 * (posted % ring.num), 8, before=0, value=head)
+            bench.access(REMOTE, ring.used + 2, 2, before=posted, value=posted + 1)
+
+        bench.turn(REMOTE, give_back)
+
+    pass_on(5, buffer + 8, 8)
+    come_back(5)
+    bench.access(MAIN, buffer + 8, 4, before=0, value=1)
+    assert history.trespasses == {}
+    pass_on(6, buffer, 64)
+    bench.access(MAIN, buffer + 8, 4, before=0, value=1)
+    assert [each.head for each in history.trespasses.values()] == [6]
+
+
+def test_what_lies_between_the_parts_of_a_ring_is_nobodys(bench: Bench) -> None:
+    ring = bench.sides[0].rings[1]
+    assert ring.avail + 6 + 2 * ring.num < ring.used - 4
+    bench.access(MAIN, ring.used - 4, 4, before=0, value=1)
+    assert history_of(bench) == History(told=True, tells=history_of(bench).tells)
+    assert bench.observer.run.traffic.ring(TX).faults == {}
