@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from bench import DA, PA, default_entries
 from orchestrator.base.memory import BytesMemory, Extent
+from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import build_table
-from orchestrator.formats.translation import AddressRange
+from orchestrator.formats.translation import AddressEnvironment, AddressRange
 from orchestrator.observe.found import TableSearch
+from orchestrator.observe.search import name_of
 from orchestrator.observe.views import Views
 from orchestrator.observe.watches import Watches
 
@@ -81,3 +86,18 @@ def test_a_ring_speaks_for_the_table_that_names_it(
     found = search.changed(views, Extent(PA + start, ring.span.size if size is None else size))
     assert (found is candidate) is is_of_it
     assert dict(candidate.begun) == {"vdev[0].vring[0]": 0, "vdev[0].vring[1]": 0}
+
+
+def test_a_place_is_named_by_the_symbol_of_any_address_that_main_has_for_it() -> None:
+    """Main has the memory twice, as the remote's addresses tell; its image names the second place."""
+    alias = PA + 0x100_0000
+    ranges = tuple(AddressRange(start, DA, 0x4000) for start in (PA, alias))
+    memories = {"main": BytesMemory("cpu_main", PA, bytes(16)), "remote": BytesMemory("cpu_remote", DA, bytes(16))}
+    views = Views(memories, AddressEnvironment(ranges))
+    image = cast(Image, SimpleNamespace(symbols={"t": SimpleNamespace(name="t", address=alias + AT, size=64)}))
+    assert [name_of(views, {"main": image}, PA + AT + at) for at in (0, 8, 63, 64)] == [
+        "main:t",
+        "main:t+0x8",
+        "main:t+0x3f",
+        f"main:{PA + AT + 64:#010x}",
+    ]
