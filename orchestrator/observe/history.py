@@ -446,7 +446,7 @@ class History:
         taken = Taken()
         for index in range(access.before, access.before + count):
             try:
-                head = queue.avail_ring(index % at.layout.num) if driver else queue.used_ring(index % at.layout.num).id
+                head = queue.avail_ring(index) if driver else queue.used_ring(index).id
                 elements = queue.chain(head, taken)
             except RingError:
                 continue

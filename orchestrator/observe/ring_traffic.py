@@ -120,21 +120,21 @@ class Suppression(NamedTuple):
     until: int  # the other side's index now
 
     @classmethod
-    def by_device(cls, ring: SplitRing, *, event_idx: bool) -> Suppression | None:
-        """Of what is made available."""
-        layout, flags = ring.layout, ring.used_flags
-        if not event_idx:
-            return cls("used.flags", layout.used_flags_at, None, 0, 0) if flags & 1 else None
-        return cls._by_event("avail_event", layout.avail_event_at, ring.avail_event, ring.used_idx, ring.avail_idx)
+    def by_flag(cls, path: str, address: int) -> Suppression:
+        """Of anything: the flag is set."""
+        return cls(path, address, None, 0, 0)
 
     @classmethod
-    def by_driver(cls, ring: SplitRing, unseen: int, *, event_idx: bool) -> Suppression | None:
-        """Of what is returned; ``unseen`` are those that the driver has not acted on."""
-        layout, flags = ring.layout, ring.avail_flags
-        if not event_idx:
-            return cls("avail.flags", layout.avail_flags_at, None, 0, 0) if flags & 1 else None
+    def by_device(cls, ring: SplitRing) -> Suppression | None:
+        """Of what is made available, by ``avail_event``."""
+        address = ring.layout.avail_event_at
+        return cls._by_event("avail_event", address, ring.avail_event, ring.used_idx, ring.avail_idx)
+
+    @classmethod
+    def by_driver(cls, ring: SplitRing, unseen: int) -> Suppression | None:
+        """Of what is returned, by ``used_event``; ``unseen`` are those that the driver has not acted on."""
         used = ring.used_idx
-        return cls._by_event("used_event", layout.used_event_at, ring.used_event, (used - unseen) & 0xFFFF, used)
+        return cls._by_event("used_event", ring.layout.used_event_at, ring.used_event, (used - unseen) & 0xFFFF, used)
 
     @classmethod
     def _by_event(cls, path: str, address: int, event: int, since: int, until: int) -> Suppression | None:

@@ -62,7 +62,7 @@ def _has_vdev(table: Table) -> bool:
 
 
 def _is_power_of_2(value: int) -> bool:
-    return value > 0 and value & (value - 1) == 0
+    return value.bit_count() == 1
 
 
 def name_of(views: Views, images: Mapping[str, Image], pa: int) -> str:

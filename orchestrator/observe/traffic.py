@@ -122,11 +122,14 @@ class Traffic(Buffers):
             traffic.heads = heads
             avail_flags, avail_idx, used_flags, used_idx = _HEADS.unpack(heads)
             suppress_available = suppress_used = None
-            if event_idx or used_flags & 1:
-                suppress_available = Suppression.by_device(ring, event_idx=event_idx)
-            if event_idx or avail_flags & 1:
+            if event_idx:
                 unseen = traffic.used_unseen + ((used_idx - traffic.used_idx) & 0xFFFF)
-                suppress_used = Suppression.by_driver(ring, unseen, event_idx=event_idx)
+                suppress_available, suppress_used = Suppression.by_device(ring), Suppression.by_driver(ring, unseen)
+            else:
+                if used_flags & 1:
+                    suppress_available = Suppression.by_flag("used.flags", ring.layout.used_flags_at)
+                if avail_flags & 1:
+                    suppress_used = Suppression.by_flag("avail.flags", ring.layout.avail_flags_at)
         except RingError as error:
             traffic.fault(error, by)
             return 0, 0

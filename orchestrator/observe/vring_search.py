@@ -100,7 +100,7 @@ def _read(views: Views, memory: BytesMemory, layout: RingLayout, align: int) -> 
         buffers = [ring.desc(head) for head in heads]
     except RptwinError:
         return None
-    outstanding = {ring.avail_ring(slot % num) for slot in range(returned, returned + ((offered - returned) & 0xFFFF))}
+    outstanding = {ring.avail_ring(slot) for slot in range(returned, returned + ((offered - returned) & 0xFFFF))}
     if not heads or not ids <= set(heads) | outstanding or len(outstanding) != (offered - returned) & 0xFFFF:
         return None
     if not all(_is_shared(views, each) for each in buffers):

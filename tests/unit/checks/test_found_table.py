@@ -99,6 +99,13 @@ def test_a_table_that_is_made_after_the_first_notification_is_found_at_a_later_o
     assert where(bench) == AT
 
 
+def test_a_table_behind_one_that_was_found_before_is_found_too(bench: Bench) -> None:
+    publish(bench)
+    publish(bench, OLD)
+    set_status(bench, 3, OLD)
+    assert where(bench) == OLD
+
+
 @pytest.mark.parametrize("is_stale", [True, False])
 def test_a_table_of_an_earlier_run_is_not_followed(bench: Bench, is_stale: bool) -> None:
     stale = table(OLD, da=DA + RINGS[0])

@@ -32,6 +32,7 @@ from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES, Side
 from orchestrator.checks.verdict import judge
 from orchestrator.events import (
+    SYSTEM_RESET,
     Access,
     Accessed,
     Changed,
@@ -39,10 +40,12 @@ from orchestrator.events import (
     Event,
     ExceptionTaken,
     Fault,
+    Frame,
     Lockup,
     Note,
     NotificationSent,
     NotificationTaken,
+    StateChanged,
     UnmodelledAccess,
 )
 from orchestrator.formats.locator import parse_locator
@@ -112,6 +115,50 @@ def test_of_a_table_at_run_time_its_first_sight_says_who_places_a_vring(da: int,
 def test_a_table_whose_size_nobody_knows_is_watched_as_far_as_there_is_memory(room: int, watched: int) -> None:
     bench = Bench(Script(table_at_run_time=True, locator=parse_locator(f"remote:{DA + SIZE - room:#x}")))
     assert bench.watches["table"] == (MAIN, Extent(PA + SIZE - room, watched))
+
+
+def test_a_table_without_entries_fills_the_last_16_bytes_of_memory() -> None:
+    at = DA + SIZE - 16
+    verdict = run(
+        entries=[], table_at_run_time=True, locator=parse_locator(f"remote:{at:#x}"), table_run=at, starts_rings=False
+    )
+    assert verdict.live.table is not None
+    assert verdict.live.table.size == 16
+
+
+def test_a_core_is_released_when_it_first_runs_and_slept_when_it_last_fell_asleep() -> None:
+    bench = Bench(Script())
+    core = bench.observer.run.cores["remote"]
+    for time_ns, state in enumerate(
+        [CoreState.HELD, CoreState.RUNNING, CoreState.SLEEPING, CoreState.RUNNING, CoreState.SLEEPING, CoreState.HELD]
+    ):
+        bench.observer.on_event(Event(time_ns, REMOTE, StateChanged(state, f"{time_ns}")))
+        if state is CoreState.HELD and not time_ns:
+            assert (core.released_ns, core.slept) == (None, False)
+    assert (core.released_ns, core.slept, core.slept_ns) == (1, True, 4)
+    assert (core.state, core.why, core.acted_ns) == (CoreState.HELD, "5", 5)
+    released = bench.observer.run.milestone("released")
+    assert released is not None
+    assert (released.time_ns, released.core, released.detail) == (1, "remote", "1")
+
+
+def test_of_resets_all_are_counted_and_the_last_is_kept_of_which_it_is_known_where_it_was_asked_for() -> None:
+    bench = Bench(Script())
+    frames = [(Frame(FLASH + at, f"at{at}"),) for at in (0, 2)]
+    for time_ns, backtrace in enumerate([(), frames[0], frames[1], ()]):
+        reset = StateChanged(CoreState.RUNNING, f"{SYSTEM_RESET} by itself", backtrace)
+        bench.observer.on_event(Event(time_ns, REMOTE, reset))
+    core = bench.observer.run.cores["remote"]
+    assert (core.resets, bench.observer.run.cores["main"].resets) == (4, 0)
+    assert core.last_reset is not None
+    assert (core.last_reset[0], core.last_reset[1].backtrace) == (2, frames[1])
+
+
+def test_a_table_is_watched_to_its_last_byte_once_it_is_there() -> None:
+    bench = Bench(Script(table_at_run_time=True, locator=parse_locator(f"remote:{DA:#x}")))
+    assert bench.watches["table"] == (MAIN, Extent(PA, 512))
+    bench.run()
+    assert bench.watches["table"] == (MAIN, Extent(PA, bench.table().size))
 
 
 def test_a_status_that_is_there_when_the_table_is_first_seen_counts_as_reached() -> None:
@@ -545,6 +592,32 @@ def test_of_the_writes_to_a_field_the_first_eight_are_kept() -> None:
         bench.access(MAIN, status.at.address, 1, before=value, value=value + 1)
     kept = bench.observer.run.history.writes["vdev[0].status"]
     assert [(each.before, each.after) for each in kept] == [(value, value + 1) for value in range(8)]
+
+
+@pytest.mark.parametrize(("name", "at", "size"), [("status", 1, 4), ("status", 3, 4), ("gfeatures", 4, 8)])
+def test_a_field_is_written_by_a_wider_store_around_it(name: str, at: int, size: int) -> None:
+    bench = Bench(Script())
+    bench.run()
+    field = bench.table().field(f"vdev[0].{name}")
+    assert field is not None
+    before, value = (int.from_bytes(bytes(at) + bytes([each]), "little") for each in (3, 7))
+    bench.access(MAIN, field.at.address - at, size, before=before, value=value)
+    kept = bench.observer.run.history.writes[f"vdev[0].{name}"]
+    assert [(each.before, each.after) for each in kept] == [(3, 7)]
+
+
+def test_a_chain_that_is_none_leaves_the_others_that_are_offered_with_it(driver: str) -> None:
+    """Each buffer is the device's from the store to avail.idx on."""
+    bench = Bench(Script())
+    bench.run()
+    ring, buffer = bench.sides[0].rings[1], bench.sides[0].buffers[0]
+    posted = ring.posted
+    ring.offer(99)
+    ring.offer(0)
+    bench.access(bench.driver, ring.avail + 2, 2, before=posted, value=posted + 2)
+    bench.access(bench.driver, buffer, 4, before=0, value=1)
+    trespass = bench.observer.run.history.trespasses["vdev[0].vring[1]", Side.DRIVER, True]
+    assert (trespass.head, trespass.by.role) == (0, driver)
 
 
 def test_what_a_core_writes_after_it_has_looked_in_the_same_turn_counts() -> None:

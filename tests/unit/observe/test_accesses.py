@@ -32,8 +32,9 @@ from orchestrator.events import Access
 from orchestrator.observe.accesses import AccessObserver
 from orchestrator.observe.run import CoreRun, Run
 from orchestrator.observe.stacks import StackGuard
-from orchestrator.observe.views import Views
-from orchestrator.observe.watches import Watches
+from orchestrator.observe.traffic import Buffer
+from orchestrator.observe.views import Span, Views
+from orchestrator.observe.watches import Watched, WatchedKind, Watches
 
 CODE = {"main": FLASH, "remote": FLASH + 0x10_0000}
 STORE = Store()
@@ -127,3 +128,21 @@ def test_buffers_are_observed_as_soon_as_a_descriptor_names_them(monkeypatch: py
     bench.turn(MAIN, lambda: ring.offer(5))
     assert observed["buffers main 1"] == (MAIN, Extent(PA + at, 20))
     assert observed["buffers remote 1"] == (REMOTE, Extent(DA + at, 20))
+
+
+def test_of_buffers_all_over_the_place_64_are_observed() -> None:
+    observer, run, watches = observer_and_run()
+    for number in range(70):
+        at = 0x1000 + 0x100 * number
+        span = Span("buffer", 64, PA + at, DA + at)
+        run.traffic.buffers[DA + at] = Buffer(DA + at, span, "vdev[0].vring[1]", writable=False)
+    observer.observe_buffers(run, Bench(Script()).observer.live)
+    found = [watches.find(f"buffers {role} {number}") for role in ("main", "remote") for number in (0, 63, 64)]
+    assert found == [
+        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000, 64)),
+        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000 + 0x3F00, 64)),
+        None,
+        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000, 64)),
+        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000 + 0x3F00, 64)),
+        None,
+    ]

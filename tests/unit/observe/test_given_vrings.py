@@ -10,7 +10,7 @@ from orchestrator.formats.resource_entry import ANY, Vring
 from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.declared import declared_by_vrings
 from orchestrator.observe.given import GivenVring, parse_vrings, table_of
-from orchestrator.observe.live import read_live
+from orchestrator.observe.live import read_live, ring_layout
 from orchestrator.observe.views import Views
 
 
@@ -73,6 +73,26 @@ def test_of_devices_of_which_nothing_is_said_none_is_ready() -> None:
         scan = table_of(vrings, "remote", ready)
         assert scan.table is not None
         assert [each.value.head.status for each in scan.table.vdevs] == ([7, 0] if ready else [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("num", "align", "used"),
+    [
+        (0, 16, None),
+        (1, 16, 16 + 16),
+        (32768, 16, 16 * 32768 + 65552),
+        (32769, 16, None),
+        (8, 0, None),
+        (8, 1, 150),
+        (8, 24, 168),  # 173 without the bits of 23, whatever comes of it
+        (8, 40, 152),  # 189 without the bits of 39
+    ],
+)
+def test_a_vring_lies_where_ring_code_computes_it_and_nowhere_past_the_largest_queue(
+    num: int, align: int, used: int | None
+) -> None:
+    layout = ring_layout(0x1000, num, align)
+    assert (layout and layout.used - 0x1000) == used
 
 
 PA, DA = 0x3004_0000, 0x1004_0000

@@ -189,6 +189,21 @@ def test_of_faults_the_first_four_are_kept_and_all_counted() -> None:
     assert ([time for time, _ in found.faults], found.fault_count) == ([0, 1, 2, 3], 6)
 
 
+def test_all_faults_of_a_core_that_runs_away_are_fatal() -> None:
+    """Each handler skips its instruction: of 5,000 places none is firmware that probes for hardware."""
+    run, found = Run({}), core()
+    for number in range(5_000):
+        pc = 0x100 + 2 * number
+        assert len(found.fatal_faults(number)) == 0
+        run.see_fault(found, number, Fault("HardFault", (), None, pc, "main", "reads", True, {}, ()))
+        found.see_exception(number, 3, pc)
+        found.served.leave(3, pc + 2)
+    assert found.served.runs_away
+    assert found.handled_faults(5_000) == ()
+    assert found.fatal_faults(5_000) == tuple(found.served.places.values())
+    assert len(found.fatal_faults(5_000)) == 64
+
+
 def test_of_what_a_correct_firmware_does_not_do_each_place_is_kept_once_and_32_in_all() -> None:
     run, found = Run({}), core()
     for pc, what in ((0x100, "a"), (0x100, "b"), (0x100, "a"), (0x102, "a")):

@@ -142,6 +142,15 @@ def test_of_unknown_addresses_the_first_32_are_kept() -> None:
     assert [address for _, address in log.unknown] == list(range(2_000, 2_000 + HISTORY))
 
 
+def test_of_addresses_that_are_sent_from_the_first_4096_are_known() -> None:
+    log = MessageLog()
+    for address in range(2_000, 2_000 + 4_100):
+        say(log, record(DEVICE, address, 1))
+    for address in (2_000, 6_095, 6_096):
+        say(log, record(DRIVER, 1, address))
+    assert list(log.unknown) == [(DEVICE, 6_096)]
+
+
 def test_an_announced_address_is_known() -> None:
     log = MessageLog()
     name(log, DEVICE, "echo", 1024)

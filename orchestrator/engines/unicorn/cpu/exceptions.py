@@ -29,7 +29,6 @@ __all__ = ["ExceptionPort", "ExceptionUnit"]
 _SVC, _PREFETCH_ABORT, _BREAKPOINT, _EXCEPTION_EXIT = 2, 3, 7, 8
 _USAGE_FAULTS = {
     17: ("NOCP", "uses a coprocessor that is absent or switched off"),
-    18: ("INVSTATE", "executes with the Thumb bit clear"),
     4: ("UNALIGNED", "makes an unaligned access that the instruction does not allow"),  # a data abort: LDREX, STREX
     19: ("STKOF", "moves the stack pointer below its limit"),
     22: ("UNALIGNED", "makes an unaligned access that the instruction does not allow"),
