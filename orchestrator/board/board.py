@@ -88,6 +88,8 @@ class Board:
 
     Raises :class:`~orchestrator.base.errors.RptwinError`: UsageError for options, ElfError for files, PlatformError for
     the platform, EngineError when a segment lies where the core has no memory.
+
+    Larger than a class should be, as the door of the library: its methods hand on to pairs, images, ends and engine.
     """
 
     def __init__(

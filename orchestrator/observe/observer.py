@@ -73,7 +73,7 @@ class Observer:
     """One run of one pair of cores. ``memories`` are by core name, ``images`` by role, the roles those of ``platform``.
 
     ``name`` sets its watches apart from those of the observers of other pairs on the same engine. What other cores do
-    counts only as far as it reaches this pair.
+    counts only as far as it reaches this pair. A method for each kind of event, which is why it is long.
     """
 
     def __init__(

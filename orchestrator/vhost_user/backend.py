@@ -64,6 +64,8 @@ class Backend:
     A request that cannot be carried out is answered so where an answer is asked for, and the session goes on as it
     was; else, and after bytes that are no request, :meth:`handle` raises VhostUserError, and :meth:`close` is what is
     left to do. ``faults`` has what the front-end did wrong, each kind once.
+
+    Larger than a class should be: a method for each request of the protocol.
     """
 
     def __init__(self, channel: Channel, device: VirtioDevice, *, polls: bool = False) -> None:

@@ -74,7 +74,8 @@ class _Ring:
 class Bridge:
     """Implements :class:`orchestrator.engines.contract.Assistant`; connects when it is made.
 
-    ``failure`` is what the back-end did wrong, if anything; the vdev is nobody's from then on.
+    ``failure`` is what the back-end did wrong, if anything; the vdev is nobody's from then on. Two sides, bring-up,
+    loss and time of one session make it long.
     """
 
     def __init__(

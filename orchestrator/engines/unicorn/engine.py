@@ -42,7 +42,10 @@ __all__ = ["UnicornEngine"]
 
 
 class UnicornEngine:
-    """One board; implements of :mod:`orchestrator.engines.contract` all but ``Monitored``."""
+    """One board; implements of :mod:`orchestrator.engines.contract` all but ``Monitored``.
+
+    More methods than most, as the contract is: each hands on to the part that knows.
+    """
 
     name = "unicorn"
     capabilities = frozenset(Capability) - {Capability.MONITOR}
