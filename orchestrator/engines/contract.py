@@ -262,7 +262,8 @@ class Observing(Protocol):
     """An engine that may tell who reads and writes what; without ``Capability.ACCESSES`` each call is a
     CapabilityError.
 
-    Observing changes nothing: the run goes on as it would have.
+    Observing changes nothing: the run goes on as it would have. An engine for which it costs far more than the access
+    itself says so by an attribute ``tells_slowly``.
     """
 
     def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:

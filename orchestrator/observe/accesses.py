@@ -55,7 +55,9 @@ class AccessObserver:
         guard = run.stacks.get(role)
         if guard is not None:
             near = [row for row in rows if any(start <= row[_ADDRESS] < end for start, end, _ in guard.windows)]
-            if near and guard.see(map(access_of, near), self._views.memories[role]):
+            more = bool(near) and guard.see(map(access_of, near), self._views.memories[role])
+            less = self._watches.tells_slowly and guard.narrow()
+            if more or less:
                 self._watch_stack(guard)
         both = self._tells_both and not run.traffic.buffers_dropped
         run.history.see(role, rows, self._placed(run, live), run.traffic, run.outside, knows_owners=both)

@@ -18,6 +18,8 @@ from orchestrator.observe.history import Step
 __all__ = ["StackGuard"]
 
 _NEAR = 1 << 10  # bytes on both sides of the end: a frame without a push that is larger is not seen to cross
+_CLOSE = 1 << 8  # the same above the end, where an engine tells slowly and the core works near the end all the time
+_MANY = 2_000  # accesses there: a small stack in use, an idle thread's
 _DEPTH = 1 << 14  # bytes below the end that are looked at once it was crossed, for the deepest push
 
 
@@ -34,6 +36,8 @@ class StackGuard:
     crossed: Step | None = None  # the first time
     deepest: int = 0  # the lowest address that was stored to
     deepest_by: Step | None = None
+    seen: int = 0  # accesses near the end
+    is_narrow: bool = False
     aliases: tuple[tuple[Extent, int], ...] = ()  # of its memory: where else the core has it, and how far from here
     _windows: tuple[tuple[int, int, int], ...] | None = None  # where what is observed is seen; None: not yet found
 
@@ -51,7 +55,8 @@ class StackGuard:
     def extent(self) -> Extent:
         """What is to be observed by now."""
         below = _DEPTH if self.crossed is not None else _NEAR
-        return Extent.between(max(self.floor, self.end - below), min(self.top, self.end + _NEAR))
+        above = _CLOSE if self.is_narrow else _NEAR
+        return Extent.between(max(self.floor, self.end - below), min(self.top, self.end + above))
 
     @property
     def windows(self) -> tuple[tuple[int, int, int], ...]:
@@ -60,10 +65,18 @@ class StackGuard:
             self._windows = tuple(self._find_windows())
         return self._windows
 
+    def narrow(self) -> bool:
+        """Observe less, if there is much to see and nothing to say; whether less is to be observed from now on."""
+        if self.is_narrow or self.crossed is not None or self.seen < _MANY:
+            return False
+        self.is_narrow, self._windows = True, None
+        return True
+
     def see(self, accesses: Iterable[Access], memory: Memory) -> bool:
         """What the core did in its turn, in order; whether more is to be observed from now on."""
         before, windows = self.crossed, self.windows
         for told in accesses:
+            self.seen += 1
             for start, end, distance in windows:
                 if start <= told.address < end:
                     access = told._replace(address=told.address + distance) if distance else told

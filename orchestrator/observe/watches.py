@@ -78,6 +78,11 @@ class Watches:
             if kind is not WatchedKind.STACK:
                 self.told = told if self.told is None else self.told & told
 
+    @property
+    def tells_slowly(self) -> bool:
+        """An access that the engine tells costs far more than one that it does not."""
+        return bool(getattr(self._accesses, "tells_slowly", False))
+
     def find(self, name: str) -> Watched | None:
         """What a change is about; None: nothing that this observer watches."""
         return self._by_name.get(name)

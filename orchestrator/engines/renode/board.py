@@ -370,7 +370,7 @@ class RenodeBoard:
             return Stop(StopReason.DEAD, self.time_ns)
         self._met = self._conditions.met(until)
         if isinstance(until, MemoryEquals):
-            self._observation.hook(until.core, Extent(until.address, until.size))
+            self._observation.hook(until.core, Extent(until.address, until.size), f"until {until}")
         quantum = self._quantum_ns
         duration = -(-(self.time_ns + timeout_ns) // quantum) * quantum - self.time_ns
         self._stop_asked, self._stop_reason = False, None

@@ -21,6 +21,7 @@ class RenodeEngine(IsolatedEngine):
 
     name = "renode"
     served = "renode"
+    tells_slowly = True  # each observed access is a call into Python, 0.05 ms
     lacking = {
         Capability.SNAPSHOT: "Renode's Save refuses a board whose scripts have functions, and hooks into Python",
         Capability.DEBUG: "a debugger's core waits inside Renode's clock, and so does the end of every run",

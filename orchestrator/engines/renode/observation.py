@@ -41,8 +41,8 @@ class Observation:
         self._refused = refused
         self._gates = MemoryGates(platform, bus, cores, scope)
         self._guarded: set[str] = set()  # regions of which a core may be refused every byte
-        self._hooked: dict[str, Extent] = {}  # by region: offsets whose stores are told
-        self._loads: dict[str, Extent] = {}  # by region: offsets whose loads are told, or were until one was polled
+        self._stores: dict[str, _Parts] = {}  # by region: offsets whose stores are told
+        self._loads: dict[str, _Parts] = {}  # by region: offsets whose loads are told, or were until one was polled
         self._polled: tuple[str, int, int] | None = None  # the last read: by whom, where, and what
         self._polls = 0  # since anything else was read
         self._unheard: set[str] = set()  # regions of which a core polls a place
@@ -50,7 +50,7 @@ class Observation:
     def watch(self, name: str, core: str, extent: Extent) -> None:
         """EngineError for what does not lie in one piece of memory."""
         self._place(core, extent, "watched")
-        self._cores.turns.watch(name, core, extent, told=self.hook(core, extent))
+        self._cores.turns.watch(name, core, extent, told=self.hook(core, extent, f"watch {name}"))
 
     def unwatch(self, name: str) -> None:
         self._cores.turns.unwatch(name)
@@ -58,25 +58,28 @@ class Observation:
     def observe(self, name: str, core: str, extent: Extent, *, merge: bool) -> frozenset[str]:
         """Given back are the cores whose accesses are told; EngineError as by :meth:`watch`."""
         region, offset = self._place(core, extent, "observed")
-        if not self.hook(core, extent):
+        if not self.hook(core, extent, f"observe {name}"):
             return frozenset()
         self._turns.accesses.observe(name, Observed(region.name, offset, offset + extent.size, merge))
-        if _widen(self._loads, region, offset, extent.size):
+        if self._loads.setdefault(region.name, _Parts()).put(name, _reached(offset, extent.size)):
             self._hear_loads(region)
         return frozenset(each.name for each in self._cores if each.played is None)
 
     def unobserve(self, name: str) -> None:
         self._turns.accesses.observe(name, None)
 
-    def hook(self, core: str, extent: Extent) -> bool:
-        """Hear of each store to these bytes, by whatever core and alias; False where that is more than Renode can."""
+    def hook(self, core: str, extent: Extent, name: str) -> bool:
+        """Hear of each store to these bytes, by whatever core and alias; False where that is more than Renode can.
+
+        The same name again replaces the extent.
+        """
         aliases = [(each, Extent(at, extent.size)) for each, at in self._platform.aliases(core, extent.start)]
         if not self._bus.through_bus(aliases):
             return False
         found = self._platform.region_at(core, extent.start)
         assert found is not None
         region, offset = found
-        if _widen(self._hooked, region, offset, extent.size):
+        if self._stores.setdefault(region.name, _Parts()).put(name, _reached(offset, extent.size)):
             self._hear_stores(region)
         return True
 
@@ -89,7 +92,8 @@ class Observation:
                 self._hear_loads(region)
 
     def _hear_stores(self, region: Region) -> None:
-        bases, wanted = self._bases(region), self._hooked.get(region.name, Extent(0, 0))
+        bases = self._bases(region)
+        wanted = self._stores[region.name].whole if region.name in self._stores else Extent(0, 0)
         guarded = region.name in self._guarded
         heard = Extent(0, region.size) if guarded else wanted
 
@@ -157,7 +161,7 @@ class Observation:
     def _hear_loads(self, region: Region) -> None:
         self._unheard.discard(region.name)
         bases = self._bases(region)
-        extent = Extent(0, region.size) if region.name in self._guarded else self._loads[region.name]
+        extent = Extent(0, region.size) if region.name in self._guarded else self._loads[region.name].whole
 
         def loaded(at: int, size: int, value: int) -> None:
             if not self._scope.active:
@@ -166,11 +170,21 @@ class Observation:
         self._bus.on_load(region.name, extent.start, extent.size, loaded)
 
 
-def _widen(hooked: dict[str, Extent], region: Region, offset: int, size: int) -> bool:
-    """Let what is hooked of a region hold these bytes too; whether it did not yet."""
-    wanted = Extent.between(max(0, offset - _MOST_PART), offset + size)
-    before = hooked.get(region.name, wanted)
-    whole = Extent.between(min(before.start, wanted.start), max(before.end, wanted.end))
-    changed = hooked.get(region.name) != whole
-    hooked[region.name] = whole
-    return changed
+class _Parts:
+    """What is told of a region, by name; Renode is asked for all of it as one range."""
+
+    def __init__(self) -> None:
+        self._extents: dict[str, Extent] = {}
+        self.whole = Extent(0, 0)
+
+    def put(self, name: str, extent: Extent) -> bool:
+        """Instead of what had this name; whether the range is another one now."""
+        self._extents[name] = extent
+        before, parts = self.whole, self._extents.values()
+        self.whole = Extent.between(min(each.start for each in parts), max(each.end for each in parts))
+        return self.whole != before
+
+
+def _reached(offset: int, size: int) -> Extent:
+    """Where an access begins that reaches these bytes."""
+    return Extent.between(max(0, offset - _MOST_PART), offset + size)

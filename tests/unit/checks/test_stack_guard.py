@@ -84,3 +84,22 @@ def test_an_engine_may_name_the_stack_by_another_address_of_its_memory() -> None
     guard.aliases = ((Extent(other, 0x10000), 0x2000_0000 - other),)
     guard.see([push(other + 0x1008), push(other + 0xFF8)], Flash())
     assert guard.deepest == END - 8
+
+
+def test_a_small_stack_in_use_is_observed_closely_where_observing_is_slow() -> None:
+    """An idle thread's: all that it does lies within a kilobyte of its end."""
+    guard = guard_after([push(END + 0x300)] * 1_999)
+    assert not guard.narrow()
+    guard.see([push(END + 0x300)], Flash())
+    assert guard.narrow()
+    assert guard.extent == Extent.between(END - 0x400, END + 0x100)
+    assert not guard.narrow()
+    guard.see([push(END + 0x200), pop(END + 0x200)], Flash())  # out of sight
+    guard.see([push(END + 0x80), push(END - 8)], Flash())
+    assert guard.crossed is not None
+
+
+def test_a_stack_that_ran_over_is_observed_as_before() -> None:
+    guard = guard_after([push(END + 8), push(END - 8)] * 1_000)
+    assert guard.extent == Extent.between(0x2000_0000, END + 0x400)  # down to where its memory begins
+    assert not guard.narrow()

@@ -447,6 +447,16 @@ def test_ranges_that_touch_are_one_record_where_they_are_to_be_merged(rig: Rig) 
     ]
 
 
+def test_less_of_a_memory_is_heard_when_what_is_observed_there_becomes_smaller(rig: Rig) -> None:
+    rig.board.observe("stack", MAIN, Extent(SRAM + 0x100, 0x800))
+    wide = rig.renode.hooks["sram3"][0], rig.renode.loads["sram3"][0]
+    rig.board.observe("stack", MAIN, Extent(SRAM + 0x100, 0x10))
+    assert wide == (Extent(0xF9, 0x807),) * 2  # from where an access of 8 bytes begins that reaches it
+    assert (rig.renode.hooks["sram3"][0], rig.renode.loads["sram3"][0]) == (Extent(0xF9, 0x17),) * 2
+    rig.board.watch("table", MAIN, Extent(SRAM + 0x400, 4))
+    assert rig.renode.hooks["sram3"][0] == Extent.between(0xF9, 0x404)
+
+
 def test_a_place_that_is_polled_is_told_again_when_somebody_has_written_there(rig: Rig) -> None:
     rig.board.observe("here", MAIN, Extent(SRAM, 16))
     rig.renode.at(1, *[lambda: rig.renode.load_word(MAIN, SRAM)] * 3_000)
