@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from support.golden_texts import GoldenTexts
 
 from orchestrator.config import DEFAULT_PLATFORM
+
+if TYPE_CHECKING:
+    from support.golden_texts import GoldenTexts
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("unit", "integration", "robot_runner")
@@ -92,6 +95,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def golden_texts(pytestconfig: pytest.Config) -> Callable[[str], GoldenTexts]:
     """``golden_texts(name)``: what was said of each case of a test, to compare with."""
+    from support.golden_texts import GoldenTexts  # noqa: PLC0415  # test_skips.py uses this file where there is no support
+
     return functools.partial(GoldenTexts, writes=bool(pytestconfig.getoption("--write-golden")))
 
 
