@@ -25,6 +25,7 @@ from bench import (
     HSEM,
     MAIN,
     MAIN_RAM,
+    REMOTE,
     REMOTE_RAM,
     Bench,
     Piece,
@@ -119,6 +120,21 @@ def waits_with_a_lock_in_hand() -> Findings:
     return told(after=run_dry, waiting=waiting, states={MAIN: CoreState.RUNNING})()
 
 
+def wait_with_a_lock_in_hand_each() -> Findings:
+    """Each has taken a semaphore by reading its lock register, and reads that of the other's."""
+    locks = {MAIN: HSEM + 0x80 + 4 * 8, REMOTE: HSEM + 0x80 + 4 * 9}
+    held = {MAIN: 0x8000_0100, REMOTE: 0x8000_0300}  # by COREID 1 and 3
+    waiting = {
+        core: Waiting(FLASH + 0x40, "take", (Poll(lock, 4, held[core], "hsem"),)) for core, lock in locks.items()
+    }
+
+    def take(bench: Bench) -> None:
+        bench.turn(MAIN, lambda: bench.access_at(MAIN, locks[REMOTE], 4))
+        bench.turn(REMOTE, lambda: bench.access_at(REMOTE, locks[MAIN], 4))
+
+    return told(after=take, waiting=waiting, states=dict.fromkeys(locks, CoreState.RUNNING))()
+
+
 def executes_what_is_undefined() -> Findings:
     """No handler of its own is enabled: the HardFault's takes it, and loops."""
     vectors = struct.pack("<4I", MAIN_RAM + 0x1000, FLASH + 0x41, FLASH + 0x43, FLASH + 0x43)
@@ -162,6 +178,7 @@ def sends_without_a_word(bench: Bench) -> None:
 CASES: dict[str, Callable[[], Findings]] = {
     "core.deadlock: no buffers left": broken.CASES["core.deadlock"],
     "core.deadlock: a lock for a buffer": waits_with_a_lock_in_hand,
+    "core.deadlock: a lock for a lock": wait_with_a_lock_in_hand_each,
     "core.fault: an undefined instruction": executes_what_is_undefined,
     "elf.segment-outside-memory: a load address of no memory": inspects_what_no_core_has,
     "ring.used-ahead: an index from before": broken.CASES["ring.used-ahead"],

@@ -78,6 +78,17 @@ FAULTS = {
     ),
     "lock-in-interrupt": Fault("core.never-returned", "remote", ("interrupt of hsem", "mailbox_interrupt")),
     "status-read-takes-lock": Fault("core.lock-held", "main", ("mailbox_signal", "hsem 0", "which cpu_cm4 holds")),
+    "locks-in-circle": Fault(
+        "core.deadlock",
+        "cores",
+        (
+            "main waits since",
+            "for hsem 11, which cpu_cm4 holds",
+            "the remote waits since",
+            "hsem 10, which cpu_cm7 holds",
+        ),
+        twin="locks-in-circle.twin",
+    ),
     "listens-late": Fault(
         "notification.before-listening",
         "vdev[0].vring[0]",

@@ -10,7 +10,7 @@ from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.boot import frames_of, spins_unheard
 from orchestrator.checks.state import REST_NS, CoreSubject, State, cores, states
-from orchestrator.checks.waits import Work, cycle_of, lock_of, waits_of, work_for
+from orchestrator.checks.waits import Wait, Work, cycle_of, lock_of, waits_of, work_for
 from orchestrator.events import CoreState
 from orchestrator.observe.run import CoreRun
 
@@ -149,6 +149,15 @@ def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
     )
 
 
+def _out_of(cycle: tuple[Wait, ...]) -> str:
+    by_vdev = [bool(each.vdev) for each in cycle]
+    if all(by_vdev):
+        return "take what has come, and give its buffers back, while waiting for one to send in"
+    if any(by_vdev):
+        return "free a lock before waiting for the core that wants it"
+    return "take the two locks in the same order on both cores"
+
+
 @rule(
     "core.deadlock",
     stage=Stage.BOOT,
@@ -171,9 +180,7 @@ def cores_do_not_wait_for_each_other(state: State) -> Iterator[Violation]:
         actual=", and ".join(
             f"{the(each.role)} waits since {each.since_ns / 1e6:.3f} ms for {each.what}" for each in cycle
         ),
-        advice="take what has come, and give its buffers back, while waiting for one to send in"
-        if all(each.vdev for each in cycle)
-        else "free a lock before waiting for the core that wants it",
+        advice=_out_of(cycle),
         subject=next((each.vdev for each in cycle if each.vdev), "cores"),
         detail=tuple(f"{core.name} is {core.state} at {core.where}" for core in pair if core.where),
     )

@@ -11,7 +11,7 @@ from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 
-__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Placed", "Slot", "Waking", "is_private"]
+__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Placed", "Pollers", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
 SCS = "scs"  # name of the slot of a core's own System Control Space
@@ -63,22 +63,49 @@ class Placed(Protocol):
         ...
 
 
+class Poller(Protocol):
+    """Who has stopped executing, as nothing changes that it reads."""
+
+    def leave(self) -> None:
+        """A device that it reads is about to be touched."""
+        ...
+
+    def look_again(self) -> None:
+        """It was touched, and nothing came of it, as it seems."""
+        ...
+
+
+class Pollers(list[Poller]):
+    """Those of one device. ``displaced`` ones left as it was touched: two cores that poll one device would drive each
+    other out of their loops for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.displaced: list[Poller] = []
+
+    def leave(self) -> None:
+        """Someone is about to access the device, or it changes by itself."""
+        for poller in tuple(self):
+            poller.leave()
+            if poller not in self.displaced:
+                self.displaced.append(poller)
+
+    def return_displaced(self) -> None:
+        """Who touched it is found to change nothing."""
+        displaced, self.displaced = self.displaced, []
+        for poller in displaced:
+            poller.look_again()
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A device at one address of one core.
-
-    ``pollers`` is shared by all slots of the device: calls that are due before anyone touches it again.
-    """
+    """A device at one address of one core. ``pollers`` is shared by all slots of the device."""
 
     name: str
     extent: Extent
     device: Device
-    pollers: list[Callable[[], None]] = field(default_factory=list)
-
-    def touched(self) -> None:
-        """Someone is about to access the device."""
-        for leave in tuple(self.pollers):
-            leave()
+    pollers: Pollers = field(default_factory=Pollers)
 
 
 class Access(NamedTuple):
@@ -125,6 +152,7 @@ class Bus:
         self.count = 0  # accesses since power-on
         self.unsteady = 0  # of them, those of devices that change with time, while `notices_unsteady`
         self.notices_unsteady = False
+        self.is_repeating = False  # what is read is known to change nothing
 
     def map_into(
         self,
@@ -163,8 +191,8 @@ class Bus:
             if slot is None or self._is_denied(access):
                 self._port.bus_error(access)
                 return 0
-            if slot.pollers:
-                slot.touched()
+            if slot.pollers and not self.is_repeating:
+                slot.pollers.leave()
             if self.notices_unsteady:
                 self._notice(slot)
             return slot.device.read(address - slot.extent.start, size, self._core)
@@ -187,7 +215,7 @@ class Bus:
                 self._port.bus_error(access)
                 return
             if slot.pollers:
-                slot.touched()
+                slot.pollers.leave()
             if self.notices_unsteady:
                 self._notice(slot)
             slot.device.write(address - slot.extent.start, size, value, self._core)

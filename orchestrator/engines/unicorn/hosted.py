@@ -27,7 +27,7 @@ class DeviceAccess:
         if slot is None:
             raise EngineError("no device here", where=f"{core.name} at {address:#010x}")
         if slot.pollers:
-            slot.touched()
+            slot.pollers.leave()
         return slot
 
     def read(self, address: int) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from orchestrator.base.memory import Extent
-from orchestrator.engines.unicorn.bus import Device, Placed, Slot
+from orchestrator.engines.unicorn.bus import Device, Placed, Pollers, Slot
 from orchestrator.engines.unicorn.devices.registry import Board, connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.platform.model import Platform, Registration
@@ -22,7 +22,7 @@ class Peripherals:
         self._platform = platform
         self.devices: dict[str, Device] = {}
         self.consoles: dict[str, UartConsole] = {}
-        self._pollers: dict[str, list[Callable[[], None]]] = {}
+        self._pollers: dict[str, Pollers] = {}
         self.sleep_watchers: list[str] = []
         nvics = {core.nvic for core in platform.cores}
         for peripheral in platform.peripherals:
@@ -60,7 +60,7 @@ class Peripherals:
         device = self.devices[key]
         if isinstance(device, Placed):
             device = device.at(extent.start)
-        return Slot(name, extent, device, self._pollers.setdefault(key, []))
+        return Slot(name, extent, device, self._pollers.setdefault(key, Pollers()))
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""
@@ -72,8 +72,8 @@ class Peripherals:
     def before_sleep_changes(self) -> None:
         """Loops that poll a device which looks at sleep are left while they still see what it was."""
         for name in self.sleep_watchers:
-            for leave in tuple(self._pollers.get(name, ())):
-                leave()
+            if name in self._pollers:
+                self._pollers[name].leave()
 
     def reset(self) -> None:
         """Every device, in the order of the description."""

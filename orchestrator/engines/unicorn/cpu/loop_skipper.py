@@ -93,7 +93,7 @@ class LoopSkipper:
 
     def _settle(self, loop: IdleLoop) -> None:
         for slot in loop.slots:
-            slot.pollers.remove(self.leave)
+            slot.pollers.remove(self)
         changed = [(span, bytes(span), data) for span, data in loop.watched if span != data]
         for span, _new, old in changed:
             span[:] = old
@@ -102,8 +102,10 @@ class LoopSkipper:
         native.executed = end - loop.debt
         self._p.access_log.pause(paused=True)  # each round accesses what the one before did
         watch_masks, native.watch_masks = native.watch_masks, 0
+        self._port.bus.is_repeating = True
         while native.executed < end:
             self._port.execute(end)
+        self._port.bus.is_repeating = False
         native.watch_masks = watch_masks
         self._p.access_log.pause(paused=False)
         loop.debt = 0
@@ -111,7 +113,7 @@ class LoopSkipper:
             span[:] = new
             self._p.forget_translations()  # it may have been code
         for slot in loop.slots:
-            slot.pollers.append(self.leave)
+            slot.pollers.append(self)
 
     def leave(self) -> None:
         """Something that the loop depends on is about to change."""
@@ -120,7 +122,7 @@ class LoopSkipper:
         if loop is None:
             return
         for slot in loop.slots:
-            slot.pollers.remove(self.leave)
+            slot.pollers.remove(self)
         if self.prober is not None and not loop.slots:
             self._interrupted_loop = (loop, self._p.pc, self.prober.registers(self._p.cpu))
 
@@ -128,7 +130,7 @@ class LoopSkipper:
         """Reset or restored: what was known of the loop is void."""
         if self.loop is not None:
             for slot in self.loop.slots:
-                slot.pollers.remove(self.leave)
+                slot.pollers.remove(self)
         self.loop = self._interrupted_loop = None
         self._p.round_end = NEVER
 
@@ -169,12 +171,19 @@ class LoopSkipper:
             )
         if self.loop is not None:
             for slot in self.loop.slots:
-                slot.pollers.append(self.leave)
+                slot.pollers.append(self)
             self._patience = 1
             self._known_loops.add(self._p.pc >> abi.PAGE_BITS)
+            for slot in self.loop.slots:
+                slot.pollers.return_displaced()
         else:
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._known_loops.discard(self._p.pc >> abi.PAGE_BITS)
+
+    def look_again(self) -> None:
+        """A device that its loop polled was touched by one that changed nothing."""
+        if self.loop is None:
+            self.look()
 
     def leave_for_good(self) -> None:
         """Execute every instruction from now on."""

@@ -26,6 +26,7 @@ from orchestrator.engines.unicorn.devices.script_api import (
     Self,
     SystemBus,
 )
+from orchestrator.engines.unicorn.devices.script_names import passing_names
 
 __all__ = ["ScriptDevice", "ScriptState"]
 
@@ -117,6 +118,7 @@ class ScriptDevice:
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
         self._code = self._compile(script)
+        self._not_state = {*self._api, "__builtins__", *passing_names(script, script_name)}
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
@@ -229,7 +231,7 @@ class ScriptDevice:
             self,
             self._inited,
             self._count,
-            {name: value for name, value in self._scope.items() if name not in self._api and name != "__builtins__"},
+            {name: value for name, value in self._scope.items() if name not in self._not_state},
             [(cell, cell.cell_contents) for cell in cells.values()],
             [(each, each.__defaults__, each.__kwdefaults__) for each in functions],
             [(each, _class_data(each)) for each in classes],
