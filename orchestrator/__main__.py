@@ -3,9 +3,7 @@
 A signal in the middle of an import is a traceback at best. Until a command runs nothing has begun that would have to be
 taken down: rptwin says that it was interrupted, and ends with exit code 2 at once.
 """
-# ruff: noqa: PLC0415  # see above
-
-from __future__ import annotations
+# ruff: noqa: PLC0415  # see above: __future__ is an import too, and one that looks for a file
 
 import _signal  # type: ignore[import-not-found]  # what signal is made of, without the enumerations whose import takes longer than all else here
 import atexit
@@ -25,7 +23,7 @@ _YOUNG_OBJECTS = 50_000  # after which cycles are looked for: modules and a boar
 _ENDING = [getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)]
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _leave(_number: int, _frame: "FrameType | None") -> None:
     try:
         os.write(2, b"rptwin: error: interrupted\n")
     finally:
@@ -64,7 +62,7 @@ def _give_up(descriptor: int) -> None:
             os._exit(2)
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """The command; ends by SystemExit."""
     for each in _ENDING:
         if _signal.getsignal(each) != _signal.SIG_IGN:

@@ -61,7 +61,7 @@ def poke(core: Core, turn: Turn, wiring: Wiring, watches: Watches, address: int,
                 core.memory.write(at, data[done : done + width])
         else:
             slot, width = _register_at(core, at, left)
-            slot.touched()
+            slot.pollers.leave()
             with turn.of(None):
                 value = int.from_bytes(data[done : done + width], "little")
                 slot.device.write(at - slot.extent.start, width, value, core.name)
