@@ -4,7 +4,7 @@ In: what opens a board, and how far to go. Out: how many schedules were tried, w
 that breaks a rule. Needs ``fork``, and an engine that can delay a core.
 """
 
-from orchestrator.explore.explorer import Bounds, Exploration, explore
+from orchestrator.explore.explorer import Bounds, Exploration, Progress, explore
 from orchestrator.explore.outcome import Outcome
 
-__all__ = ["Bounds", "Exploration", "Outcome", "explore"]
+__all__ = ["Bounds", "Exploration", "Outcome", "Progress", "explore"]

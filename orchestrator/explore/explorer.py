@@ -19,7 +19,7 @@ from orchestrator.base.errors import CapabilityError, EngineError, RptwinError
 from orchestrator.board import Board
 from orchestrator.board.schedule import Delay, Schedule, digest
 from orchestrator.config import DEFAULT_TIMEOUT_NS
-from orchestrator.engines.contract import Forking
+from orchestrator.engines.contract import Active, Forking
 from orchestrator.explore.crew import Crew, Tell, told
 from orchestrator.explore.outcome import Outcome, outcome_of
 from orchestrator.explore.points import Point, PointRecorder
@@ -44,7 +44,7 @@ class Bounds:
     count: int = 1000
     wall_s: float = 60.0
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
-    for_ns: tuple[int, ...] = (20 * US, 200 * US)
+    for_ns: tuple[int, ...] = (200 * US, 20 * US)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,12 @@ class Exploration:
 
     @property
     def shortest(self) -> Outcome | None:
-        """The schedule that breaks a rule with the fewest changes; None where none does."""
-        return min((each for each in self.tried if each.is_broken), key=lambda each: each.length, default=None)
+        """The schedule that breaks a rule with the fewest changes, else the one that comes to another verdict than the
+        pair as it is; None where none does.
+        """
+        broken = [each for each in self.tried if each.is_broken]
+        others = [each for each in self.tried if each.verdict != self.base.verdict]
+        return min(broken or others, key=lambda each: each.length, default=None)
 
 
 def explore(
@@ -212,7 +216,8 @@ class _Explorer:
     @staticmethod
     def _listen(board: Board) -> PointRecorder:
         cores = {board.platform.core(role).name: [image] for role, image in board.images.items()}
-        recorder = PointRecorder(board.platform, cores)
+        assert isinstance(board.engine, Active)
+        recorder = PointRecorder(board.platform, cores, board.engine.activity)
         board.subscribe(recorder)
         return recorder
 
