@@ -49,9 +49,8 @@ class BoardKeywords(Suite):
         ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
         The core of one that is left out is played in Python: `Start Remote`, `Send Message`; a Python remote wants
         ``table=remote:0xADDRESS``.
-        The options are those of ``rptwin run``, ``schedule`` is a file of ``rptwin explore``; ``wall_time`` is what each
-        keyword that runs may take. A board that was
-        running before is given up. No time passes yet.
+        The options are those of ``rptwin run``, ``schedule`` is a file of ``rptwin explore``; ``wall_time`` is what
+        each keyword that runs may take. A board that was running before is given up. No time passes yet.
         """
         self._close()
         options = BoardOptions(
