@@ -90,6 +90,7 @@ class Settings:
     json: str | None = None
     junit: str | None = None
     seed: int = 0
+    schedule: str | None = None
 
 
 Parse = Callable[[object, str], object]
@@ -285,6 +286,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
     Setting("seed", "NUMBER", _seed, "Start skew of the cores and seed of the random numbers; 0: none."),
+    Setting(
+        "schedule",
+        "FILE",
+        _text,
+        "In which order the cores get to run, as `rptwin explore --save` writes it.",
+        is_path=True,
+    ),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}

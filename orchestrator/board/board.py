@@ -96,7 +96,11 @@ class Board:
         self, platform: str | Platform = DEFAULT_PLATFORM, options: BoardOptions | None = None, **given: Any
     ) -> None:
         options = replace(options or BoardOptions(), **given)
-        self.platform = options.with_memory(load_platform(platform) if isinstance(platform, str) else platform)
+        chip = load_platform(platform) if isinstance(platform, str) else platform
+        schedule = options.schedule
+        if schedule is not None:
+            chip, options = schedule.platform(chip), replace(options, quantum_ns=schedule.quantum_ns)
+        self.platform = options.with_memory(chip)
         refuse_without_pair(self.platform)
         self.images = load_images(options.main, options.remote)
         others = load_others(self.platform, options.others)
@@ -121,7 +125,11 @@ class Board:
             else options.engine
         )
         try:
+            if schedule is not None:
+                schedule.refuse_on(self.engine.name, self.engine.capabilities)
             self._power_on(every, looking)
+            if schedule is not None:
+                schedule.begin(self.engine)
         except BaseException:
             self.engine.close()
             raise

@@ -10,6 +10,7 @@ from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration
 from orchestrator.base.errors import UsageError
 from orchestrator.board.images import checked_notify, parse_profile, parse_release
+from orchestrator.board.schedule import Schedule
 from orchestrator.config import DEFAULT_WALL_TIME_NS
 from orchestrator.engines.contract import Engine
 from orchestrator.formats.locator import parse_locator
@@ -44,6 +45,7 @@ class BoardOptions:
     notify: Mapping[str, int] = field(default_factory=dict)
     quantum_ns: int = DEFAULT_QUANTUM_NS
     seed: int = 0
+    schedule: Schedule | None = None  # its quantum holds
     quiet_for: Duration | None = None  # how long shared memory has to be quiet for; None: it depends (Board.run)
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it

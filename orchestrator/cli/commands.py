@@ -307,6 +307,64 @@ def new_platform(name: str, output: Path | None) -> None:
     new_platform(name, output if output is not None else Path(name))
 
 
+@click.command()
+@image_arguments
+@setting_options("firmware", *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine")))
+@click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
+@click.option(
+    "--for",
+    "for_",
+    metavar="DURATION",
+    default="60 s",
+    show_default=True,
+    help="Time of this computer after which no further schedule is tried.",
+)
+@click.option(
+    "--delay",
+    "delays",
+    metavar="DURATION",
+    multiple=True,
+    help="How long a core stands still at a point.  [default: 200 us, 20 us]  Repeatable.",
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processors to use.  [default: all of this computer]"
+)
+@click.option("--save", metavar="FILE", help="Write the shortest schedule that breaks the pair, for `run --schedule`.")
+@config_option
+@trust_option
+@_verbosity
+def explore(
+    config_path: str | None,
+    count: int,
+    for_: str,
+    delays: tuple[str, ...],
+    jobs: int | None,
+    save: str | None,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
+    """Run MAIN.elf and REMOTE.elf again and again, each time with the cores in another order.
+
+    One run is one schedule of many. Tried are late starts of a core, other clocks and quanta, and one delay of a core
+    at each access to shared memory, each notification and each sleep, while the other core goes on; then two, where
+    one has changed the course of things. The report is that of the shortest schedule that breaks a rule, else of the
+    pair as it is. Exit code 1 where any schedule comes to another verdict.
+
+    \b
+    Examples:
+      rptwin explore main.elf remote.elf
+      rptwin explore --count 5000 --for '10 min' --save race.json main.elf remote.elf
+      rptwin run --schedule race.json main.elf remote.elf
+    """
+    settings = read_board_settings(config_path, typed)
+    from orchestrator.cli.explore import Wanted, explore_and_report
+    from orchestrator.cli.run import Verbosity
+
+    wanted = Wanted.of(count, for_, delays, jobs, save)
+    return explore_and_report(settings, wanted, Verbosity.of(verbose=verbose, quiet=quiet))
+
+
 @click.command("export-renode")
 @click.argument("platform")
 @click.option(

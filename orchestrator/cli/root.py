@@ -28,6 +28,7 @@ _COMMANDS = {
     "console": "Boot both cores and talk to their consoles.",
     "ping": "Boot a lone remote and measure its echo.",
     "send": "Boot a lone remote and send it messages.",
+    "explore": "Try other schedules of the cores, and find the one that breaks a pair.",
     "bridge": "Hand a vdev to another process: DPDK, QEMU, or one of your own.",
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",

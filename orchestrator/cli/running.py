@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+from orchestrator.base.errors import UsageError
 from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
 from orchestrator.board import Board, BoardOptions, Progress
+from orchestrator.board.schedule import Schedule, digest, load_schedule
 from orchestrator.cli.options import some_image
 from orchestrator.config import Settings
 
@@ -26,7 +28,28 @@ _EVERY_S = 0.1
 def open_board(settings: Settings, *, shares_memory: bool = False) -> Board:
     """The board that the settings describe, at power-on; Python plays a core without firmware."""
     some_image(settings)
-    return Board(settings.platform, dataclasses.replace(board_options(settings), shares_memory=shares_memory))
+    board = Board(settings.platform, dataclasses.replace(board_options(settings), shares_memory=shares_memory))
+    if settings.schedule is not None:
+        _say_of_other_images(settings.schedule, board)
+    return board
+
+
+def _schedule(settings: Settings) -> Schedule | None:
+    if settings.schedule is None:
+        return None
+    for name, default in (("quantum", Settings().quantum), ("seed", Settings().seed)):
+        if getattr(settings, name) != default:
+            raise UsageError("contradict each other", where=f"--schedule and --{name}")
+    return load_schedule(settings.schedule)
+
+
+def _say_of_other_images(path: str, board: Board) -> None:
+    """Its moments are counted in cycles: of other code they may be others."""
+    found_with = load_schedule(path).images
+    other = [role for role, image in board.images.items() if found_with.get(role, digest(image)) != digest(image)]
+    if other:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{path}: found with another image of {' and '.join(other)}: its moments may be others\n")
 
 
 def board_options(settings: Settings) -> BoardOptions:
@@ -46,6 +69,7 @@ def board_options(settings: Settings) -> BoardOptions:
         notify=settings.notify,
         quantum_ns=settings.quantum,
         seed=settings.seed,
+        schedule=_schedule(settings),
         quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
         console_size=settings.console_size,
         wall_time=f"{settings.wall_time} ns",

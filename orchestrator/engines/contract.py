@@ -30,9 +30,11 @@ __all__ = [
     "DebugReason",
     "DebugStop",
     "Debuggable",
+    "Delaying",
     "Engine",
     "EngineOptions",
     "Foreseeing",
+    "Forking",
     "MemoryEquals",
     "Monitored",
     "Observing",
@@ -64,6 +66,7 @@ class Capability(enum.StrEnum):
     PLAY = "play"  # a core played in Python
     DEBUG = "debug"  # :class:`Debuggable`
     SHARE = "share"  # :class:`Sharing`
+    DELAY = "delay"  # :class:`Delaying`
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +309,27 @@ class Foreseeing(Protocol):
 
     def coming(self, seen_ns: int) -> tuple[Coming, ...]:
         """What is armed now, by time, but for what came or was put off again and again in the last ``seen_ns``."""
+        ...
+
+
+@runtime_checkable
+class Delaying(Protocol):
+    """An engine that may have ``Capability.DELAY``; asking one without it is a CapabilityError."""
+
+    def delay(self, core: str, cycle: int, duration_ns: int) -> None:
+        """Let a core stand still for this long before a cycle of its clock, counted from power-on; at 0 it starts late.
+
+        It takes no exception meanwhile, and its timers go on. EngineError for a cycle that has passed.
+        """
+        ...
+
+
+@runtime_checkable
+class Forking(Protocol):
+    """An engine that is in this process and nowhere else: a fork of the process is a copy of the board."""
+
+    def part(self) -> None:
+        """In the child of a fork, before the parent goes on: share nothing with it. OSError where there is no room."""
         ...
 
 

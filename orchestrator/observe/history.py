@@ -318,6 +318,7 @@ class History:
     backward: dict[str, Write] = field(default_factory=dict)  # by path: the first time that an index went back
     reads: dict[tuple[str, Side], Counter[tuple[int, int]]] = field(default_factory=dict)  # by offset in ring, size
     looked_ns: dict[tuple[str, Side], int] = field(default_factory=dict)  # when a side last read the other's index
+    read_table_ns: dict[str, int] = field(default_factory=dict)  # by role: when it last read a field of the table
     _status: dict[str, int] = field(default_factory=dict)  # by vdev
     _used_slots: dict[str, set[int]] = field(default_factory=dict)  # by ring: written since used.idx last moved
     _passages: int = 0
@@ -347,9 +348,12 @@ class History:
             if at is not None and not flags & ACCESS_WRITES:
                 self._see_look(spot, at, times, last_ns)
                 continue
-            if spot.fields and flags & ACCESS_WRITES:
-                for each in spot.fields:
-                    self._see_field(role, access_of(row), each)
+            if spot.fields:
+                if flags & ACCESS_WRITES:
+                    for each in spot.fields:
+                        self._see_field(role, access_of(row), each)
+                else:
+                    self.read_table_ns[role] = last_ns
             if at is None:
                 if spot.buffers and knows_owners and not flags & ACCESS_FRAME:
                     self._see_buffer(role, row, spot, places, outside)

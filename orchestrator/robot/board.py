@@ -9,6 +9,7 @@ from robot.api.deco import keyword
 
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
+from orchestrator.board.schedule import load_schedule
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
@@ -40,6 +41,7 @@ class BoardKeywords(Suite):
         nuttx_config: str | None = None,
         notify: dict[str, int] | None = None,
         seed: int = 0,
+        schedule: str | None = None,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -47,8 +49,8 @@ class BoardKeywords(Suite):
         ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
         The core of one that is left out is played in Python: `Start Remote`, `Send Message`; a Python remote wants
         ``table=remote:0xADDRESS``.
-        The options are those of ``rptwin run``; ``wall_time`` is what each keyword that runs may take. A board that was
-        running before is given up. No time passes yet.
+        The options are those of ``rptwin run``, ``schedule`` is a file of ``rptwin explore``; ``wall_time`` is what
+        each keyword that runs may take. A board that was running before is given up. No time passes yet.
         """
         self._close()
         options = BoardOptions(
@@ -64,6 +66,7 @@ class BoardKeywords(Suite):
             nuttx_config=nuttx_config,
             notify=notify or {},
             seed=seed,
+            schedule=None if schedule is None else load_schedule(schedule),
             wall_time=wall_time,
         )
         self._open = Board(platform, options)

@@ -26,7 +26,7 @@ LAYERS = (
     ("checks", "host"),
     ("vhost_user",),
     ("board",),
-    ("report", "recording", "gdb"),
+    ("report", "recording", "gdb", "explore"),
     ("cli", "robot", "pytest_plugin"),
     ("__main__",),
 )

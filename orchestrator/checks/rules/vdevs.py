@@ -11,6 +11,7 @@ from orchestrator.checks.rule import rule
 from orchestrator.checks.state import State, TableSubject, VdevSubject, live_vdevs, tables, vdevs
 from orchestrator.formats.resource_entry import (
     ANY,
+    VIRTIO_CONFIG_S_DRIVER_OK,
     VIRTIO_CONFIG_S_FAILED,
     VIRTIO_CONFIG_S_NEEDS_RESET,
     Feature,
@@ -20,6 +21,7 @@ from orchestrator.formats.resource_entry import (
     status_names,
 )
 from orchestrator.observe.live import MAX_VRINGS
+from orchestrator.observe.run import Run
 
 __all__: list[str] = []
 
@@ -216,6 +218,50 @@ def driver_ok_is_reached(subject: VdevSubject) -> Iterator[Violation]:
             core=driver,
             detail=detail,
         )
+
+
+def _driver_ok_ns(run: Run, vdev: str) -> int | None:
+    """When DRIVER_OK was set last: by the store, else at the end of the turn in which it was first seen."""
+    stored = [each for each in run.history.writes.get(f"{vdev}.status", ()) if each.after & VIRTIO_CONFIG_S_DRIVER_OK]
+    if stored:
+        return stored[-1].by.time_ns
+    seen = run.milestone(f"{vdev} DRIVER_OK")
+    return None if seen is None else seen.time_ns
+
+
+@rule(
+    "vdev.driver-ok-unseen",
+    stage=Stage.TRAFFIC,
+    source="virtio 1.3, 3.1.1: once DRIVER_OK is set the device may go on; it learns of that where it looks"
+    " (zephyr 86494)",
+    each=live_vdevs,
+    of_absence=True,
+)
+def who_is_told_that_main_is_ready_looks(subject: VdevSubject) -> Iterator[Violation]:
+    """A device that took a notification after DRIVER_OK reads the table or a ring of the vdev."""
+    state, vdev, run = subject.state, subject.vdev, subject.state.run
+    device = vdev.role_of(Side.DEVICE)
+    ready_ns = _driver_ok_ns(run, vdev.path)
+    taken = run.ledger.last_taken_ns.get(device, -1)
+    if ready_ns is None or not (state.is_at_rest and vdev.is_driver_ok) or device not in run.history.tells:
+        return
+    log = run.traffic.messages.get(vdev.path)
+    looks = [run.history.looked_ns.get((ring.path, Side.DEVICE), -1) for ring in vdev.rings]
+    looked = max(run.history.read_table_ns.get(device, -1), *looks, -1)
+    if taken < ready_ns or looked >= ready_ns or (log is not None and any(log.sent.values())):
+        return
+    core = run.cores[device]
+    last = "never" if looked < 0 else f"last after {looked / 1e6:.3f} ms"
+    doing = f"; {core.name} is {core.state}" + (f" at {core.where}" if core.where else "") if core.state else ""
+    yield Violation(
+        at=(field(subject, "status"),),
+        expected=f"{the(device)} to look at the table or the rings once it is told that {vdev.path} is ready",
+        actual=f"DRIVER_OK since {ready_ns / 1e6:.3f} ms, the last notification taken after {taken / 1e6:.3f} ms,"
+        f" and the table or a ring read {last}{doing}",
+        advice="can it fall asleep between the interrupt and its look? Mask interrupts from looking at the handler's"
+        " flag to WFI, which wakes for a masked one too",
+        core=device,
+    )
 
 
 @rule(

@@ -24,7 +24,7 @@ from orchestrator.engines.contract import (
 from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.debug import CoreDebug
-from orchestrator.engines.unicorn.cpu.signals import Released
+from orchestrator.engines.unicorn.cpu.signals import Delayed, Released
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.host_access import HostMemory, peek, poke
 from orchestrator.engines.unicorn.hosted import HostedCore
@@ -105,6 +105,17 @@ class UnicornEngine:
         self.core(core).resets.hold("held")
         if core in self.wiring.hosted:
             self.wiring.hosted[core].held = True
+
+    def delay(self, core: str, cycle: int, duration_ns: int) -> None:
+        each = self.core(core)
+        if core in self.wiring.hosted:
+            raise EngineError("it executes no firmware that could be delayed", where=core)
+        if cycle < each.now:
+            raise EngineError("a cycle that has passed", where=core, expected=f"{each.now} or later", found=cycle)
+        each.timeline.post(cycle, Delayed(each.timeline.count_at(duration_ns)))
+
+    def part(self) -> None:
+        self.wiring.memory.part()
 
     def reset(self, core: str) -> None:
         each = self.core(core)

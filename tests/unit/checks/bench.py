@@ -289,6 +289,7 @@ class Script:
     device_channel: int | None = None
     main_rings: bool = True
     remote_rings: bool = True
+    device_sees: bool = True
     device_takes: bool = True
     device_returns: bool = True
     tells_looks: bool = True  # that a side reads the index of the other one
@@ -516,6 +517,9 @@ class Bench:
         devices = [self._device(i) for i in range(len(sides))]
         if script.gives_up or not script.sets_driver_ok:
             return
+        if self.pending[self.device] and not script.device_sees:
+            self.turn(self.device, lambda: None)
+            return
         if self.pending[self.device]:
             self.turn(self.device, lambda: self.announce(devices, script.announcement))
         for _ in range(script.pings):
@@ -648,7 +652,11 @@ class Bench:
         ring.give_back(head, len(data))
 
     def announce(self, devices: list[Queues], announcement: bytes) -> None:
-        for device in devices:
+        for number, device in enumerate(devices):
+            found = self.observer.live.table
+            status = found.field(f"vdev[{number}].status") if found else None
+            if status is not None:
+                self.look(self.device, self.seen_by(self.device, status.at.address))
             if device.rings:
                 device.rings[0].half(device.rings[0].used, 1)
                 if announcement:

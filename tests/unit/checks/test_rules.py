@@ -731,6 +731,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "notification.before-listening": after(signalled_before_anybody_listened),
     "notification.suppressed": after(offered_though_nobody_wants_to_know),
     "notification.in-vain": after(takes_and_does_not_look),
+    "vdev.driver-ok-unseen": live(device_sees=False),
     "notification.left-out": after(returned_without_a_word),
     "core.never-returned": takes_and_never_returns,
     "core.stack-overflow": after(runs_over_its_stack),

@@ -8,8 +8,8 @@ as they are when they run.
 from __future__ import annotations
 
 import ctypes
-import mmap
 
+from orchestrator.engines.unicorn.memory.host_memory import private_memory
 from orchestrator.engines.unicorn.native.abi import (
     FIRST_BITS,
     NO_PAGE,
@@ -54,7 +54,7 @@ class CodeMarks:
 
     def __init__(self, state: CoreState) -> None:
         self._state = state
-        self._marks = mmap.mmap(-1, 2 * PAGES)
+        self._marks = private_memory(2 * PAGES)
         self._words = memoryview(self._marks).cast("H")
         self._bits = (PageBits * _MARKED_PAGES)()
         self._seen: list[int] = []

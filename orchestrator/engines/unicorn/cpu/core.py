@@ -396,6 +396,7 @@ class Core:
         scs = self.scs.save()
         return (
             (p.held, p.locked_up, p.sleeping, p.waits_for_event, p.event, p.attention, p.round_end),
+            max(0, p.delayed_until - p.now),
             (p.native.exclusive, tuple(p.native.limits), self._run_loop.sevonpend_seen, self.bus.unsteady),
             vars(p.exceptions.save()),
             (scs.words, scs.storage, scs.caches, scs.mpu, self.scs.vtor_reset),

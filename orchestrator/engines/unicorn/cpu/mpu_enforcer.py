@@ -19,6 +19,7 @@ from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap, Shut, with_shut
 from orchestrator.engines.unicorn.cpu.processor import Processor
 from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.memory.host_memory import private_memory
 from orchestrator.engines.unicorn.native.abi import PAGES
 
 __all__ = ["MpuEnforcer"]
@@ -105,7 +106,7 @@ class MpuEnforcer:
         guard = self._state.guard
         if guard.on:
             return
-        self._devices = mmap.mmap(-1, PAGES)
+        self._devices = private_memory(PAGES)
         for page in device_pages:
             self._devices[page] = 1
         guard.windows = ctypes.addressof(memory.windows)

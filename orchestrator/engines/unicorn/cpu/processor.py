@@ -60,6 +60,7 @@ class ProcessorSnapshot:
     pc: int
     held: bool
     locked_up: bool
+    delayed_until: int
     sleeping: bool
     waits_for_event: bool
     event: bool
@@ -88,6 +89,7 @@ class Processor:
         self.disturbed = True  # in this turn: a device access, an exception, a sleep
         self.held = False
         self.locked_up = False
+        self.delayed_until = 0  # instruction count; it stands still until then, and takes no exception
         self.waits_for_event = False  # asleep by WFE rather than WFI
         self.event = False  # the event register
         self.stale_code = False  # code has changed since it was translated
@@ -238,6 +240,7 @@ class Processor:
             pc=self.pc,
             held=self.held,
             locked_up=self.locked_up,
+            delayed_until=self.delayed_until,
             sleeping=self.sleeping,
             waits_for_event=self.waits_for_event,
             event=self.event,
@@ -254,6 +257,7 @@ class Processor:
         self.pc = saved.pc
         self.held, self.locked_up, self.sleeping = saved.held, saved.locked_up, saved.sleeping
         self.waits_for_event, self.event = saved.waits_for_event, saved.event
+        self.delayed_until = saved.delayed_until
         self.activity.restore(saved.activity)
         native.watch_masks = 0
         self.attention = self.stale_code = True

@@ -49,7 +49,7 @@ class RunLoop:
     @property
     def idle(self) -> bool:
         """Nothing happens here by itself before the timeline's next count."""
-        if self._p.attention or self._p.stale_code:
+        if self._p.attention or self._p.stale_code or self._p.now < self._p.delayed_until:
             return False
         return self._p.sleeping or self._p.held or self._p.locked_up or self._loops.holds
 
@@ -73,6 +73,9 @@ class RunLoop:
                 self._execution.reset_if_asked()
             if processor.held or processor.locked_up:
                 native.executed = min(end, timeline.next_count)
+                continue
+            if now < processor.delayed_until:
+                native.executed = min(end, timeline.next_count, processor.delayed_until)
                 continue
             if processor.attention:
                 self._consider()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Alarm", "EventSent", "LineChanged", "Released", "Signal"]
+__all__ = ["Alarm", "Delayed", "EventSent", "LineChanged", "Released", "Signal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,11 @@ class Alarm:
     device: str
 
 
-Signal = LineChanged | EventSent | Released | Alarm
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The core stands still for so many cycles."""
+
+    cycles: int
+
+
+Signal = LineChanged | EventSent | Released | Alarm | Delayed

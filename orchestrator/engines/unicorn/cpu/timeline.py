@@ -7,7 +7,7 @@ from typing import Protocol
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
-from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
+from orchestrator.engines.unicorn.cpu.signals import Alarm, Delayed, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.cpu.systick import SysTick
 
 __all__ = ["Timeline", "TimelinePort"]
@@ -83,8 +83,8 @@ class Timeline:
         self.replan()
 
     def reset(self) -> None:
-        """What devices drive onto the interrupt inputs still arrives, and they are still woken."""
-        self._inbox.keep(lambda signal: isinstance(signal, LineChanged | Alarm))
+        """What devices drive onto the interrupt inputs still arrives, they are still woken, and delays still come."""
+        self._inbox.keep(lambda signal: isinstance(signal, LineChanged | Alarm | Delayed))
         self.replan()
 
     def happen(self) -> None:
@@ -107,6 +107,8 @@ class Timeline:
             self._p.set_event()
         elif isinstance(signal, Released):
             self._port.release("released")
+        elif isinstance(signal, Delayed):
+            self._p.delayed_until = max(self._p.delayed_until, due.at + signal.cycles)
         else:
             self._port.alarm(signal.device, due.at)
 

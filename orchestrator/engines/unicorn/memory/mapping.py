@@ -136,6 +136,11 @@ class BoardMemory:
             self._regions[name].store.view[:] = data
         self.all_changed()
 
+    def part(self) -> None:
+        """In a copy of this process: nothing is shared with the process that it was copied from."""
+        for executed in self._regions.values():
+            executed.store.part()
+
     def close(self) -> None:
         for executed in self._regions.values():
             if executed.store.file is not None:

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 
 from orchestrator.base.errors import EngineError
+from orchestrator.engines.unicorn.memory.host_memory import private_memory, remap
 from orchestrator.platform.model import Region
 
 __all__ = ["Store", "new_store"]
@@ -25,6 +26,17 @@ class Store:
     windows: tuple[mmap.mmap, ...]
     view: memoryview
     file: int | None = None  # descriptor of what holds the bytes, where others are to map it too
+
+    def part(self) -> None:
+        """In a copy of this process: bytes at several addresses are those of the copy alone from now on."""
+        if len(self.windows) > 1:
+            file = os.memfd_create("rptwin", os.MFD_CLOEXEC)
+            try:
+                os.ftruncate(file, len(self.windows[0]))
+                os.pwrite(file, self.view, 0)
+                remap(self.windows, file)
+            finally:
+                os.close(file)
 
     def close(self) -> None:
         """Let go of the bytes; of those in a file of their own at once, so that no mapping of it is left here."""
@@ -44,7 +56,7 @@ def new_store(region: Region, count: int, *, is_shared: bool = False) -> Store:
     if is_shared:
         file, windows = _shared_memory(size, count)
     else:
-        windows = (mmap.mmap(-1, size),) if count == 1 else _same_memory(size, count)
+        windows = (private_memory(size),) if count == 1 else _same_memory(size, count)
     view = memoryview(windows[0])[: region.size]
     if region.fill:
         chunk = bytes([region.fill]) * _FILL_CHUNK
