@@ -90,6 +90,7 @@ class Settings:
     json: str | None = None
     junit: str | None = None
     seed: int = 0
+    coherence: str | None = None
 
 
 Parse = Callable[[object, str], object]
@@ -285,6 +286,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
     Setting("seed", "NUMBER", _seed, "Start skew of the cores and seed of the random numbers; 0: none."),
+    Setting(
+        "coherence",
+        "report|real",
+        _one_of("report", "real"),
+        "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
+        "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
+    ),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -57,6 +57,7 @@ DEMO_OPTIONS = (
     "json",
     "junit",
     "seed",
+    "coherence",
 )
 
 

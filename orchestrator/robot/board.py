@@ -40,6 +40,7 @@ class BoardKeywords(Suite):
         nuttx_config: str | None = None,
         notify: dict[str, int] | None = None,
         seed: int = 0,
+        coherence: str | None = None,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -64,6 +65,7 @@ class BoardKeywords(Suite):
             nuttx_config=nuttx_config,
             notify=notify or {},
             seed=seed,
+            coherence=coherence,
             wall_time=wall_time,
         )
         self._open = Board(platform, options)
