@@ -2,10 +2,17 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "faults.h"
+
 /* The `other` pair differs from the demo in everything that a tool must not take for granted. */
 #ifndef CONFIG_OTHER
 #define CONFIG_OTHER 0
 #endif
+
+#ifndef CONFIG_CACHED
+#define CONFIG_CACHED 0 /* 1: shared memory stays in main's data cache, which cleans and invalidates it */
+#endif
+#define CACHE_LINE 32 /* bytes */
 
 #if CONFIG_OTHER
 #define CONFIG_ECHO_NAMES {"loopback-a", "loopback-b"}
@@ -20,7 +27,7 @@
 #define CONFIG_TABLE_SYMBOL resource_table
 #define CONFIG_FIRST_ADDRESS 1024u /* of dynamic RPMsg addresses */
 #define CONFIG_VRING_NUM 8
-#define CONFIG_VRING_ALIGN 16
+#define CONFIG_VRING_ALIGN (FAULT_SHARED_LINE ? 4 : CONFIG_CACHED ? CACHE_LINE : 16)
 #define CONFIG_MAIN_TO_REMOTE 0 /* mailbox channels */
 #define CONFIG_REMOTE_TO_MAIN 1
 #endif

@@ -93,6 +93,12 @@ def _bytes(each: Incoherence) -> str:
     return f"{each.size} byte{'s' if each.size > 1 else ''}"
 
 
+def _content(state: State, each: Incoherence) -> str:
+    """What lies in the line, from its first byte to its last."""
+    at = (each.line, each.address, each.line + _LINE - 1)
+    return " and ".join(dict.fromkeys(path for address in at if (path := _about(state, each.role, address).path)))
+
+
 def _who(state: State, step: Step) -> str:
     return by_whom(state, step) if step.role else f"a device (DMA) after {step.time_ns / 1e6:.3f} ms"
 
@@ -192,8 +198,8 @@ def invalidating_destroys_nothing_that_is_read(subject: CoreSubject) -> Iterator
             found,
             core=first.since.role,
             expected=f"nothing dirty in the line {first.line:#010x}, or the line cleaned first",
-            actual=f"{_bytes(first)} that {_who(state, first.of)} wrote, discarded with their line by"
-            f" {_who(state, first.since)} and read by {_who(state, first.by)}",
+            actual=f"{_bytes(first)} written by {_who(state, first.of)}, discarded with their line by"
+            f" {_who(state, first.since)}, read by {_who(state, first.by)}; the line has {_content(state, first)}",
             advice=f"align what is invalidated to {_LINE} bytes and give it whole lines; "
             f"SCB_CleanInvalidateDCache_by_Addr((void *){first.line:#010x}, {_LINE}) where the line has neighbours",
         )
@@ -210,17 +216,15 @@ def no_line_has_two_writers(subject: CoreSubject) -> Iterator[Violation]:
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.WRITE_BACK_OVERWRITES):
         first = found[0]
-        own = _about(state, first.role, first.line if first.address != first.line else first.line + _LINE - 1)
-        neighbours = sorted({about.path, own.path} - {""})
         yield _violation(
             subject,
             about,
             found,
             core=first.by.role,
             expected=f"one writer at a time for the line {first.line:#010x}",
-            actual=f"{_bytes(first)} written by {_who(state, first.of)} while the line is dirty with what"
-            f" {_who(state, first.by)} wrote, and was fetched by {_who(state, first.since)}: its write-back brings"
-            f" back what was there before; the line has {' and '.join(neighbours)}",
+            actual=f"{_bytes(first)} written by {_who(state, first.of)} in a line that is dirty: written by"
+            f" {_who(state, first.by)}, fetched by {_who(state, first.since)}: its write-back brings back what was"
+            f" there before; the line has {_content(state, first)}",
             advice=f"give each side whole lines of {_LINE} bytes; or SCB_CleanInvalidateDCache_by_Addr((void *)"
             f"{first.line:#010x}, {_LINE}) before the other side may write, or {_MPU}",
         )
