@@ -9,11 +9,6 @@
 #define CONFIG_OTHER 0
 #endif
 
-#ifndef CONFIG_CACHED
-#define CONFIG_CACHED 0 /* 1: shared memory stays in main's data cache, which cleans and invalidates it */
-#endif
-#define CACHE_LINE 32 /* bytes */
-
 #if CONFIG_OTHER
 #define CONFIG_ECHO_NAMES {"loopback-a", "loopback-b"}
 #define CONFIG_TABLE_SYMBOL board_resources
@@ -27,9 +22,18 @@
 #define CONFIG_TABLE_SYMBOL resource_table
 #define CONFIG_FIRST_ADDRESS 1024u /* of dynamic RPMsg addresses */
 #define CONFIG_VRING_NUM 8
-#define CONFIG_VRING_ALIGN (FAULT_SHARED_LINE ? 4 : CONFIG_CACHED ? CACHE_LINE : 16)
+#define CONFIG_VRING_ALIGN 16
 #define CONFIG_MAIN_TO_REMOTE 0 /* mailbox channels */
 #define CONFIG_REMOTE_TO_MAIN 1
+#endif
+
+#ifndef CONFIG_CACHED
+#define CONFIG_CACHED 0 /* 1: shared memory stays in main's data cache, which cleans and invalidates it */
+#endif
+#if CONFIG_CACHED
+#define CACHE_LINE 32u /* bytes */
+#undef CONFIG_VRING_ALIGN
+#define CONFIG_VRING_ALIGN (FAULT_SHARED_LINE ? 4u : CACHE_LINE)
 #endif
 
 #ifndef CONFIG_VDEVS

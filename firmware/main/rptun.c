@@ -7,14 +7,12 @@
 #include "mem.h"
 #include "memory_map.h"
 #include "messages.h"
-#include "shared.h"
 #include "text.h"
 
 #define TABLE ((volatile struct resource_table_header *)(SHARED_MAIN + TABLE_OFFSET))
 #define TABLE_SIZE_MAX (TRACE_OFFSET - TABLE_OFFSET)
 #define SUPPORTED_FEATURES (VIRTIO_RPMSG_F_NS | VIRTIO_RPMSG_F_BUFSZ)
-/* Of a descriptor table (virtio 1.3, 2.7) and of buffers; what is cached has lines of its own. */
-#define BLOCK_ALIGN (CONFIG_CACHED && !FAULT_NEIGHBOUR ? CACHE_LINE : 16u)
+#define BLOCK_ALIGN 16u /* of a descriptor table (virtio 1.3, 2.7) and of buffers */
 #define STOP_TIMEOUT_MS 100u
 
 /* The part of a carveout that nobody has yet; both ends in main's view. */
@@ -43,26 +41,6 @@ static uint32_t heap_allocate(struct heap *heap, uint32_t size, uint32_t align)
     heap->next = start + size;
     return start;
 }
-
-#if CONFIG_CACHED
-/* What main writes of a vring, and what the remote does. */
-static void ring_clean(const struct vq_driver *queue)
-{
-    const volatile uint8_t *start = (const volatile uint8_t *)queue->ring.desc;
-
-    shared_clean(start, (size_t)((const volatile uint8_t *)&queue->ring.avail->ring[queue->ring.num + 1] - start));
-}
-
-static void ring_invalidate(const struct vq_driver *queue)
-{
-    shared_invalidate(queue->ring.used, sizeof *queue->ring.used + (queue->ring.num + 1) * sizeof(struct vring_used_elem));
-}
-#else
-#define ring_clean(queue) ((void)0)
-#define ring_invalidate(queue) ((void)0)
-#endif
-#define table_clean() shared_clean(TABLE, TABLE_SIZE_MAX)
-#define table_invalidate() shared_invalidate(TABLE, TABLE_SIZE_MAX)
 
 /* Memory outside the environment has one address for both. */
 static uint32_t remote_address(uint32_t pa)
@@ -160,7 +138,6 @@ static bool vring_start(struct rptun_device *device, uint32_t index, struct vq_d
     }
     vring->pa = pa;
     vq_driver_init(queue, (void *)pa, vring->num, align);
-    shared_clean((void *)pa, vring_size(vring->num, align));
     LOG(MESSAGE_VRING, (unsigned)device->index, (unsigned)index, (unsigned)pa, (unsigned)vring->da,
         (unsigned)vring->num, (unsigned)vring->align);
     return true;
@@ -180,29 +157,17 @@ static void *transmit_buffer_allocate(struct heap *heap, uint32_t size)
 #endif
 }
 
-#if FAULT_NEIGHBOUR
-static volatile uint32_t *received; /* of all devices */
-#endif
-
 /* One buffer for each descriptor: those to receive are offered at once, those to transmit are kept at hand. */
 static bool buffers_allocate(struct rptun_device *device, struct heap *heap)
 {
-#if FAULT_NEIGHBOUR
-    received = (volatile uint32_t *)heap_allocate(heap, BLOCK_ALIGN, CACHE_LINE);
-    *received = 0;
-#endif
     for (uint32_t i = 0; i < device->receive.ring.num; i++) {
         void *buffer = (void *)heap_allocate(heap, device->receive_size, BLOCK_ALIGN);
 
         if (buffer == NULL) {
             return false;
         }
-        if (FAULT_EARLY_INVALIDATE) {
-            shared_invalidate(buffer, device->receive_size);
-        }
         vq_driver_add(&device->receive, buffer, buffer_address(buffer), device->receive_size, VRING_DESC_F_WRITE);
     }
-    ring_clean(&device->receive);
     for (device->idle_count = 0; device->idle_count < device->transmit.ring.num; device->idle_count++) {
         void *buffer = transmit_buffer_allocate(heap, device->transmit_size);
 
@@ -224,7 +189,6 @@ static bool device_send(struct rpmsg_link *link, uint32_t source, uint32_t desti
     if (!device->is_up || length > device->transmit_size - sizeof(struct rpmsg_header)) {
         return false;
     }
-    ring_invalidate(&device->transmit);
     while ((buffer = vq_driver_reclaim(&device->transmit, &size)) != NULL) {
         device->idle[device->idle_count++] = buffer;
     }
@@ -233,11 +197,8 @@ static bool device_send(struct rpmsg_link *link, uint32_t source, uint32_t desti
     }
     buffer = device->idle[--device->idle_count];
     size = rpmsg_write(buffer, source, destination, payload, length);
-    shared_clean(buffer, size);
     vq_driver_add(&device->transmit, buffer, buffer_address(buffer), size, 0);
-    ring_clean(&device->transmit);
     device->sent++;
-    ring_invalidate(&device->transmit);
     if (vq_driver_must_notify(&device->transmit)) {
         mailbox_signal();
     }
@@ -270,8 +231,6 @@ static bool device_start(struct rptun_device *device, volatile struct fw_rsc_car
     }
     vq_driver_suppress_interrupts(&device->transmit); /* used transmit buffers are collected at the next send */
 
-    ring_clean(&device->transmit);
-
     device->link.send = device_send;
     device->link.endpoints = NULL;
     device->sent = 0;
@@ -282,7 +241,6 @@ static bool device_start(struct rptun_device *device, volatile struct fw_rsc_car
         dmb(); /* rings and buffers before the status that announces them */
         vdev->vdev.status = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK;
     }
-    table_clean();
     LOG(MESSAGE_DRIVER_OK, (unsigned)device->index, (unsigned)vdev->vdev.gfeatures,
         (unsigned)(device->receive.ring.num + device->transmit.ring.num), (unsigned)device->receive_size);
     return true;
@@ -333,7 +291,6 @@ static void table_start(void)
             LOG("vdev %u: not an RPMsg device", (unsigned)device_count);
         } else if (!device_start(device, carveout)) {
             device->vdev->vdev.status |= VIRTIO_FAILED;
-            table_clean();
         }
     }
     if (device_count > 0) {
@@ -349,25 +306,13 @@ static void device_poll(struct rptun_device *device)
     uint32_t size;
     void *buffer;
 
-    ring_invalidate(&device->receive);
     while (device->is_up && (buffer = vq_driver_reclaim(&device->receive, &size)) != NULL) {
         device->received++;
-#if FAULT_NEIGHBOUR
-        (*received)++;
-#endif
-        if (!FAULT_EARLY_INVALIDATE) {
-            shared_invalidate(buffer, size < device->receive_size ? size : device->receive_size);
-        }
         rpmsg_deliver(&device->link, buffer, size < device->receive_size ? size : device->receive_size);
         vq_driver_add(&device->receive, buffer, buffer_address(buffer), device->receive_size,
                       VRING_DESC_F_WRITE);
         offered = true;
-        if (FAULT_EARLY_INVALIDATE) {
-            shared_invalidate(buffer, device->receive_size);
-        }
-        ring_invalidate(&device->receive); /* what it has in common with what is to be cleaned would be lost */
     }
-    ring_clean(&device->receive);
     if (offered && vq_driver_must_notify(&device->receive)) {
         mailbox_signal();
     }
@@ -382,7 +327,6 @@ void rptun_poll(void)
 {
     /* Reached only after a signal, never by looking first: what memory held before the remote's start-up may be the
      * table of an earlier run, valid to the last byte. READY a second time: the remote was started again. */
-    table_invalidate();
     if (!table_is_valid()) {
         LOG("no valid resource table at 0x%08x: version 0x%08x, %u entries", (unsigned)TABLE, (unsigned)TABLE->ver,
             (unsigned)TABLE->num);
@@ -391,7 +335,6 @@ void rptun_poll(void)
     if (TABLE->reserved[1] == RPTUN_READY) {
         dmb(); /* the word before the table that it vouches for */
         TABLE->reserved[1] = RPTUN_ACK;
-        table_clean();
         table_start();
     }
     for (uint32_t i = 0; i < device_count; i++) {
@@ -407,12 +350,10 @@ bool rptun_stop(void)
         return false;
     }
     TABLE->reserved[0] = RPTUN_STOP;
-    table_clean();
     mailbox_signal();
     alarm_arm(STOP_TIMEOUT_MS);
     while (TABLE->reserved[0] != RPTUN_ACK && !alarm_has_expired()) {
         board_sleep();
-        table_invalidate();
     }
     alarm_disarm();
     stopped = TABLE->reserved[0] == RPTUN_ACK;
@@ -420,7 +361,6 @@ bool rptun_stop(void)
         devices[i].is_up = false;
         devices[i].vdev->vdev.status = 0;
     }
-    table_clean();
     device_count = 0;
     return stopped;
 }

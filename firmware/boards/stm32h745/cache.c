@@ -3,9 +3,7 @@
 
 #include "config.h"
 #include "cortex_m.h"
-#include "faults.h"
 #include "memory_map.h"
-#include "shared.h"
 
 #define SCB_CCR 0xE000ED14u
 #define SCB_CCR_IC (1u << 17)
@@ -16,7 +14,6 @@
 #define SCB_DCIMVAC 0xE000EF5Cu
 #define SCB_DCISW 0xE000EF60u
 #define SCB_DCCMVAC 0xE000EF68u
-#define LINE 32u
 
 #define MPU_CTRL 0xE000ED94u
 #define MPU_CTRL_ENABLE_WITH_DEFAULT_MAP 5u
@@ -64,28 +61,24 @@ static void data_cache_invalidate(void)
 #if CONFIG_CACHED
 static void each_line(uint32_t reg_address, const volatile void *start, size_t size)
 {
-    uintptr_t line = (uintptr_t)start & ~(uintptr_t)(LINE - 1);
+    uintptr_t line = (uintptr_t)start & ~(uintptr_t)(CACHE_LINE - 1);
 
     dsb();
-    for (; line < (uintptr_t)start + size; line += LINE) {
+    for (; line < (uintptr_t)start + size; line += CACHE_LINE) {
         *reg(reg_address) = line;
     }
     dsb();
     isb();
 }
 
-void shared_clean(const volatile void *start, size_t size)
+void cache_clean(const volatile void *start, size_t size)
 {
-    if (!FAULT_NO_CLEAN) {
-        each_line(SCB_DCCMVAC, start, size);
-    }
+    each_line(SCB_DCCMVAC, start, size);
 }
 
-void shared_invalidate(const volatile void *start, size_t size)
+void cache_invalidate(const volatile void *start, size_t size)
 {
-    if (!FAULT_NO_INVALIDATE) {
-        each_line(SCB_DCIMVAC, start, size);
-    }
+    each_line(SCB_DCIMVAC, start, size);
 }
 #endif
 

@@ -68,7 +68,7 @@ def _of_image(state: State, role: str, address: int) -> _About:
         name = image.symbol_at(at) if image is not None and at is not None else None
         if name is not None:
             return _About(name.partition("+")[0], name)
-    found = state.platform.region_at(role, address) if state.platform is not None else None
+    found = None if state.platform is None else state.platform.region_at(state.platform.core(role).name, address)
     return _About(found[0].name if found is not None else "", f"{found[0].name}+{found[1]:#x}" if found else "")
 
 
@@ -119,7 +119,8 @@ def _violation(
 ) -> Violation:
     first, state = found[0], subject.state
     times = sum(each.times for each in found)
-    more = [f"{times} times in all, in {len({each.line for each in found})} lines"] if times > 1 else []
+    lines = len({each.line for each in found})
+    more = [f"{times} times in all, in {lines} line{'s' if lines > 1 else ''}"] if times > 1 else []
     for each in found[1 : 1 + _MORE]:
         where = _about(state, each.role, each.address).path
         more.append(f"{each.address:#010x} ({where}): {_who(state, each.by)}; written by {_who(state, each.of)}")
@@ -222,8 +223,8 @@ def no_line_has_two_writers(subject: CoreSubject) -> Iterator[Violation]:
             found,
             core=first.by.role,
             expected=f"one writer at a time for the line {first.line:#010x}",
-            actual=f"{_bytes(first)} written by {_who(state, first.of)} in a line that is dirty: written by"
-            f" {_who(state, first.by)}, fetched by {_who(state, first.since)}: its write-back brings back what was"
+            actual=f"{_bytes(first)} written by {_who(state, first.of)}; the line was fetched by"
+            f" {_who(state, first.since)} and is dirty by {_who(state, first.by)}: its write-back brings back what was"
             f" there before; the line has {_content(state, first)}",
             advice=f"give each side whole lines of {_LINE} bytes; or SCB_CleanInvalidateDCache_by_Addr((void *)"
             f"{first.line:#010x}, {_LINE}) before the other side may write, or {_MPU}",

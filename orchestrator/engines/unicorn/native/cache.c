@@ -257,14 +257,28 @@ static uint32_t asked_for(const struct core *c, uint32_t address, uint32_t size,
     return bytes_from(from, to - from);
 }
 
-/* A load, inside one line; `value` is what memory holds, and becomes what the core sees. */
+/* The line of the core's own cache that holds an address, where that is not what memory holds; null: there is none. */
+static struct tracked *content_of(const struct core *c, const struct window *w, uint32_t offset)
+{
+    struct tracked *t = w->tracked;
+    while (t && t->cache->core != c)
+        t = t->next;
+    return t && t->content && t->lines[offset >> LINE_SHIFT].held && kind_at(t->cache, t->start + offset) != UNCACHED ? t : 0;
+}
+
+/* A load, inside one line; `value` is what memory holds, and becomes what the core sees. The load that a store-exclusive
+ * is made of, and what will be undone, see what the line holds, and are no accesses. */
 void cache_read(struct core *c, const struct window *w, uint32_t address, uint32_t size, uint64_t *value)
 {
     uint32_t offset = address - (uint32_t)w->start, number = offset >> LINE_SHIFT;
     struct doing now = doing_of(c);
 
-    if (c->undo || is_no_access(c, 1, size, *value))
+    if (c->undo || is_no_access(c, 1, size, *value)) {
+        const struct tracked *t = content_of(c, w, offset);
+        if (t)
+            memcpy(value, t->content + offset, size);
         return;
+    }
     for (struct tracked *t = w->tracked; t; t = t->next) {
         struct cache *k = t->cache;
         struct line *l = &t->lines[number];
@@ -293,8 +307,8 @@ int cache_write(struct core *c, const struct window *w, uint32_t address, uint32
     struct doing now = doing_of(c);
     int stays = 0;
 
-    if (c->undo || is_no_access(c, 0, size, value))
-        return 0;
+    if (c->undo || is_no_access(c, 0, size, value)) /* what is there is stored again, or stored again later */
+        return content_of(c, w, offset) != 0;
     for (struct tracked *t = w->tracked; t; t = t->next) {
         struct cache *k = t->cache;
         uint32_t kind = k->core == c ? kind_at(k, t->start + offset) : UNCACHED;
