@@ -22,6 +22,7 @@ __all__: list[str] = []
 
 _LINE = 32  # bytes
 _MORE = 3  # of one object that are said by themselves
+_MOST_LINES = 16
 _MPU = "an MPU region for it that is Normal and not cached (TEX 1, C 0, B 0)"
 _SOURCE = "DDI0403E A3.9: caches are not coherent with others by themselves; DDI0489F 5.2"
 
@@ -114,26 +115,18 @@ def _by_object(subject: CoreSubject, kind: IncoherenceKind) -> Iterator[tuple[_A
     yield from found.values()
 
 
-def _violation(
-    subject: CoreSubject, about: _About, found: list[Incoherence], *, core: str, expected: str, actual: str, advice: str
-) -> Violation:
-    first, state = found[0], subject.state
-    times = sum(each.times for each in found)
-    lines = len({each.line for each in found})
+def _more(state: State, found: list[Incoherence]) -> tuple[str, ...]:
+    """How often, and what was found next."""
+    times, lines = sum(each.times for each in found), len({each.line for each in found})
     more = [f"{times} times in all, in {lines} line{'s' if lines > 1 else ''}"] if times > 1 else []
     for each in found[1 : 1 + _MORE]:
         where = _about(state, each.role, each.address).path
         more.append(f"{each.address:#010x} ({where}): {_who(state, each.by)}; written by {_who(state, each.of)}")
-    return Violation(
-        at=_places(state, first, about.path),
-        expected=expected,
-        actual=actual,
-        advice=advice,
-        subject=about.subject or subject.core.role,
-        core=core,
-        detail=tuple(more),
-        touches=tuple(Extent(each.line, _LINE) for each in found[:16]),
-    )
+    return tuple(more)
+
+
+def _lines(found: list[Incoherence]) -> tuple[Extent, ...]:
+    return tuple(Extent(each.line, _LINE) for each in found[:_MOST_LINES])
 
 
 @rule(
@@ -147,15 +140,16 @@ def what_others_wrote_is_invalidated_before_it_is_read(subject: CoreSubject) -> 
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.STALE_READ):
         first = found[0]
-        yield _violation(
-            subject,
-            about,
-            found,
-            core=first.by.role,
+        yield Violation(
+            at=_places(state, first, about.path),
             expected=f"the line {first.line:#010x} invalidated between the write and the read",
             actual=f"{_bytes(first)} read by {_who(state, first.by)} from a line that was fetched by"
             f" {_who(state, first.since)}; written by {_who(state, first.of)}",
             advice=f"SCB_InvalidateDCache_by_Addr((void *){first.line:#010x}, {_LINE}) before the read, or {_MPU}",
+            subject=about.subject or subject.core.role,
+            core=first.by.role,
+            detail=_more(state, found),
+            touches=_lines(found),
         )
 
 
@@ -170,15 +164,16 @@ def what_is_for_others_is_cleaned(subject: CoreSubject) -> Iterator[Violation]:
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.WRITE_STAYED):
         first = found[0]
-        yield _violation(
-            subject,
-            about,
-            found,
-            core=first.of.role,
+        yield Violation(
+            at=_places(state, first, about.path),
             expected=f"the line {first.line:#010x} cleaned between the write and the read",
             actual=f"{_bytes(first)} read by {_who(state, first.by)}, written by {_who(state, first.of)}: it may"
             " still be in its cache alone",
             advice=f"SCB_CleanDCache_by_Addr((void *){first.line:#010x}, {_LINE}) after the write, or {_MPU}",
+            subject=about.subject or subject.core.role,
+            core=first.of.role,
+            detail=_more(state, found),
+            touches=_lines(found),
         )
 
 
@@ -193,16 +188,17 @@ def invalidating_destroys_nothing_that_is_read(subject: CoreSubject) -> Iterator
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.INVALIDATE_DESTROYED):
         first = found[0]
-        yield _violation(
-            subject,
-            about,
-            found,
-            core=first.since.role,
+        yield Violation(
+            at=_places(state, first, about.path),
             expected=f"nothing dirty in the line {first.line:#010x}, or the line cleaned first",
             actual=f"{_bytes(first)} written by {_who(state, first.of)}, discarded with their line by"
             f" {_who(state, first.since)}, read by {_who(state, first.by)}; the line has {_content(state, first)}",
             advice=f"align what is invalidated to {_LINE} bytes and give it whole lines; "
             f"SCB_CleanInvalidateDCache_by_Addr((void *){first.line:#010x}, {_LINE}) where the line has neighbours",
+            subject=about.subject or subject.core.role,
+            core=first.since.role,
+            detail=_more(state, found),
+            touches=_lines(found),
         )
 
 
@@ -217,17 +213,18 @@ def no_line_has_two_writers(subject: CoreSubject) -> Iterator[Violation]:
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.WRITE_BACK_OVERWRITES):
         first = found[0]
-        yield _violation(
-            subject,
-            about,
-            found,
-            core=first.by.role,
+        yield Violation(
+            at=_places(state, first, about.path),
             expected=f"one writer at a time for the line {first.line:#010x}",
             actual=f"{_bytes(first)} written by {_who(state, first.of)}; the line was fetched by"
             f" {_who(state, first.since)} and is dirty by {_who(state, first.by)}: its write-back brings back what was"
             f" there before; the line has {_content(state, first)}",
             advice=f"give each side whole lines of {_LINE} bytes; or SCB_CleanInvalidateDCache_by_Addr((void *)"
             f"{first.line:#010x}, {_LINE}) before the other side may write, or {_MPU}",
+            subject=about.subject or subject.core.role,
+            core=first.by.role,
+            detail=_more(state, found),
+            touches=_lines(found),
         )
 
 
@@ -243,14 +240,15 @@ def lines_are_invalidated_after_the_write(subject: CoreSubject) -> Iterator[Viol
     state = subject.state
     for about, found in _by_object(subject, IncoherenceKind.INVALIDATED_EARLY):
         first = found[0]
-        yield _violation(
-            subject,
-            about,
-            found,
-            core=first.by.role,
+        yield Violation(
+            at=_places(state, first, about.path),
             expected=f"the line {first.line:#010x} invalidated between the write and the read",
             actual=f"invalidated by {_who(state, first.since)}, written by {_who(state, first.of)}, read by"
             f" {_who(state, first.by)}",
             advice=f"SCB_InvalidateDCache_by_Addr((void *){first.line:#010x}, {_LINE}) once the other side has told"
             " that it wrote",
+            subject=about.subject or subject.core.role,
+            core=first.by.role,
+            detail=_more(state, found),
+            touches=_lines(found),
         )
