@@ -94,6 +94,16 @@ def _bytes(each: Incoherence) -> str:
     return f"{each.size} byte{'s' if each.size > 1 else ''}"
 
 
+def _reads(state: State, each: Incoherence) -> str:
+    """Whether the bytes are read as data or as instructions."""
+    views = state.views
+    if views is None or not each.by.role:
+        return "read"
+    at = views.span_at(each.by.role, "", each.by.pc, 1).seen_by(each.role)
+    is_code = at is not None and each.address <= at.start < each.address + each.size
+    return "fetched as an instruction" if is_code else "read"
+
+
 def _content(state: State, each: Incoherence) -> str:
     """What lies in the line, from its first byte to its last."""
     at = (each.line, each.address, each.line + _LINE - 1)
@@ -167,8 +177,8 @@ def what_is_for_others_is_cleaned(subject: CoreSubject) -> Iterator[Violation]:
         yield Violation(
             at=_places(state, first, about.path),
             expected=f"the line {first.line:#010x} cleaned between the write and the read",
-            actual=f"{_bytes(first)} read by {_who(state, first.by)}, written by {_who(state, first.of)}: it may"
-            " still be in its cache alone",
+            actual=f"{_bytes(first)} {_reads(state, first)} by {_who(state, first.by)}, written by"
+            f" {_who(state, first.of)}: it may still be in its cache alone",
             advice=f"SCB_CleanDCache_by_Addr((void *){first.line:#010x}, {_LINE}) after the write, or {_MPU}",
             subject=about.subject or subject.core.role,
             core=first.of.role,

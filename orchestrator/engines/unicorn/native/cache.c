@@ -327,6 +327,20 @@ int cache_write(struct core *c, const struct window *w, uint32_t address, uint32
     return stays;
 }
 
+/* An instruction is about to be executed from memory that stores change: it is fetched past every data cache. */
+void cache_fetch(struct core *c, uint32_t address, uint32_t size)
+{
+    const struct window *w = window_at(c->guard.windows, c->guard.window_count, address);
+    if (!w || !w->tracked || size > 4)
+        return;
+    for (uint32_t at = address, end = address + size; at < end && at < w->end; at += 2)
+        for (struct tracked *t = w->tracked; t; t = t->next) {
+            uint32_t offset = at - (uint32_t)w->start;
+            if (!t->cache->off && t->lines[offset >> LINE_SHIFT].dirty)
+                others_read(t, offset >> LINE_SHIFT, bytes_from(offset, 2), doing_of(c));
+        }
+}
+
 /* --- For Python */
 
 /* A load or store that no instruction makes (an exception's frame), inside one line; as the two above. */

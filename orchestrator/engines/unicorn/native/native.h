@@ -75,6 +75,7 @@ uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size);
 /* cache.c */
 int cache_looks_at(const struct core *c, const struct window *w, uint32_t address);
 void cache_read(struct core *c, const struct window *w, uint32_t address, uint32_t size, uint64_t *value);
+void cache_fetch(struct core *c, uint32_t address, uint32_t size);
 int cache_write(struct core *c, const struct window *w, uint32_t address, uint32_t size, uint64_t value);
 
 #endif

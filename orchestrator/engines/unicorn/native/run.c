@@ -378,6 +378,8 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     }
     if (c->stopping) /* the call after it counts it, if it runs */
         return;
+    if (c->grown && c->bits && c->bits->live)
+        cache_fetch(c, address, size);
     if (!(c->bits && c->bits->live) && !c->watch_masks && !c->check_fetch) {
         if (!c->bits || (c->bits->float_alone && !c->fp_watch)) {
             c->clean_page = address & ~(uint32_t)PAGE_MASK;

@@ -250,6 +250,25 @@ def test_new_code_that_stays_in_the_cache_is_not_what_the_other_core_runs(board)
     assert [rig.word(0x1000_0000 + each, REMOTE) for each in (0, 4)] == [7, 7]
 
 
+def test_code_that_stays_in_the_cache_is_found_where_it_is_fetched(board):
+    """By the other core, or by the same one: instructions are fetched past the data cache."""
+    loads = LOADS_CODE.replace("{clean}", "str r1, [r5, #0xC]\n dsb\n", 1)
+    rig = board(BEGIN + loads.format(clean="", later=LATER), RUNS_CODE, coherence=REPORT)
+    rig.run_us(400)
+    said = rig.details(Incoherent)
+    assert {(each.incoherence, each.by.core) for each in said} == {(IncoherenceKind.WRITE_STAYED, REMOTE)}
+    assert [each.by.pc - SHARED for each in said] == [0x40, 0x42]
+    own = "ldr r0, =0x47702007\n str r0, [r7, #0x40]\n {}\n add r3, r7, #0x41\n blx r3\n b ."
+    rig = board(BEGIN + own.format(""), coherence=REPORT)
+    rig.run_us(100)
+    assert {(each.incoherence, each.by.core) for each in rig.details(Incoherent)} == {
+        (IncoherenceKind.WRITE_STAYED, MAIN)
+    }
+    rig = board(BEGIN + own.format("add r1, r7, #0x40\n str r1, [r5, #0xC]\n dsb"), coherence=REPORT)
+    rig.run_us(100)
+    assert found(rig) == []
+
+
 def test_what_the_host_stores_is_so_for_everybody(board):
     main = f"{BEGIN} 1: ldr r0, [r7]\n str r0, [r6]\n b 1b"
     rig = board(main, coherence=REAL)
