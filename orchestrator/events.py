@@ -370,6 +370,7 @@ class IncoherenceKind(enum.StrEnum):
     INVALIDATE_DESTROYED = "invalidate-destroyed"  # what was dirty in an invalidated line is read
     WRITE_BACK_OVERWRITES = "write-back-overwrites"  # a dirty line holds older bytes of another's
     INVALIDATED_EARLY = "invalidated-early"  # before another wrote, and not after
+    STALE_CODE = "stale-code"  # an instruction was fetched before it was written anew
 
 
 @dataclass(frozen=True, slots=True)

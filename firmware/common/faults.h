@@ -60,6 +60,9 @@
 #ifndef FAULT_NEIGHBOUR
 #define FAULT_NEIGHBOUR 0 /* a counter of main lies in a line of a receive buffer, which is invalidated */
 #endif
+#ifndef FAULT_STALE_CODE
+#define FAULT_STALE_CODE 0 /* code is loaded where other code has run, and the instruction cache is not invalidated */
+#endif
 #ifndef FAULT_SHARED_LINE
 #define FAULT_SHARED_LINE 0 /* the available and the used ring have a line in common */
 #endif

@@ -48,8 +48,23 @@ size_t cached_vring_size(uint32_t num, uint32_t align)
     return FAULT_NEIGHBOUR ? size : (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 }
 
+#if FAULT_STALE_CODE
+/* Loads `movs r0, #result; bx lr` into AXI SRAM, and calls it. */
+static uint32_t overlay(uint32_t result)
+{
+    volatile uint32_t *code = (volatile uint32_t *)0x24000000u;
+
+    *code = 0x47702000u | result;
+    cache_clean(code, sizeof *code);
+    return ((uint32_t(*)(void))((uintptr_t)code | 1u))();
+}
+#endif
+
 void cached_driver_init(struct vq_driver *queue, void *memory, uint32_t num, uint32_t align)
 {
+#if FAULT_STALE_CODE
+    overlay(queue_count);
+#endif
     vq_driver_init(queue, memory, num, align);
     clean(memory, vring_size(num, align));
     for (uint32_t i = 0; i < queue_count; i++) {

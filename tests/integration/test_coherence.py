@@ -51,6 +51,9 @@ CACHED = {
             "give each side whole lines of 32 bytes",
         ),
     ),
+    "cached-stale-code": Unmaintained(
+        {"cache.stale-code"}, ("0x24000000", "executed by main", "cached_driver_init", "SCB_InvalidateICache()")
+    ),
     "cached-shared-line": Unmaintained(
         {"cache.invalidate-destroyed"},
         ("vdev[0].vring[0].avail.idx", "vq_driver_add", "cache_invalidate", "vq_device_peek"),

@@ -24,6 +24,7 @@ CACHED = {  # what is done about the data cache shows with `--coherence`: test_c
         "cached-early",
         "cached-neighbour",
         "cached-shared-line",
+        "cached-stale-code",
     )
 }
 OUTSIDE = ("net", "block")  # a device of theirs is another process: test_vhost_user.py

@@ -262,3 +262,27 @@ def lines_are_invalidated_after_the_write(subject: CoreSubject) -> Iterator[Viol
             detail=_more(state, found),
             touches=_lines(found),
         )
+
+
+@rule(
+    "cache.stale-code",
+    stage=Stage.LIVE,
+    source=f"{_SOURCE}; DDI0403E B2.2.7: the instruction cache does not see what is stored",
+    each=cores,
+)
+def new_code_is_not_executed_from_an_old_line(subject: CoreSubject) -> Iterator[Violation]:
+    """A core with an instruction cache invalidates it where code was written anew that it had fetched before."""
+    state = subject.state
+    for about, found in _by_object(subject, IncoherenceKind.STALE_CODE):
+        first = found[0]
+        yield Violation(
+            at=_places(state, first, about.path),
+            expected=f"the line {first.line:#010x} invalidated in the instruction cache after the write",
+            actual=f"{_bytes(first)} executed by {_who(state, first.by)} from a line that was fetched by"
+            f" {_who(state, first.since)}; written by {_who(state, first.of)}",
+            advice="SCB_InvalidateICache() once the code is written, and cleaned, before it is executed",
+            subject=about.subject or subject.core.role,
+            core=first.by.role,
+            detail=_more(state, found),
+            touches=_lines(found),
+        )

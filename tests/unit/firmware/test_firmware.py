@@ -43,7 +43,8 @@ def make(*arguments: str, folder: Path = FIRMWARE) -> str:
 
 
 BOARDS = tuple(make("boards").split())
-CACHED = ("cached", *(f"cached-{each}" for each in ("no-clean", "no-invalidate", "early", "neighbour", "shared-line")))
+_CARE = ("no-clean", "no-invalidate", "early", "neighbour", "shared-line", "stale-code")
+CACHED = ("cached", *(f"cached-{each}" for each in _CARE))
 VARIANTS = {board: tuple(make("variants", f"BOARD={board}").split()) for board in BOARDS}
 PAIRS = [(board, variant) for board in BOARDS for variant in VARIANTS[board]]
 

@@ -51,14 +51,21 @@ class Coherence:
             for marks in (self._board.code_marks(each.store),)
         ]
         geometry = Geometry.of(core.scs.ccsidr)
-        model = CacheModel(core.native, geometry, memory, is_real=mode is CoherenceMode.REAL, seed=seed + 1)
-        for index, each in enumerate(mappings):
-            tracked = model.tracked_at(index)
-            name = each.store.region.name
-            tracked.next = self._first.get(name)
-            self._first[name] = ctypes.addressof(tracked)
-        self._models.append((core, model, mappings))
-        core.model_cache(model)
+        data = CacheModel(core.native, geometry, memory, is_real=mode is CoherenceMode.REAL, seed=seed + 1)
+        instructions = CacheModel(core.native, geometry, memory, is_real=False, fetches=True)
+        for model in (data, instructions):
+            for index, each in enumerate(mappings):
+                tracked = model.tracked_at(index)
+                name = each.store.region.name
+                tracked.next = self._first.get(name)
+                self._first[name] = ctypes.addressof(tracked)
+            model.code_changed = partial(self._code_changed, mappings)
+            self._models.append((core, model, mappings))
+        core.model_caches(data, instructions)
+
+    def _code_changed(self, mappings: Sequence[Mapping], index: int) -> None:
+        store = mappings[index].store
+        self._board.changes(store, 0, store.region.size)
 
     def _connect(self, core: Core, number: int) -> None:
         """The core's accesses are looked at, by native code where pages say so."""
@@ -98,10 +105,8 @@ class Coherence:
     def take(self) -> list[tuple[Core, Incoherent]]:
         """Since the last call, with the core whose cache it is; code that was written back is translated again."""
         told = []
-        for core, model, mappings in self._models:
-            for index in model.changed_code():
-                store = mappings[index].store
-                self._board.changes(store, 0, store.region.size)
+        for core, model, _ in self._models:
+            model.tell_changed_code()
             if model.any():
                 told += [(core, self._told(each)) for each in model.take()]
         return told

@@ -1,4 +1,4 @@
-"""The L1 data cache of one core (DDI0403E A3.9, B2.2, B3.2.3; DDI0489F 5.2): geometry, attributes, maintenance, lines.
+"""An L1 cache of one core (DDI0403E A3.9, B2.2, B3.2.3; DDI0489F 5.2): geometry, attributes, maintenance, lines.
 
 What an access does is decided in native/cache.c; here is what sets the cache up, and what is rare.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ _KINDS = {
     abi.DESTROYED: IncoherenceKind.INVALIDATE_DESTROYED,
     abi.OVERWRITES: IncoherenceKind.WRITE_BACK_OVERWRITES,
     abi.TOO_EARLY: IncoherenceKind.INVALIDATED_EARLY,
+    abi.STALE_CODE: IncoherenceKind.STALE_CODE,
 }
 
 
@@ -87,13 +88,24 @@ def _step(doing: Any) -> Step:
 
 
 class CacheModel:
-    """One core's data cache over some memory; ``is_real``: the core sees what it holds, and ``seed`` evicts lines."""
+    """One core's cache over some memory; ``is_real``: the core sees what it holds, and ``seed`` evicts lines.
+
+    ``fetches``: its instruction cache, which never is real: the core executes what memory holds.
+    """
 
     def __init__(
-        self, core: CoreState, geometry: Geometry, memory: Sequence[Tracked], *, is_real: bool, seed: int = 0
+        self,
+        core: CoreState,
+        geometry: Geometry,
+        memory: Sequence[Tracked],
+        *,
+        is_real: bool,
+        seed: int = 0,
+        fetches: bool = False,
     ) -> None:
         self._core = core
         self.geometry = geometry
+        self.code_changed: Callable[[int], None] = lambda _index: None
         self.is_real = is_real
         self.memory = tuple(memory)
         self._seed = seed
@@ -107,6 +119,7 @@ class CacheModel:
         state = self._state
         state.core = address_of(core)
         state.real = is_real
+        state.fetches = fetches
         state.sets, state.ways = geometry
         state.resident = ctypes.addressof(self._resident)
         state.random = seed
@@ -130,7 +143,7 @@ class CacheModel:
     # --- set up by registers
 
     def set_up(self, *, is_on: bool, caching: Sequence[tuple[int, Caching]]) -> None:
-        """CCR.DC, and how memory is cached from each address on, the first of which is 0."""
+        """CCR.DC or CCR.IC, and how memory is cached from each address on, the first of which is 0."""
         count = len(caching)
         starts = (ctypes.c_uint32 * count)(*(start for start, _ in caching))
         kinds = (ctypes.c_uint8 * count)(*(kind for _, kind in caching))
@@ -142,11 +155,13 @@ class CacheModel:
     def maintain(self, address: int, what: int) -> None:
         """Clean or invalidate the line that holds an address."""
         hooks.cache_maintain(self.pointer, self._tracked, len(self._tracked), address, what)
+        self.tell_changed_code()
 
     def maintain_way(self, set_and_way: int, what: int) -> None:
         """The same by set and way."""
         set_, way = self.geometry.place(set_and_way)
         hooks.cache_maintain_way(self.pointer, self._tracked, len(self._tracked), set_, way, what)
+        self.tell_changed_code()
 
     def reset(self) -> None:
         """Nothing is held: what was dirty is lost."""
@@ -180,12 +195,14 @@ class CacheModel:
             for each in found
         ]
 
-    def changed_code(self) -> list[int]:
-        """Pieces of memory, by index, in which a line was written back over code since the last call."""
-        changed = [index for index, each in enumerate(self._tracked) if each.code_changed]
-        for index in changed:
-            self._tracked[index].code_changed = 0
-        return changed
+    def tell_changed_code(self) -> None:
+        """Call ``code_changed`` for each piece of memory in which a line was written back over code."""
+        if not self.is_real:
+            return
+        for index, each in enumerate(self._tracked):
+            if each.code_changed:
+                each.code_changed = 0
+                self.code_changed(index)
 
     # --- snapshots
 

@@ -14,7 +14,7 @@ from orchestrator.events import DataCache
 
 __all__ = ["CacheRegisters"]
 
-_CACR = 0xF9C
+_ICIALLU, _ICIMVAU, _CACR = 0xF50, 0xF58, 0xF9C
 _DOES = {  # of a store to each register of maintenance
     0xF5C: INVALIDATE,
     0xF60: INVALIDATE,
@@ -34,7 +34,8 @@ class CacheRegisters:
     ) -> None:
         self._caches = caches
         self._changed = changed  # how memory is cached may be another way now
-        self.model: CacheModel | None = None
+        self.data: CacheModel | None = None  # what the caches hold, where that is modelled
+        self.instructions: CacheModel | None = None
         self._storage = storage
         self._maintenance = CacheMaintenance(is_on)
         self.reset()
@@ -43,8 +44,9 @@ class CacheRegisters:
         """Nothing has been maintained."""
         self._csselr = 0
         self._maintenance.reset()
-        if self.model is not None:
-            self.model.reset()
+        for model in (self.data, self.instructions):
+            if model is not None:
+                model.reset()
 
     @property
     def are_there(self) -> bool:
@@ -61,6 +63,8 @@ class CacheRegisters:
         }
         if self.are_there:
             table |= dict.fromkeys(range(0xF50, 0xF7C, 4), (None, ignored))
+            table[_ICIALLU] = (None, self._all_instructions)
+            table[_ICIMVAU] = (None, self._instruction_line)
             table |= {offset: (None, partial(self._line, offset)) for offset in BY_ADDRESS}
             table |= {offset: (None, partial(self._set_and_way, offset)) for offset in BY_SET_WAY}
             for offset in range(0xF90, 0xFAC, 4):  # ITCMCR .. ABFSR (DDI0489F 3.3)
@@ -84,13 +88,21 @@ class CacheRegisters:
 
     def _line(self, offset: int, address: int) -> None:
         self._maintenance.line(address)
-        if self.model is not None:
-            self.model.maintain(address, _DOES[offset])
+        if self.data is not None:
+            self.data.maintain(address, _DOES[offset])
 
     def _set_and_way(self, offset: int, set_and_way: int) -> None:
         self._maintenance.set_and_way(set_and_way)
-        if self.model is not None:
-            self.model.maintain_way(set_and_way, _DOES[offset])
+        if self.data is not None:
+            self.data.maintain_way(set_and_way, _DOES[offset])
+
+    def _all_instructions(self, _value: int) -> None:
+        if self.instructions is not None:
+            self.instructions.reset()
+
+    def _instruction_line(self, address: int) -> None:
+        if self.instructions is not None:
+            self.instructions.maintain(address, INVALIDATE)
 
     def _write_csselr(self, value: int) -> None:
         self._csselr = value & 0xF

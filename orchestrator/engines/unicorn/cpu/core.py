@@ -298,9 +298,9 @@ class Core:
         self._p.access_log.observe(observed, self.memory)
         self._p.end_slice()
 
-    def model_cache(self, model: CacheModel) -> None:
-        """What its data cache holds is known from its next instruction on."""
-        self.scs.model_cache(model)
+    def model_caches(self, data: CacheModel, instructions: CacheModel) -> None:
+        """What its caches hold is known from its next instruction on."""
+        self.scs.model_caches(data, instructions)
         self.caching_changed()
 
     def caching_changed(self) -> None:

@@ -151,7 +151,7 @@ class Ports:
 
     def caching_changed(self) -> None:
         """Of a modelled data cache, other pages may have to be looked at."""
-        if self.scs.set_up_cache():
+        if self.scs.set_up_caches():
             self._p.access_log.stale = True
             self._p.end_slice()
 

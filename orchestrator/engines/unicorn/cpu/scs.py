@@ -42,7 +42,7 @@ _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
 _AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
-_DC = 1 << 16  # CCR: the data cache is on
+_DC, _IC = 1 << 16, 1 << 17  # CCR: the data cache is on, the instruction cache is
 _TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
 
 
@@ -273,17 +273,19 @@ class SystemControlSpace:
         """The Cache Size ID Register of its data cache."""
         return self._caches.ccsidr
 
-    def model_cache(self, model: CacheModel) -> None:
-        """What the data cache holds is known from now on."""
-        self._caches.model = model
-        self.set_up_cache()
+    def model_caches(self, data: CacheModel, instructions: CacheModel) -> None:
+        """What the caches hold is known from now on."""
+        self._caches.data, self._caches.instructions = data, instructions
+        self.set_up_caches()
 
-    def set_up_cache(self) -> bool:
-        """Tell the model what the registers say; whether there is one."""
-        model = self._caches.model
-        if model is None:
+    def set_up_caches(self) -> bool:
+        """Tell the models what the registers say; whether there are any."""
+        data, instructions = self._caches.data, self._caches.instructions
+        if data is None or instructions is None:
             return False
-        model.set_up(is_on=bool(self.ccr & _DC), caching=self.mpu.caching(self._caches.cacr))
+        caching = self.mpu.caching(self._caches.cacr)
+        data.set_up(is_on=bool(self.ccr & _DC), caching=caching)
+        instructions.set_up(is_on=bool(self.ccr & _IC), caching=caching)
         return True
 
     def _set(self, name: str, mask: int = 0xFFFF_FFFF) -> Write:
@@ -353,7 +355,7 @@ class SystemControlSpace:
         before, self.ccr = self.ccr, value & mask | fixed
         if (before ^ self.ccr) & _TRAPS:
             self._port.traps_changed()
-        if (before ^ self.ccr) & _DC:
+        if (before ^ self.ccr) & (_DC | _IC):
             self._port.caching_changed()
 
     def _read_shcsr(self) -> int:

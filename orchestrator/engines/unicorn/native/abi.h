@@ -57,7 +57,7 @@ struct window {
 /* How memory is cached for a core: not at all, write-through, write-back without and with allocation by a write. */
 enum { UNCACHED, WRITE_THROUGH, WRITE_BACK, WRITE_ALLOCATE };
 enum { CLEAN = 1, INVALIDATE = 2 };
-enum { STALE_READ = 1, STAYED, DESTROYED, OVERWRITES, TOO_EARLY };
+enum { STALE_READ = 1, STAYED, DESTROYED, OVERWRITES, TOO_EARLY, STALE_CODE };
 #define A_DEVICE 0xFFFFFFFFu /* in the place of a core's number */
 
 /* Who did something, and when. */
@@ -113,7 +113,7 @@ struct cache {
     const uint32_t *starts; /* `kinds[i]` holds from `starts[i]` to the next start */
     const uint8_t *kinds;
     uint32_t count;
-    uint32_t on;            /* CCR.DC */
+    uint32_t on;            /* CCR.DC, or CCR.IC */
     uint32_t real;          /* the core sees what its cache holds, and lines leave it */
     uint32_t off;           /* what runs now ran before */
     uint32_t sets, ways;
@@ -121,7 +121,7 @@ struct cache {
     uint64_t random;
     uint32_t found_count, found_capacity;
     uint32_t missed;        /* no room for what was found */
-    uint32_t reserved;
+    uint32_t fetches;       /* an instruction cache: it holds what was fetched, and data go past it */
     struct incoherence *found;
 };
 

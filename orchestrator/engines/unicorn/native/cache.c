@@ -235,7 +235,7 @@ int cache_looks_at(const struct core *c, const struct window *w, uint32_t addres
         const struct cache *k = t->cache;
         if (t->pages[offset >> PAGE_SHIFT])
             return 1;
-        if (k->core == c && k->on) { /* the kind may change inside a page */
+        if (k->core == c && k->on && !k->fetches) { /* the kind may change inside a page */
             uint32_t page = address & ~(uint32_t)PAGE_MASK;
             for (uint32_t i = 0; i < k->count; i++)
                 if (k->kinds[i] != UNCACHED && k->starts[i] <= (page | PAGE_MASK) &&
@@ -261,7 +261,7 @@ static uint32_t asked_for(const struct core *c, uint32_t address, uint32_t size,
 static struct tracked *content_of(const struct core *c, const struct window *w, uint32_t offset)
 {
     struct tracked *t = w->tracked;
-    while (t && t->cache->core != c)
+    while (t && (t->cache->core != c || t->cache->fetches))
         t = t->next;
     return t && t->content && t->lines[offset >> LINE_SHIFT].held && kind_at(t->cache, t->start + offset) != UNCACHED ? t : 0;
 }
@@ -283,7 +283,7 @@ void cache_read(struct core *c, const struct window *w, uint32_t address, uint32
         struct cache *k = t->cache;
         struct line *l = &t->lines[number];
         uint32_t mask = bytes_from(offset, size);
-        int owns = k->core == c && kind_at(k, t->start + offset) != UNCACHED;
+        int owns = k->core == c && !k->fetches && kind_at(k, t->start + offset) != UNCACHED;
         if (k->off)
             continue;
         if ((l->lost | l->early | l->stale | l->dirty) & mask)
@@ -311,7 +311,7 @@ int cache_write(struct core *c, const struct window *w, uint32_t address, uint32
         return content_of(c, w, offset) != 0;
     for (struct tracked *t = w->tracked; t; t = t->next) {
         struct cache *k = t->cache;
-        uint32_t kind = k->core == c ? kind_at(k, t->start + offset) : UNCACHED;
+        uint32_t kind = k->core == c && !k->fetches ? kind_at(k, t->start + offset) : UNCACHED;
         if (k->off)
             continue;
         if (kind == UNCACHED) {
@@ -327,6 +327,18 @@ int cache_write(struct core *c, const struct window *w, uint32_t address, uint32
     return stays;
 }
 
+/* Part of an instruction comes from the core's instruction cache. */
+static void own_fetch(struct core *c, struct tracked *t, uint32_t number, uint32_t mask, struct doing now)
+{
+    struct line *l = &t->lines[number];
+    if (!l->held)
+        fetch(c, t, number, now);
+    if (l->stale & ~l->stale_told & mask) {
+        tell(t, number, STALE_CODE, l->stale & mask, now, first_of(l->other, l->stale & mask), l->fetched);
+        l->stale_told |= l->stale & mask;
+    }
+}
+
 /* An instruction is about to be executed from memory that stores change: it is fetched past every data cache. */
 void cache_fetch(struct core *c, uint32_t address, uint32_t size)
 {
@@ -336,7 +348,12 @@ void cache_fetch(struct core *c, uint32_t address, uint32_t size)
     for (uint32_t at = address, end = address + size; at < end && at < w->end; at += 2)
         for (struct tracked *t = w->tracked; t; t = t->next) {
             uint32_t offset = at - (uint32_t)w->start;
-            if (!t->cache->off && t->lines[offset >> LINE_SHIFT].dirty)
+            const struct cache *k = t->cache;
+            if (k->off)
+                continue;
+            if (k->fetches && k->core == c && kind_at(k, t->start + offset) != UNCACHED)
+                own_fetch(c, t, offset >> LINE_SHIFT, bytes_from(offset, 2), doing_of(c));
+            else if (t->lines[offset >> LINE_SHIFT].dirty)
                 others_read(t, offset >> LINE_SHIFT, bytes_from(offset, 2), doing_of(c));
         }
 }
@@ -360,15 +377,14 @@ uint32_t cache_store(struct core *c, uint32_t address, uint32_t size, uint64_t v
 /* Somebody without a cache accesses bytes of a region; whoever it is, memory itself is not touched here. */
 void cache_other(struct tracked *t, uint32_t offset, uint32_t size, uint32_t writes, const struct doing *now)
 {
-    for (; t; t = t->next)
-        for (uint32_t at = offset, end = offset + size; at < end;) {
-            uint32_t next = (at | (LINE_BYTES - 1)) + 1, part = (next < end ? next : end) - at;
-            if (writes)
-                others_write(t, at >> LINE_SHIFT, bytes_from(at, part), *now);
-            else
-                others_read(t, at >> LINE_SHIFT, bytes_from(at, part), *now);
-            at += part;
-        }
+    for (uint32_t at = offset, end = offset + size; at < end;) {
+        uint32_t next = (at | (LINE_BYTES - 1)) + 1, part = (next < end ? next : end) - at;
+        if (writes)
+            others_write(t, at >> LINE_SHIFT, bytes_from(at, part), *now);
+        else
+            others_read(t, at >> LINE_SHIFT, bytes_from(at, part), *now);
+        at += part;
+    }
 }
 
 /* The host stores: bytes are what it says for everybody. */

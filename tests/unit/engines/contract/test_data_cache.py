@@ -342,3 +342,53 @@ def test_dma_reads_what_was_cleaned(board, mode):
     rig.run_us(1000)
     assert rig.engine.consoles["usart3"].output == b"hello\n"
     assert found(rig) == []
+
+
+OVERLAYS = """
+    orr r4, #0x20000
+    str r4, [r3]            @ CCR.IC
+    dsb
+    isb
+    ldr r0, =0x47702007     @ movs r0, #7; bx lr
+    str r0, [r7]
+    str r7, [r5, #0xC]
+    dsb
+    add r3, r7, #1
+    blx r3
+    ldr r0, =0x47702009
+    str r0, [r7]
+    str r7, [r5, #0xC]
+    dsb
+    {invalidate}
+    isb
+    blx r3
+    str r0, [r6]
+    b .
+"""
+
+
+@pytest.mark.parametrize(
+    ("invalidate", "expected"),
+    [
+        ("", [IncoherenceKind.STALE_CODE]),
+        ("str r7, [r5, #-12]", []),  # ICIALLU
+        ("str r7, [r5, #-4]", []),  # ICIMVAU
+        ("str r7, [r5]", [IncoherenceKind.STALE_CODE]),  # of the data cache
+    ],
+    ids=["nothing", "ICIALLU", "ICIMVAU", "DCIMVAC"],
+)
+@pytest.mark.parametrize("mode", [REPORT, REAL])
+def test_code_that_is_written_anew_is_invalidated_in_the_instruction_cache(board, mode, invalidate, expected):
+    rig = board(BEGIN + OVERLAYS.format(invalidate=invalidate), coherence=mode)
+    rig.run_us(100)
+    assert sorted(set(found(rig))) == expected
+    assert rig.word(OWN) == 9
+    off = board(BEGIN + OVERLAYS.format(invalidate=invalidate).replace("orr r4, #0x20000", "nop"), coherence=mode)
+    off.run_us(100)
+    assert found(off) == []
+
+
+def test_without_a_data_cache_code_goes_stale_all_the_same(board):
+    rig = board(BEGIN.replace("orr r4, #0x10000", "nop") + OVERLAYS.format(invalidate=""), coherence=REPORT)
+    rig.run_us(100)
+    assert set(found(rig)) == {IncoherenceKind.STALE_CODE}
