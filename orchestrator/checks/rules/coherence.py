@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.memory import Extent, Place
-from orchestrator.base.roles import other_role
+from orchestrator.base.roles import other_role, the
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.writers import by_whom
@@ -111,7 +111,10 @@ def _content(state: State, each: Incoherence) -> str:
 
 
 def _who(state: State, step: Step) -> str:
-    return by_whom(state, step) if step.role else f"a device (DMA) after {step.time_ns / 1e6:.3f} ms"
+    if step.role and step.pc:
+        return by_whom(state, step)
+    who = f"{the(step.role)} (played in Python)" if step.role else "a device (DMA)"
+    return f"{who} after {step.time_ns / 1e6:.3f} ms"
 
 
 def _by_object(subject: CoreSubject, kind: IncoherenceKind) -> Iterator[tuple[_About, list[Incoherence]]]:

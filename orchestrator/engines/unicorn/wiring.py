@@ -115,6 +115,10 @@ class Wiring:
     def host_core(self, core: str, player: Player) -> HostedCore:
         """Put a player in a core's place."""
         hosted = self.hosted[core] = HostedCore(self.by_name[core], player, self.device_written, self.by_name)
+        if self.coherence is not None:
+            each = self.by_name[core]
+            number = self.cores.index(each)
+            hosted.past_caches = self.coherence.view(each.memory.stored, lambda: Step(number, 0, each.now))
         return hosted
 
     def assist_core(self, core: str, assistant: Assistant) -> AssistedCore:

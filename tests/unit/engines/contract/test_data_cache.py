@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines.contract import CoherenceMode
+from orchestrator.engines.contract import CoherenceMode, PlayedCore
 from orchestrator.events import Accessed, IncoherenceKind, Incoherent
 
 MAIN, REMOTE = "cpu_cm7", "cpu_cm4"
@@ -392,3 +392,29 @@ def test_without_a_data_cache_code_goes_stale_all_the_same(board):
     rig = board(BEGIN.replace("orr r4, #0x10000", "nop") + OVERLAYS.format(invalidate=""), coherence=REPORT)
     rig.run_us(100)
     assert set(found(rig)) == {IncoherenceKind.STALE_CODE}
+
+
+class Writes:
+    """Plays the remote: stores a word once, when the other core has fetched its line."""
+
+    core: PlayedCore
+
+    def turn(self, time_ns: int) -> int | None:
+        if time_ns < 20_000:
+            return 20_000
+        self.core.memory.write(SHARED, (0x55).to_bytes(4, "little"))
+        return None
+
+    def reset(self) -> None:
+        """Nothing to begin anew."""
+
+
+@pytest.mark.parametrize(("mode", "seen"), [(REPORT, 0x55), (REAL, 0)])
+def test_a_core_that_python_plays_reaches_memory_past_the_cache(board, mode, seen):
+    rig = board(f"{BEGIN} ldr r0, [r7]\n {LATER} ldr r1, [r7]\n str r1, [r6]\n b .", coherence=mode)
+    player = Writes()
+    player.core = rig.engine.play(REMOTE, player)
+    rig.run_us(300)
+    (said,) = rig.details(Incoherent)
+    assert (said.incoherence, said.of.core) == (IncoherenceKind.STALE_READ, REMOTE)
+    assert rig.word(OWN) == seen
