@@ -47,7 +47,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the g
 	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
-	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) net
+	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) net cached
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) BOARD=mps2_an521 demo
 	$(BIN)/python -m bench
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import vhost
+from bench.coherence import costs
 from bench.programs import BUSY, CALLS, SELF, SLEEP, board_of, raw_cores
 from bench.queues import SIZES, echo, passing
 from bench.rates import RATES, rate_of
@@ -232,6 +233,12 @@ def length() -> None:
         show("  a run that never comes up, 50 s virtual against 5 s: memory", f"{ten[1] / one[1]:.2f} x")
 
 
+def coherence() -> None:
+    """A model of the M7's data cache against none."""
+    for what, ratio in costs(ROOT / "firmware/build/stm32h745").items():
+        show(f"{what}, against without", f"{ratio:.2f} times as long (aim: under 3)")
+
+
 def against_qemu() -> None:
     """The same pair and the same work on QEMU; ratios above 1: Unicorn is the faster one."""
     try:
@@ -270,6 +277,7 @@ def main() -> None:
     command()
     engines()
     observing()
+    coherence()
     against_qemu()
     queues()
     vhost_user()

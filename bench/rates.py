@@ -16,7 +16,7 @@ from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.platform import load_platform
 
-__all__ = ["RATES", "rate_of"]
+__all__ = ["RATES", "SLEEP_PROGRAM", "image_of", "rate_of"]
 
 _ZIG = Path(ziglang.__file__).parent / "zig"
 _COUNTER = 0x2000_0000  # each program counts here what it does
@@ -34,7 +34,7 @@ _PRELUDE = f"""
     .weak sv_call, pend_sv, sys_tick, irq0
     .word 0x20010000, reset, 0, 0, 0, 0, 0, 0, 0, 0, 0, sv_call, 0, 0, pend_sv, sys_tick, irq0
 """
-_SLEEP = """
+SLEEP_PROGRAM = """
     .thumb_func
 reset: wfi
     b reset
@@ -142,17 +142,18 @@ reset: ldr r4, =0x58026400  @ HSEM_R0, which nobody takes
 
 # What is counted, the program, what the other core does, and the virtual time that it runs (ms).
 RATES = {
-    "interrupts taken and returned per second": (_INTERRUPTS, _SLEEP, 30),
-    "context switches by PendSV per second": (_SWITCHES, _SLEEP, 60),
-    "context switches by PendSV per second, with a region of the MPU": (_PROTECTED, _SLEEP, 60),
-    "UART bytes sent per second": (_UART, _SLEEP, 60),
-    "register reads per second, of a peripheral script": (_REGISTER, _SLEEP, 60),
+    "interrupts taken and returned per second": (_INTERRUPTS, SLEEP_PROGRAM, 30),
+    "context switches by PendSV per second": (_SWITCHES, SLEEP_PROGRAM, 60),
+    "context switches by PendSV per second, with a region of the MPU": (_PROTECTED, SLEEP_PROGRAM, 60),
+    "UART bytes sent per second": (_UART, SLEEP_PROGRAM, 60),
+    "register reads per second, of a peripheral script": (_REGISTER, SLEEP_PROGRAM, 60),
     "instructions per second, one core polling a mailbox, the other busy": (_MAILBOX, _BUSY, 1000),
 }
 
 
 @functools.cache
-def _image(program: str, flash: int) -> Image:
+def image_of(program: str, flash: int) -> Image:
+    """A program of these lines, at an address."""
     with tempfile.TemporaryDirectory() as folder:
         source, code, script, elf = (Path(folder) / f"program.{suffix}" for suffix in ("s", "o", "ld", "elf"))
         source.write_text(f"{_PRELUDE}{program}\n    .ltorg\n")
@@ -168,8 +169,8 @@ def rate_of(what: str) -> float:
     program, other, ms = RATES[what]
     board = UnicornEngine(load_platform("stm32h745"), EngineOptions())
     for core, flash, text in (("cpu_cm7", 0x0800_0000, program), ("cpu_cm4", 0x0810_0000, other)):
-        board.load(core, _image(text, flash), flash)
-    count = _counted(board) if other is _SLEEP else lambda: sum(map(board.instructions, ("cpu_cm7", "cpu_cm4")))
+        board.load(core, image_of(text, flash), flash)
+    count = _counted(board) if other is SLEEP_PROGRAM else lambda: sum(map(board.instructions, ("cpu_cm7", "cpu_cm4")))
     board.run(1_000_000)
     before = count()
     begin = time.perf_counter()

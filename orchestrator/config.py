@@ -91,6 +91,7 @@ class Settings:
     junit: str | None = None
     seed: int = 0
     schedule: str | None = None
+    coherence: str | None = None
 
 
 Parse = Callable[[object, str], object]
@@ -292,6 +293,13 @@ SETTINGS: tuple[Setting, ...] = (
         _text,
         "In which order the cores get to run, as `rptwin explore --save` writes it.",
         is_path=True,
+    ),
+    Setting(
+        "coherence",
+        "report|real",
+        _one_of("report", "real"),
+        "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
+        "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
     ),
 )
 

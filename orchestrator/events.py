@@ -31,12 +31,15 @@ __all__ = [
     "CoreState",
     "DataCache",
     "Detail",
+    "Doing",
     "Event",
     "ExceptionReturn",
     "ExceptionTaken",
     "Fault",
     "Frame",
     "GuestError",
+    "IncoherenceKind",
+    "Incoherent",
     "Listener",
     "Lockup",
     "Note",
@@ -359,6 +362,43 @@ def _packed(access: Access) -> bytes:
     return RECORD.pack(access.time_ns, access.last_ns, access.value or 0, access.before or 0, *numbers)
 
 
+class IncoherenceKind(enum.StrEnum):
+    """What a data cache does to bytes that others access too."""
+
+    STALE_READ = "stale-read"  # the line was fetched before another wrote
+    WRITE_STAYED = "write-stayed"  # another reads what is dirty in the cache
+    INVALIDATE_DESTROYED = "invalidate-destroyed"  # what was dirty in an invalidated line is read
+    WRITE_BACK_OVERWRITES = "write-back-overwrites"  # a dirty line holds older bytes of another's
+    INVALIDATED_EARLY = "invalidated-early"  # before another wrote, and not after
+    STALE_CODE = "stale-code"  # an instruction was fetched before it was written anew
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """Who did something, by which instruction, and when; ``core`` is "" for a device, which has no PC."""
+
+    core: str
+    pc: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoherent:
+    """Bytes of a line are not to all what they are to one (stamped with the moment at which that shows).
+
+    ``by`` is the access to which it shows (of an overwriting: that which made the line dirty), ``of`` the write that is
+    not seen or is lost, ``since`` the step between: when the line was fetched, or invalidated.
+    """
+
+    incoherence: IncoherenceKind
+    line: int  # address of the line, as the core with the cache addresses it
+    address: int  # of the first byte concerned
+    size: int  # to the last one
+    by: Doing
+    of: Doing
+    since: Doing
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something the reader of a report should know of the model ("MPU enabled: not enforced")."""
@@ -380,6 +420,7 @@ Detail = (
     | StateChanged
     | Accessed
     | Changed
+    | Incoherent
     | Note
 )
 
@@ -420,6 +461,7 @@ _KINDS: dict[type, str] = {
     StateChanged: "state",
     Accessed: "accessed",
     Changed: "changed",
+    Incoherent: "incoherent",
     Note: "note",
 }
 

@@ -2,6 +2,8 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "faults.h"
+
 /* The `other` pair differs from the demo in everything that a tool must not take for granted. */
 #ifndef CONFIG_OTHER
 #define CONFIG_OTHER 0
@@ -23,6 +25,15 @@
 #define CONFIG_VRING_ALIGN 16
 #define CONFIG_MAIN_TO_REMOTE 0 /* mailbox channels */
 #define CONFIG_REMOTE_TO_MAIN 1
+#endif
+
+#ifndef CONFIG_CACHED
+#define CONFIG_CACHED 0 /* 1: shared memory stays in main's data cache, which cleans and invalidates it */
+#endif
+#if CONFIG_CACHED
+#define CACHE_LINE 32u /* bytes */
+#undef CONFIG_VRING_ALIGN
+#define CONFIG_VRING_ALIGN (FAULT_SHARED_LINE ? 4u : CACHE_LINE)
 #endif
 
 #ifndef CONFIG_VDEVS

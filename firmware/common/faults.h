@@ -47,6 +47,26 @@
 #define FAULT_DTCM_DESC 0 /* transmit buffers are in memory of main's own, which the remote cannot reach */
 #endif
 
+/* In main's care for its data cache. */
+#ifndef FAULT_NO_CLEAN
+#define FAULT_NO_CLEAN 0 /* what main writes stays in its cache */
+#endif
+#ifndef FAULT_NO_INVALIDATE
+#define FAULT_NO_INVALIDATE 0 /* main reads what its cache holds */
+#endif
+#ifndef FAULT_EARLY_INVALIDATE
+#define FAULT_EARLY_INVALIDATE 0 /* receive buffers are invalidated when they are offered, and not when they come back */
+#endif
+#ifndef FAULT_NEIGHBOUR
+#define FAULT_NEIGHBOUR 0 /* a counter of main lies in a line of a receive buffer, which is invalidated */
+#endif
+#ifndef FAULT_STALE_CODE
+#define FAULT_STALE_CODE 0 /* code is loaded where other code has run, and the instruction cache is not invalidated */
+#endif
+#ifndef FAULT_SHARED_LINE
+#define FAULT_SHARED_LINE 0 /* the available and the used ring have a line in common */
+#endif
+
 /* In either core's. */
 #ifndef FAULT_NO_RINGS
 #define FAULT_NO_RINGS 0 /* says everything that a good run says, and does nothing of it */

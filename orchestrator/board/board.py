@@ -32,7 +32,6 @@ from orchestrator.engines.contract import (
     Coming,
     Condition,
     Engine,
-    EngineOptions,
     Foreseeing,
     Snapshot,
     StopReason,
@@ -119,7 +118,7 @@ class Board:
             create_engine(
                 options.engine,
                 self.platform,
-                EngineOptions(self.quantum_ns, options.seed, options.console_size, options.shares_memory),
+                options.for_engine(),
             )
             if isinstance(options.engine, str)
             else options.engine

@@ -12,7 +12,7 @@ from orchestrator.base.errors import UsageError
 from orchestrator.board.images import checked_notify, parse_profile, parse_release
 from orchestrator.board.schedule import Schedule
 from orchestrator.config import DEFAULT_WALL_TIME_NS
-from orchestrator.engines.contract import Engine
+from orchestrator.engines.contract import CoherenceMode, Engine, EngineOptions
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.given import parse_vrings
@@ -49,6 +49,7 @@ class BoardOptions:
     quiet_for: Duration | None = None  # how long shared memory has to be quiet for; None: it depends (Board.run)
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
+    coherence: str | None = None  # "report" or "real": model the cores' data caches
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:
@@ -62,6 +63,14 @@ class BoardOptions:
                 advice="put a Memory.MappedMemory into a .repl on top of the chip's (using)",
             )
         return with_memory(platform, given)
+
+    def for_engine(self) -> EngineOptions:
+        """How the engine runs the board."""
+        modes = {each.value: each for each in CoherenceMode}
+        if self.coherence is not None and self.coherence not in modes:
+            raise UsageError("bad value", where="coherence", expected=" | ".join(modes), found=repr(self.coherence))
+        mode = None if self.coherence is None else modes[self.coherence]
+        return EngineOptions(self.quantum_ns, self.seed, self.console_size, self.shares_memory, mode)
 
     def for_observer(self, platform: Platform) -> ObserveOptions:
         """How the observers look at the board, read from the words here."""

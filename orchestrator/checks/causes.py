@@ -58,6 +58,7 @@ _PLACE = ("vring.outside-*", "vring.one-core-only", "vring.untranslated", "vring
 _ADDRESS = ("buffer.unreachable-*", "buffer.untranslated", "buffer.outside-carveout", "buffer.overlap*",
             "buffer.memory-in-use")  # fmt: skip
 _IN_USE = ("vring.memory-in-use", "carveout.memory-in-use", "buffer.memory-in-use")
+_CACHE = ("cache.stale-read", "cache.write-stayed", "cache.invalidate-destroyed", "cache.write-back-overwrites")
 
 FOLLOWS: tuple[Follows, ...] = (
     Follows("run.until-not-met", ("*",), Scope.ANYWHERE),
@@ -181,6 +182,10 @@ FOLLOWS: tuple[Follows, ...] = (
     Follows("notification.*", ("vring.untranslated", "vring.outside-*", "vring.one-core-only", "ring.*",
             "buffer.unreachable-*", "buffer.not-offered-again"), Scope.VDEV),
     Follows("notification.[!i]*", ("buffer.not-returned",), Scope.VDEV),
+    # what a data cache does to it
+    Follows("cache.unmaintained", _CACHE, Scope.CORE),
+    *(Follows(each, _CACHE, Scope.ANYWHERE) for each in (
+        "vdev.*", "vring.unresolved", "core.*", "ring.*", "buffer.*", "message.*", "endpoint.*", "notification.*")),
     Follows("traffic.none", ("*",), Scope.RING),
     Follows("traffic.none", ("*",), Scope.VDEV),
     Follows("traffic.none", ("*",), Scope.ANYWHERE),

@@ -58,6 +58,7 @@ DEMO_OPTIONS = (
     "junit",
     "seed",
     "schedule",
+    "coherence",
 )
 
 

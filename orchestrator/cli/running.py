@@ -72,6 +72,7 @@ def board_options(settings: Settings) -> BoardOptions:
         schedule=_schedule(settings),
         quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
         console_size=settings.console_size,
+        coherence=settings.coherence,
         wall_time=f"{settings.wall_time} ns",
     )
 

@@ -23,6 +23,7 @@ __all__ = [
     "Active",
     "Assistant",
     "Capability",
+    "CoherenceMode",
     "Coming",
     "Condition",
     "Console",
@@ -67,6 +68,14 @@ class Capability(enum.StrEnum):
     DEBUG = "debug"  # :class:`Debuggable`
     SHARE = "share"  # :class:`Sharing`
     DELAY = "delay"  # :class:`Delaying`
+    COHERENCE = "coherence"  # data caches are modelled: ``EngineOptions.coherence``
+
+
+class CoherenceMode(enum.StrEnum):
+    """What the model of a data cache is for."""
+
+    REPORT = "report"  # memory stays coherent: findings alone
+    REAL = "real"  # the core sees what its cache holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class EngineOptions:
     seed: int = 0  # start skew of the cores and the platform's random numbers; 0: none
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # the board's memory is in files that other processes can map: :class:`Sharing`
+    coherence: CoherenceMode | None = None  # model the cores' data caches; None: memory is coherent
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, Traffic
 from orchestrator.observe.views import Span, Views
 
-__all__ = ["History", "Places", "Step", "Trespass", "Write"]
+__all__ = ["History", "Places", "Step", "Trespass", "Write", "table_field_at"]
 
 _KEPT = 8  # of each kind
 _SLOT = re.compile(r"used\.ring\[(\d+)\]")
@@ -289,6 +289,12 @@ def _fields(live: LiveView, views: Views, role: str) -> Iterator[_Field]:
                 base = at.start + ring.at.address - table.address
                 for name in ("da", "notifyid", "pa"):
                     yield _Field(base + Vring.offset_of(name), 4, f"{ring.path}.{name}")
+
+
+def table_field_at(live: LiveView, views: Views, role: str, address: int) -> str | None:
+    """The field of a vdev or a vring that a core finds at an address, of those that the driver's side fills in."""
+    found = (each for each in _fields(live, views, role) if each.address <= address < each.address + each.size)
+    return next((each.path for each in found), None)
 
 
 def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:

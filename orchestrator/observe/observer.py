@@ -20,6 +20,7 @@ from orchestrator.events import (
     CoreState,
     DataCache,
     Event,
+    Incoherent,
     Note,
     NotificationIgnored,
     NotificationListened,
@@ -228,6 +229,9 @@ class Observer:
         elif isinstance(detail, Accessed):
             if role in self.run.cores:
                 self._accesses.see(self.run, self._live, role, detail)
+        elif isinstance(detail, Incoherent):
+            if role in self.run.cores:
+                self.run.coherence.see(role, detail, self._roles)
         elif isinstance(detail, NotificationListened):
             for number in detail.channels if role else ():
                 channel = Channel(role, detail.mailbox, number)

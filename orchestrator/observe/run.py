@@ -19,6 +19,7 @@ from orchestrator.events import (
     UnmodelledAccess,
     Waiting,
 )
+from orchestrator.observe.coherence import Incoherences
 from orchestrator.observe.faults import FaultPlace, Faults
 from orchestrator.observe.history import History
 from orchestrator.observe.stacks import StackGuard
@@ -287,6 +288,7 @@ class Run:
     notes: Tally = field(default_factory=Tally)
     outside: set[str] = field(default_factory=set)  # vdevs whose device is another process, which acts at any time
     stacks: dict[str, StackGuard] = field(default_factory=dict)  # by role, where accesses are told
+    coherence: Incoherences = field(default_factory=Incoherences)  # where data caches are modelled
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     up_ns: int | None = None
     last_activity_ns: int = 0

@@ -95,6 +95,7 @@ class Record:
             "quiet_for": None if settings.quiet_for is None else format_duration(settings.quiet_for),
             "console_size": settings.console_size,
             "seed": settings.seed,
+            "coherence": settings.coherence,
         }
 
 

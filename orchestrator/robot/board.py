@@ -42,6 +42,7 @@ class BoardKeywords(Suite):
         notify: dict[str, int] | None = None,
         seed: int = 0,
         schedule: str | None = None,
+        coherence: str | None = None,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -67,6 +68,7 @@ class BoardKeywords(Suite):
             notify=notify or {},
             seed=seed,
             schedule=None if schedule is None else load_schedule(schedule),
+            coherence=coherence,
             wall_time=wall_time,
         )
         self._open = Board(platform, options)

@@ -12,6 +12,7 @@ import test_rules as broken
 from replay import Told
 from support.field_bugs import BUGS
 from support.golden_texts import GoldenTexts, findings_as_text
+from test_coherence import CACHED
 from test_reported_faults import FAULTS
 from test_variants import FAULTY
 
@@ -25,7 +26,7 @@ Findings = tuple[Finding, ...]
 Golden = Callable[[str], GoldenTexts]
 
 REPORTED = {each.rule for each in FAULTS.values()} | {each.rule for each in BUGS}
-VARIANTS = {rule for each in FAULTY.values() for rule in each.causes}
+VARIANTS = {rule for each in (*FAULTY.values(), *CACHED.values()) for rule in each.causes}
 # By a test of its own, whose file is named, since what breaks it is no pair of images alone.
 ELSEWHERE = {
     "core.fault-handled": "test_at_run_time.py",

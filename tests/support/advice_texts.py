@@ -19,7 +19,13 @@ from support.golden_texts import FOLDER
 
 __all__ = ["FIRMWARE", "Advice", "advices", "advices_in", "outdated", "said_of_firmware", "unsaid"]
 
-FIRMWARE = ("every-advice.txt", "every-rule.txt", "reported.txt", "variants-*.txt")  # of pairs of images, run
+FIRMWARE = (
+    "every-advice.txt",
+    "every-rule.txt",
+    "reported.txt",
+    "variants-*.txt",
+    "coherence-report.txt",
+)  # of pairs of images, run
 _CHECKS = Path(orchestrator.checks.__file__).parent
 _FORMATS = _CHECKS.parent / "formats"  # whose errors a rule passes on
 _ANYTHING = "\0"

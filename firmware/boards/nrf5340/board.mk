@@ -9,4 +9,4 @@ remote.gcc := -mcpu=cortex-m33+nodsp+nofp -mfloat-abi=soft
 board.sources :=
 board.main.sources :=
 # bad-desc: shared memory has one address for both cores, so there is nothing to translate.
-MEANINGLESS := bad-desc
+MEANINGLESS := bad-desc $(CACHED)

@@ -1,6 +1,7 @@
 /* Cortex-M7 caches and the one region that must not be cached (DDI0403E B2.2, B3.5; DDI0489 for the M7). */
 #include "cache.h"
 
+#include "config.h"
 #include "cortex_m.h"
 #include "memory_map.h"
 
@@ -10,7 +11,9 @@
 #define SCB_CCSIDR 0xE000ED80u
 #define SCB_CSSELR 0xE000ED84u
 #define SCB_ICIALLU 0xE000EF50u
+#define SCB_DCIMVAC 0xE000EF5Cu
 #define SCB_DCISW 0xE000EF60u
+#define SCB_DCCMVAC 0xE000EF68u
 
 #define MPU_CTRL 0xE000ED94u
 #define MPU_CTRL_ENABLE_WITH_DEFAULT_MAP 5u
@@ -55,9 +58,35 @@ static void data_cache_invalidate(void)
     dsb();
 }
 
+#if CONFIG_CACHED
+static void each_line(uint32_t reg_address, const volatile void *start, size_t size)
+{
+    uintptr_t line = (uintptr_t)start & ~(uintptr_t)(CACHE_LINE - 1);
+
+    dsb();
+    for (; line < (uintptr_t)start + size; line += CACHE_LINE) {
+        *reg(reg_address) = line;
+    }
+    dsb();
+    isb();
+}
+
+void cache_clean(const volatile void *start, size_t size)
+{
+    each_line(SCB_DCCMVAC, start, size);
+}
+
+void cache_invalidate(const volatile void *start, size_t size)
+{
+    each_line(SCB_DCIMVAC, start, size);
+}
+#endif
+
 void caches_enable(void)
 {
-    shared_memory_uncache();
+    if (!CONFIG_CACHED) {
+        shared_memory_uncache();
+    }
 
     *reg(SCB_ICIALLU) = 0;
     dsb();

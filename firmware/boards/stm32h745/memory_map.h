@@ -29,4 +29,8 @@
 #define STATIC_VRING_OFFSET(vdev, ring) (TABLE_OFFSET + 0x800u + 0x400u * (vdev) + 0x200u * (ring))
 #define CARVEOUT_OFFSET(vdev) (TABLE_OFFSET + 0x1000u + CARVEOUT_SIZE * (vdev))
 
+#if CONFIG_CACHED && defined(CORE_CM7)
+#include "cached.h"
+#endif
+
 #endif

@@ -5,13 +5,15 @@ PMSAv7 (DDI0403E B3.5) of Cortex-M4 and M7, PMSAv8 (DDI0553 B11, "Memory Protect
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
 from orchestrator.base.memory import Extent
 
-__all__ = ["EXECUTE", "READ", "UNPRIVILEGED_SHIFT", "WRITE", "Region", "cacheable_v7", "regions_v7", "regions_v8"]
+__all__ = ["EXECUTE", "READ", "UNPRIVILEGED_SHIFT", "WRITE", "Caching", "Region", "cacheable_v7", "caching_v7"]
+__all__ += ["regions_v7", "regions_v8"]
 
 READ, WRITE, EXECUTE = 1, 2, 4
 UNPRIVILEGED_SHIFT = 3  # a grant is the bits for privileged code and, shifted by this, those for unprivileged code
@@ -77,39 +79,81 @@ def regions_v8(registers: tuple[tuple[int, int], ...]) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-# The default memory map, from each address on: Normal memory, which a cache may keep, or Device (table B3-1).
-_DEFAULT_CACHEABLE = ((0, True), (0x4000_0000, False), (0x6000_0000, True), (0xA000_0000, False))
+class Caching(enum.IntEnum):
+    """How a data cache treats Normal memory (DDI0403E A3.5.5, B3.5.6): numbers as native code has them."""
+
+    UNCACHED = 0
+    WRITE_THROUGH = 1
+    WRITE_BACK = 2  # a store that misses goes to memory
+    WRITE_ALLOCATE = 3  # write-back, and a store that misses fetches the line
 
 
-def _is_cacheable(rasr: int) -> bool:
-    """By TEX, C, B and S of MPU_RASR (table B3-13 and B3-14, the inner cache); Shareable memory is not cached on a
-    Cortex-M7 (DDI0489F 5.2).
+# The default memory map, from each address on (DDI0403E table B3-1).
+_DEFAULT_CACHING = (
+    (0, Caching.WRITE_THROUGH),
+    (0x2000_0000, Caching.WRITE_ALLOCATE),
+    (0x4000_0000, Caching.UNCACHED),
+    (0x6000_0000, Caching.WRITE_ALLOCATE),
+    (0x8000_0000, Caching.WRITE_THROUGH),
+    (0xA000_0000, Caching.UNCACHED),
+)
+# By C and B of MPU_RASR: the inner cache's policy with TEX 0 and with TEX 4 to 7 (tables B3-13 and B3-14).
+_TEX_0 = (Caching.UNCACHED, Caching.UNCACHED, Caching.WRITE_THROUGH, Caching.WRITE_BACK)
+_TEX_4 = (Caching.UNCACHED, Caching.WRITE_ALLOCATE, Caching.WRITE_THROUGH, Caching.WRITE_BACK)
+
+
+def _caching(rasr: int, *, shareable_through: bool) -> Caching:
+    """By TEX, C, B and S of MPU_RASR (tables B3-13 and B3-14, the inner cache); Shareable memory is not cached on a
+    Cortex-M7 (DDI0489F 5.2), or written through where CACR.SIWT says so (DDI0489F 3.3.3).
     """
-    tex, c, b, shareable = rasr >> 19 & 7, rasr >> 17 & 1, rasr >> 16 & 1, rasr >> 18 & 1
-    if shareable:
-        return False
+    tex, c_and_b, shareable = rasr >> 19 & 7, rasr >> 16 & 3, rasr >> 18 & 1
     if tex >= 4:
-        return bool(c or b)
-    return bool(c and (tex == 0 or (tex == 1 and b)))
+        found = _TEX_4[c_and_b]
+    elif tex == 0:
+        found = _TEX_0[c_and_b]
+    else:
+        found = Caching.WRITE_ALLOCATE if tex == 1 and c_and_b == 3 else Caching.UNCACHED
+    if shareable and found is not Caching.UNCACHED:
+        return Caching.WRITE_THROUGH if shareable_through else Caching.UNCACHED
+    return found
 
 
-def cacheable_v7(registers: tuple[tuple[int, int], ...], *, enabled: bool, background: bool) -> tuple[Extent, ...]:
-    """Where a data cache may keep bytes, by pairs (MPU_RBAR, MPU_RASR); ``background``: MPU_CTRL.PRIVDEFENA."""
+def caching_v7(
+    registers: tuple[tuple[int, int], ...],
+    *,
+    enabled: bool,
+    background: bool,
+    shareable_through: bool = False,
+    all_through: bool = False,
+) -> tuple[tuple[int, Caching], ...]:
+    """How memory is cached from each address on, by pairs (MPU_RBAR, MPU_RASR); the first address is 0.
+
+    ``background`` is MPU_CTRL.PRIVDEFENA, ``shareable_through`` CACR.SIWT, ``all_through`` CACR.FORCEWT.
+    """
     regions = regions_v7(registers) if enabled else ()
-    edges = {start for start, _ in _DEFAULT_CACHEABLE} | {e for r in regions for part in r.parts for e in part}
-    found: list[Extent] = []
-    for start, end in pairwise(sorted(edges | {_END})):
+    edges = {start for start, _ in _DEFAULT_CACHING} | {e for r in regions for part in r.parts for e in part}
+    found: list[tuple[int, Caching]] = []
+    for start, _ in pairwise(sorted(edges | {_END})):
         hits = [region for region in regions if region.covers(start)]
-        if hits:
-            cacheable = bool(hits[-1].granted & READ) and _is_cacheable(registers[hits[-1].number][1])
-        else:
-            cacheable = (background or not enabled) and _default_cacheable(start)
-        if cacheable and found and found[-1].end == start:
-            found[-1] = Extent(found[-1].start, end - found[-1].start)
-        elif cacheable:
-            found.append(Extent(start, end - start))
+        caching = Caching.UNCACHED
+        if hits and hits[-1].granted & READ:
+            caching = _caching(registers[hits[-1].number][1], shareable_through=shareable_through)
+        elif not hits and (background or not enabled):
+            caching = next(each for at, each in reversed(_DEFAULT_CACHING) if at <= start)
+        if all_through and caching > Caching.WRITE_THROUGH:
+            caching = Caching.WRITE_THROUGH
+        if not found or found[-1][1] is not caching:
+            found.append((start, caching))
     return tuple(found)
 
 
-def _default_cacheable(address: int) -> bool:
-    return next(cacheable for start, cacheable in reversed(_DEFAULT_CACHEABLE) if start <= address)
+def cacheable_v7(registers: tuple[tuple[int, int], ...], *, enabled: bool, background: bool) -> tuple[Extent, ...]:
+    """Where a data cache may keep bytes; arguments as of :func:`caching_v7`."""
+    found: list[Extent] = []
+    parts = [*caching_v7(registers, enabled=enabled, background=background), (_END, Caching.UNCACHED)]
+    for (start, caching), (end, _) in pairwise(parts):
+        if caching and found and found[-1].end == start:
+            found[-1] = Extent(found[-1].start, end - found[-1].start)
+        elif caching:
+            found.append(Extent(start, end - start))
+    return tuple(found)

@@ -12,6 +12,7 @@ from orchestrator.engines.common.loading import loaded_images, refuse_outside
 from orchestrator.engines.contract import (
     Assistant,
     Capability,
+    CoherenceMode,
     Coming,
     Condition,
     DebugStop,
@@ -54,6 +55,8 @@ class UnicornEngine:
         if options.quantum_ns <= 0:
             raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=options.quantum_ns)
         self.platform = platform
+        # A line may leave the cache at any time: what an idle loop reads from it is not as it was.
+        skip_idle_loops = skip_idle_loops and options.coherence is not CoherenceMode.REAL
         self._turn = Turn(options.quantum_ns)
         self._watches = Watches()
         self.wiring = Wiring(
@@ -63,6 +66,8 @@ class UnicornEngine:
             console_size=options.console_size,
             is_shared=options.shares_memory,
         )
+        if options.coherence is not None:
+            self.wiring.model_caches(options.coherence, options.seed)
         self._observed = ObservedExtents(self.wiring.cores)
         # What another process stores, nobody here foresees.
         skips = skip_idle_loops and not options.shares_memory

@@ -28,6 +28,8 @@ class HostMemory:
         self._wiring.from_outside += 1
         with self._watches.by_host():
             self._memory.write(address, data)
+        if self._wiring.coherence is not None:
+            self._wiring.coherence.poked(self._memory, address, len(data))
 
 
 def peek(core: Core, turn: Turn, address: int, size: int) -> bytes:
@@ -59,6 +61,8 @@ def poke(core: Core, turn: Turn, wiring: Wiring, watches: Watches, address: int,
             width = min(left, mapping.extent.end - at)
             with watches.by_host():
                 core.memory.write(at, data[done : done + width])
+            if wiring.coherence is not None:
+                wiring.coherence.poked(core.memory, at, width)
         else:
             slot, width = _register_at(core, at, left)
             slot.pollers.leave()

@@ -8,7 +8,7 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.contract import Player
 from orchestrator.engines.unicorn.bus import Slot
 from orchestrator.engines.unicorn.cpu.core import Core
-from orchestrator.engines.unicorn.memory import CoreMemory
+from orchestrator.engines.unicorn.memory import MemoryView
 
 __all__ = ["DeviceAccess", "HostedCore"]
 
@@ -58,11 +58,12 @@ class HostedCore(DeviceAccess):
         self.asked = True  # the first turn is at the end of the first quantum
         self.at_ns: int | None = None
         self.turns = 0  # that the player has had
+        self.past_caches: MemoryView | None = None  # its memory, where caches of other cores are modelled
         core.held = True  # the core itself never runs
 
     @property
-    def memory(self) -> CoreMemory:
-        return self.core.memory
+    def memory(self) -> MemoryView:
+        return self.core.memory if self.past_caches is None else self.past_caches
 
     def wake(self) -> None:
         self.asked = True

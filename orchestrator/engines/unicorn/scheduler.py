@@ -137,6 +137,8 @@ class Scheduler:
             acted = core.ran if hosted is None else self._let_play(hosted)
             if acted and core.access_log.any():
                 self._tell_accesses(core)
+            if self._wiring.coherence is not None:
+                self._wiring.tell_incoherence()
             if acted and self._watches:
                 for name in self._watches.changed():
                     self._wiring.emit(core, Changed(name))

@@ -28,6 +28,7 @@ class BoardSnapshot:
     alarms: dict[str, int]
     consoles: dict[str, OutputState]
     passed_gates: frozenset[int]
+    caches: tuple[object, ...]
 
 
 def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
@@ -46,6 +47,7 @@ def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
         dict(wiring.alarms),
         {name: console.save() for name, console in wiring.consoles.items()},
         frozenset(wiring.gates.passed),
+        () if wiring.coherence is None else wiring.coherence.save(),
     )
 
 
@@ -57,6 +59,8 @@ def restore_board(snapshot: BoardSnapshot, wiring: Wiring, turn: Turn) -> None:
         core.load(saved)
     for name, device in wiring.devices.items():
         device.restore(snapshot.devices[name])
+    if wiring.coherence is not None:
+        wiring.coherence.restore(snapshot.caches)
     wiring.mailboxes.restore(snapshot.mailboxes)
     wiring.gates.passed = set(snapshot.passed_gates)
     wiring.look_at_gates()

@@ -12,10 +12,12 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.engines.common.mailbox_monitor import MailboxMonitor
-from orchestrator.engines.contract import Assistant, Coming, Player
+from orchestrator.engines.contract import Assistant, CoherenceMode, Coming, Player
 from orchestrator.engines.unicorn.armed import Armed
 from orchestrator.engines.unicorn.assisted import AssistedCore
 from orchestrator.engines.unicorn.bus import Device, Foreseen, Slot, Waking
+from orchestrator.engines.unicorn.cache.board import Coherence
+from orchestrator.engines.unicorn.cache.model import Step
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.gates import GatedDevice, Gates
@@ -41,6 +43,7 @@ class Wiring:
         self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, console_size: int, is_shared: bool = False
     ) -> None:
         self.platform = platform
+        self.coherence: Coherence | None = None
         self.listeners: list[Listener] = []
         self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
@@ -112,6 +115,10 @@ class Wiring:
     def host_core(self, core: str, player: Player) -> HostedCore:
         """Put a player in a core's place."""
         hosted = self.hosted[core] = HostedCore(self.by_name[core], player, self.device_written, self.by_name)
+        if self.coherence is not None:
+            each = self.by_name[core]
+            number = self.cores.index(each)
+            hosted.past_caches = self.coherence.view(each.memory.stored, lambda: Step(number, 0, each.now))
         return hosted
 
     def assist_core(self, core: str, assistant: Assistant) -> AssistedCore:
@@ -241,7 +248,23 @@ class Wiring:
 
     def view(self, core: str) -> MemoryView:
         """What is stored, by a core's addresses; what a device stores there, the core does whose turn it is."""
-        return self.by_name[core].memory.stored
+        stored = self.by_name[core].memory.stored
+        return stored if self.coherence is None else self.coherence.view(stored, self._device_acts)
+
+    def _device_acts(self) -> Step:
+        core = self._turn.core
+        time_ns = core.time_ns if core is not None else self._turn.time_ns
+        return Step(None, 0, self.cores[0].timeline.count_at(time_ns))
+
+    def model_caches(self, mode: CoherenceMode, seed: int) -> None:
+        """Model the cores' data caches from power-on; EngineError where no core has one."""
+        self.coherence = Coherence(self.cores, self.memory, mode, seed)
+
+    def tell_incoherence(self) -> None:
+        """Say what the caches' models have found."""
+        if self.coherence is not None:
+            for core, found in self.coherence.take():
+                self.say(core.name, found.by.time_ns, found)
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""
@@ -335,6 +358,8 @@ class Wiring:
     def close(self) -> None:
         """Give back what the cores and their memory hold."""
         self.listeners.clear()
+        if self.coherence is not None:
+            self.coherence.close()
         for core in self.cores:
             core.close()
         self.cores.clear()

@@ -6,7 +6,7 @@ Time is counted in instructions, or the time of one each while the core sleeps; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from orchestrator.base.memory import Extent
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import SCS, Bus, Slot
+from orchestrator.engines.unicorn.cache.model import CacheModel
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
 from orchestrator.engines.unicorn.cpu.accesses import SCS_BASE, Accesses, AccessesSnapshot, ScsDevice
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
@@ -24,6 +25,7 @@ from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
 from orchestrator.engines.unicorn.cpu.features import features_of
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
+from orchestrator.engines.unicorn.cpu.frames import FrameMemory
 from orchestrator.engines.unicorn.cpu.idle_loops import PROGRAM_STATE, IdleLoop
 from orchestrator.engines.unicorn.cpu.inbox import Due
 from orchestrator.engines.unicorn.cpu.instructions import Instructions
@@ -295,6 +297,21 @@ class Core:
         """Record accesses to these from the next instruction on."""
         self._p.access_log.observe(observed, self.memory)
         self._p.end_slice()
+
+    def model_caches(self, data: CacheModel, instructions: CacheModel) -> None:
+        """What its caches hold is known from its next instruction on."""
+        self.scs.model_caches(data, instructions)
+        self.caching_changed()
+
+    def caching_changed(self) -> None:
+        """Registers of the data cache may be others than they were."""
+        self._ports.caching_changed()
+
+    def connect_caches(self, models: Sequence[CacheModel], frames: FrameMemory) -> None:
+        """Caches of the board, of which this core may be past; exception frames go by ``frames``."""
+        self._p.caches = tuple(models)
+        self._p.access_log.stale = True
+        self._unit.frames.memory = frames
 
     # --- what a device says of the instruction that runs
 

@@ -11,6 +11,7 @@ import ctypes
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from unicorn.unicorn_py3.unicorn import uclib
 
@@ -21,7 +22,7 @@ from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native.abi import CoreState, FramesState, hooks
 
-__all__ = ["EXC_RETURN", "FP_OFFSET", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
+__all__ = ["EXC_RETURN", "FP_OFFSET", "FrameMemory", "Frames", "ReturnMismatchError", "StackError", "is_exc_return"]
 
 EXC_RETURN = 0xFFFF_FFE1
 _NO_FP, _THREAD, _PROCESS = 0x10, 0x8, 0x4
@@ -83,13 +84,21 @@ def _no_limits() -> tuple[int, int]:
     return 0, 0
 
 
+class FrameMemory(Protocol):
+    """What frames are stacked on: the core's own view of memory."""
+
+    def read(self, address: int, size: int) -> bytes: ...
+
+    def write(self, address: int, data: bytes) -> None: ...
+
+
 class Frames:
     """Stacking and unstacking for one core."""
 
     def __init__(self, cpu: Cpu, native: CoreState, memory: CoreMemory, *, secure_fp: bool) -> None:
         self._cpu = cpu
         self._core = native
-        self._memory = memory
+        self.memory: FrameMemory = memory
         self.limits: Callable[[], tuple[int, int]] = _no_limits  # MSPLIM and PSPLIM
         # While the MPU may be in force: (address, size, right, privileged) -> the first byte that it denies, or None.
         self.denies: Callable[[int, int, int, bool], int | None] | None = None
@@ -168,7 +177,7 @@ class Frames:
             raise StackError(frame, exc_return, overflow=True)
         self._check(frame, size, WRITE, privileged=privileged, exc_return=exc_return)
         try:
-            self._memory.write(frame, words)
+            self.memory.write(frame, words)
         except TranslationError:
             raise StackError(frame, exc_return) from None
         self._note(frame, len(words), return_address, writes=True)
@@ -199,7 +208,7 @@ class Frames:
     def stacked_pc(self, exc_return: int) -> int:
         """Where the frame that EXC_RETURN names returns to; 0 where there is no frame."""
         try:
-            return int.from_bytes(self._memory.read(self.frame_pointer(exc_return) + 24, 4), "little")
+            return int.from_bytes(self.memory.read(self.frame_pointer(exc_return) + 24, 4), "little")
         except TranslationError:
             return 0
 
@@ -209,7 +218,7 @@ class Frames:
         words = struct.pack("<8QI", *doubles, fpscr)
         self._check(address, len(words), WRITE, privileged=True, exc_return=0)
         try:
-            self._memory.write(address, words)
+            self.memory.write(address, words)
         except TranslationError:
             raise StackError(address, 0) from None
         self._note(address, len(words), self._core.pc, writes=True)
@@ -243,7 +252,7 @@ class Frames:
         privileged = not exc_return & _THREAD or not control & _NPRIV
         self._check(frame, size, READ, privileged=privileged, exc_return=exc_return)
         try:
-            words = self._memory.read(frame, size)
+            words = self.memory.read(frame, size)
         except TranslationError:
             raise StackError(frame, exc_return) from None
         r0, r1, r2, r3, r12, link, pc, xpsr = struct.unpack_from("<8I", words)

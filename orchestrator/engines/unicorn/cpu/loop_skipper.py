@@ -100,14 +100,14 @@ class LoopSkipper:
         native = self._p.native
         end = native.executed
         native.executed = end - loop.debt
-        self._p.access_log.pause(paused=True)  # each round accesses what the one before did
+        self._p.pause_records(paused=True)  # each round accesses what the one before did
         watch_masks, native.watch_masks = native.watch_masks, 0
         self._port.bus.is_repeating = True
         while native.executed < end:
             self._port.execute(end)
         self._port.bus.is_repeating = False
         native.watch_masks = watch_masks
-        self._p.access_log.pause(paused=False)
+        self._p.pause_records(paused=False)
         loop.debt = 0
         for span, new, _old in changed:
             span[:] = new

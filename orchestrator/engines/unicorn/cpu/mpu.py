@@ -17,8 +17,10 @@ from orchestrator.engines.common.memory_protection import (
     READ,
     UNPRIVILEGED_SHIFT,
     WRITE,
+    Caching,
     Region,
     cacheable_v7,
+    caching_v7,
     regions_v7,
     regions_v8,
 )
@@ -37,6 +39,7 @@ _END = 1 << 32
 _SYSTEM, _PPB_END = 0xE000_0000, 0xE010_0000
 
 _ENABLE, _HFNMIENA, _PRIVDEFENA = 1, 2, 4  # MPU_CTRL
+_SIWT, _FORCEWT = 1, 4  # CACR
 
 # The default memory map (DDI0403E table B3-1): first address, and whether it may be executed.
 _DEFAULT_MAP = ((0, True), (0x4000_0000, False), (0x6000_0000, True), (0xA000_0000, False))
@@ -227,6 +230,16 @@ class Mpu:
     def cacheable(self) -> tuple[Extent, ...]:
         """Where a data cache may keep bytes (PMSAv7: no Cortex-M33 has one)."""
         return cacheable_v7(tuple(self.regions), enabled=self.enabled, background=bool(self.control & _PRIVDEFENA))
+
+    def caching(self, cacr: int) -> tuple[tuple[int, Caching], ...]:
+        """How memory is cached from each address on; ``cacr`` is the L1 Cache Control Register (DDI0489F 3.3.3)."""
+        return caching_v7(
+            tuple(self.regions),
+            enabled=self.enabled,
+            background=bool(self.control & _PRIVDEFENA),
+            shareable_through=bool(cacr & _SIWT),
+            all_through=bool(cacr & _FORCEWT),
+        )
 
     # --- registers
 

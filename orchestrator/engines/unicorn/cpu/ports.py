@@ -146,7 +146,14 @@ class Ports:
 
     def protection_changed(self) -> None:
         self.enforcer.stale = True
+        self.caching_changed()
         self._p.end_slice()
+
+    def caching_changed(self) -> None:
+        """Of a modelled data cache, other pages may have to be looked at."""
+        if self.scs.set_up_caches():
+            self._p.access_log.stale = True
+            self._p.end_slice()
 
     def tell_tlb(self) -> None:
         self.enforcer.fill_tlb(self._p.memory, self.bus.pages(), self._p.stub)

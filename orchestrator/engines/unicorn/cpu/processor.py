@@ -17,6 +17,7 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch
+from orchestrator.engines.unicorn.cache.model import CacheModel
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog
 from orchestrator.engines.unicorn.cpu.activity import ActivityLog
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
@@ -82,6 +83,7 @@ class Processor:
         self.native.has_limits = model == "cortex-m33"
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
+        self.caches: tuple[CacheModel, ...] = ()  # of the board, where they are modelled
         self.activity = ActivityLog(mips)
         self.taken: Counter[int] = Counter()  # exceptions since power-on, by number
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
@@ -261,6 +263,12 @@ class Processor:
         self.activity.restore(saved.activity)
         native.watch_masks = 0
         self.attention = self.stale_code = True
+
+    def pause_records(self, *, paused: bool) -> None:
+        """Whether what runs has been recorded before."""
+        self.access_log.pause(paused=paused)
+        for each in self.caches:
+            each.pause(paused=paused)
 
     def end_slice(self) -> None:
         """Come back behind the instruction that is executed."""

@@ -21,6 +21,7 @@ from orchestrator.engines.common.cortex_m import (
     SYS_TICK,
     USAGE_FAULT,
 )
+from orchestrator.engines.unicorn.cache.model import CacheModel
 from orchestrator.engines.unicorn.cpu.cache_registers import CacheRegisters
 from orchestrator.engines.unicorn.cpu.features import Features
 from orchestrator.engines.unicorn.cpu.mpu import Mpu
@@ -41,7 +42,7 @@ _SHCSR_PENDING = {12: USAGE_FAULT, 13: MEM_MANAGE, 14: BUS_FAULT, 15: SV_CALL}
 _VECTKEY, _VECTKEYSTAT = 0x05FA, 0xFA05
 _CPACR_FP = 0xF << 20
 _AIRCR_SECURITY = 0x6008  # PRIS, BFHFNMINS, SYSRESETREQS (DDI0553B)
-_DC = 1 << 16  # CCR: the data cache is on
+_DC, _IC = 1 << 16, 1 << 17  # CCR: the data cache is on, the instruction cache is
 _TRAPS = 0x18  # CCR.UNALIGN_TRP and DIV_0_TRP
 
 
@@ -54,6 +55,10 @@ class CorePort(Protocol):
 
     def reconsider(self) -> None:
         """Exceptions may have changed: look before the next instruction."""
+        ...
+
+    def caching_changed(self) -> None:
+        """CCR.DC, CACR: how memory is cached."""
         ...
 
     def floating_point_changed(self) -> None:
@@ -109,7 +114,9 @@ class SystemControlSpace:
         self.systick = SysTick()
         self._systick_registers = SysTickRegisters(self.systick, port.systick_now, self._systick_due)
         self._storage = Storage()
-        self._caches = CacheRegisters(features.caches, self._storage, lambda: bool(self.ccr & _DC))
+        self._caches = CacheRegisters(
+            features.caches, self._storage, lambda: bool(self.ccr & _DC), port.caching_changed
+        )
         self.vtor_reset = 0
         self.reset()
         self._registers = self._declare()
@@ -256,6 +263,31 @@ class SystemControlSpace:
         """What the registers say of the data cache; None: there is none."""
         return self._caches.data_cache(self.mpu.cacheable())
 
+    @property
+    def caches_are_there(self) -> bool:
+        """Whether the core has a data cache."""
+        return self._caches.are_there
+
+    @property
+    def ccsidr(self) -> int:
+        """The Cache Size ID Register of its data cache."""
+        return self._caches.ccsidr
+
+    def model_caches(self, data: CacheModel, instructions: CacheModel) -> None:
+        """What the caches hold is known from now on."""
+        self._caches.data, self._caches.instructions = data, instructions
+        self.set_up_caches()
+
+    def set_up_caches(self) -> bool:
+        """Tell the models what the registers say; whether there are any."""
+        data, instructions = self._caches.data, self._caches.instructions
+        if data is None or instructions is None:
+            return False
+        caching = self.mpu.caching(self._caches.cacr)
+        data.set_up(is_on=bool(self.ccr & _DC), caching=caching)
+        instructions.set_up(is_on=bool(self.ccr & _IC), caching=caching)
+        return True
+
     def _set(self, name: str, mask: int = 0xFFFF_FFFF) -> Write:
         return lambda value: setattr(self, name, value & mask)
 
@@ -323,6 +355,8 @@ class SystemControlSpace:
         before, self.ccr = self.ccr, value & mask | fixed
         if (before ^ self.ccr) & _TRAPS:
             self._port.traps_changed()
+        if (before ^ self.ccr) & (_DC | _IC):
+            self._port.caching_changed()
 
     def _read_shcsr(self) -> int:
         exceptions = self._exceptions

@@ -170,6 +170,11 @@ class MemoryView:
     def _bytes_of(mapping: Mapping) -> memoryview:
         return mapping.store.view
 
+    @property
+    def board(self) -> BoardMemory:
+        """The memory of the board that this is of."""
+        return self._board
+
     def mappings(self) -> tuple[Mapping, ...]:
         """Every mapping, by address."""
         return tuple(self._mappings)

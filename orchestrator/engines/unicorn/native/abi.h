@@ -47,6 +47,82 @@ struct window {
     uint64_t start, end;
     uint8_t *bytes;
     const uint8_t *code; /* one byte per page; null: no store changes this memory */
+    struct tracked *tracked; /* the same memory in each data cache that is modelled; null: in none */
+};
+
+/* A data cache as software sees it: cache.c has the model. Masks of a line have a bit for each of its bytes. */
+#define LINE_SHIFT 5
+#define LINE_BYTES 32
+#define LINE_WORDS 8
+/* How memory is cached for a core: not at all, write-through, write-back without and with allocation by a write. */
+enum { UNCACHED, WRITE_THROUGH, WRITE_BACK, WRITE_ALLOCATE };
+enum { CLEAN = 1, INVALIDATE = 2 };
+enum { STALE_READ = 1, STAYED, DESTROYED, OVERWRITES, TOO_EARLY, STALE_CODE };
+#define A_DEVICE 0xFFFFFFFFu /* in the place of a core's number */
+
+/* Who did something, and when. */
+struct doing {
+    uint64_t executed; /* of that core */
+    uint32_t pc, who;
+};
+
+/* A line of one region in one cache; of the model that keeps memory coherent (not `real`) it may stay for ever. */
+struct line {
+    uint32_t held;       /* in the cache */
+    uint32_t dirty;      /* written here, and not in memory */
+    uint32_t stale;      /* written by others since it was fetched */
+    uint32_t stale_told; /* of them: the read was told */
+    uint32_t dirty_told; /* of what is dirty: another's read was told */
+    uint32_t lost;       /* dirty when it was invalidated, and not written since */
+    uint32_t early;      /* written by others since it was invalidated, and not invalidated since */
+    uint32_t invalidated;
+    struct doing fetched, gone, loser;
+    struct doing written[LINE_WORDS]; /* of each word: here, and by others */
+    struct doing other[LINE_WORDS];
+};
+
+/* What was found: `by` noticed it, `of` wrote the bytes, `since` is the step between: fetched, invalidated, written. */
+struct incoherence {
+    uint32_t kind, address, mask, reserved; /* of the line, as the core with the cache addresses it */
+    struct doing by, of, since;
+};
+
+/* A region of memory as one data cache may hold it. */
+struct tracked {
+    struct cache *cache;
+    struct tracked *next;  /* the same region in the next cache */
+    struct line *lines;
+    uint8_t *bytes;        /* what memory holds */
+    uint8_t *content;      /* what the lines hold; null: what memory holds */
+    uint8_t *pages;        /* whether a line of a page of 1 KB was ever held or invalidated */
+    const uint8_t *code;   /* as of `struct window` */
+    uint32_t start, size;  /* by the addresses of the core with the cache */
+    uint32_t code_changed; /* a line was written back over code */
+    uint32_t reserved;
+};
+
+/* A way of a set. */
+struct way {
+    struct tracked *tracked; /* null: free */
+    uint32_t line;
+    uint32_t reserved;
+};
+
+struct cache {
+    struct core *core;
+    const uint32_t *starts; /* `kinds[i]` holds from `starts[i]` to the next start */
+    const uint8_t *kinds;
+    uint32_t count;
+    uint32_t on;            /* CCR.DC, or CCR.IC */
+    uint32_t real;          /* the core sees what its cache holds, and lines leave it */
+    uint32_t off;           /* what runs now ran before */
+    uint32_t sets, ways;
+    struct way *resident;   /* of all sets, if `real` */
+    uint64_t random;
+    uint32_t found_count, found_capacity;
+    uint32_t missed;        /* no room for what was found */
+    uint32_t fetches;       /* an instruction cache: it holds what was fetched, and data go past it */
+    struct incoherence *found;
 };
 
 /* What the MPU grants, and what the hooks need to enforce it. `granted[i]` holds from `starts[i]` to the next start:
@@ -150,6 +226,9 @@ struct core {
     void **saved_pointers;
     reg_read_batch_fn reg_read_batch;
     struct accesses *accesses; /* null: nothing is observed */
+    uint32_t *grown;     /* counts pages that a cache came to hold lines of; null: no cache is modelled */
+    uint32_t grown_seen; /* what the TLB takes into account */
+    uint32_t number;     /* of the core */
     struct guard guard;
 };
 

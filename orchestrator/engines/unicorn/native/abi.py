@@ -10,6 +10,9 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.c_structs import Header
 
 __all__ = [
+    "A_DEVICE",
+    "CLEAN",
+    "DESTROYED",
     "EXIT_BUDGET",
     "EXIT_DENIED",
     "EXIT_NEW_PAGE",
@@ -18,23 +21,36 @@ __all__ = [
     "EXIT_TRAP",
     "EXIT_UNMASKED",
     "FIRST_BITS",
+    "INVALIDATE",
+    "LINE_BYTES",
     "NO_ADDRESS",
     "NO_PAGE",
+    "OVERWRITES",
     "PAGES",
     "PAGE_BITS",
     "PAGE_SIZE",
     "PROBE_ACCESSES",
     "SEEN",
+    "STALE_CODE",
+    "STALE_READ",
+    "STAYED",
+    "TOO_EARLY",
     "TRAP_DIVISION",
     "TRAP_STACK_POINTER",
     "TRAP_UNALIGNED",
     "AccessesState",
+    "CacheState",
     "CoreState",
+    "DoingState",
     "FramesState",
+    "IncoherenceState",
+    "LineState",
     "PageBits",
     "ProbeState",
     "Span",
+    "TrackedState",
     "WatchState",
+    "WayState",
     "Window",
     "hooks",
 ]
@@ -49,6 +65,9 @@ TRAP_DIVISION, TRAP_UNALIGNED = map(_constant, ("TRAP_DIVISION", "TRAP_UNALIGNED
 TRAP_STACK_POINTER, TRAP_UNDEFINED = map(_constant, ("TRAP_STACK_POINTER", "TRAP_UNDEFINED"))
 SEEN, FIRST_BITS = map(_constant, ("SEEN", "FIRST_BITS"))
 NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_SHIFT"))
+LINE_BYTES, A_DEVICE, CLEAN, INVALIDATE = map(_constant, ("LINE_BYTES", "A_DEVICE", "CLEAN", "INVALIDATE"))
+STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROYED"))
+OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
@@ -64,6 +83,42 @@ class Window(ctypes.Structure):
     """``struct window``."""
 
     _fields_ = _HEADER.fields("window")
+
+
+class DoingState(ctypes.Structure):
+    """``struct doing``."""
+
+    _fields_ = _HEADER.fields("doing")
+
+
+class LineState(ctypes.Structure):
+    """``struct line``."""
+
+    _fields_ = _HEADER.fields("line")
+
+
+class IncoherenceState(ctypes.Structure):
+    """``struct incoherence``."""
+
+    _fields_ = _HEADER.fields("incoherence")
+
+
+class TrackedState(ctypes.Structure):
+    """``struct tracked``."""
+
+    _fields_ = _HEADER.fields("tracked")
+
+
+class WayState(ctypes.Structure):
+    """``struct way``."""
+
+    _fields_ = _HEADER.fields("way")
+
+
+class CacheState(ctypes.Structure):
+    """``struct cache``."""
+
+    _fields_ = _HEADER.fields("cache")
 
 
 class CoreState(ctypes.Structure):
@@ -140,6 +195,22 @@ hooks.accesses_take.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.accesses_take.restype = ctypes.c_uint32
 hooks.accesses_free.argtypes = (ctypes.c_void_p,)
 hooks.accesses_free.restype = None
+hooks.cache_load.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
+hooks.cache_load.restype = None
+hooks.cache_store.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)
+hooks.cache_store.restype = ctypes.c_uint32
+hooks.cache_other.argtypes = (ctypes.c_void_p, *(ctypes.c_uint32,) * 3, ctypes.c_void_p)
+hooks.cache_other.restype = None
+hooks.cache_poke.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
+hooks.cache_poke.restype = None
+hooks.cache_maintain.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 3)
+hooks.cache_maintain.restype = None
+hooks.cache_maintain_way.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_uint32,) * 4)
+hooks.cache_maintain_way.restype = None
+hooks.cache_reset.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+hooks.cache_reset.restype = None
+hooks.cache_free.argtypes = (ctypes.c_void_p,)
+hooks.cache_free.restype = None
 hooks.core_read_masks.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 hooks.core_is_unprivileged.argtypes = (ctypes.c_void_p,)
 hooks.core_is_unprivileged.restype = ctypes.c_uint32

@@ -188,7 +188,7 @@ int is_exclusive_store(uint32_t first, uint32_t second)
     return (first & 0xFFF0) == 0xE8C0 && (second & 0x0F00) == 0x0F00 && (kind == 4 || kind == 5 || (kind >= 0xC && kind <= 0xE));
 }
 
-static int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t value)
+int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t value)
 {
     uint16_t code[2] = {0, 0};
     uint32_t source;
@@ -198,10 +198,10 @@ static int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t
     return reads || memcmp(&source, &value, size) != 0; /* it failed: what is there is stored again */
 }
 
-enum { AS_MADE, ONE_ACCESS, DOUBLES };
+
 
 /* The bytes that the load which runs asks for, where the CPU may load more of them. */
-static int bytes_asked_for(const struct core *c, uint32_t *start, uint32_t *end)
+int bytes_asked_for(const struct core *c, uint32_t *start, uint32_t *end)
 {
     uint16_t code[2] = {0, 0};
     uint32_t size, words;

@@ -21,11 +21,13 @@ static void batch(int (*move)(void *, int *, void **, int), void *uc, int32_t *i
 }
 
 /* The bytes of a range in one piece of memory; null where there is none, or where a store needs more than a store. */
-static uint8_t *plain(const struct frames *f, uint32_t address, uint32_t size, int stores)
+static uint8_t *plain(const struct core *c, const struct frames *f, uint32_t address, uint32_t size, int stores)
 {
     const struct window *w = window_at(f->windows, f->window_count, address);
     uint64_t offset;
     if (!w || address + (uint64_t)size > w->end)
+        return 0;
+    if (w->tracked && (cache_looks_at(c, w, address) || cache_looks_at(c, w, address + size - 1)))
         return 0;
     offset = address - w->start;
     if (stores && (!w->code || w->code[offset >> PAGE_SHIFT] || w->code[(offset + size - 1) >> PAGE_SHIFT]))
@@ -38,7 +40,7 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
 {
     uint64_t r[CALLER] = {0};
     uint32_t words[FRAME_WORDS], control, frame, padding, handler, xpsr;
-    uint8_t *fetched = plain(f, vector, 4, 0), *stack;
+    uint8_t *fetched = plain(c, f, vector, 4, 0), *stack;
 
     if (!fetched)
         return 0;
@@ -52,7 +54,7 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     xpsr = (uint32_t)r[XPSR];
     padding = align && r[STACK] & 4;
     frame = (uint32_t)r[STACK] - FRAME_BYTES - (padding ? 4 : 0);
-    stack = plain(f, frame, FRAME_BYTES, 1);
+    stack = plain(c, f, frame, FRAME_BYTES, 1);
     if (!stack || frame < c->limits[!r[IPSR] && control & SPSEL])
         return 0;
     for (int i = R0; i <= LR; i++)
@@ -84,7 +86,7 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     if (control & NPRIV)
         return 0;
     frame = (uint32_t)stacks[exc_return & f->to_process ? 1 : 0];
-    stack = plain(f, frame, FRAME_BYTES, 0);
+    stack = plain(c, f, frame, FRAME_BYTES, 0);
     if (!stack)
         return 0;
     memcpy(words, stack, FRAME_BYTES);

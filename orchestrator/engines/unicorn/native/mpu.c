@@ -75,6 +75,12 @@ void deny(struct core *c, void *uc, int type, uint32_t address, uint32_t size)
         c->guard.ctl(uc, c->guard.flush_tlb);
 }
 
+static int is_cached_page(const struct core *c, uint32_t page)
+{
+    const struct window *w = c->grown ? window_at(c->guard.windows, c->guard.window_count, page) : 0;
+    return w && w->tracked && cache_looks_at(c, w, page);
+}
+
 /* Once for each page and each mode: Unicorn keeps what is answered until the TLB is dropped. */
 static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_entry *entry)
 {
@@ -107,7 +113,7 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
         return 0;
     }
     uniform = all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0;
-    if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK))) {
+    if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK)) && !is_cached_page(c, page)) {
         entry->perms = all;
         return 1;
     }
@@ -162,6 +168,8 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
     if (!w)
         return c->guard.slow_read((uint32_t)address, size);
     memcpy(&value, w->bytes + ((uint32_t)address - w->start), size);
+    if (w->tracked)
+        cache_read(c, w, (uint32_t)address, size, &value);
     if (c->accesses)
         note_access(c, w, 1, (uint32_t)address, size, value);
     return value;
@@ -174,6 +182,8 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
     (void)uc;
     if (w && c->accesses)
         note_access(c, w, 0, (uint32_t)address, size, value);
+    if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
+        return;
     if (!w || !w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT])
         c->guard.slow_write((uint32_t)address, size, value);
     else

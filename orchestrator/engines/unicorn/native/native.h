@@ -56,9 +56,12 @@ int skip_ends(struct core *c, uint32_t address);
 void set_it(const struct core *c, uint32_t it);
 
 /* accesses.c */
+enum { AS_MADE, ONE_ACCESS, DOUBLES }; /* of bytes_asked_for() */
 int is_exclusive_store(uint32_t first, uint32_t second);
 int accesses_has(const struct accesses *a, uint32_t first, uint32_t last);
 void note_access(struct core *c, const struct window *w, int reads, uint32_t address, uint32_t size, uint64_t value);
+int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t value);
+int bytes_asked_for(const struct core *c, uint32_t *start, uint32_t *end);
 void core_note_frame(struct core *c, uint32_t frame, uint32_t size, uint32_t pc, int writes);
 
 /* mpu.c */
@@ -68,5 +71,11 @@ void deny(struct core *c, void *uc, int type, uint32_t address, uint32_t size);
 _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size);
 uint32_t is_mixed_code(const struct core *c, uint32_t address);
 uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size);
+
+/* cache.c */
+int cache_looks_at(const struct core *c, const struct window *w, uint32_t address);
+void cache_read(struct core *c, const struct window *w, uint32_t address, uint32_t size, uint64_t *value);
+void cache_fetch(struct core *c, uint32_t address, uint32_t size);
+int cache_write(struct core *c, const struct window *w, uint32_t address, uint32_t size, uint64_t value);
 
 #endif

@@ -48,6 +48,11 @@ uint32_t core_run(struct core *c, uint64_t limit)
     c->denied = 0;
     c->clean_page = c->marked_page = NO_PAGE;
     c->it = c->undo = c->skipping = 0;
+    if (c->grown && c->grown_seen != *c->grown) {
+        c->grown_seen = *c->grown;
+        if (c->guard.on)
+            c->guard.ctl(c->uc, c->guard.flush_tlb);
+    }
     c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
     if (c->undo) {
         uint32_t pc = 0;
@@ -373,6 +378,8 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
     }
     if (c->stopping) /* the call after it counts it, if it runs */
         return;
+    if (c->grown && c->bits && c->bits->live)
+        cache_fetch(c, address, size);
     if (!(c->bits && c->bits->live) && !c->watch_masks && !c->check_fetch) {
         if (!c->bits || (c->bits->float_alone && !c->fp_watch)) {
             c->clean_page = address & ~(uint32_t)PAGE_MASK;

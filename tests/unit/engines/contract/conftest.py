@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.contract import EngineOptions, Stop
+from orchestrator.engines.contract import CoherenceMode, EngineOptions, Stop
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.events import Access, Accessed, Detail, Event
 from orchestrator.formats.elf import Image, load_elf
@@ -184,8 +184,9 @@ def board(platform: Platform, assembler: Assembler) -> Callable[..., Rig]:
         quantum_ns: int = QUANTUM_NS,
         seed: int = 0,
         shares_memory: bool = False,
+        coherence: CoherenceMode | None = None,
     ) -> Rig:
-        options = EngineOptions(quantum_ns, seed, shares_memory=shares_memory)
+        options = EngineOptions(quantum_ns, seed, shares_memory=shares_memory, coherence=coherence)
         engine = UnicornEngine(platform, options, skip_idle_loops=skip_idle_loops)
         rig = Rig(engine)
         for core, program in ((MAIN, main), (REMOTE, remote)):

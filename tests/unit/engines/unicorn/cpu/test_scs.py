@@ -31,6 +31,9 @@ class Port:
     def floating_point_changed(self) -> None:
         self.calls.append("fp")
 
+    def caching_changed(self) -> None:
+        self.calls.append("caching")
+
     def protection_changed(self) -> None:
         self.calls.append("protection")
 
