@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from robot.utils import timestr_to_secs
+
 from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, BoardSnapshot
 from orchestrator.observe.live import LiveRing, LiveVdev
 from orchestrator.robot.tester import Tester
 
-__all__ = ["Suite", "duration_ns"]
+__all__ = ["Suite", "duration_ns", "duration_text"]
 
 
 class Suite:
@@ -52,5 +55,29 @@ class Suite:
 
 
 def duration_ns(duration: Duration, where: str) -> int:
-    """Nanoseconds of ``2`` (seconds), ``50 ms`` or ``1.5s``."""
+    """Nanoseconds of ``50 ms`` or ``1.5s``, of a plain number (seconds), and of all forms that Robot Framework has.
+
+    Those are ``2 minutes 10 seconds`` and ``00:00:01.500``; :class:`UsageError` for what is none, or negative.
+    """
+    if isinstance(duration, str):
+        try:
+            return parse_duration(duration, where)
+        except UsageError:
+            seconds = _seconds(duration)
+            if seconds is None:
+                raise
+            duration = seconds
     return parse_duration(duration, where)
+
+
+def duration_text(given: Duration, where: str = "timeout") -> str:
+    """The same as text for a board."""
+    return f"{duration_ns(given, where)} ns"
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = timestr_to_secs(text, round_to=None)
+    except ValueError:
+        return None
+    return float(seconds) if seconds >= 0 else None

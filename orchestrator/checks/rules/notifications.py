@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.base.memory import Place
 from orchestrator.base.roles import ROLES, Side, other_role, the
+from orchestrator.base.words import times
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.rings import both_sides_use_the_same_layout
@@ -50,7 +51,7 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     sender = other_role(target)
     first = min(silent, key=lambda each: each.since_ns)
     ignored = run.ledger.ignored_since(target, first.since_ns - state.turn_ns)
-    named = ", ".join(f"{channel} ({run.ledger.ignored[channel]} times)" for channel in ignored)
+    named = ", ".join(f"{channel} {times(run.ledger.ignored[channel])}" for channel in ignored)
     views = state.views
     name = views.name(target) if views else target
     yield Violation(

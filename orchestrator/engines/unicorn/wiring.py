@@ -63,11 +63,17 @@ class Wiring:
         self.consoles |= {core.debugger.said.name: core.debugger.said for core in self.cores}
         for console in self.consoles.values():
             console.received.keep(console_size)
+            console.received.clock = self._now_ns
         for core in self.cores:
             core.attach(self.memory, list(self._slots_of(core)))
         # As the line's core sees it: a mailbox may show each core registers of its own.
         self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
         self._peripherals.reset()
+
+    def _now_ns(self) -> int:
+        """Virtual time of what is being executed."""
+        core = self._turn.core
+        return core.time_ns if core is not None else self._turn.time_ns
 
     # --- who is there
 

@@ -14,6 +14,7 @@ from test_host_keywords import FAILING_CASES
 from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.contract import Capability
 from orchestrator.robot import RptwinLibrary
+from orchestrator.robot.suite import duration_ns, duration_text
 
 Boot = Callable[[str], RptwinLibrary]
 
@@ -130,6 +131,35 @@ def boot(power_on: Boot) -> Boot:
         return booted[variant]
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_ns"),
+    [
+        ("1", 1_000_000_000),
+        ("0.25", 250_000_000),
+        ("15", 15_000_000_000),
+        (2, 2_000_000_000),
+        (0.5, 500_000_000),
+        ("50 ms", 50_000_000),
+        ("1.5s", 1_500_000_000),
+        ("1 second", 1_000_000_000),
+        ("2 minutes", 120_000_000_000),
+        ("2 minutes 10 seconds", 130_000_000_000),
+        ("00:00:01", 1_000_000_000),
+        ("00:00:01.500", 1_500_000_000),
+        ("3 milliseconds", 3_000_000),
+    ],
+)
+def test_a_time_is_whatever_robot_framework_calls_one(text: float | str, expected_ns: int) -> None:
+    assert duration_ns(text, "timeout") == expected_ns
+    assert duration_text(text) == f"{expected_ns} ns"
+
+
+@pytest.mark.parametrize("text", ["soon", "", "-1", "1 parsec", "nan", -1])
+def test_a_time_that_is_none_says_what_one_is(text: float | str) -> None:
+    with pytest.raises(UsageError, match=r"timeout: not a duration: expected a number and a unit"):
+        duration_ns(text, "timeout")
 
 
 @pytest.mark.parametrize("name", AT_POWER_ON)
