@@ -170,7 +170,7 @@ _TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit
 def ping(config_path: str | None, name: str | None, count: int, size: int, **typed: object) -> int:
     """Boot a lone REMOTE.elf under the Python host, send messages to its echo endpoint, and check what comes back.
 
-    Times are virtual: from the turn in which a message is sent to the turn in which its answer is taken. Exit code 1
+    Times are virtual, to a resolution of --quantum: from sending a message to taking its answer. Exit code 1
     when an answer is wrong or missing within 100 ms.
 
     \b

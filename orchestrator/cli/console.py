@@ -23,7 +23,7 @@ from orchestrator.cli.line_editor import KeyDecoder, LineEditor
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import interruptible, open_board
 from orchestrator.config import Settings
-from orchestrator.report.documents import documents_of
+from orchestrator.report.documents import documents_of, takes_standard_output
 from orchestrator.report.files import write_documents
 from orchestrator.report.record import record_of
 from orchestrator.report.terminal import make_console, printable, rendered
@@ -92,6 +92,8 @@ def converse(settings: Settings) -> int:
     With input from a pipe the exit code is that of ``rptwin run``; a person who ends a session is no finding: 0.
     """
     clock = Clock()
+    if takes_standard_output(settings):
+        raise UsageError("the standard output is the consoles'", where="-", advice="name a file for the report")
     with reported_failure(settings, clock):
         some_image(settings)
         code = 0

@@ -14,7 +14,6 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
-from orchestrator.report.plain import plain_findings
 from orchestrator.robot.suite import Suite, duration_text
 
 __all__ = ["BoardKeywords"]
@@ -189,4 +188,4 @@ class BoardKeywords(Suite):
         return " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in frames) or "an unknown place"
 
     def _how_it_stands(self, end: End) -> str:
-        return f"{end}\n{plain_findings(self._board().findings)}"
+        return f"{end}\n{self._plain(self._board().findings)}"

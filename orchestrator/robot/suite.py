@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from robot.utils import timestr_to_secs
 
-from orchestrator.base.durations import Duration, parse_duration
+from orchestrator.base.durations import Duration, format_duration, parse_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, BoardSnapshot
+from orchestrator.checks import Finding
 from orchestrator.observe.live import LiveRing, LiveVdev
+from orchestrator.report.plain import plain_findings
+from orchestrator.report.sources import SourcePaths
 from orchestrator.robot.tester import Tester
 
 __all__ = ["Suite", "duration_ns", "duration_text"]
@@ -47,6 +52,10 @@ class Suite:
             raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {len(rings)} vrings")
         return rings[vring]
 
+    def _plain(self, findings: Sequence[Finding]) -> str:
+        """Findings as text, with lines of source as they can be opened from here."""
+        return plain_findings(findings, SourcePaths.of(self._board().images))
+
     def _table_seen(self) -> str:
         live = self._board().live
         if live.table is None:
@@ -72,7 +81,7 @@ def duration_ns(duration: Duration, where: str) -> int:
 
 def duration_text(given: Duration, where: str = "timeout") -> str:
     """The same as text for a board."""
-    return f"{duration_ns(given, where)} ns"
+    return format_duration(duration_ns(given, where))
 
 
 def _seconds(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""README and the pages of docs: every command runs as it stands there, and prints what stands beneath it.
+"""README and pages of docs: every command runs as it stands there, and prints what stands beneath it.
 
 ``pytest -n0 --write-golden tests/integration/test_pages.py`` writes what they print into the pages.
 """
@@ -25,6 +25,9 @@ ELSEWHERE = {
     "head -c 100K": "tests/integration/test_vhost_user.py",
     "qemu-storage-daemon": "tests/integration/test_vhost_user.py",
     ".venv/bin/rptwin bridge": "tests/integration/test_vhost_user.py",
+    "rptwin bridge": "tests/integration/test_vhost_user.py",
+    "dpdk-testpmd": "tests/integration/test_vhost_user.py",
+    "gdb-multiarch": "tests/integration/test_gdb.py",
     "rptwin doctor": "tests/unit/cli/test_doctor.py",
     ". .venv/bin/activate": ".ci/run",
 }
@@ -39,34 +42,48 @@ def is_run_elsewhere(line: str) -> bool:
     return any(line.startswith(each) for each in ELSEWHERE)
 
 
-COMMANDS = [each for each in pages.commands(README.read_text(encoding="utf-8")) if not is_run_elsewhere(each.line)]
+# Each page, and the platform whose demo pair is main.elf and remote.elf there; docs/new-platform.md has its own test.
+PAGES = {
+    "README.md": "stm32h745",
+    "docs/gdb.md": "stm32h745",
+    "docs/playing-a-core.md": "mps2_an521",
+    "docs/vhost-user.md": "stm32h745",
+}
+COMMANDS = [
+    pytest.param(page, each, id=f"{page}: {each.line}")
+    for page in PAGES
+    for each in pages.commands((ROOT / page).read_text(encoding="utf-8"))
+    if not is_run_elsewhere(each.line)
+]
 
 
 @pytest.fixture
-def folder(pair: Callable[[str], Pair], tmp_path: Path) -> Path:
+def folder(pair: Callable[..., Pair], tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A checkout's ``firmware/``, and the demo pair as one's own."""
-    demo = pair("demo")
+    given = getattr(request.node, "callspec", None)
+    demo = pair("demo", PAGES[given.params["page"]] if given is not None else "stm32h745")
     (tmp_path / "firmware").symlink_to(ROOT / "firmware")
     for name in ("main", "remote"):
         shutil.copyfile(getattr(demo, name), tmp_path / f"{name}.elf")
     return tmp_path
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.line)
-def test_a_command_of_the_readme_prints_what_stands_there(
-    command: pages.Command, folder: Path, pytestconfig: pytest.Config
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_a_command_of_a_page_prints_what_stands_there(
+    page: str, command: pages.Command, folder: Path, pytestconfig: pytest.Config
 ) -> None:
     printed = pages.run(command.line, folder)
     if not command.output:
         return
     if pytestconfig.getoption("--write-golden") and not pages.matches(command.output, printed):
-        README.write_text(pages.with_output(README.read_text(encoding="utf-8"), command, printed), encoding="utf-8")
+        file = ROOT / page
+        file.write_text(pages.with_output(file.read_text(encoding="utf-8"), command, printed), encoding="utf-8")
         return
     assert pages.matches(command.output, printed), printed
 
 
-def test_what_is_run_elsewhere_is_of_the_readme_and_its_file_is_there() -> None:
-    lines = [each.line for each in pages.commands(README.read_text(encoding="utf-8"))]
+def test_what_is_run_elsewhere_is_of_a_page_and_its_file_is_there() -> None:
+    lines = [each.line for page in PAGES for each in pages.commands((ROOT / page).read_text(encoding="utf-8"))]
     for beginning, file in ELSEWHERE.items():
         assert any(line.startswith(beginning) for line in lines), beginning
         assert (ROOT / file).exists() or file.startswith(".ci/")

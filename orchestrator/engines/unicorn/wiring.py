@@ -23,7 +23,16 @@ from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.peripherals import Peripherals
 from orchestrator.engines.unicorn.turn import Turn
-from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
+from orchestrator.events import (
+    SYSTEM_RESET,
+    CoreState,
+    Detail,
+    Event,
+    Listener,
+    Note,
+    NotificationIgnored,
+    StateChanged,
+)
 from orchestrator.platform.model import Platform
 
 __all__ = ["Wiring"]
@@ -232,6 +241,8 @@ class Wiring:
             self.look_at_gates()
         if slot.name in self.mailboxes.mailboxes:
             for detail in self.mailboxes.stored(slot.name, core.name):
+                if isinstance(detail, NotificationIgnored) and self._runs_firmware(core.name):
+                    detail = replace(detail, pc=core.storing_pc)  # noqa: PLW2901  # the same, with who did it
                 self.say(core.name, core.time_ns, detail)
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:

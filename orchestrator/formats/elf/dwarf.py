@@ -212,13 +212,15 @@ def _lines_of(unit: _Unit, row: _Row, pc: int) -> Iterator[SourceLine]:
 
 def _definition(unit: _Unit, die: DIE) -> SourceLine | None:
     origin = die
-    while "DW_AT_decl_line" not in origin.attributes:
+    for _ in range(_DEEPEST):
+        file, line = (origin.attributes.get(each) for each in ("DW_AT_decl_file", "DW_AT_decl_line"))
+        if file is not None and line is not None:
+            return SourceLine(unit.files.get(file.value, "?"), line.value, _name(die), unit.folder)
         name = next((n for n in ("DW_AT_specification", "DW_AT_abstract_origin") if n in origin.attributes), None)
         if name is None:
             return None
         origin = origin.get_DIE_from_attribute(name)
-    file, line = origin.attributes["DW_AT_decl_file"], origin.attributes["DW_AT_decl_line"]
-    return SourceLine(unit.files.get(file.value, "?"), line.value, _name(die), unit.folder)
+    return None
 
 
 def _address_of(die: DIE) -> int | None:

@@ -325,6 +325,9 @@ def test_a_cause_names_the_line_the_call_that_led_there_and_the_issue(firmware: 
     quiet = firmware("wrong-channel")
     text = rptwin("run", quiet.main, quiet.remote).stdout
     assert "see      https://github.com/Xilinx/linux-xlnx/issues/51\n" in text
+    signals = ROOT / "firmware" / "boards" / "stm32h745" / "mailbox.c"
+    (line,) = re.findall(rf"at +{re.escape(str(signals))}:(\d+)  cpu_cm7 at 0x\w+\n +\(mailbox_signal\+", text)
+    assert "=" in signals.read_text().splitlines()[int(line) - 1]  # the store
     assert "notifications missing (none to remote)" in text
     assert "\nNotifications\n" in text  # the cause lies there
     assert "Resource table" not in text
@@ -579,6 +582,10 @@ def test_a_session_from_a_pipe_is_judged_and_reported(firmware: Callable[[str], 
     assert "vring.align-not-power-of-two" in result.stderr
     assert json.loads((tmp_path / "a.json").read_text())["verdict"]["exit_code"] == 1
     assert ElementTree.parse(tmp_path / "a.xml").getroot().get("failures") == "2"
+
+
+def test_a_session_and_a_report_do_not_share_the_standard_output(pair: Pair) -> None:
+    assert error_of(rptwin("console", "--json", "-", pair.main, pair.remote)).startswith("-: the standard output is")
 
 
 def test_on_a_terminal_ctrl_t_switches_the_console_and_ctrl_c_ends(pair: Pair) -> None:

@@ -80,7 +80,7 @@ def test_a_fault_is_a_result_at_its_line_with_the_stack(sarif: Callable[[str], d
 
 
 def test_what_has_no_line_is_at_the_image(sarif: Callable[[str], dict[str, Any]]) -> None:
-    (result,) = check(sarif("wrong-channel"))
+    (result,) = check(sarif("leak"))
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith(".elf")
 
 
