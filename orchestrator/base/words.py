@@ -6,8 +6,8 @@ __all__ = ["counted", "times"]
 
 
 def counted(number: int, what: str) -> str:
-    """``1 finding``, ``2 findings``, ``no findings``."""
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+    """``1 finding``, ``2 findings``, ``0 findings``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def times(number: int) -> str:

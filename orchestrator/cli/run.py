@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
+from orchestrator.base.words import counted, times
 from orchestrator.board import Board, EndReason, Progress
 from orchestrator.board.ends import END_TEXTS
 from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
@@ -117,8 +118,8 @@ def _cut_off(settings: Settings) -> EngineError:
 
 def _after(bridge: Bridge) -> RptwinError | None:
     """Say what went over a bridge; what the back-end did wrong, where the run was to end with it."""
-    again = f", which came again {bridge.reconnections} times" if bridge.reconnections else ""
-    went = f"{bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}{again}"
+    again = f", which came again {times(bridge.reconnections)}" if bridge.reconnections else ""
+    went = f"{counted(bridge.requests, 'request')}, {counted(bridge.answers, 'answer')} by {bridge.options.path}{again}"
     _say(f"vdev[{bridge.options.vdev}]: {went}")
     if bridge.failure is not None and not bridge.is_needed:
         complain(bridge.failure)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES, Side
+from orchestrator.base.words import times
 from orchestrator.observe.live import LiveVdev
 from orchestrator.observe.traffic import RingTraffic
 from orchestrator.report.findings import print_findings, summary
@@ -279,8 +280,8 @@ def _remarks(console: Console, record: Record) -> None:
         if tally.total:
             heading(console, title)
             for what, count in sorted(tally.counts.items()):
-                times = f"  ({count} times)" if count > 1 else ""
-                console.print(Padding(Text(f"{printable(what)}{times}"), (0, 0, 0, 2)))
+                often = f"  ({times(count)})" if count > 1 else ""
+                console.print(Padding(Text(f"{printable(what)}{often}"), (0, 0, 0, 2)))
 
 
 def _cost(console: Console, record: Record) -> None:

@@ -8,6 +8,7 @@ from robot.utils import timestr_to_secs
 
 from orchestrator.base.durations import Duration, format_duration, parse_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.base.words import counted
 from orchestrator.board import Board, BoardSnapshot
 from orchestrator.checks import Finding
 from orchestrator.observe.live import LiveRing, LiveVdev
@@ -49,7 +50,7 @@ class Suite:
     def _ring(self, vdev: int, vring: int) -> LiveRing:
         rings = self._vdev(vdev).rings
         if not 0 <= vring < len(rings):
-            raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {len(rings)} vrings")
+            raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {counted(len(rings), 'vring')}")
         return rings[vring]
 
     def _plain(self, findings: Sequence[Finding]) -> str:
@@ -60,7 +61,7 @@ class Suite:
         live = self._board().live
         if live.table is None:
             return "there is no resource table in memory" + (f" at {live.span}" if live.span else "")
-        return f"the resource table at {live.span} has {len(live.vdevs)} vdevs"
+        return f"the resource table at {live.span} has {counted(len(live.vdevs), 'vdev')}"
 
 
 def duration_ns(duration: Duration, where: str) -> int:

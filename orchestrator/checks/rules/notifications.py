@@ -163,7 +163,7 @@ def publications_are_told_of_each_time(subject: RingSubject) -> Iterator[Violati
         yield Violation(
             at=(subject.ring.at,),
             expected=f"a notification to {the(finder)} of each buffer that is {verb}",
-            actual=f"{traffic.late[side]} times none: buffers {verb} after {published / 1e6:.3f} ms were found after"
+            actual=f"{times(traffic.late[side])} none: buffers {verb} after {published / 1e6:.3f} ms were found after"
             f" {found / 1e6:.3f} ms, by {the(finder)}'s own time-out or polling",
             advice="ring the mailbox after every publication that the other side has not asked to be spared",
             subject=subject.ring.path,

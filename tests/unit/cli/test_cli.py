@@ -250,7 +250,7 @@ def test_lint_says_what_scripts_have_that_renode_does_not_take(tmp_path: Path) -
     (tmp_path / "good.py").write_text("if request.IsRead:\n    request.Value = 1\n")
     (tmp_path / "bad.py").write_text("print(f'{request.Value}')\n")
     result = rptwin("lint", "good.py")
-    assert (result.exit_code, result.stdout) == (0, "1 peripheral scripts, 0 problems\n")
+    assert (result.exit_code, result.stdout) == (0, "1 peripheral script, 0 problems\n")
     result = rptwin("lint", tmp_path)
     assert result.exit_code == 1
     assert "bad.py:1:" in result.stdout

@@ -70,7 +70,7 @@ OF_FAULTY: dict[str, tuple[str, tuple[Any, ...], str]] = {
     "no_notification_should_be_ignored": (
         "wrong-channel",
         (),
-        "notifications were ignored: hsem channel 1 to main: 1 times, hsem channel 5 to remote: ",
+        "notifications were ignored: hsem channel 1 to main: once, hsem channel 5 to remote: ",
     ),
     "vring_should_have_carried_at_least": (
         "wrong-channel",
@@ -224,7 +224,7 @@ def test_a_vring_that_the_vdev_lacks_is_named(boot: Boot) -> None:
 
 
 def test_a_vdev_that_the_table_lacks_is_named(boot: Boot) -> None:
-    with pytest.raises(AssertionError, match=r"no vdev\[1\]: the resource table at .* has 1 vdevs"):
+    with pytest.raises(AssertionError, match=r"no vdev\[1\]: the resource table at .* has 1 vdev"):
         boot("demo").vdev_should_be_at_driver_ok(1)
 
 
