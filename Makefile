@@ -26,7 +26,7 @@ ROUNDS ?= 10
 MUTANTS ?= 60
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench conformance encodings mutation fuzz docs wheel firmware clean
+.PHONY: help demo test lint lowest bench conformance encodings mutation fuzz docs wheel firmware clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,6 +45,13 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, peripheral scripts, and whether the g
 	$(BIN)/mypy
 	$(BIN)/python -m orchestrator.platform.script_lint platforms
 	$(BIN)/python docs/generate.py --check
+
+lowest: wheel ## the demo at the lowest versions of its dependencies that it promises; needs a package index
+	rm -rf build/lowest && $(PYTHON) -m venv build/lowest
+	$(PYTHON) tests/lowest_versions.py >build/lowest.txt
+	build/lowest/bin/pip install --quiet --constraint build/lowest.txt "$$(echo dist/*.whl)[robot,pytest,pcapng]"
+	cd build && lowest/bin/rptwin demo
+	cd build && lowest/bin/python -m robot.libdoc orchestrator.robot.RptwinLibrary list >/dev/null
 
 bench: $(VENV)/.dev firmware ## speed and memory, as ratios where possible
 	@$(MAKE) --no-print-directory -C firmware PYTHON=$(abspath $(BIN)/python) net cached

@@ -39,10 +39,12 @@ __all__ = [
 ]
 
 CONFIG_NAME = "rptwin.toml"
+RENODE_KEYS = ("package", "binary", "build-dir", "build-output")
 MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin, and not of a run
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
+ANNOTATIONS = ("github",)
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
@@ -50,6 +52,7 @@ _BYTES = re.compile(r"(\d{1,12})([kKM]?)", re.ASCII)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
 _LEAST_SIZE, _MOST_SIZE = 256, 1 << 30  # bytes of a console
 _SEEDS = 1 << 64
+_LONGEST_QUANTUM_NS = 10_000_000  # the other core stands still for so long: with more, cores miss each other's signals
 
 
 def parse_pair(text: str, where: str, words: str) -> tuple[str, int]:
@@ -89,6 +92,8 @@ class Settings:
     until: str | None = None
     json: str | None = None
     junit: str | None = None
+    sarif: str | None = None
+    annotations: str | None = None
     seed: int = 0
     schedule: str | None = None
     coherence: str | None = None
@@ -139,6 +144,13 @@ def _positive_duration(value: object, where: str) -> int:
     time_ns = parse_duration(value, where)
     if time_ns == 0:
         _refuse(where, "more than zero", value)
+    return time_ns
+
+
+def _quantum(value: object, where: str) -> int:
+    time_ns = _positive_duration(value, where)
+    if time_ns > _LONGEST_QUANTUM_NS:
+        _refuse(where, "at most 10 ms, as the other core waits for so long", value)
     return time_ns
 
 
@@ -256,7 +268,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Default: learned where it is unambiguous. Repeatable.",
         repeated=True,
     ),
-    Setting("quantum", "DURATION", _positive_duration, "Virtual time that a core runs before the other has its turn."),
+    Setting(
+        "quantum",
+        "DURATION",
+        _quantum,
+        "Virtual time that a core runs before the other one goes on, at most 10 ms.",
+    ),
     Setting("timeout", "DURATION", _positive_duration, "Virtual time after which the run ends in any case."),
     Setting(
         "wall-time",
@@ -284,8 +301,17 @@ SETTINGS: tuple[Setting, ...] = (
         _size,
         "Bytes that are kept of what each console says: of more, the beginning and the end (64k, 4M).",
     ),
-    Setting("json", "FILE", _text, "Write the verdict as JSON.", is_path=True),
+    Setting(
+        "json", "FILE", _text, "Write the verdict as JSON; `-` is the standard output, here and below.", is_path=True
+    ),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
+    Setting("sarif", "FILE", _text, "Write the findings as SARIF 2.1.0, for code scanning.", is_path=True),
+    Setting(
+        "annotations",
+        "|".join(ANNOTATIONS),
+        _one_of(*ANNOTATIONS),
+        "Print the causes as annotations of their lines as well: workflow commands of GitHub.",
+    ),
     Setting("seed", "NUMBER", _seed, "Start skew of the cores and seed of the random numbers; 0: none."),
     Setting(
         "schedule",
@@ -321,6 +347,7 @@ def load_config(path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     for key, value in _load_toml(path).items():
         if key in MACHINE_TABLES and path.absolute() == Path(CONFIG_NAME).absolute():
+            _check_machine_table(key, value, path)
             continue
         setting = _BY_KEY.get(key)
         if key in MACHINE_TABLES:
@@ -333,10 +360,25 @@ def load_config(path: Path) -> dict[str, object]:
     return values
 
 
+_MACHINE_KEYS = {"renode": RENODE_KEYS}
+
+
+def _check_machine_table(name: str, value: object, path: Path) -> None:
+    """What an engine that is not asked for would refuse is a slip all the same."""
+    where = f"{path}: [{name}]"
+    if not isinstance(value, dict):
+        _refuse(where, "a table", value)
+    for key in value:
+        if key not in _MACHINE_KEYS[name]:
+            raise UsageError("unknown key", where=where, expected=" | ".join(_MACHINE_KEYS[name]), found=key)
+
+
 def _beside(path: Path, file: object) -> object:
     """A relative path, or several by name, taken from the folder of the file that gives it."""
     if isinstance(file, Mapping):
         return {name: _beside(path, each) for name, each in file.items()}
+    if file == "-":  # the standard output
+        return file
     return str(path.parent / str(file))
 
 

@@ -177,11 +177,15 @@ class NotificationSent:
 
 @dataclass(frozen=True, slots=True)
 class NotificationIgnored:
-    """A channel was signalled that the target core has not enabled: nothing interrupts it."""
+    """A channel was signalled that the target core has not enabled: nothing interrupts it.
+
+    ``pc`` is the instruction that signalled it, where the engine knows.
+    """
 
     mailbox: str
     target: str
     channel: int
+    pc: int | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

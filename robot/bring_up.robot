@@ -48,3 +48,11 @@ Both Cores Sleep When There Is Nothing To Do
 RPTUN Is Up And Nothing Is Wrong
     There Should Be No Findings
     Rptun Should Be Up
+
+Times Are Written As Robot Framework And Renode Have Them
+    Start Emulation
+    Run For    0.001
+    Run For    2 ms
+    Run For    1 millisecond
+    Run For    00:00:00.001
+    Run Until Up    timeout=15

@@ -22,7 +22,7 @@ A Notification On A Channel That Nobody Listens To
     [Tags]    channel-enable
     Boot    wrong-channel
     Only Cause Should Be    notification.missing
-    Run Keyword And Expect Error    notifications were ignored: *channel 5 to remote: 1 times*
+    Run Keyword And Expect Error    notifications were ignored: *channel 5 to remote: once*
     ...    No Notification Should Be Ignored
 
 A Table That The Start-Up Code Does Not Copy

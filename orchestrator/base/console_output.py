@@ -8,11 +8,15 @@ not.
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["DEFAULT_CONSOLE_SIZE", "ConsoleOutput", "Fresh", "OutputState"]
+__all__ = ["DEFAULT_CONSOLE_SIZE", "ConsoleOutput", "Fresh", "LineStart", "OutputState"]
 
 DEFAULT_CONSOLE_SIZE = 1 << 20  # bytes of each console
+_MOST_STARTS = 4096  # lines at the beginning, and as many at the end, whose times are kept
+_NEWLINE = 0x0A
 
 
 class Fresh(NamedTuple):
@@ -22,18 +26,33 @@ class Fresh(NamedTuple):
     data: bytes
 
 
+class LineStart(NamedTuple):
+    """Where a line begins, and when its first byte came (virtual ns since power-on)."""
+
+    position: int
+    time_ns: int
+
+
 class OutputState(NamedTuple):
     """Everything that is kept, for a snapshot."""
 
     head: bytes
     tail: bytes
     total: int
+    starts: tuple[LineStart, ...] = ()
 
 
 class ConsoleOutput:
-    """Up to ``size`` bytes whole, of more the first and the last half; ``len`` is how many there were in all."""
+    """Up to ``size`` bytes whole, of more the first and the last half; ``len`` is how many there were in all.
 
-    def __init__(self, size: int = DEFAULT_CONSOLE_SIZE) -> None:
+    ``clock`` gives the virtual time of what comes; without one, lines have no times.
+    """
+
+    def __init__(self, size: int = DEFAULT_CONSOLE_SIZE, clock: Callable[[], int] | None = None) -> None:
+        self.clock = clock
+        self._first: list[LineStart] = []
+        self._last: deque[LineStart] = deque(maxlen=_MOST_STARTS)
+        self._is_at_start = True  # of a line: the next byte begins it
         self._half = size // 2
         self._head = b""  # while anything is left out
         self._tail = bytearray()
@@ -54,6 +73,9 @@ class ConsoleOutput:
 
     def append(self, byte: int) -> None:
         """One more byte."""
+        if self._is_at_start:
+            self._begin_line(self._total)
+        self._is_at_start = byte == _NEWLINE
         self._tail.append(byte)
         self._total += 1
         if len(self._tail) > self._most:
@@ -61,14 +83,43 @@ class ConsoleOutput:
 
     def extend(self, data: bytes) -> None:
         """Some more bytes."""
+        if data:
+            self._begin_lines(data)
         self._tail += data
         self._total += len(data)
         if len(self._tail) > self._most:
             self._cut()
 
+    def _begin_line(self, position: int) -> None:
+        if self.clock is not None:
+            start = LineStart(position, self.clock())
+            if len(self._first) < _MOST_STARTS:
+                self._first.append(start)
+            else:
+                self._last.append(start)
+
+    def _begin_lines(self, data: bytes) -> None:
+        if self._is_at_start:
+            self._begin_line(self._total)
+        at = data.find(_NEWLINE)
+        while 0 <= at < len(data) - 1:
+            self._begin_line(self._total + at + 1)
+            at = data.find(_NEWLINE, at + 1)
+        self._is_at_start = data[-1] == _NEWLINE
+
+    @property
+    def starts(self) -> tuple[LineStart, ...]:
+        """When lines began, in order: of the first and the last ones where there were thousands."""
+        return (*self._first, *self._last)
+
+    def _set_starts(self, starts: tuple[LineStart, ...]) -> None:
+        self._first = list(starts[:_MOST_STARTS])
+        self._last = deque(starts[_MOST_STARTS:], _MOST_STARTS)
+        self._is_at_start = self._tail[-1] == _NEWLINE if self._tail else self._total == 0
+
     def go_on(self, position: int, left_out: int, data: bytes) -> None:
         """What another one has said since a position (:meth:`since`); what was here behind that never was."""
-        begin = self._begin
+        begin, is_the_end = self._begin, position == self._total
         if position < begin:
             self._head, self._total, self._tail = self._head[:position], position, bytearray()
             if position == len(self._head):
@@ -76,7 +127,10 @@ class ConsoleOutput:
         else:
             del self._tail[position - begin :]
             self._total = position
+        if not is_the_end:
+            self._set_starts(tuple(each for each in self.starts if each.position < position))
         if left_out:
+            self._is_at_start = False  # whether it is, nobody knows
             if self._begin == 0:
                 self._head = bytes(self._tail)
             self._tail.clear()
@@ -88,7 +142,11 @@ class ConsoleOutput:
         if position < self._begin:  # more of it than is kept: its end is the end
             self._total += (self._total - position) * times
             return
-        text = bytes(self._tail[position - self._begin :])
+        clock, self.clock = self.clock, None  # of the rounds nobody has times
+        self._repeat(bytes(self._tail[position - self._begin :]), times)
+        self.clock = clock
+
+    def _repeat(self, text: bytes, times: int) -> None:
         enough = 2 * self._most // max(1, len(text)) + 1  # fills the head and the tail anew
         if times <= 2 * enough:
             self.extend(text * times)
@@ -129,8 +187,9 @@ class ConsoleOutput:
 
     def save(self) -> OutputState:
         """For :meth:`load`."""
-        return OutputState(self._head, bytes(self._tail), self._total)
+        return OutputState(self._head, bytes(self._tail), self._total, self.starts)
 
     def load(self, state: OutputState) -> None:
         """Go back to :meth:`save`, of this console or of another."""
         self._head, self._tail, self._total = state.head, bytearray(state.tail), state.total
+        self._set_starts(state.starts)

@@ -4,6 +4,7 @@ In: a platform, ELF files and options. Out: :class:`Board`, its consoles, and ho
 """
 
 from orchestrator.board.board import Board, BoardSnapshot, Until
+from orchestrator.board.console_lines import ConsoleLine, LineReader, in_order, merged_lines
 from orchestrator.board.consoles import BoardConsole, Consoles
 from orchestrator.board.ends import QUIET_NS, End, EndReason, Progress
 from orchestrator.board.images import VectorTable, choose_vector_table, parse_release
@@ -18,13 +19,17 @@ __all__ = [
     "BoardOptions",
     "BoardPair",
     "BoardSnapshot",
+    "ConsoleLine",
     "Consoles",
     "End",
     "EndReason",
+    "LineReader",
     "Progress",
     "Until",
     "VectorTable",
     "choose_vector_table",
+    "in_order",
+    "merged_lines",
     "parse_release",
     "parse_until",
 ]

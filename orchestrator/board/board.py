@@ -20,6 +20,7 @@ from orchestrator.base.roles import ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
 from orchestrator.board.images import load_images, load_others, vector_tables_of
+from orchestrator.board.mistakes import refuse_mixed_up
 from orchestrator.board.options import BoardOptions
 from orchestrator.board.pair import pairs_of, play_cores
 from orchestrator.board.rtt import Rtt
@@ -102,6 +103,8 @@ class Board:
         self.platform = options.with_memory(chip)
         refuse_without_pair(self.platform)
         self.images = load_images(options.main, options.remote)
+        if not options.vtor:
+            refuse_mixed_up(self.platform, self.images)
         others = load_others(self.platform, options.others)
         every = self.images | others
         looking = options.for_observer(self.platform)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from orchestrator.base.console_output import Fresh
+from orchestrator.base.console_output import Fresh, LineStart
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Memory
 from orchestrator.base.roles import REMOTE
@@ -48,6 +48,11 @@ class BoardConsole(Protocol):
         """What came behind a position, in one piece."""
         ...
 
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        """When lines began; of a trace buffer, which is memory, nobody knows."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send bytes to the guest; :class:`UsageError` where nothing listens."""
         ...
@@ -78,6 +83,10 @@ class _TraceConsole:
 
     def since(self, position: int) -> Fresh:
         return Fresh(0, self.output[position:])
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return ()
 
     def write(self, data: bytes) -> None:
         raise UsageError("a trace buffer takes no input", where=self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,15 @@ from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import LocatorKind, TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
+from orchestrator.formats.translation import AddressRange
 from orchestrator.platform.model import Core, Platform
 
 __all__ = [
     "VectorTable",
+    "checked_maps",
     "checked_notify",
     "choose_vector_table",
+    "distinct_names",
     "load_images",
     "load_others",
     "parse_profile",
@@ -63,7 +66,19 @@ def load_images(main: str | Path | None, remote: str | Path | None) -> dict[str,
     """By role; one may be left out."""
     if main is None and remote is None:
         raise UsageError("no firmware", expected="an ELF file for main, for the remote, or for both", found="neither")
-    return {role: load_elf(path) for role, path in (("main", main), ("remote", remote)) if path is not None}
+    given = {role: path for role, path in (("main", main), ("remote", remote)) if path is not None}
+    names = distinct_names(list(given.values()))
+    return {role: load_elf(path, name=name) for (role, path), name in zip(given.items(), names, strict=True)}
+
+
+def distinct_names(paths: Sequence[str | Path]) -> list[str]:
+    """What messages call files: their names, with as many folders in front as it takes to tell them apart."""
+    parts = [Path(path).parts for path in paths]
+    for count in range(1, max(map(len, parts), default=1) + 1):
+        names = [str(Path(*each[-count:])) for each in parts]
+        if len(set(names)) == len(set(parts)):
+            return names
+    return [Path(path).name for path in paths]
 
 
 def load_others(platform: Platform, files: Mapping[str, str | Path]) -> dict[str, Image]:
@@ -91,11 +106,42 @@ def table_of_a_python_remote(locator: TableLocator | None) -> int:
 def checked_notify(platform: Platform, given: Mapping[str, int]) -> dict[str, int]:
     """Channels by queue or mailbox; :class:`UsageError` for a name that is neither."""
     mailboxes = [each.peripheral for each in platform.mailboxes]
-    for name in given:
+    most = {each: _channels(platform, each) for each in mailboxes}
+    for name, channel in given.items():
         if name not in mailboxes and _QUEUE.fullmatch(name) is None:
             expected = " | ".join(["vdev[0].vring[1]", *mailboxes])
             raise UsageError("neither a queue nor a mailbox", where="notify", expected=expected, found=name)
+        limit = most.get(name, max(most.values(), default=0))
+        if channel >= limit:
+            expected = f"a channel, 0 to {limit - 1}"
+            raise UsageError("no such channel", where=f"notify {name}", expected=expected, found=channel)
     return dict(given)
+
+
+def _channels(platform: Platform, mailbox: str) -> int:
+    """How many channels a mailbox has, as far as the platform says; a register has no more than 32."""
+    driven = [each.channels for each in platform.drives if each.mailbox == mailbox]
+    lines = [line for each in platform.mailboxes if each.peripheral == mailbox for line in each.lines]
+    return max([*driven, *(len(line.events) for line in lines if line.events)], default=32)
+
+
+def checked_maps(platform: Platform, texts: Iterable[str]) -> tuple[AddressRange, ...]:
+    """Address ranges; :class:`UsageError` for one that cannot be of use: of no words, or of no core's memory."""
+    return tuple(_checked_map(platform, AddressRange.parse(each)) for each in texts)
+
+
+def _checked_map(platform: Platform, given: AddressRange) -> AddressRange:
+    if any(value % 4 for value in (given.pa, given.da, given.size)):
+        raise UsageError("translates parts of words", where="map", expected="multiples of 4", found=given.name)
+    sides = (("main", given.pa), ("remote", given.da))
+    if not any(platform.region_at(platform.core(role).name, address) for role, address in sides):
+        raise UsageError(
+            "no memory of either core",
+            where="map",
+            expected="PA where main has memory, DA where the remote has",
+            found=given.name,
+        )
+    return given
 
 
 def parse_profile(name: str) -> Profile | None:
@@ -119,5 +165,8 @@ def parse_release(text: str | None) -> NuttxRelease | None:
         wanted = ()
     if not wanted:
         raise UsageError("not a NuttX release", where="nuttx-config", expected="as 12.13", found=repr(text))
+    if wanted[0] > max(int(each.split(".")[0]) for each in NuttxRelease):
+        newest = list(NuttxRelease)[-1]
+        raise UsageError("no such NuttX release", where="nuttx-config", expected=f"up to {newest}", found=repr(text))
     older = [each for each in NuttxRelease if tuple(int(part) for part in each.split(".")) <= wanted]
     return older[-1] if older else NuttxRelease.V9_0

@@ -9,12 +9,11 @@ from pathlib import Path
 from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration
 from orchestrator.base.errors import UsageError
-from orchestrator.board.images import checked_notify, parse_profile, parse_release
+from orchestrator.board.images import checked_maps, checked_notify, parse_profile, parse_release
 from orchestrator.board.schedule import Schedule
 from orchestrator.config import DEFAULT_WALL_TIME_NS
 from orchestrator.engines.contract import CoherenceMode, Engine, EngineOptions
 from orchestrator.formats.locator import parse_locator
-from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.observer import ObserveOptions
 from orchestrator.platform.memory import with_memory
@@ -78,7 +77,7 @@ class BoardOptions:
             profile=parse_profile(self.profile),
             locator=None if self.table is None else parse_locator(self.table),
             vrings=parse_vrings(self.vrings),
-            maps=tuple(AddressRange.parse(each) for each in self.maps),
+            maps=checked_maps(platform, self.maps),
             notify=checked_notify(platform, self.notify),
             release=parse_release(self.nuttx_config),
             quantum_ns=self.quantum_ns,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh, LineStart
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.contract import Engine
@@ -38,9 +38,9 @@ _LARGEST = 1 << 24  # bytes of a section that are searched for the ID
 class RttConsole:
     """Up-buffer and down-buffer of one index."""
 
-    def __init__(self, name: str, flush: Callable[[], None], size: int) -> None:
+    def __init__(self, name: str, flush: Callable[[], None], size: int, clock: Callable[[], int]) -> None:
         self.name = name
-        self.received = ConsoleOutput(size)
+        self.received = ConsoleOutput(size, clock)
         self.waiting = bytearray()  # towards the guest
         self._flush = flush
 
@@ -57,6 +57,11 @@ class RttConsole:
     def since(self, position: int) -> Fresh:
         """Those behind a position."""
         return self.received.since(position)
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        """When lines were taken out of it."""
+        return self.received.starts
 
     def write(self, data: bytes) -> None:
         """Into the down-buffer, as far as it has room; the rest as the guest reads."""
@@ -158,7 +163,9 @@ class _Core:
 
     def _console(self, index: int) -> RttConsole:
         if index not in self.consoles:
-            self.consoles[index] = RttConsole(f"{self.role}.rtt{index}", self.look, self._console_size)
+            self.consoles[index] = RttConsole(
+                f"{self.role}.rtt{index}", self.look, self._console_size, lambda: self._engine.time_ns
+            )
         return self.consoles[index]
 
     def _take(self, console: RttConsole, up: RttBuffer, offset: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.base.memory import Extent, Place
+from orchestrator.events import Backtrace
+from orchestrator.formats.elf import SourceLine
 
 __all__ = ["Finding", "Severity", "Stage", "Violation"]
 
@@ -45,11 +47,16 @@ class Violation:
     detail: tuple[str, ...] = ()
     touches: tuple[Extent, ...] = ()
     severity: Severity | None = None
+    backtrace: Backtrace = ()  # of the core at the first place
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A violation, with the rule that it breaks and the finding that it follows from, if any."""
+    """A violation, with the rule that it breaks and the finding that it follows from, if any.
+
+    ``at_lines`` has for each place the lines of source (innermost first where code was inlined), ``backtrace_lines``
+    for each level; both empty where nobody looked (:func:`orchestrator.checks.sources.with_sources`).
+    """
 
     rule: str
     severity: Severity
@@ -64,11 +71,19 @@ class Finding:
     detail: tuple[str, ...] = ()
     touches: tuple[Extent, ...] = ()
     because_of: Finding | None = None
+    backtrace: Backtrace = ()
+    at_lines: tuple[tuple[SourceLine, ...], ...] = field(default=(), compare=False)
+    backtrace_lines: tuple[tuple[SourceLine, ...], ...] = field(default=(), compare=False)
 
     @property
     def is_cause(self) -> bool:
         """Nothing else explains it, and it is more than a remark."""
         return self.because_of is None and self.severity is not Severity.NOTE
+
+    @property
+    def source_line(self) -> SourceLine | None:
+        """The line to look at first: of the first place that has one, else of the innermost such call."""
+        return next((lines[0] for lines in (*self.at_lines, *self.backtrace_lines) if lines), None)
 
     @property
     def root(self) -> Finding:
@@ -91,11 +106,33 @@ class Finding:
             "stage": self.stage.value,
             "subject": self.subject,
             "core": self.core or None,
-            "at": [{"view": place.view, "address": place.address, "path": place.path} for place in self.at],
+            "at": [
+                {"view": place.view, "address": place.address, "path": place.path, **_source(self.at_lines, index)}
+                for index, place in enumerate(self.at)
+            ],
             "expected": self.expected,
             "actual": self.actual,
             "advice": self.advice,
             "detail": list(self.detail),
+            "backtrace": [
+                {
+                    "pc": frame.pc,
+                    "symbol": frame.symbol,
+                    "guess": frame.guess,
+                    **_source(self.backtrace_lines, index),
+                }
+                for index, frame in enumerate(self.backtrace)
+            ],
             "source": self.source,
             "because_of": {"rule": cause.rule, "subject": cause.subject} if cause else None,
         }
+
+
+def _source(lines: tuple[tuple[SourceLine, ...], ...], index: int) -> dict[str, object]:
+    """``source_lines``: as the debug information has them, innermost first; nothing where they are not known."""
+    found = lines[index] if index < len(lines) else ()
+    if not found:
+        return {}
+    return {
+        "source_lines": [{"file": each.file, "line": each.line, "function": each.function or None} for each in found]
+    }

@@ -14,6 +14,7 @@ from orchestrator.formats.resource_entry import Profile
 
 __all__ = ["MAX_FINDINGS_PER_RULE", "Rule", "registered", "rule"]
 
+MAX_LEVELS = 8  # of a backtrace
 MAX_FINDINGS_PER_RULE = 16  # a hostile table breaks a rule thousands of times; nobody reads past these
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Rule:
                 core=each.core,
                 detail=each.detail,
                 touches=each.touches,
+                backtrace=each.backtrace[:MAX_LEVELS],
             )
 
 

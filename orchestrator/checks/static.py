@@ -11,6 +11,7 @@ from orchestrator.base.roles import REMOTE, ROLES
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import relate
 from orchestrator.checks.finding import Finding, Severity, Stage
+from orchestrator.checks.sources import with_sources
 from orchestrator.checks.state import State
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import TableLocation, TableLocator
@@ -57,7 +58,7 @@ def check_static(
     findings = apply_rules(state, [Stage.STATIC])
     if len(images) == 1 and not (state.profile is Profile.LINUX and REMOTE in images):
         findings = tuple(_as_note(each) if each.rule == "table.missing" else each for each in findings)
-    return relate(findings)
+    return with_sources(relate(findings), images, platform)
 
 
 def _as_note(finding: Finding) -> Finding:

@@ -9,6 +9,7 @@ from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, the
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import Cause, causes_of, relate
 from orchestrator.checks.finding import Finding, Severity
+from orchestrator.checks.sources import with_sources
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
 from orchestrator.observe.live import LiveView
@@ -258,7 +259,7 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
         time_ns=observer.run.time_ns,
         profile=observer.profile,
         profile_reason=observer.profile_reason,
-        findings=relate(apply_rules(state)),
+        findings=with_sources(relate(apply_rules(state)), observer.images, observer.platform),
         run=observer.run,
         live=observer.live,
         views=observer.views,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.roles import ROLES, Side, the
+from orchestrator.base.words import counted
 from orchestrator.checks.state import RingSubject, State, has_left, rings_at_rest
 from orchestrator.events import CoreState, Poll
 from orchestrator.observe.run import Channel, CoreRun, Run
@@ -67,7 +68,7 @@ def _offered(subject: RingSubject, role: str) -> Work | None:
         return None
     if not traffic.is_pool:
         oldest = min(chain.posted_ns for chain in traffic.outstanding.values())
-        what = f"{len(traffic.outstanding)} messages made available"
+        what = f"{counted(len(traffic.outstanding), 'message')} made available"
         return Work(subject, role, oldest, what, traffic.suppress_available, is_due=True)
     if traffic.suppress_available is not None:
         return None  # empty buffers, of which the device does not want to hear
@@ -80,7 +81,7 @@ def _offered(subject: RingSubject, role: str) -> Work | None:
     )
     if device_acted or traffic.first_posted is None:
         return None
-    what = f"{traffic.posted} empty buffers made available"
+    what = f"{counted(traffic.posted, 'empty buffer')} made available"
     return Work(subject, role, traffic.first_posted.time_ns, what, None, is_due=False)
 
 
@@ -89,7 +90,7 @@ def _returned(subject: RingSubject, role: str) -> Work | None:
     traffic = subject.traffic
     if not traffic.is_pool or traffic.oldest_unseen_ns is None:
         return None
-    what = f"{traffic.used_unseen} buffers returned"
+    what = f"{counted(traffic.used_unseen, 'buffer')} returned"
     return Work(subject, role, traffic.oldest_unseen_ns, what, traffic.suppress_used, is_due=True)
 
 

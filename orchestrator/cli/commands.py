@@ -34,6 +34,7 @@ __all__ = [
     "doctor",
     "export_renode",
     "inspect",
+    "lint",
     "new_platform",
     "ping",
     "platforms",
@@ -107,7 +108,7 @@ def demo(verbose: bool, quiet: bool, **typed: object) -> int:
 
 
 @click.command()
-@click.argument("first", metavar="ELF")
+@click.argument("first", metavar="[ELF]", required=False)
 @click.argument("second", metavar="[ELF]", required=False)
 @click.option(
     "--role",
@@ -116,8 +117,10 @@ def demo(verbose: bool, quiet: bool, **typed: object) -> int:
 )
 @setting_options(*STATIC_OPTIONS)
 @config_option
-def inspect(first: str, second: str | None, role: str | None, config_path: str | None, **typed: object) -> int:
+def inspect(first: str | None, second: str | None, role: str | None, config_path: str | None, **typed: object) -> int:
     """Say what ELF files promise, booting nothing: resource table as a tree, memory map, findings.
+
+    Without an ELF the images are those of rptwin.toml.
 
     \b
     Examples:
@@ -153,7 +156,7 @@ def console(config_path: str | None, **typed: object) -> int:
     return converse(read_board_settings(config_path, typed))
 
 
-_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "until"))
+_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until"))
 
 
 @click.command()
@@ -167,7 +170,7 @@ _TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit
 def ping(config_path: str | None, name: str | None, count: int, size: int, **typed: object) -> int:
     """Boot a lone REMOTE.elf under the Python host, send messages to its echo endpoint, and check what comes back.
 
-    Times are virtual: from the turn in which a message is sent to the turn in which its answer is taken. Exit code 1
+    Times are virtual, to a resolution of --quantum: from sending a message to taking its answer. Exit code 1
     when an answer is wrong or missing within 100 ms.
 
     \b
@@ -387,7 +390,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit")))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations")))
 @config_option
 @trust_option
 @click.option(
@@ -424,6 +427,22 @@ def compare(first: str, second: str) -> int:
     from orchestrator.cli.record import compare as compare_recordings
 
     return compare_recordings(first, second)
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+def lint(paths: tuple[str, ...]) -> int:
+    """Say what Renode's IronPython, its API or a description would not take of peripheral scripts; runs none.
+
+    PATH is a script, or a folder whose scripts are looked at. Exit code 1 when there is a problem, or no script.
+
+    \b
+    Example:
+      rptwin lint mychip
+    """
+    from orchestrator.platform.script_lint import main as lint_scripts
+
+    return lint_scripts(paths)
 
 
 @click.command()

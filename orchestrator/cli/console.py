@@ -15,28 +15,33 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.interrupts import raised
-from orchestrator.board import Board, Consoles, End, EndReason
+from orchestrator.board import Board, ConsoleLine, Consoles, End, EndReason, LineReader, in_order
 from orchestrator.board.consoles import is_trace
-from orchestrator.cli.errors import complain
+from orchestrator.cli.errors import COULD_NOT_RUN, complain
+from orchestrator.cli.failures import Clock, reported_failure
+from orchestrator.cli.line_editor import KeyDecoder, LineEditor
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import interruptible, open_board
 from orchestrator.config import Settings
-from orchestrator.report.terminal import printable
+from orchestrator.report.documents import documents_of, takes_standard_output
+from orchestrator.report.files import write_documents
+from orchestrator.report.record import record_of
+from orchestrator.report.terminal import make_console, printable, rendered
+from orchestrator.report.text import print_verdict
 
 __all__ = ["ConsoleLines", "Keyboard", "converse"]
 
 _SILENT_NS = 50_000_000  # no console has said anything for this long: it waits for input
 _LONGEST_NS = 2_000_000_000  # for what a line of input sets off
 _FRAME_NS = 20_000_000  # of virtual time between two looks at the keyboard
-_CTRL_T, _CTRL_D, _BACKSPACES = "\x14", "\x04", "\x7f\b"
 
 
 class ConsoleLines:
-    """What the consoles have said since the last look, in whole lines."""
+    """What the consoles have said since the last look, in whole lines, by virtual time."""
 
     def __init__(self, consoles: Consoles) -> None:
         self._consoles = consoles
-        self._taken: dict[str, int] = {}
+        self._readers: dict[str, LineReader] = {}
 
     @property
     def total(self) -> int:
@@ -44,21 +49,16 @@ class ConsoleLines:
         return sum(console.total for console in self._consoles.values())
 
     def take(self, *, unfinished: bool = False) -> Iterator[str]:
-        """``main    | text`` for each new line; with ``unfinished``, lines that have not ended too, as a prompt."""
+        """``0.052 ms  main | text`` for each new line; with ``unfinished``, lines that have not ended too, as a prompt.
+
+        The name alone where nobody knows when a line came, as of a trace buffer.
+        """
+        fresh: list[ConsoleLine] = []
         for name, console in self._consoles.items():
-            taken = self._taken.get(name, 0)
-            if console.total < taken:  # a trace buffer that was cleared or has wrapped
-                taken = 0
-            while (fresh := console.since(taken)) != (0, b""):
-                if fresh.left_out:
-                    yield f"{name:<12} | [... {fresh.left_out} bytes left out ...]"
-                taken += fresh.left_out
-                end = len(fresh.data) if unfinished else fresh.data.rfind(b"\n") + 1
-                for line in fresh.data[:end].decode("utf-8", "replace").replace("\r", "").splitlines():
-                    yield f"{name:<12} | {printable(line)}"
-                self._taken[name] = taken = taken + end
-                if end < len(fresh.data):
-                    break
+            fresh += self._readers.setdefault(name, LineReader(name, console)).take(unfinished=unfinished)
+        for each in in_order(fresh):
+            time = "" if each.time_ns is None else f"{each.time_ns / 1e6:.3f} ms"
+            yield f"{time:>14}  {each.console:<12} | {printable(each.text)}"
 
 
 class Keyboard:
@@ -87,16 +87,42 @@ class Keyboard:
 
 
 def converse(settings: Settings) -> int:
-    """Talk until the input ends, somebody ends it, or no core can run again; 0 in each case."""
-    some_image(settings)
-    try:
-        with open_board(settings) as board:
-            if sys.stdin.isatty() and sys.stdout.isatty():
-                _Screen(board).loop()
-            else:
-                _from_pipe(board, settings)
-    except KeyboardInterrupt:  # between two runs, or while the board is closed
-        raised.clear()  # an end like any other
+    """Talk until the input ends, somebody ends it, or no core can run again; write the reports that were asked for.
+
+    With input from a pipe the exit code is that of ``rptwin run``; a person who ends a session is no finding: 0.
+    """
+    clock = Clock()
+    if takes_standard_output(settings):
+        raise UsageError("the standard output is the consoles'", where="-", advice="name a file for the report")
+    with reported_failure(settings, clock):
+        some_image(settings)
+        code = 0
+        try:
+            with open_board(settings) as board:
+                if sys.stdin.isatty() and sys.stdout.isatty():
+                    _Screen(board).loop()
+                    _write(board, settings, clock)
+                else:
+                    _from_pipe(board, settings)
+                    code = _write(board, settings, clock)
+        except KeyboardInterrupt:  # between two runs, or while the board is closed
+            raised.clear()  # an end like any other
+        return code
+
+
+def _write(board: Board, settings: Settings, clock: Clock) -> int:
+    """The reports for machines, and the verdict on stderr where it is bad; the exit code."""
+    if board.end is None:
+        return 0
+    record = record_of(board, settings, clock.read())
+    failures = write_documents(documents_of(record))
+    for each in failures:
+        complain(each)
+    if failures:
+        return COULD_NOT_RUN
+    if record.exit_code and board.end.reason is not EndReason.INTERRUPTED:
+        sys.stderr.write(rendered(make_console(sys.stderr), lambda console: print_verdict(console, record, ended=True)))
+        return record.exit_code
     return 0
 
 
@@ -156,18 +182,27 @@ class _Screen:
         self._board = board
         self._lines = ConsoleLines(board.consoles)
         self._keyboard = Keyboard(board.consoles)
-        self._typed = ""
+        self._keys = KeyDecoder()
+        self._editor = LineEditor(lambda: board.consoles)
 
     def loop(self) -> None:
-        """Until the person ends it, or no core can run again."""
-        import termios  # noqa: PLC0415  # not on Windows, where a console is a pipe
-        import tty  # noqa: PLC0415
+        """Until the person ends it, or no core can run again; :class:`UsageError` on a system without termios."""
+        try:
+            import termios  # noqa: PLC0415  # not on Windows
+            import tty  # noqa: PLC0415
+        except ImportError:
+            raise UsageError(
+                "no terminal that can be read key by key",
+                where="console",
+                expected="a system with termios",
+                advice="give the lines by a pipe: type lines.txt | rptwin console ...",
+            ) from None
 
         fd = sys.stdin.fileno()
         before = termios.tcgetattr(fd)
         try:
             tty.setcbreak(fd)
-            self._say("Ctrl-T or :NAME switches the console, Ctrl-C or :quit ends")
+            self._say("Ctrl-T or :NAME switches the console, Tab completes a name, Ctrl-C or :quit ends")
             self._run(fd)
         finally:
             termios.tcsetattr(fd, termios.TCSADRAIN, before)
@@ -179,7 +214,7 @@ class _Screen:
         while not self._keyboard.is_over:
             ahead_s = (self._board.time_ns - first_ns) / 1e9 - (time.monotonic() - started)
             if select.select([fd], [], [], max(0.0, ahead_s))[0]:
-                for key in os.read(fd, 1024).decode("utf-8", "replace"):
+                for key in self._keys.keys(os.read(fd, 1024).decode("utf-8", "replace")):
                     self._press(key)
             with interruptible(self._board) as interrupt:
                 end = self._board.run_for(f"{_FRAME_NS} ns")
@@ -191,18 +226,13 @@ class _Screen:
                 return
 
     def _press(self, key: str) -> None:
-        if key == _CTRL_T:
+        if key == "ctrl-t":
             self._keyboard.switch()
-        elif key == _CTRL_D and not self._typed:
-            self._keyboard.is_over = True
-        elif key in "\r\n":
-            text, self._typed = self._typed, ""
+        elif key == "ctrl-d":
+            self._keyboard.is_over = not self._editor.text
+        elif (line := self._editor.press(key)) is not None:
             sys.stdout.write("\r\x1b[K")
-            _type(self._keyboard, text)
-        elif key in _BACKSPACES:
-            self._typed = self._typed[:-1]
-        elif key.isprintable():
-            self._typed += key
+            _type(self._keyboard, line)
         self._draw()
 
     def _say(self, line: str) -> None:
@@ -210,5 +240,7 @@ class _Screen:
         self._draw()
 
     def _draw(self) -> None:
-        sys.stdout.write(f"\r\x1b[K{self._keyboard.target}> {self._typed}")
+        behind = len(self._editor.text) - self._editor.cursor
+        back = f"\x1b[{behind}D" if behind else ""
+        sys.stdout.write(f"\r\x1b[K{self._keyboard.target}> {self._editor.text}{back}")
         sys.stdout.flush()

@@ -40,6 +40,11 @@ def terminable() -> Iterator[None]:
         yield
         return
     raised.clear()
+    with _heard_in_callbacks():
+        yield from _terminable()
+
+
+def _terminable() -> Iterator[None]:
     before = {each: signal.getsignal(each) for each in ENDING if not is_ignored(each)}
     try:
         for each in before:
@@ -48,3 +53,19 @@ def terminable() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def _heard_in_callbacks() -> Iterator[None]:
+    """An interrupt in a callback of the interpreter, as in the middle of an import, is remembered and not printed."""
+    before = sys.unraisablehook
+
+    def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            before(unraisable)
+
+    sys.unraisablehook = on_unraisable
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

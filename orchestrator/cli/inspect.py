@@ -10,22 +10,29 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from orchestrator import __version__
+from orchestrator.base.errors import UsageError
 from orchestrator.board import VectorTable, choose_vector_table, parse_release
+from orchestrator.board.images import checked_maps, distinct_names, load_images
+from orchestrator.board.mistakes import platforms_that_fit, refuse_mixed_up
 from orchestrator.checks import Finding, Severity, check_static
 from orchestrator.cli.errors import COULD_NOT_RUN, complain
-from orchestrator.cli.options import refuse_overwriting
+from orchestrator.cli.failures import Clock, reported_failure
+from orchestrator.cli.options import refuse_overwriting, some_image
+from orchestrator.cli.running import named_options
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image, load_elf
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
-from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.given import parse_vrings
 from orchestrator.observe.live import LiveView
 from orchestrator.platform import Platform, load_platform, refuse_without_pair, with_memory
+from orchestrator.report.documents import takes_standard_output
 from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import print_findings, summary
 from orchestrator.report.images import declared_view, print_declared, print_image
+from orchestrator.report.json import SCHEMA
+from orchestrator.report.sources import SourcePaths
 from orchestrator.report.terminal import make_console, rendered
 
 __all__ = ["guess_role", "inspect_images", "static_report"]
@@ -51,13 +58,14 @@ class _Examination:
         self.print_findings(console)
 
     def print_findings(self, console: Console) -> None:
-        print_findings(console, self.findings)
+        print_findings(console, self.findings, SourcePaths.of(self.images))
         console.print()
         console.print(summary(self.findings), style="bold")
 
     def to_json(self) -> str:
         facts = {
             "rptwin": __version__,
+            "schema": SCHEMA,
             "platform": self.platform.name,
             "files": {role: str(image.path) for role, image in self.images.items()},
             "profile": self.profile.value,
@@ -91,8 +99,12 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     platform = with_memory(load_platform(settings.platform), settings.memory)
     refuse_without_pair(platform)
     locator = None if settings.table is None else parse_locator(settings.table)
-    maps = tuple(AddressRange.parse(each) for each in settings.map)
-    images = _by_role(platform, load_elf(first), load_elf(second) if second else None, role)
+    maps = checked_maps(platform, settings.map)
+    names = distinct_names([first, *([second] if second else [])])
+    loaded = [load_elf(path, name=name) for path, name in zip((first, second), names, strict=False) if path]
+    images = _by_role(platform, loaded[0], loaded[1] if len(loaded) > 1 else None, role)
+    if not settings.vtor:
+        refuse_mixed_up(platform, images)
     given = {platform.core(name).name: address for name, address in settings.vtor.items()}
     cores = {each: platform.core(each) for each in images}
     boots = {each: choose_vector_table(core, images[each], given.get(core.name)) for each, core in cores.items()}
@@ -114,6 +126,20 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     )
 
 
+def refuse_other_chip(settings: Settings) -> None:
+    """:class:`UsageError` where the images that settings name boot on another platform that comes with rptwin."""
+    images = load_images(settings.main, settings.remote)
+    fitting = platforms_that_fit(images, load_platform(settings.platform))
+    if fitting:
+        raise UsageError(
+            "images of another chip",
+            where=", ".join(str(image.path) for image in images.values()),
+            expected=f"images of {settings.platform}",
+            found=f"they fit {' and '.join(fitting)}",
+            advice=" or ".join(f"--platform {each}" for each in fitting),
+        )
+
+
 def static_report(settings: Settings, *, findings_only: bool) -> str:
     """The report on the images that the settings name, for when they cannot be booted."""
     role = "remote" if settings.main is None else "main"
@@ -123,12 +149,21 @@ def static_report(settings: Settings, *, findings_only: bool) -> str:
     return rendered(make_console(), examined.print_findings if findings_only else examined.print)
 
 
-def inspect_images(settings: Settings, first: str, second: str | None, role: str | None) -> int:
+def inspect_images(settings: Settings, first: str | None, second: str | None, role: str | None) -> int:
     """Print what the files promise and what is wrong with it: 0 good, 1 findings, 2 when a report was not written."""
-    if settings.json is not None:
-        refuse_overwriting({"json": settings.json}, settings, first, *([second] if second else []))
-    examined = _examined(settings, first, second, role)
-    sys.stdout.write(rendered(make_console(), examined.print))
+    clock = Clock()
+    with reported_failure(settings, clock):
+        if first is None:
+            some_image(settings)
+            first, second = settings.main or settings.remote, settings.remote if settings.main else None
+            role = "main" if settings.main else "remote"
+        assert first is not None, "there is some image"
+        if settings.json is not None:
+            refuse_overwriting({"json": settings.json}, settings, first, *([second] if second else []))
+        with named_options():
+            examined = _examined(settings, first, second, role)
+    stream = sys.stderr if takes_standard_output(settings) else sys.stdout
+    stream.write(rendered(make_console(stream), examined.print))
     failures = write_documents([Document(settings.json, "JSON", examined.to_json)])
     for failure in failures:
         complain(failure)

@@ -33,6 +33,8 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+OUTPUTS = ("json", "junit", "sarif")  # settings that name a file to write
+STANDARD_OUTPUT = "-"
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
 STATIC_OPTIONS = (
     "platform",
@@ -56,6 +58,8 @@ DEMO_OPTIONS = (
     "console-size",
     "json",
     "junit",
+    "sarif",
+    "annotations",
     "seed",
     "schedule",
     "coherence",
@@ -117,7 +121,7 @@ def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Setti
     if "trust" in typed:
         unasked = path if config_path is None else None
         require_trust(unasked, typed, settings, trusted=bool(typed["trust"]))
-    outputs = {key: file for key in ("json", "junit") if (file := getattr(settings, key)) is not None}
+    outputs = {key: file for key in OUTPUTS if (file := getattr(settings, key)) is not None}
     refuse_overwriting(outputs, settings, *([path] if path else []))
     return settings
 
@@ -130,13 +134,24 @@ def refuse_overwriting(outputs: Mapping[str, str], settings: Settings, *others: 
         inputs += [platform, platform.with_suffix(".toml")]
     taken: list[str | Path] = [each for each in inputs if each is not None]
     for key, file in outputs.items():
+        if file == STANDARD_OUTPUT:
+            if STANDARD_OUTPUT in taken:
+                raise UsageError("the standard output takes one report", where=f"{_option_name(key)} {file}")
+            taken.append(file)
+            continue
         with contextlib.suppress(OSError, ValueError):
             if Path(file).exists() and not Path(file).is_file():
                 continue
         same = same_file(file, taken)
         if same is not None:
-            raise UsageError("would be written over a file that is in use already", where=f"{key} {file}", found=same)
+            raise UsageError(
+                "would be written over a file that is in use already", where=f"{_option_name(key)} {file}", found=same
+            )
         taken.append(file)
+
+
+def _option_name(key: str) -> str:
+    return key if key.startswith("-") else f"--{key}"
 
 
 def lone_image_options(command: Command) -> Command:

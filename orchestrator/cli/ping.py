@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from orchestrator.base.errors import HostError, UsageError
 from orchestrator.board import Board
-from orchestrator.cli.running import interruptible, open_board
+from orchestrator.cli.running import CountLine, interruptible, open_board
 from orchestrator.config import Settings
 from orchestrator.host import Endpoint
 
@@ -22,7 +22,9 @@ def ping_remote(settings: Settings, name: str | None, count: int, size: int) -> 
         endpoint = _endpoint(board, name, settings)
         times: list[int] = []
         bad = lost = 0
+        progress = CountLine("messages", count)
         for number in range(count):
+            progress(number)
             payload = bytes((31 * number + i) & 0xFF for i in range(size))
             begin = board.time_ns
             endpoint.send(payload)
@@ -31,6 +33,7 @@ def ping_remote(settings: Settings, name: str | None, count: int, size: int) -> 
                 times.append(board.time_ns - begin)
             except HostError:
                 lost += 1
+        progress.clear()
     good = len(times) - bad
     sys.stdout.write(f"{count} messages of {size} bytes: {good} good, {bad} bad, {lost} lost\n")
     if times:

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, UsageError
+from orchestrator.base.words import counted
 from orchestrator.board import End
 from orchestrator.cli.options import both_images, refuse_overwriting
-from orchestrator.cli.running import open_board
+from orchestrator.cli.running import ProgressLine, open_board
 from orchestrator.config import Settings
 from orchestrator.recording import (
     Recorder,
@@ -38,9 +40,13 @@ def run_to_rest(settings: Settings, masks: tuple[str, ...] = ()) -> Recording:
     """Run a pair until its condition, if it has one, and then until it is quiet; record that."""
     with open_board(settings) as board:
         recorder = Recorder(board)
-        if settings.until is not None:
-            _whole(board.run(settings.until, f"{settings.timeout} ns"))
-        _whole(board.run(None, f"{settings.timeout} ns"))
+        progress = ProgressLine(f"quantum {format_duration(settings.quantum)}: ")
+        try:
+            if settings.until is not None:
+                _whole(board.run(settings.until, f"{settings.timeout} ns", progress))
+            _whole(board.run(None, f"{settings.timeout} ns", progress))
+        finally:
+            progress.clear()
         return record(board, recorder, recorded_settings(settings), masks)
 
 
@@ -62,8 +68,8 @@ def record_pair(settings: Settings, masks: tuple[str, ...], output: str) -> int:
     write(taken, output)
     messages = sum(len(each) for each in taken.compared.messages.values())
     sys.stdout.write(
-        f"{output}: {taken.platform} on {taken.recorded['engine']}, {messages} messages, "
-        f"{len(taken.compared.findings)} findings, {'at rest' if taken.at_rest else 'not at rest'}\n"
+        f"{output}: {taken.platform} on {taken.recorded['engine']}, {counted(messages, 'message')}, "
+        f"{counted(len(taken.compared.findings), 'finding')}, {'at rest' if taken.at_rest else 'not at rest'}\n"
     )
     for quantum, difference in taken.quanta.items():
         if difference:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "compare": "Say the first difference of two recordings.",
     "new-platform": "A platform of your own to start from, with firmware to try it.",
     "export-renode": "A platform as files for plain Renode.",
+    "lint": "What Renode or rptwin would not take of peripheral scripts.",
     "doctor": "What is on this machine, and how to get what is not.",
 }
 
@@ -129,7 +130,7 @@ def _kept_from_click() -> Iterator[None]:
 
 def _explain(error: Exception, *, debug: bool) -> None:
     """One line on stderr; a person at a terminal gets no traceback but with ``--debug``."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # since click 8.2
         _say(error.ctx.get_help())
         return
     if isinstance(error, click.ClickException):
@@ -146,6 +147,8 @@ def _explain(error: Exception, *, debug: bool) -> None:
         complain("interrupted")
     elif isinstance(error, RptwinError):
         complain(error)
+    elif isinstance(error, MemoryError):
+        complain("out of memory: a smaller --console-size or --timeout needs less")
     elif isinstance(error, OSError):
         give_up_stdout()
         complain(f"{error.filename or 'standard output'}: {error.strerror or error}")

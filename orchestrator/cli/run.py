@@ -11,23 +11,25 @@ import contextlib
 import dataclasses
 import enum
 import sys
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
+from orchestrator.base.words import counted, times
 from orchestrator.board import Board, EndReason, Progress
+from orchestrator.board.ends import END_TEXTS
 from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
+from orchestrator.cli.failures import Clock, reported_failure
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import ProgressLine, interruptible, open_board
 from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
-from orchestrator.events import Changed, Event, ExceptionReturn, ExceptionTaken
-from orchestrator.report.files import Document, write_documents
-from orchestrator.report.json import to_json
-from orchestrator.report.record import Record, WallClock, record_of
+from orchestrator.events import Accessed, Changed, Event, ExceptionReturn, ExceptionTaken
+from orchestrator.report.annotations import to_github
+from orchestrator.report.documents import documents_of, takes_standard_output
+from orchestrator.report.files import write_documents
+from orchestrator.report.record import Record, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
 
@@ -42,7 +44,12 @@ _DEMO_FOLDERS = (  # a wheel's, a checkout's
     _PACKAGE / "demo",
     _PACKAGE.parent / "firmware" / "build" / DEFAULT_PLATFORM / "demo",
 )
-_FREQUENT = (Changed, ExceptionTaken, ExceptionReturn)  # thousands a second, each of them for the log of an engine
+_FREQUENT = (
+    Accessed,
+    Changed,
+    ExceptionTaken,
+    ExceptionReturn,
+)  # thousands a second, each of them for the log of an engine
 
 
 class Verbosity(enum.Enum):
@@ -76,31 +83,43 @@ def run_and_report(
 
     With a port, gdb decides when it runs (:mod:`orchestrator.gdb`). With a bridge, another process works a vdev.
     """
-    some_image(settings)
-    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    clock = Clock()
+    with reported_failure(settings, clock):
+        some_image(settings)
+        return _run_and_report(settings, verbosity, clock, gdb_port, bridge)
+
+
+def _run_and_report(
+    settings: Settings, verbosity: Verbosity, clock: Clock, gdb_port: int | None, bridge: BridgeOptions | None
+) -> int:
     with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
         bridged = None if bridge is None else board.hand_out(bridge)
         failure = _run(board, settings, verbosity, debugger)
-        record = record_of(board, settings, WallClock(started, round(time.monotonic() - clock, 3)))
+        record = record_of(board, settings, clock.read())
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
         lost = None if bridged is None else _after(bridged)
     failures = [each for each in (failure, lost) if each is not None]
-    failures += _report(record, verbosity)
+    if not failures and record.end.reason is EndReason.WALL_TIME:
+        failures = [_cut_off(settings)]
+    interrupted = EngineError(END_TEXTS[record.end.reason]) if record.end.reason.is_cut else None
+    failures += _report(record, verbosity, next(iter(failures), interrupted))
     for each in failures:
         complain(each)
-    if record.end.reason is EndReason.WALL_TIME:
-        limit = format_duration(settings.wall_time)
-        complain(f"cut off after {limit} of wall time (--wall-time): the verdict is on what was seen until then")
     if failures or record.end.reason.is_cut:
         return COULD_NOT_RUN
     return record.exit_code
 
 
+def _cut_off(settings: Settings) -> EngineError:
+    limit = format_duration(settings.wall_time)
+    return EngineError(f"cut off after {limit} of wall time (--wall-time): the verdict is on what was seen until then")
+
+
 def _after(bridge: Bridge) -> RptwinError | None:
     """Say what went over a bridge; what the back-end did wrong, where the run was to end with it."""
-    again = f", which came again {bridge.reconnections} times" if bridge.reconnections else ""
-    went = f"{bridge.requests} requests, {bridge.answers} answers by {bridge.options.path}{again}"
+    again = f", which came again {times(bridge.reconnections)}" if bridge.reconnections else ""
+    went = f"{counted(bridge.requests, 'request')}, {counted(bridge.answers, 'answer')} by {bridge.options.path}{again}"
     _say(f"vdev[{bridge.options.vdev}]: {went}")
     if bridge.failure is not None and not bridge.is_needed:
         complain(bridge.failure)
@@ -113,9 +132,12 @@ def _open(settings: Settings, verbosity: Verbosity, *, is_bridged: bool) -> Boar
     try:
         return open_board(settings, shares_memory=is_bridged)
     except PlacementError:
-        from orchestrator.cli.inspect import static_report
+        from orchestrator.cli.inspect import refuse_other_chip, static_report
 
-        sys.stdout.write(static_report(settings, findings_only=verbosity is Verbosity.QUIET))
+        refuse_other_chip(settings)
+
+        stream = sys.stderr if takes_standard_output(settings) else sys.stdout
+        stream.write(static_report(settings, findings_only=verbosity is Verbosity.QUIET))
         raise
 
 
@@ -169,36 +191,45 @@ def _run(board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbSe
     return None
 
 
+_ADDRESSES = ("address", "pc", "value")
+
+
+def _word(name: str, value: object) -> str:
+    """A fact of an event as people read it: addresses in hexadecimal, lists with commas."""
+    if name in _ADDRESSES and isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:#010x}"
+    if isinstance(value, list | tuple):
+        return ",".join(_word(name, each) for each in value)
+    if isinstance(value, dict):
+        return "(" + " ".join(f"{key}={_word(key, each)}" for key, each in value.items()) + ")"
+    return str(value)
+
+
 def _print_event(event: Event) -> None:
     if isinstance(event.detail, _FREQUENT):
         return
     facts = {k: v for k, v in event.to_json().items() if k not in ("time_ns", "core", "kind", "registers", "backtrace")}
-    words = " ".join(f"{name}={value}" for name, value in facts.items())
+    words = " ".join(f"{name}={_word(name, value)}" for name, value in facts.items() if value not in (None, (), []))
     sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {words}\n")
 
 
-def _report(record: Record, verbosity: Verbosity) -> list[RptwinError]:
-    """Every report that was asked for; those that cannot be written come back as errors, and hinder no other."""
+def _report(record: Record, verbosity: Verbosity, error: object = None) -> list[RptwinError]:
+    """Every report that was asked for; those that cannot be written come back as errors, and hinder no other.
+
+    ``error`` is what ended the run before it was over. Where a report for machines is the standard output, people read
+    theirs on stderr.
+    """
     failures: list[RptwinError] = []
+    stream = sys.stderr if takes_standard_output(record.settings) else sys.stdout
     try:
         if verbosity is Verbosity.QUIET:
-            text = rendered(make_console(), lambda console: print_verdict(console, record))
+            text = rendered(make_console(stream), lambda console: print_verdict(console, record, ended=True))
         else:
             whole = verbosity is Verbosity.VERBOSE
-            text = rendered(make_console(), lambda console: print_report(console, record, whole_consoles=whole))
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
+            text = rendered(make_console(stream), lambda console: print_report(console, record, whole=whole))
+        stream.write(text + (to_github(record) if record.settings.annotations == "github" else ""))
+        stream.flush()
+    except OSError as problem:
         give_up_stdout()
-        failures.append(ReportError(f"report not written: {error.strerror or error}", where="standard output"))
-    documents = (
-        Document(record.settings.json, "JSON", lambda: to_json(record)),
-        Document(record.settings.junit, "JUnit", lambda: _junit(record)),
-    )
-    return failures + list(write_documents(documents))
-
-
-def _junit(record: Record) -> str:
-    from orchestrator.report.junit import to_junit
-
-    return to_junit(record)
+        failures.append(ReportError(f"report not written: {problem.strerror or problem}", where="standard output"))
+    return failures + list(write_documents(documents_of(record, error)))

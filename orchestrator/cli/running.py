@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -17,18 +17,20 @@ from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
 from orchestrator.board import Board, BoardOptions, Progress
 from orchestrator.board.schedule import Schedule, digest, load_schedule
 from orchestrator.cli.options import some_image
-from orchestrator.config import Settings
+from orchestrator.config import SETTINGS, Settings
 
-__all__ = ["Interrupt", "ProgressLine", "board_options", "interruptible", "open_board"]
+__all__ = ["CountLine", "Interrupt", "ProgressLine", "board_options", "interruptible", "named_options", "open_board"]
 
 _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
+_OPTIONS = {setting.key for setting in SETTINGS} - {"main", "remote", "platform", "engine"}
 
 
 def open_board(settings: Settings, *, shares_memory: bool = False) -> Board:
     """The board that the settings describe, at power-on; Python plays a core without firmware."""
     some_image(settings)
-    board = Board(settings.platform, dataclasses.replace(board_options(settings), shares_memory=shares_memory))
+    with named_options():
+        board = Board(settings.platform, dataclasses.replace(board_options(settings), shares_memory=shares_memory))
     if settings.schedule is not None:
         _say_of_other_images(settings.schedule, board)
     return board
@@ -50,6 +52,18 @@ def _say_of_other_images(path: str, board: Board) -> None:
     if other:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{path}: found with another image of {' and '.join(other)}: its moments may be others\n")
+
+
+@contextlib.contextmanager
+def named_options() -> Iterator[None]:
+    """What the library calls ``map`` in a message is ``--map`` to whoever typed it."""
+    try:
+        yield
+    except UsageError as error:
+        first = (error.where or "").partition(" ")[0].replace("_", "-")
+        if first in _OPTIONS:
+            error.where = f"--{error.where}"
+        raise
 
 
 def board_options(settings: Settings) -> BoardOptions:
@@ -115,8 +129,8 @@ def interruptible(board: Board) -> Iterator[Interrupt]:
             signal.signal(each, handler)
 
 
-class ProgressLine:
-    """One line on stderr that is overwritten as a long run goes on; nothing when stderr is no terminal."""
+class _Line:
+    """One line on stderr that is overwritten as something long goes on; nothing when stderr is no terminal."""
 
     def __init__(self) -> None:
         self._is_shown = sys.stderr.isatty()
@@ -124,17 +138,15 @@ class ProgressLine:
         self._next = self._started + _FIRST_S
         self._written = False
 
-    def __call__(self, progress: Progress) -> None:
-        """Show how far the run is."""
+    def _show(self, text: Callable[[float], str]) -> None:
+        """What is said after so many seconds, if it is time to."""
         now = time.monotonic()
         if not self._is_shown or now < self._next:
             return
         self._next = now + _EVERY_S
         self._written = True
-        speed = progress.time_ns / 1e9 / (now - self._started)
-        text = f"{progress.time_ns / 1e9:.2f} s of {progress.deadline_ns / 1e9:g} s virtual, {speed:.1f} x real time"
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.write(f"\r\x1b[K{text(now - self._started)}")
             sys.stderr.flush()
 
     def clear(self) -> None:
@@ -143,3 +155,28 @@ class ProgressLine:
             with contextlib.suppress(OSError):
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
+
+
+class ProgressLine(_Line):
+    """How far a run is; ``what`` stands in front."""
+
+    def __init__(self, what: str = "") -> None:
+        super().__init__()
+        self._what = what
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it."""
+        done, whole = progress.time_ns / 1e9, progress.deadline_ns / 1e9
+        self._show(lambda seconds: f"{self._what}{done:.2f} s of {whole:g} s virtual, {done / seconds:.1f} x real time")
+
+
+class CountLine(_Line):
+    """How many of so many things are done."""
+
+    def __init__(self, what: str, total: int) -> None:
+        super().__init__()
+        self._what, self._total = what, total
+
+    def __call__(self, done: int) -> None:
+        """Show it."""
+        self._show(lambda _: f"{done} of {self._total} {self._what}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, Fresh
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, Fresh, LineStart
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
@@ -153,6 +153,11 @@ class Console(Protocol):
 
     def since(self, position: int) -> Fresh:
         """What it has sent behind a position, as far as that is kept; nothing where there was less."""
+        ...
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        """When lines began, as far as that is known and kept."""
         ...
 
     def write(self, data: bytes) -> None:

@@ -321,7 +321,7 @@ class Session:
         return f"{self.core}, {self._target.state(self.core)}".encode().hex().encode()
 
     def _monitor(self, rest: bytes) -> bytes:
-        """``monitor time`` and ``monitor state``."""
+        """``monitor time`` and ``monitor state``; of another command, that there is none, and which there are."""
         command = _bytes(rest).decode("utf-8", "replace").strip()
         if command == "time":
             time_ns = self._target.time_ns if self._stopped_ns is None else self._stopped_ns
@@ -329,7 +329,8 @@ class Session:
         elif command == "state":
             text = f"{self.core}: {self._target.state(self.core)}\n"
         else:
-            text = "monitor time: virtual time since power-on\nmonitor state: what this core is doing\n"
+            text = "" if command in ("", "help") else f"unknown command: {command}\n"
+            text += "monitor time: virtual time since power-on\nmonitor state: what this core is doing\n"
         return text.encode().hex().encode()
 
 

@@ -263,6 +263,8 @@ class Observer:
         if isinstance(detail, NotificationIgnored):
             ledger.ignored[channel] += 1
             ledger.last_ignored_ns[channel] = time_ns
+            if detail.pc is not None:
+                ledger.last_ignored_pc[channel] = detail.pc
             return
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns

@@ -93,6 +93,7 @@ class Ledger:
     last_sent_ns: dict[Channel, int] = field(default_factory=dict)
     last_taken_ns: dict[str, int] = field(default_factory=dict)  # by target
     last_ignored_ns: dict[Channel, int] = field(default_factory=dict)
+    last_ignored_pc: dict[Channel, int] = field(default_factory=dict)  # of the instruction that signalled it
     recent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=256))  # sent when, and to whom
     listened_ns: dict[Channel, int] = field(default_factory=dict)  # when its target enabled it first
     lost: dict[Channel, tuple[int, int]] = field(default_factory=dict)  # signalled when, enabled without a trace when

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.base.files import read_text
+from orchestrator.base.words import counted
 from orchestrator.platform.script_api import (
     API,
     BUILTINS,
@@ -496,7 +497,7 @@ def main(folders: Sequence[str]) -> int:
     problems = [each for path in scripts for each in _lint_file(path)]
     for each in problems:
         print(each)
-    print(f"{len(scripts)} peripheral scripts, {len(problems)} problems")
+    print(f"{counted(len(scripts), 'peripheral script')}, {counted(len(problems), 'problem')}")
     return 1 if problems or not scripts else 0
 
 

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from orchestrator.base.roles import ROLES
+from orchestrator.base.words import counted
 from orchestrator.recording.model import Recording
 
 __all__ = ["first_difference"]
@@ -24,7 +25,7 @@ def _differences(a: Recording, b: Recording, names: tuple[str, str]) -> Iterator
             yield f"{name} was not recorded at rest: {_words(each.rest)}"
         missed = each.recorded.get("messages_missed")
         if missed:
-            yield f"{name} lacks {missed} messages, which went by too fast to be read"
+            yield f"{name} lacks {counted(missed, 'message')}, which went by too fast to be read"
     yield from _unequal("platform", a.platform, b.platform, names)
     for role in ROLES:
         yield from _unequal(f"{role}'s image", a.images.get(role, {}), b.images.get(role, {}), names)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from orchestrator.base.errors import ReportError
 from orchestrator.base.files import write_whole
 
-__all__ = ["Document", "write_documents", "write_report"]
+__all__ = ["STANDARD_OUTPUT", "Document", "write_documents", "write_report"]
+
+
+STANDARD_OUTPUT = "-"  # as a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,16 @@ class Document:
 
 
 def write_report(path: str, kind: str, text: str) -> None:
-    """Write a report as a whole or not at all; :class:`ReportError` when the file system does not let us."""
+    """Write a report as a whole or not at all; :class:`ReportError` when the file system does not let us.
+
+    ``-`` is the standard output.
+    """
     try:
-        write_whole(path, text)
+        if path == STANDARD_OUTPUT:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            write_whole(path, text)
     except OSError as error:
         raise ReportError(f"{kind} report not written: {error.strerror or error}", where=path) from error
 

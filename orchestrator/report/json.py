@@ -6,9 +6,10 @@ import json
 
 from orchestrator import __version__
 from orchestrator.board import End
-from orchestrator.report.record import Record
+from orchestrator.config import Settings
+from orchestrator.report.record import Record, WallClock
 
-__all__ = ["to_json"]
+__all__ = ["SCHEMA", "error_as_json", "to_json"]
 
 
 def _end(end: End) -> dict[str, object]:
@@ -23,21 +24,40 @@ def _end(end: End) -> dict[str, object]:
     }
 
 
-def to_json(record: Record) -> str:
+SCHEMA = 1  # version of the keys and what they mean; another one where a reader of this one would be misled
+
+
+def to_json(record: Record, error: object = None) -> str:
     """The report as a JSON document; two runs with the same inputs differ under ``wall_clock`` only.
 
     ``verdict`` is that of the first pair; with further ones, ``pairs`` has theirs by name, and ``exit_code`` is the
-    worst of all.
+    worst of all. ``error`` is what ended the run before it was over: exit code 2.
     """
     further = {each.pair: each.verdict.to_json() for each in record.further}
     document = {
         "rptwin": __version__,
+        "schema": SCHEMA,
         "parameters": record.parameters(),
         "end": _end(record.end),
         "verdict": record.verdict.to_json(),
-        **({"pairs": further, "exit_code": record.exit_code} if further else {}),
+        **({"pairs": further} if further else {}),
+        "exit_code": record.exit_code if error is None else 2,
+        **({"error": str(error)} if error is not None else {}),
         "instructions": dict(record.instructions),
         "consoles": dict(record.consoles),
         "wall_clock": {"started": record.wall_clock.started, "seconds": record.wall_clock.seconds},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def error_as_json(settings: Settings, error: object, wall_clock: WallClock) -> str:
+    """A run that could not be: what was asked for, and why not."""
+    document = {
+        "rptwin": __version__,
+        "schema": SCHEMA,
+        "parameters": {"platform": settings.platform, "main": settings.main, "remote": settings.remote},
+        "exit_code": 2,
+        "error": str(error),
+        "wall_clock": {"started": wall_clock.started, "seconds": wall_clock.seconds},
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -53,5 +53,5 @@ def _print_rule(console: Console, rule: Rule) -> None:
     for profile, severity in rule.severities.items():
         title.append(f", {profile.value}: {severity.value if severity else 'not applied'}")
     console.print(title)
-    console.print(Padding(Text(rule.description.replace("\n", " ")), (0, 0, 0, 4)))
+    console.print(Padding(Text(rule.description.replace("\n", " ").replace("``", "`")), (0, 0, 0, 4)))
     console.print(Padding(Text(f"source: {rule.source}", style="dim"), (0, 0, 0, 4)))

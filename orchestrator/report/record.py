@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES
-from orchestrator.board import Board, BoardPair, End, VectorTable
+from orchestrator.board import Board, BoardPair, ConsoleLine, End, VectorTable, merged_lines
 from orchestrator.checks.verdict import Verdict
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image
@@ -47,6 +47,7 @@ class Record:
     run: Run
     verdict: Verdict
     consoles: Mapping[str, str]
+    lines: tuple[ConsoleLine, ...]  # of all consoles, by time
     instructions: Mapping[str, int]  # by core
     wall_clock: WallClock
     pair: str = ""  # its name in the platform; "" for the first
@@ -115,6 +116,7 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record
         live=board.live,
         run=board.observer.run,
         verdict=board.verdict(),
+        lines=merged_lines(board.consoles),
         consoles={name: console.output.decode("utf-8", "replace") for name, console in board.consoles.items()},
         instructions={core.name: board.engine.instructions(core.name) for core in board.platform.cores},
         wall_clock=wall_clock,
@@ -138,5 +140,6 @@ def _of_further_pair(first: Record, pair: BoardPair) -> Record:
         run=pair.observer.run,
         verdict=pair.verdict(),
         consoles={},
+        lines=(),
         instructions={},
     )

@@ -1,8 +1,11 @@
-"""The report for people: how the cores came up, what stands in shared memory, what went through it, the verdict."""
+"""The report for people: the verdict and its causes first, then how far the bring-up came, and what the cores said.
+
+Tables (how the cores came up, what stands in shared memory, what went through it) are for who asks, or show a cause.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -10,55 +13,84 @@ from rich.text import Text
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES, Side
+from orchestrator.base.words import times
 from orchestrator.observe.live import LiveVdev
 from orchestrator.observe.traffic import RingTraffic
 from orchestrator.report.findings import print_findings, summary
+from orchestrator.report.progress import steps_of
 from orchestrator.report.record import Record
 from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import Conversation, conversations
 from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map
+from orchestrator.report.sources import SourcePaths
 from orchestrator.report.terminal import address, heading, make_table, printable
 
 __all__ = ["print_report", "print_verdict"]
 
+_Section = Callable[[Console, Record], None]
 _PLAYED = {"main": "the host of a lone remote", "remote": "the remote of a lone main"}
-TAIL_LINES = 6  # of each console, when the whole was not asked for
+TAIL_LINES = 12  # of the consoles, when the whole was not asked for
 
 
-def print_report(console: Console, record: Record, *, whole_consoles: bool = False) -> None:
-    """Everything, the verdict last, where a terminal leaves it in sight."""
-    sections: Sequence[Callable[[Console, Record], None]] = (
-        _cores,
-        _milestones,
-        _table,
-        _vrings,
-        _map,
-        _rings,
-        _messages,
-        _notifications,
-    )
+def print_report(console: Console, record: Record, *, whole: bool = False) -> None:
+    """The verdict, its causes, how far the bring-up came, the consoles; tables where a cause lies in them.
+
+    ``whole``: every table and all that the consoles said, and the verdict once more, where a terminal leaves it.
+    """
+    print_verdict(console, record)
     for pair in record.pairs:
-        if record.further:
+        _progress(console, pair, named=bool(record.further))
+    for pair in record.pairs:
+        sections = _SECTIONS if whole else _sections_of(pair)
+        if record.further and sections:
             heading(console, f"Pair {pair.pair_name}")
         for section in sections:
             section(console, pair)
-    _consoles(console, record, None if whole_consoles else TAIL_LINES)
+    _consoles(console, record, None if whole else TAIL_LINES)
     _remarks(console, record)
-    print_verdict(console, record)
+    if whole or record.end.reason.is_cut:
+        _cost(console, record)
+    _how_it_ended(console, record)
+    if whole:
+        _headlines(console, record)
 
 
-def print_verdict(console: Console, record: Record) -> None:
-    """Findings, and the line that says whether RPTUN is up; of every pair."""
+def print_verdict(console: Console, record: Record, *, ended: bool = False) -> None:
+    """A line that says whether RPTUN is up and of what, then the findings; of every pair. ``ended``: and how."""
+    _headlines(console, record)
     for pair in record.pairs:
         if record.further and pair.verdict.findings:
             heading(console, f"Pair {pair.pair_name}")
-        print_findings(console, pair.verdict.findings)
-    console.print()
+        print_findings(console, pair.verdict.findings, SourcePaths.of(pair.images))
+    if ended:
+        _how_it_ended(console, record)
+
+
+def _headlines(console: Console, record: Record) -> None:
+    """One line for each pair, whole: a terminal breaks it where it likes, and finds the paths in it."""
     for pair in record.pairs:
         verdict = pair.verdict
         style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
         name = f"Pair {pair.pair_name}: " if record.further else ""
-        console.print(Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)}"))
+        files = ", ".join(f"{role} {printable(pair.files[role]) or 'played in Python'}" for role in ROLES)
+        counts = f": {summary(verdict.findings)}"
+        console.print(
+            Text.assemble(name, (verdict.headline, style), counts, f" ({pair.platform.name}, {files})"), soft_wrap=True
+        )
+
+
+def _progress(console: Console, record: Record, *, named: bool) -> None:
+    """The steps of the bring-up in one line; the first that is missing is what the others wait for."""
+    console.print()
+    text = Text("Milestones (ms)" + (f" of pair {record.pair_name}: " if named else ": "))
+    for i, step in enumerate(steps_of(record)):
+        text.append(", " if i else "")
+        text.append(str(step), "" if step.time_ns is not None else "bold yellow")
+    console.print(text, soft_wrap=True)
+
+
+def _how_it_ended(console: Console, record: Record) -> None:
+    console.print()
     console.print(Text(f"Run ended: {record.end}."))
     if record.end.not_waited_for:
         coming = ", ".join(map(str, record.end.not_waited_for))
@@ -173,7 +205,7 @@ def _messages(console: Console, record: Record) -> None:
             continue
         _print_conversations(console, talks)
         turn = format_duration(record.settings.quantum)
-        remarks = [f"round trip: least / mean / most, as seen at the end of a turn of {turn}"]
+        remarks = [f"round trip: least / mean / most, to a resolution of {turn} (--quantum)"]
         if len(kept) < sum(log.sent.values()):
             remarks.append(f"counted among the {len(kept)} first and last messages")
         console.print(Padding(Text("; ".join(remarks), style="dim"), (0, 0, 0, 4)))
@@ -206,25 +238,41 @@ def _notifications(console: Console, record: Record) -> None:
     if not channels:
         return
     heading(console, "Notifications")
-    right = ("sent", "taken", "ignored")
-    table = make_table("to", "channel", "sent", "taken", "ignored", "queues", right=right)
+    right = ("sent", "taken", "while disabled")
+    table = make_table("to", "channel", "sent", "taken", "while disabled", "vrings", right=right)
     for each in channels:
         served = [ring for (ring, to) in ledger.votes if to == each.target and ledger.serves(ring, to) == each.number]
         counts = (ledger.sent[each], ledger.taken[each], ledger.ignored[each])
-        queues = ", ".join(sorted(served)) or "per core only"
+        queues = ", ".join(sorted(served)) or "not known"
         table.add_row(each.target, str(each), *(str(count) for count in counts), queues)
     console.print(table)
 
 
 def _consoles(console: Console, record: Record, tail: int | None) -> None:
-    for name, text in record.consoles.items():
-        lines = [printable(line) for line in text.replace("\r", "").splitlines()]
-        if not lines:
-            continue
-        shown = lines if tail is None else lines[-tail:]
-        heading(console, f"Console {name}" + (f", last {len(shown)} of {len(lines)} lines" * (shown != lines)))
-        for line in shown:
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+    """What all of them said, by time. A trace buffer that repeats what a console said is named only."""
+    repeated = dict(_repeating(record))
+    lines = [each for each in record.lines if each.console not in repeated and each.text]
+    if not lines:
+        return
+    shown = lines if tail is None else lines[-tail:]
+    more = f", last {len(shown)} of {len(lines)} lines (-v: all)" if len(shown) < len(lines) else ""
+    heading(console, f"Consoles{more}")
+    width = max(len(each.console) for each in shown)
+    for each in shown:
+        time = "" if each.time_ns is None else _time(each.time_ns)
+        head = (f"  {time:>12}  {each.console:{width}} | ", "dim")
+        console.print(Text.assemble(head, printable(each.text)), soft_wrap=True)
+    for name, other in repeated.items():
+        console.print(Text(f"  {'':12}  {name} says the same as {other}", style="dim"))
+
+
+def _repeating(record: Record) -> Iterator[tuple[str, str]]:
+    """Each trace buffer whose text is that of a console of the same core, and which."""
+    texts = {name: text.replace("\r", "").strip() for name, text in record.consoles.items()}
+    for name, text in texts.items():
+        other = name.partition(".trace")[0]
+        if other != name and text and texts.get(other, "").startswith(text):
+            yield name, other
 
 
 def _remarks(console: Console, record: Record) -> None:
@@ -232,11 +280,47 @@ def _remarks(console: Console, record: Record) -> None:
         if tally.total:
             heading(console, title)
             for what, count in sorted(tally.counts.items()):
-                times = f"  ({count} times)" if count > 1 else ""
-                console.print(Padding(Text(f"{printable(what)}{times}"), (0, 0, 0, 2)))
+                often = f"  ({times(count)})" if count > 1 else ""
+                console.print(Padding(Text(f"{printable(what)}{often}"), (0, 0, 0, 2)))
+
+
+def _cost(console: Console, record: Record) -> None:
+    """What the run took."""
     instructions = ", ".join(f"{core} {count:,}" for core, count in record.instructions.items())
     limit = format_duration(record.settings.wall_time)
     speed = f"{record.wall_clock.seconds:.2f} s of wall time (at most {limit}) for "
     speed += f"{format_duration(record.end.time_ns)} of virtual time"
     console.print()
     console.print(Text(f"{speed}; instructions: {instructions}", style="dim"))
+
+
+# By the part of a rule's name before the point: the tables that show what its findings are about.
+_EVIDENCE: dict[str, tuple[_Section, ...]] = {
+    "carveout": (_table, _map),
+    "endpoint": (_messages,),
+    "buffer": (_map, _rings),
+    "notification": (_notifications,),
+    "ring": (_vrings, _rings),
+    "table": (_table,),
+    "trace": (_table,),
+    "traffic": (_rings, _notifications),
+    "vdev": (_table,),
+    "vring": (_table, _vrings),
+}
+_SECTIONS: tuple[_Section, ...] = (
+    _cores,
+    _milestones,
+    _table,
+    _vrings,
+    _map,
+    _rings,
+    _messages,
+    _notifications,
+)
+
+
+def _sections_of(record: Record) -> tuple[_Section, ...]:
+    """Those in which a cause lies, in the order of the whole report."""
+    stages = {each.finding.rule.partition(".")[0] for each in record.verdict.causes}
+    wanted = {section for stage in stages for section in _EVIDENCE.get(stage, ())}
+    return tuple(section for section in _SECTIONS if section in wanted)

@@ -15,8 +15,7 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
-from orchestrator.report.plain import plain_findings
-from orchestrator.robot.suite import Suite
+from orchestrator.robot.suite import Suite, duration_text
 
 __all__ = ["BoardKeywords"]
 
@@ -103,7 +102,7 @@ class BoardKeywords(Suite):
     @keyword
     def run_for(self, duration: float | str) -> None:
         """Lets this much virtual time pass: ``2`` (seconds), ``50 ms``."""
-        end = self._board().run_for(duration)
+        end = self._board().run_for(duration_text(duration, "duration"))
         if end.reason.is_cut:
             raise AssertionError(f"{duration} have not passed: {self._how_it_stands(end)}")
 
@@ -114,28 +113,28 @@ class BoardKeywords(Suite):
         The condition is written as for ``rptwin run --until``: ``up``, ``CONSOLE:TEXT``, ``CONSOLE~REGEX`` or
         ``CORE@0xADDRESS[&MASK]=VALUE``.
         """
-        end = self._board().run(until=condition, timeout=timeout)
+        end = self._board().run(until=condition, timeout=duration_text(timeout))
         if end.reason is not EndReason.CONDITION:
             raise AssertionError(f"{condition!r} was not met: {self._how_it_stands(end)}")
 
     @keyword
     def run_until_up(self, timeout: float | str = "5 s") -> None:
         """Lets time pass until every vdev is at DRIVER_OK and every vring is resolved, and fails with the findings."""
-        end = self._board().run(until="up", timeout=timeout)
+        end = self._board().run(until="up", timeout=duration_text(timeout))
         if end.reason is not EndReason.CONDITION:
             raise AssertionError(f"RPTUN did not come up: {self._how_it_stands(end)}")
 
     @keyword
     def run_until_quiet(self, timeout: float | str = "5 s") -> None:
         """Lets time pass until RPTUN is up and shared memory has been quiet for 50 ms, and fails with the findings."""
-        end = self._board().run(timeout=timeout)
+        end = self._board().run(timeout=duration_text(timeout))
         if end.reason is not EndReason.QUIET:
             raise AssertionError(f"the bring-up did not come to rest: {self._how_it_stands(end)}")
 
     @keyword
     def run_until_the_end(self, timeout: float | str = "5 s") -> str:
         """Lets time pass as ``rptwin run`` does, accepts any end of its own, and returns which it was."""
-        end = self._board().run(timeout=timeout)
+        end = self._board().run(timeout=duration_text(timeout))
         if end.reason.is_cut:
             raise AssertionError(f"the run was ended: {self._how_it_stands(end)}")
         return str(end)
@@ -194,4 +193,4 @@ class BoardKeywords(Suite):
         return " <- ".join(frame.symbol or f"{frame.pc:#010x}" for frame in frames) or "an unknown place"
 
     def _how_it_stands(self, end: End) -> str:
-        return f"{end}\n{plain_findings(self._board().findings)}"
+        return f"{end}\n{self._plain(self._board().findings)}"

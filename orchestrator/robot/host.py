@@ -7,7 +7,7 @@ from robot.api.deco import keyword
 from orchestrator.base.errors import HostError, UsageError
 from orchestrator.formats.resource_entry import CommandCode
 from orchestrator.host import Console, Endpoint
-from orchestrator.robot.suite import Suite
+from orchestrator.robot.suite import Suite, duration_text
 
 __all__ = ["HostKeywords"]
 
@@ -18,17 +18,17 @@ class HostKeywords(Suite):
     @keyword
     def start_remote(self, timeout: float | str = "1 s") -> None:
         """Boots the lone remote under the Python host and brings its vdevs up; fails with the reason it cannot."""
-        self._board().host.start(timeout)
+        self._board().host.start(duration_text(timeout))
 
     @keyword
     def stop_remote(self, timeout: float | str = "1 s") -> None:
         """Shuts the lone remote down and holds its core."""
-        self._board().host.stop(timeout)
+        self._board().host.stop(duration_text(timeout))
 
     @keyword
     def restart_remote(self, timeout: float | str = "1 s") -> None:
         """Stops the lone remote, loads its image again, and starts it."""
-        self._board().host.restart(timeout)
+        self._board().host.restart(duration_text(timeout))
 
     @keyword
     def crash_remote(self) -> None:
@@ -38,7 +38,7 @@ class HostKeywords(Suite):
     @keyword
     def recover_remote(self, timeout: float | str = "1 s") -> None:
         """Loads and starts a crashed remote again."""
-        self._board().host.recover(timeout)
+        self._board().host.recover(duration_text(timeout))
 
     @keyword
     def send_rptun_command(self, command: str) -> None:
@@ -74,7 +74,7 @@ class HostKeywords(Suite):
     def receive_message(self, endpoint: str, timeout: float | str = "100 ms") -> str:
         """Returns the next message of an endpoint as text; fails when none comes within this much virtual time."""
         try:
-            return self._endpoint(endpoint).receive(timeout).decode(errors="backslashreplace")
+            return self._endpoint(endpoint).receive(duration_text(timeout)).decode(errors="backslashreplace")
         except HostError as error:
             raise AssertionError(str(error)) from None
 

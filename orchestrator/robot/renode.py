@@ -25,6 +25,10 @@ class RenodeKeywords(Suite):
         self._close()
 
     @keyword
+    def start_emulation(self) -> None:
+        """Does nothing: time passes while a keyword waits. Suites of Renode's say it."""
+
+    @keyword
     def execute_command(self, command: str | list[str], machine: str | None = None) -> str:
         """Passes a command to Renode's monitor and returns what it prints; words of a list are joined by spaces.
 

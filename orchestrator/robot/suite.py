@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from orchestrator.base.durations import Duration, parse_duration
+from collections.abc import Sequence
+
+from robot.utils import timestr_to_secs
+
+from orchestrator.base.durations import Duration, format_duration, parse_duration
+from orchestrator.base.errors import UsageError
+from orchestrator.base.words import counted
 from orchestrator.board import Board, BoardSnapshot
+from orchestrator.checks import Finding
 from orchestrator.observe.live import LiveRing, LiveVdev
+from orchestrator.report.plain import plain_findings
+from orchestrator.report.sources import SourcePaths
 from orchestrator.robot.tester import Tester
 
-__all__ = ["Suite", "duration_ns"]
+__all__ = ["Suite", "duration_ns", "duration_text"]
 
 
 class Suite:
@@ -41,16 +50,44 @@ class Suite:
     def _ring(self, vdev: int, vring: int) -> LiveRing:
         rings = self._vdev(vdev).rings
         if not 0 <= vring < len(rings):
-            raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {len(rings)} vrings")
+            raise AssertionError(f"no vdev[{vdev}].vring[{vring}]: the vdev has {counted(len(rings), 'vring')}")
         return rings[vring]
+
+    def _plain(self, findings: Sequence[Finding]) -> str:
+        """Findings as text, with lines of source as they can be opened from here."""
+        return plain_findings(findings, SourcePaths.of(self._board().images))
 
     def _table_seen(self) -> str:
         live = self._board().live
         if live.table is None:
             return "there is no resource table in memory" + (f" at {live.span}" if live.span else "")
-        return f"the resource table at {live.span} has {len(live.vdevs)} vdevs"
+        return f"the resource table at {live.span} has {counted(len(live.vdevs), 'vdev')}"
 
 
 def duration_ns(duration: Duration, where: str) -> int:
-    """Nanoseconds of ``2`` (seconds), ``50 ms`` or ``1.5s``."""
+    """Nanoseconds of ``50 ms`` or ``1.5s``, of a plain number (seconds), and of all forms that Robot Framework has.
+
+    Those are ``2 minutes 10 seconds`` and ``00:00:01.500``; :class:`UsageError` for what is none, or negative.
+    """
+    if isinstance(duration, str):
+        try:
+            return parse_duration(duration, where)
+        except UsageError:
+            seconds = _seconds(duration)
+            if seconds is None:
+                raise
+            duration = seconds
     return parse_duration(duration, where)
+
+
+def duration_text(given: Duration, where: str = "timeout") -> str:
+    """The same as text for a board."""
+    return format_duration(duration_ns(given, where))
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = timestr_to_secs(text, round_to=None)
+    except ValueError:
+        return None
+    return float(seconds) if seconds >= 0 else None

@@ -7,6 +7,7 @@ from typing import Literal
 
 from robot.api.deco import keyword
 
+from orchestrator.base.words import counted, times
 from orchestrator.observe.run import Channel
 from orchestrator.observe.traffic import RingTraffic
 from orchestrator.robot.suite import Suite
@@ -28,7 +29,7 @@ class TrafficKeywords(Suite):
         found = self.get_message_count(sender)
         if found < count:
             raise AssertionError(
-                f"{sender} has sent {found} messages, not {count} or more; rings: {self._rings_seen()}"
+                f"{sender} has sent {counted(found, 'message')}, not {count} or more; rings: {self._rings_seen()}"
             )
 
     @keyword
@@ -53,7 +54,9 @@ class TrafficKeywords(Suite):
         path = self._ring(vdev, vring).path
         traffic = self._ring_traffic().get(path, RingTraffic(path))
         if traffic.used < count:
-            raise AssertionError(f"{path}: {traffic.posted} buffers posted, {traffic.used} used, not {count} or more")
+            raise AssertionError(
+                f"{path}: {counted(traffic.posted, 'buffer')} posted, {traffic.used} used, not {count} or more"
+            )
 
     @keyword
     def get_notification_count(self, core: str, kind: Literal["sent", "taken", "ignored"] = "sent") -> int:
@@ -75,7 +78,7 @@ class TrafficKeywords(Suite):
         ignored = self._board().observer.run.ledger.ignored
         if ignored:
             seen = ", ".join(
-                f"{channel} to {channel.target}: {count} times" for channel, count in sorted(ignored.items())
+                f"{channel} to {channel.target}: {times(count)}" for channel, count in sorted(ignored.items())
             )
             raise AssertionError(f"notifications were ignored: {seen}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from robot.api.deco import keyword
 
 from orchestrator.checks.finding import Finding, Severity
-from orchestrator.report.plain import plain_findings
 from orchestrator.robot.suite import Suite
 
 __all__ = ["VerdictKeywords"]
@@ -23,7 +22,7 @@ class VerdictKeywords(Suite):
         """
         verdict = self._board().verdict()
         if not verdict.up or verdict.exit_code:
-            raise AssertionError(f"{verdict.headline}\n{plain_findings(verdict.findings)}")
+            raise AssertionError(f"{verdict.headline}\n{self._plain(verdict.findings)}")
 
     @keyword
     def rptun_should_not_be_up(self) -> None:
@@ -41,7 +40,7 @@ class VerdictKeywords(Suite):
     def there_should_be_no_findings(self) -> None:
         """Fails with the findings if there is an error or a warning."""
         if self._causes():
-            raise AssertionError(f"there are findings\n{plain_findings(self._board().findings)}")
+            raise AssertionError(f"there are findings\n{self._plain(self._board().findings)}")
 
     @keyword
     def finding_should_be_reported(self, rule: str, subject: str | None = None) -> None:
@@ -49,14 +48,14 @@ class VerdictKeywords(Suite):
         findings = self._board().findings
         if not any(f.rule == rule and subject in (None, f.subject) for f in findings):
             of = f" of {subject}" if subject else ""
-            raise AssertionError(f"{rule}{of} was not reported\n{plain_findings(findings)}")
+            raise AssertionError(f"{rule}{of} was not reported\n{self._plain(findings)}")
 
     @keyword
     def finding_should_not_be_reported(self, rule: str) -> None:
         """Fails if this rule is broken."""
         found = [finding for finding in self._board().findings if finding.rule == rule]
         if found:
-            raise AssertionError(f"{rule} was reported\n{plain_findings(found)}")
+            raise AssertionError(f"{rule} was reported\n{self._plain(found)}")
 
     @keyword
     def only_cause_should_be(self, *rules: str) -> None:
@@ -64,7 +63,7 @@ class VerdictKeywords(Suite):
         causes = self.get_causes()
         if sorted(causes) != sorted(rules):
             found, wanted = (", ".join(sorted(each)) or "none" for each in (causes, rules))
-            raise AssertionError(f"causes are {found}, not {wanted}\n{plain_findings(self._board().findings)}")
+            raise AssertionError(f"causes are {found}, not {wanted}\n{self._plain(self._board().findings)}")
 
     def _causes(self) -> list[Finding]:
         findings = self._board().findings

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from orchestrator.base.errors import CapabilityError, RptwinError, UsageError, VhostUserError
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import REMOTE, Side, other_role
+from orchestrator.base.words import counted
 from orchestrator.engines.contract import Capability, Engine, PlayedCore, Sharing
 from orchestrator.events import Event, NotificationSent
 from orchestrator.formats.resource_entry import Feature, VdevHeader
@@ -372,7 +373,7 @@ class Bridge:
                 "has hung up",
                 rule="vhost.peer-gone",
                 where=self.options.path,
-                found=f"{self.requests} requests, {self.answers} answers until then",
+                found=f"{counted(self.requests, 'request')}, {counted(self.answers, 'answer')} until then",
             )
         for each in ready:
             os.read(each, 8)

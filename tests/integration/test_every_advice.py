@@ -135,12 +135,47 @@ def wait_with_a_lock_in_hand_each() -> Findings:
     return told(after=take, waiting=waiting, states=dict.fromkeys(locks, CoreState.RUNNING))()
 
 
-def executes_what_is_undefined() -> Findings:
-    """No handler of its own is enabled: the HardFault's takes it, and loops."""
-    vectors = struct.pack("<4I", MAIN_RAM + 0x1000, FLASH + 0x41, FLASH + 0x43, FLASH + 0x43)
-    main = [Piece(FLASH, vectors, section=".isr_vector"), Piece(FLASH + 0x40, b"\x01\xde\xfe\xe7", section=".text")]
-    images = {"main": make_elf("main.elf", main), "remote": Bench(Script()).images["remote"]}
-    return replay.boot(images).findings
+def faults_at(*code: int, handler: tuple[int, ...] = ()) -> Callable[[], Findings]:
+    """Main executes these halfwords and then loops. No handler but the HardFault's is enabled, and that loops too."""
+
+    def boot() -> Findings:
+        at, looping, svc = FLASH + 0x40, FLASH + 0x81, FLASH + 0xA1
+        vectors = [MAIN_RAM + 0x1000, at | 1, looping, looping, *[looping] * 7, svc, *[looping] * 4]
+        body = b"".join(
+            struct.pack(f"<{len(each)}H", *each).ljust(size, b"\0")
+            for each, size in (((*code, 0xE7FE), 0x40), ((0xE7FE,), 0x20), ((*handler, 0xE7FE), 0x20))
+        )
+        pieces = [
+            Piece(FLASH, struct.pack("<16I", *vectors), section=".isr_vector"),
+            Piece(at, body, section=".text"),
+        ]
+        images = {"main": make_elf("main.elf", pieces), "remote": Bench(Script()).images["remote"]}
+        return replay.boot(images).findings
+
+    return boot
+
+
+R0_WHERE_NOTHING_IS = (0x2070, 0x0600)  # movs r0, #0x70; lsls r0, r0, #24
+R0_CCR = (0x20E0, 0x0600, 0xF64E, 0x5114, 0x1840)  # lsls to 0xe0000000; movw r1, #0xed14; adds r0, r0, r1
+FAULTS = {
+    "an undefined instruction": faults_at(0xDE01),
+    "a read where nothing is": faults_at(*R0_WHERE_NOTHING_IS, 0x6800),  # ldr r0, [r0]
+    "a call of a null pointer": faults_at(0x2000, 0x4780),  # movs r0, #0; blx r0
+    "a stack where nothing is": faults_at(*R0_WHERE_NOTHING_IS, 0x4685, 0xDF00),  # mov sp, r0; svc #0
+    "an FPU that is not enabled": faults_at(0xEE30, 0x0A00),  # vadd.f32 s0, s0, s0
+    "a breakpoint without a debugger": faults_at(0xBE00),
+    "a division by zero that is to trap": faults_at(
+        *R0_CCR,
+        0x6801,
+        0x2210,
+        0x4311,
+        0x6001,
+        0x2100,
+        0xFBB0,
+        0xF0F1,  # CCR.DIV_0_TRP; udiv r0, r0, r1
+    ),
+    "a return by what is no EXC_RETURN": faults_at(0xDF00, handler=(0x200A, 0x43C0, 0x4700)),  # mvns r0, r0; bx r0
+}
 
 
 def starts_again(bench: Bench) -> None:
@@ -179,7 +214,7 @@ CASES: dict[str, Callable[[], Findings]] = {
     "core.deadlock: no buffers left": broken.CASES["core.deadlock"],
     "core.deadlock: a lock for a buffer": waits_with_a_lock_in_hand,
     "core.deadlock: a lock for a lock": wait_with_a_lock_in_hand_each,
-    "core.fault: an undefined instruction": executes_what_is_undefined,
+    **{f"core.fault: {what}": boot for what, boot in FAULTS.items()},
     "elf.segment-outside-memory: a load address of no memory": inspects_what_no_core_has,
     "ring.used-ahead: an index from before": broken.CASES["ring.used-ahead"],
     "ring.used-not-a-head: an index of the device's own": broken.CASES["ring.used-not-a-head"],

@@ -71,7 +71,7 @@ FAULTS = {
         "core.stack-overflow", "remote", ("the end of .bss", "pushed by the remote (cpu_cm4, deep", "over received")
     ),
     "interrupts-lost": Fault(
-        "notification.left-out", "vdev[0].vring[0]", ("a notification to main", "2 times none", "own time-out")
+        "notification.left-out", "vdev[0].vring[0]", ("a notification to main", "twice none", "own time-out")
     ),
     "reads-after-return": Fault(
         "buffer.used-after-return", "vdev[0].vring[1]", ("read by the remote (cpu_cm4, rpmsg_deliver", "returned after")

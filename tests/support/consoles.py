@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.base.console_output import Fresh
+from orchestrator.base.console_output import Fresh, LineStart
 
 
 @dataclass
@@ -19,6 +19,10 @@ class FakeConsole:
 
     def since(self, position: int) -> Fresh:
         return Fresh(0, self.output[position:])
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return ()
 
     def write(self, data: bytes) -> None:
         self.written += data

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.checks import Finding
 from orchestrator.checks.verdict import Verdict
+from orchestrator.formats.elf import SourceLine
 
 __all__ = ["GoldenTexts", "findings_as_text", "verdict_as_text"]
 
@@ -66,14 +67,26 @@ def findings_as_text(findings: Iterable[Finding]) -> str:
 def _lines(finding: Finding) -> Iterator[str]:
     by = f", by {finding.core}" if finding.core else ""
     yield f"{finding.severity} {finding.rule}: {finding.subject}{by}"
-    yield from (f"  at {place}" for place in finding.at)
+    for index, place in enumerate(finding.at):
+        yield f"  at {place}{_source(finding.at_lines, index)}"
     yield f"  expected {finding.expected}"
     yield f"  found {finding.actual}"
     yield from (f"  detail {each}" for each in finding.detail)
+    for index, frame in enumerate(finding.backtrace):
+        guess = " (guess)" if frame.guess else ""
+        yield f"  by {frame.pc:#010x} {frame.symbol or '?'}{guess}{_source(finding.backtrace_lines, index)}"
     yield f"  advice {finding.advice}"
     yield from (f"  touches {each}" for each in finding.touches)
     if finding.because_of is not None:
         yield f"  because of {finding.because_of.rule}: {finding.because_of.subject}"
+
+
+def _source(lines: tuple[tuple[SourceLine, ...], ...], index: int) -> str:
+    """Innermost first, as the debug information has them."""
+    found = lines[index] if index < len(lines) else ()
+    return "".join(
+        f" {'in ' if i else '['}{each}{f' {each.function}' if each.function else ''}" for i, each in enumerate(found)
+    ) + ("]" if found else "")
 
 
 def verdict_as_text(verdict: Verdict) -> str:

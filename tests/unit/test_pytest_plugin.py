@@ -30,7 +30,7 @@ def test_a_pair_that_comes_up_passes(run: Run) -> None:
 
 def test_a_pair_with_a_wrong_line_fails_with_the_findings_as_the_message(run: Run) -> None:
     result = run("align3", "rptwin_board('stm32h745', **IMAGES).run()")
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
             "RPTUN is up, with errors (up, and shared memory quiet for 50 ms at *)",
@@ -38,18 +38,33 @@ def test_a_pair_with_a_wrong_line_fails_with_the_findings_as_the_message(run: Ru
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.fnmatch_lines(["    at *remote/table.c:*", "*rptwin consoles*", " * ms  remote | rptwin remote: *"])
 
 
 def test_a_pair_that_does_not_come_up_says_so(run: Run) -> None:
     result = run("no-copy", "rptwin_board('stm32h745', **IMAGES).run(timeout='100 ms')")
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["RPTUN did not come up (timeout at *)", "error: table.not-copied: *"])
 
 
 def test_a_board_that_never_ran_is_no_success(run: Run) -> None:
     result = run("demo", "rptwin_board('stm32h745', **IMAGES)")
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["RPTUN did not come up (the board never ran)"])
+
+
+def test_what_cannot_be_a_board_is_one_line(run: Run) -> None:
+    result = run("demo", "rptwin_board('stm32h745', main='none.elf', remote='none.elf')")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["no board: none.elf: cannot be read: found No such file or directory"])
+    result.stdout.no_fnmatch_line("*load_elf*")
+
+
+def test_a_failure_of_the_tests_own_shows_the_consoles_and_stays_the_only_one(run: Run) -> None:
+    result = run("align3", "rptwin_board('stm32h745', **IMAGES).run(); assert 1 == 2")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*assert 1 == 2", "*rptwin consoles*", " * ms  main | main> "])
+    result.stdout.no_fnmatch_line("RPTUN is up, with errors*")
 
 
 def test_a_test_may_judge_for_itself(run: Run) -> None:

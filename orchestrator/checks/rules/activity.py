@@ -8,7 +8,7 @@ from orchestrator.base.memory import Place
 from orchestrator.base.roles import the
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
-from orchestrator.checks.rules.boot import frames_of, spins_unheard
+from orchestrator.checks.rules.boot import spins_unheard
 from orchestrator.checks.state import REST_NS, CoreSubject, State, cores, states
 from orchestrator.checks.waits import Wait, Work, cycle_of, lock_of, waits_of, work_for
 from orchestrator.events import CoreState
@@ -78,7 +78,8 @@ def handlers_return(subject: CoreSubject) -> Iterator[Violation]:
         " that it interrupted can do",
         subject=core.role,
         core=core.role,
-        detail=(*_pending(subject), *core.waits_for, *frames_of(core.backtrace)),
+        detail=(*_pending(subject), *core.waits_for),
+        backtrace=core.backtrace,
     )
 
 
@@ -118,7 +119,8 @@ def cores_come_back_to_their_work(subject: CoreSubject) -> Iterator[Violation]:
         advice="a failed check, or a wait inside its own callback: what it waits for cannot happen meanwhile",
         subject=core.role,
         core=core.role,
-        detail=(*_pending(subject), *core.waits_for, *frames_of(core.backtrace)),
+        detail=(*_pending(subject), *core.waits_for),
+        backtrace=core.backtrace,
     )
 
 
@@ -145,7 +147,8 @@ def locks_are_freed(subject: CoreSubject) -> Iterator[Violation]:
         advice="reading the lock register may take the lock: look at a status register instead, and free what is taken",
         subject=core.role,
         core=core.role,
-        detail=(*core.waits_for, *frames_of(core.backtrace)),
+        detail=core.waits_for,
+        backtrace=core.backtrace,
     )
 
 

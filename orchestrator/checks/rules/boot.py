@@ -9,21 +9,13 @@ from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import REST_NS, CoreSubject, State, cores, states
-from orchestrator.events import Backtrace, CoreState, Fault, Poll
+from orchestrator.events import CoreState, Fault, Poll
 from orchestrator.platform.model import Platform
 
-__all__ = ["frames_of", "spins_unheard"]
-
+__all__ = ["spins_unheard"]
 
 _NOTHING = "where this chip has nothing"
 _FOR_EVER = 3  # resets in one run; one or two are part of some start-ups
-
-
-def frames_of(backtrace: Backtrace) -> tuple[str, ...]:
-    """A line for each level of a backtrace."""
-    return tuple(
-        f"{frame.pc:#010x} {frame.symbol or '?'}{' (guess)' if frame.guess else ''}" for frame in backtrace[:8]
-    )
 
 
 def _ended(state: State) -> Iterator[CoreSubject]:
@@ -46,7 +38,7 @@ def cores_are_released(subject: CoreSubject) -> Iterator[Violation]:
         yield Violation(
             at=(Place(core.name, 0, "reset"),),
             expected="released from reset",
-            actual=f"held: {core.why or 'nobody let it go'}",
+            actual=f"held: {core.why or 'never released'}",
             advice="the other core must release it, or the chip's options must boot it",
             subject=core.role,
             core=core.role,
@@ -60,6 +52,31 @@ def _what(platform: Platform | None, fault: Fault) -> str:
     if name is None:
         return fault.what
     return fault.what.replace(_NOTHING, f"in {name}: what the board has there is given by --memory ADDRESS:SIZE")
+
+
+def _status(fault: Fault) -> str:
+    """The bits of CFSR and HFSR as the manual names them."""
+    return f"status {' | '.join(fault.status) or 'none'}" + (", escalated to HardFault" if fault.escalated else "")
+
+
+def _remedy(fault: Fault) -> str:
+    """What to look at, by the bits of CFSR and HFSR (DDI0403E B3.2.15 and B3.2.16)."""
+    status = set(fault.status)
+    if status & {"STKERR", "MSTKERR", "UNSTKERR", "MUNSTKERR", "STKOF"}:
+        return "the stack pointer has left its memory: enlarge the stack, or find what moved it there"
+    if status & {"IBUSERR", "IACCVIOL", "INVSTATE", "VECTTBL"}:
+        return "it jumped to where no code is: see a function pointer or vector that nobody set, or a return address"
+    if "UNDEFINSTR" in status:
+        return "data or overwritten code is executed, or code for another core: check -mcpu, and what calls it"
+    if "NOCP" in status:
+        return "enable the coprocessor before its first instruction: CPACR for the FPU, early in the start-up code"
+    if "INVPC" in status:
+        return "the handler returns by a value that is no EXC_RETURN: what it saved of LR was overwritten"
+    if status & {"UNALIGNED", "DIVBYZERO"}:
+        return "correct the operand of this instruction, which CCR asks to trap"
+    if "DEBUGEVT" in status:
+        return "a breakpoint in the code, as an assertion ends, and no debugger to take it: see what was asserted"
+    return "find where this instruction has the address from: a pointer that nobody set, or that was overwritten"
 
 
 @rule("core.fault", stage=Stage.BOOT, source="DDI0403E B1.5.14, fault behaviour", each=cores)
@@ -84,11 +101,11 @@ def cores_do_not_fault(subject: CoreSubject) -> Iterator[Violation]:
             at=(Place(core.name, fault.pc, fault.symbol or ""),),
             expected="no fault",
             actual=f"{fault.name} after {time_ns / 1e6:.3f} ms: {_what(subject.state.platform, fault)}{more}",
-            advice=f"status {' | '.join(fault.status) or 'none'}"
-            + (", escalated to HardFault" if fault.escalated else ""),
+            advice=_remedy(fault),
             subject=core.role,
             core=core.role,
-            detail=frames_of(fault.backtrace),
+            detail=(_status(fault),),
+            backtrace=fault.backtrace,
             touches=() if fault.address is None else (Extent(fault.address, 1),),
             severity=Severity.WARNING if is_served_perhaps and not place.is_for_ever else None,
         )
@@ -132,7 +149,7 @@ def cores_do_not_reset_the_chip_for_ever(subject: CoreSubject) -> Iterator[Viola
             advice="what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog",
             subject=core.role,
             core=core.role,
-            detail=frames_of(reset.backtrace),
+            backtrace=reset.backtrace,
         )
 
 
@@ -149,7 +166,7 @@ def cores_do_not_lock_up(subject: CoreSubject) -> Iterator[Violation]:
             advice="a fault inside a fault handler, or no usable vector: only a reset helps",
             subject=core.role,
             core=core.role,
-            detail=frames_of(lockup.backtrace),
+            backtrace=lockup.backtrace,
         )
 
 
@@ -173,7 +190,8 @@ def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
             advice="it waits in a loop early in its start-up, or never gets there",
             subject=core.role,
             core=core.role,
-            detail=(*core.waits_for, *frames_of(core.backtrace)),
+            detail=core.waits_for,
+            backtrace=core.backtrace,
         )
 
 
@@ -233,7 +251,8 @@ def cores_do_not_poll_a_register_for_ever(subject: CoreSubject) -> Iterator[Viol
         advice="a clock or a peripheral that is not there, not enabled, or not modelled: see the unmodelled registers",
         subject=core.role,
         core=core.role,
-        detail=(*core.waits_for, *frames_of(core.backtrace)),
+        detail=core.waits_for,
+        backtrace=core.backtrace,
     )
 
 
@@ -259,7 +278,8 @@ def remote_gets_past_its_start(state: State) -> Iterator[Violation]:
             advice="see what this loop waits for: a lock that nobody frees, a flag that nobody sets",
             subject=REMOTE,
             core=REMOTE,
-            detail=(*core.waits_for, *frames_of(core.backtrace), *whereabouts),
+            detail=(*core.waits_for, *whereabouts),
+            backtrace=core.backtrace,
         )
 
 

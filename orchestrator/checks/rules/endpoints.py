@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.base.roles import Side, the
+from orchestrator.base.words import counted
 from orchestrator.checks.finding import Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import VdevSubject, live_vdevs
@@ -110,8 +111,8 @@ def endpoints_live_where_they_were_announced(subject: VdevSubject) -> Iterator[V
         yield Violation(
             at=(subject.vdev.entry.at,),
             expected=f"{the(role)} to answer at {address}, as it announced",
-            actual=f"{use.received} messages to {address}, none answered: {the(role)} announced it from {source} and"
-            f" never sent from {address}",
+            actual=f"{counted(use.received, 'message')} to {address}, none answered:"
+            f" {the(role)} announced it from {source} and never sent from {address}",
             advice=f"announce the address at which the endpoint listens: {source}?",
             subject=f"{subject.vdev.path}.endpoint[{address}]",
             core=role,
@@ -142,8 +143,8 @@ def endpoints_answer_to_the_end(subject: VdevSubject) -> Iterator[Violation]:
         role = subject.vdev.role_of(side)
         yield Violation(
             at=(subject.vdev.entry.at,),
-            expected=f"an answer from {address}, as to the {answered} messages before",
-            actual=f"{use.unanswered} messages to it since {use.last_sent_ns / 1e6:.3f} ms, none answered",
+            expected=f"an answer from {address}, as to the {counted(answered, 'message')} before",
+            actual=f"{counted(use.unanswered, 'message')} to it since {use.last_sent_ns / 1e6:.3f} ms, none answered",
             advice="the message was taken and nothing was sent: does every path through the callback answer?",
             subject=f"{subject.vdev.path}.endpoint[{address}]",
             core=role,
@@ -186,8 +187,9 @@ def addresses_are_free_before_they_are_used_again(subject: VdevSubject) -> Itera
         yield Violation(
             at=(subject.vdev.entry.at,),
             expected=f"no message waiting for {reused.address} before it is announced again",
-            actual=f"{record.text} after {record.time_ns / 1e6:.3f} ms, while {reused.waiting} messages from before the"
-            f" destruction at {reused.destroyed_ns / 1e6:.3f} ms were not returned",
+            actual=f"{record.text} after {record.time_ns / 1e6:.3f} ms, while"
+            f" {counted(reused.waiting, 'message')} from before the destruction at {reused.destroyed_ns / 1e6:.3f} ms"
+            f" {'was' if reused.waiting == 1 else 'were'} not returned",
             advice="give the new endpoint another address, or take what is in the queue first",
             subject=f"{subject.vdev.path}.endpoint[{reused.address}]",
             core=record.sender,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.base.memory import Place
 from orchestrator.base.roles import ROLES, Side, other_role, the
+from orchestrator.base.words import times
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.rings import both_sides_use_the_same_layout
 from orchestrator.checks.state import RingSubject, State, live_rings
 from orchestrator.checks.waits import Reached, Work, lost_signals, work_for
-from orchestrator.observe.run import Run
+from orchestrator.observe.run import Channel, Run
 
 __all__: list[str] = []
 
@@ -50,11 +51,11 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
     sender = other_role(target)
     first = min(silent, key=lambda each: each.since_ns)
     ignored = run.ledger.ignored_since(target, first.since_ns - state.turn_ns)
-    named = ", ".join(f"{channel} ({run.ledger.ignored[channel]} times)" for channel in ignored)
+    named = ", ".join(f"{channel} {times(run.ledger.ignored[channel])}" for channel in ignored)
     views = state.views
     name = views.name(target) if views else target
     yield Violation(
-        at=tuple(each.subject.ring.at for each in silent),
+        at=(*_signalled_at(state, sender, ignored), *(each.subject.ring.at for each in silent)),
         expected=f"a notification to {target} ({name})",
         actual=f"{sender} signalled {named}, which {name} has not enabled" if ignored else f"none since {first.what}",
         advice="use the channel that the receiver listens to"
@@ -64,6 +65,15 @@ def publications_are_notified(direction: _Direction) -> Iterator[Violation]:
         core=sender,
         detail=tuple(map(str, silent)),
     )
+
+
+def _signalled_at(state: State, sender: str, channels: Iterable[Channel]) -> Iterator[Place]:
+    """The instructions that signalled what nobody listens to, where the engine tells."""
+    image, core = state.images.get(sender), state.run.cores.get(sender)
+    for channel in channels:
+        pc = state.run.ledger.last_ignored_pc.get(channel)
+        if pc is not None and core is not None:
+            yield Place(core.name, pc, (image.symbol_at(pc) if image is not None else None) or str(channel))
 
 
 @rule(
@@ -153,7 +163,7 @@ def publications_are_told_of_each_time(subject: RingSubject) -> Iterator[Violati
         yield Violation(
             at=(subject.ring.at,),
             expected=f"a notification to {the(finder)} of each buffer that is {verb}",
-            actual=f"{traffic.late[side]} times none: buffers {verb} after {published / 1e6:.3f} ms were found after"
+            actual=f"{times(traffic.late[side])} none: buffers {verb} after {published / 1e6:.3f} ms were found after"
             f" {found / 1e6:.3f} ms, by {the(finder)}'s own time-out or polling",
             advice="ring the mailbox after every publication that the other side has not asked to be spared",
             subject=subject.ring.path,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator.base.errors import RingError, RptwinError
 from orchestrator.base.memory import Place, place_of
 from orchestrator.base.roles import Side, the
+from orchestrator.base.words import counted
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.rules.buffers import DEVICE_ADDRESS_ADVICE, DEVICE_ADDRESS_SOURCE, are_offsets
@@ -252,7 +253,8 @@ def both_sides_use_the_same_layout(subject: RingSubject) -> Iterator[Violation]:
     hint = _cut_by(subject)
     yield Violation(
         at=(views.place(ring.role, used, f"{ring.path}.used"), ring.field("align")),
-        expected=f"{the(driver)} takes the {traffic.used} buffers returned at {used:#010x} (align {ring.entry.align})",
+        expected=f"{the(driver)} takes the {counted(traffic.used, 'buffer')} returned at {used:#010x}"
+        f" (align {ring.entry.align})",
         actual=f"{the(driver)} was notified and did nothing with any of them",
         advice=f"{the(driver)} seems to look for the used ring elsewhere: "
         "both sides must place it by the align of the table",
@@ -296,7 +298,7 @@ def descriptors_have_the_direction_of_their_queue(subject: RingSubject) -> Itera
     way = f"{device} to {driver}" if wrong.is_empty else f"{driver} to {device}"
     at, flags = wrong.element.at, wrong.element.descriptor.flags
     count = subject.traffic.directed[not wrong.is_empty]
-    often = f" in {count} of {subject.traffic.posted} chains" if count else " in a chain of both directions"
+    often = f" in {count} of {counted(subject.traffic.posted, 'chain')}" if count else " in a chain of both directions"
     yield Violation(
         at=(Place(at.view, at.address + Descriptor.offset_of("flags"), f"{at.path}.flags"),),
         expected=f"{'2 (WRITE: the device fills it)' if wrong.is_empty else '0 (the device reads it)'}, from {way}",

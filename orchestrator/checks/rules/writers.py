@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.base.memory import Place
 from orchestrator.base.roles import Side, the
+from orchestrator.base.words import counted
 from orchestrator.checks.finding import Stage, Violation
 from orchestrator.checks.rule import rule
 from orchestrator.checks.state import RingSubject, State, VdevSubject, live_rings, live_vdevs, rings_at_rest
@@ -108,7 +109,7 @@ def indices_go_forward(subject: RingSubject) -> Iterator[Violation]:
         at=(views.place(ring.role, address, write.path),),
         expected="an index that only goes forward",
         actual=f"written by {by_whom(subject.state, write.by)}: {write.before} before, {write.after} now;"
-        f" {lost} buffers that were {what} are lost",
+        f" {counted(lost, 'buffer')} that {'was' if lost == 1 else 'were'} {what} {'is' if lost == 1 else 'are'} lost",
         advice="clear the rings before DRIVER_OK is set and the other side is told of them, never after",
         subject=ring.path,
         core=write.by.role,

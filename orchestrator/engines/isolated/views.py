@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.base.console_output import ConsoleOutput, Fresh
+from orchestrator.base.console_output import ConsoleOutput, Fresh, LineStart
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.isolated import messages
 from orchestrator.engines.isolated.conversation import Conversation
@@ -17,6 +17,7 @@ class IsolatedConsole:
         self.name = name
         self._conversation = conversation
         self.received = conversation.received.setdefault(name, ConsoleOutput())
+        self.received.clock = lambda: conversation.time_ns
 
     @property
     def output(self) -> bytes:
@@ -28,6 +29,10 @@ class IsolatedConsole:
 
     def since(self, position: int) -> Fresh:
         return self.received.since(position)
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return self.received.starts
 
     def write(self, data: bytes) -> None:
         self._conversation.ask(messages.Type(self.name), data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
-from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh
+from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, ConsoleOutput, Fresh, LineStart
 from orchestrator.engines.qemu.errors import sent
 from orchestrator.engines.qemu.link import Link
 from orchestrator.platform.model import Platform
@@ -36,6 +36,10 @@ class Console:
     def since(self, position: int) -> Fresh:
         return self.received.since(position)
 
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return self.received.starts
+
     def write(self, data: bytes) -> None:
         self.waiting += data
 
@@ -46,6 +50,8 @@ class Consoles:
     def __init__(self, platform: Platform, uarts: Sequence[str], link: Link, size: int) -> None:
         self._link = link
         self.by_name: Mapping[str, Console] = {name: Console(name, _base(platform, name), size) for name in uarts}
+        for console in self.by_name.values():
+            console.received.clock = lambda: link.time_ns
         link.at_death.append(self.drain)
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from orchestrator.base.console_output import ConsoleOutput, Fresh
+from orchestrator.base.console_output import ConsoleOutput, Fresh, LineStart
 from orchestrator.base.errors import CapabilityError, RptwinError, UsageError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common import cortex_m
@@ -70,9 +70,9 @@ _NOT_CHECKED = ("stores to flash, which succeed here (core.guest-error)",)
 
 
 class _Console:
-    def __init__(self, name: str, feed: Callable[[str, bytes], None], size: int) -> None:
+    def __init__(self, name: str, feed: Callable[[str, bytes], None], size: int, clock: Callable[[], int]) -> None:
         self.name = name
-        self.received = ConsoleOutput(size)
+        self.received = ConsoleOutput(size, clock)
         self._feed = feed
 
     @property
@@ -85,6 +85,10 @@ class _Console:
 
     def since(self, position: int) -> Fresh:
         return self.received.since(position)
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return self.received.starts
 
     def write(self, data: bytes) -> None:
         self._feed(self.name, data)
@@ -142,7 +146,10 @@ class RenodeBoard:
         self._stop_reason: StopReason | None = None
         self._running = False
         self._restarted: list[BoardCore] = []  # those that start from reset as soon as Renode stands still
-        self._consoles = {name: _Console(name, self._bus.feed, options.console_size) for name in _uarts(platform)}
+        self._consoles = {
+            name: _Console(name, self._bus.feed, options.console_size, lambda: self.time_ns)
+            for name in _uarts(platform)
+        }
         self._conditions = Conditions(
             platform, self._consoles, lambda core, extent: lambda: self._cores.read_live(core, extent)
         )

@@ -25,7 +25,16 @@ from orchestrator.engines.unicorn.hosted import HostedCore
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.peripherals import Peripherals
 from orchestrator.engines.unicorn.turn import Turn
-from orchestrator.events import SYSTEM_RESET, CoreState, Detail, Event, Listener, Note, StateChanged
+from orchestrator.events import (
+    SYSTEM_RESET,
+    CoreState,
+    Detail,
+    Event,
+    Listener,
+    Note,
+    NotificationIgnored,
+    StateChanged,
+)
 from orchestrator.platform.model import Platform
 
 __all__ = ["Wiring"]
@@ -66,11 +75,17 @@ class Wiring:
         self.consoles |= {core.debugger.said.name: core.debugger.said for core in self.cores}
         for console in self.consoles.values():
             console.received.keep(console_size)
+            console.received.clock = self._now_ns
         for core in self.cores:
             core.attach(self.memory, list(self._slots_of(core)))
         # As the line's core sees it: a mailbox may show each core registers of its own.
         self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
         self._peripherals.reset()
+
+    def _now_ns(self) -> int:
+        """Virtual time of what is being executed."""
+        core = self._turn.core
+        return core.time_ns if core is not None else self._turn.time_ns
 
     # --- who is there
 
@@ -233,6 +248,8 @@ class Wiring:
             self.look_at_gates()
         if slot.name in self.mailboxes.mailboxes:
             for detail in self.mailboxes.stored(slot.name, core.name):
+                if isinstance(detail, NotificationIgnored) and self._runs_firmware(core.name):
+                    detail = replace(detail, pc=core.storing_pc)  # noqa: PLW2901  # the same, with who did it
                 self.say(core.name, core.time_ns, detail)
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:

@@ -208,8 +208,22 @@ class Image:
         return None if entry is None else unwind_entry(entry, word)
 
     def source_line(self, pc: int) -> SourceLine | None:
-        """File and line of the code at ``pc``, from ``.debug_line``. The first call reads all of it."""
-        return self._debug.source_line(pc & ~1) if self._has_section(".debug_frame", ".debug_line") else None
+        """File and line of the code at ``pc``, from ``.debug_line``; the innermost of :meth:`source_lines`."""
+        return next(iter(self.source_lines(pc)), None)
+
+    def source_lines(self, pc: int) -> tuple[SourceLine, ...]:
+        """The line of the code at ``pc``, then where that was inlined, outwards; of a return address, ask for pc - 1.
+
+        Empty where the image does not say. The first call reads the units' headers, each call the unit of its code.
+        """
+        return self._debug.source_lines(pc & ~1) if self._has_section(".debug_line") else ()
+
+    def definition_at(self, address: int) -> SourceLine | None:
+        """Where the variable that an address lies in is defined; None for code, and where the image does not say."""
+        if not self._has_section(".debug_info"):
+            return None
+        symbol = next((each for each in self.every_symbol if each.address <= address < each.address + each.size), None)
+        return None if symbol is None or self._is_code(address) else self._debug.variable_line(symbol.address)
 
 
 def load_elf(path: str | Path, *, name: str | None = None) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -130,10 +131,79 @@ def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
         (["m.elf", "r.elf"], "m.elf: cannot be read"),
         (["--remote", "r.elf"], "r.elf: cannot be read"),
         (["m.elf", "--main", "n.elf"], "--main: an image given twice: found n.elf and m.elf"),
+        (["--quantum", "10 s"], "--quantum: bad value: expected at most 10 ms"),
+        (["--annotations", "gitlab"], "--annotations: bad value: expected github, found 'gitlab'"),
+        (["--json", "-", "--junit", "-"], "--junit -: the standard output takes one report"),
     ],
 )
 def test_run_refuses_what_makes_no_sense_in_one_line(arguments: list[str], message: str) -> None:
     assert message in error_of(rptwin("run", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--map", "1:2:3"], "--map: translates parts of words: expected multiples of 4, found 1:2:3"),
+        (["--map", "0x90000000:0xa0000000:4096"], "--map: no memory of either core"),
+        (["--notify", "hsem=99"], "--notify hsem: no such channel: expected a channel, 0 to 31, found 99"),
+        (
+            ["--notify", "vdev[0].vring[1]=32"],
+            "--notify vdev[0].vring[1]: no such channel: expected a channel, 0 to 31",
+        ),
+        (["--nuttx-config", "99.99"], "--nuttx-config: no such NuttX release: expected up to 13.0, found '99.99'"),
+        (["--vtor", "cpu_cm0=0"], "cpu_cm0"),
+    ],
+)
+def test_what_can_have_no_effect_is_refused_by_the_options_name(pair: Pair, options: list[str], message: str) -> None:
+    assert message in error_of(rptwin("run", *options, pair.main, pair.remote))
+
+
+def test_images_that_were_mixed_up_are_named_as_such(pair: Pair, firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    swapped = error_of(rptwin("run", pair.remote, pair.main))
+    assert "the images are swapped: expected main at 0x08000000 and remote at 0x08100000" in swapped
+    assert swapped.endswith(f"give them the other way round: {pair.main} {pair.remote}")
+    (tmp_path / "copy.elf").write_bytes(pair.main.read_bytes())
+    assert "one image for both cores" in error_of(rptwin("run", pair.main, "copy.elf"))
+    assert "one image for both cores" in error_of(rptwin("inspect", pair.main, pair.main))
+    theirs = firmware("demo", "nrf5340")
+    result = rptwin("run", theirs.main, theirs.remote)
+    assert "they fit nrf5340; --platform nrf5340" in error_of(result)
+    assert result.stdout == ""
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(firmware: Callable[[str], Pair], tmp_path: Path) -> None:
+    faulty = firmware("bad-stack")
+    for role in ("main", "remote"):
+        (tmp_path / role).mkdir()
+        (tmp_path / role / "nuttx").write_bytes(getattr(faulty, role).read_bytes())
+    result = rptwin("run", "-q", "main/nuttx", "remote/nuttx")
+    assert re.search(r"  (main|remote)/nuttx: vector\[0\]\n", result.stdout)
+
+
+def test_an_engine_table_of_the_settings_file_is_checked_whatever_the_engine(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "rptwin.toml").write_text("[renode]\nx = 1\n")
+    assert error_of(rptwin("run", pair.main, pair.remote)) == (
+        "rptwin.toml: [renode]: unknown key: expected package | binary | build-dir | build-output, found x"
+    )
+
+
+def test_a_run_that_could_not_be_says_why_in_every_report(pair: Pair, tmp_path: Path) -> None:
+    outputs = ("--json", "a.json", "--junit", "a.xml", "--sarif", "a.sarif")
+    assert "none.elf: cannot be read" in error_of(rptwin("run", *outputs, "none.elf", pair.remote))
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert (document["exit_code"], document["schema"]) == (2, 1)
+    assert document["error"].startswith("none.elf: cannot be read")
+    root = ElementTree.parse(tmp_path / "a.xml").getroot()
+    assert (root.get("errors"), root.get("failures")) == ("1", "0")
+    assert [str(each.get("message")).partition(":")[0] for each in root.iter("error")] == ["none.elf"]
+    assert json.loads((tmp_path / "a.sarif").read_text())["runs"][0]["invocations"][0]["exitCode"] == 2
+
+
+def test_a_report_for_machines_can_be_the_standard_output(pair: Pair, tmp_path: Path) -> None:
+    result = rptwin("run", "--json", "-", pair.main, pair.remote)
+    assert json.loads(result.stdout)["verdict"]["up"] is True
+    assert result.stderr.startswith("RPTUN is up: no findings (")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_key_in_the_settings_file_is_named_with_the_file(tmp_path: Path) -> None:
@@ -172,6 +242,38 @@ def test_checks_lists_the_rules_that_begin_with_a_word() -> None:
     assert "source: " in result.stdout
 
 
+def test_checks_prints_no_marks_of_a_page() -> None:
+    assert "``" not in rptwin("checks").stdout
+
+
+def test_lint_says_what_scripts_have_that_renode_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("if request.IsRead:\n    request.Value = 1\n")
+    (tmp_path / "bad.py").write_text("print(f'{request.Value}')\n")
+    result = rptwin("lint", "good.py")
+    assert (result.exit_code, result.stdout) == (0, "1 peripheral script, 0 problems\n")
+    result = rptwin("lint", tmp_path)
+    assert result.exit_code == 1
+    assert "bad.py:1:" in result.stdout
+
+
+def test_inspect_takes_the_images_of_the_settings_file(pair: Pair, tmp_path: Path) -> None:
+    assert "no firmware given" in error_of(rptwin("inspect"))
+    (tmp_path / "rptwin.toml").write_text(f'main = "{pair.main}"\nremote = "{pair.remote}"\n')
+    result = rptwin("inspect")
+    assert result.exit_code == 0
+    assert "main.elf: main core cpu_cm7 of stm32h745" in result.stdout
+    assert "remote.elf: remote core cpu_cm4 of stm32h745" in result.stdout
+    assert result.stdout.endswith("\nno findings\n")
+
+
+def test_a_memory_that_is_too_small_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("orchestrator.cli.commands.read_board_settings", full)
+    assert error_of(rptwin("run")).startswith("out of memory")
+
+
 def test_checks_refuses_a_rule_that_there_is_not() -> None:
     assert error_of(rptwin("checks", "vring.blue")) == (
         "no such rule: found vring.blue; `rptwin checks` lists them all"
@@ -184,20 +286,75 @@ def test_checks_refuses_a_rule_that_there_is_not() -> None:
 def test_run_on_a_good_pair_says_so_and_exits_0(pair: Pair) -> None:
     result = rptwin("run", pair.main, pair.remote)
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-2] == "RPTUN is up: no findings"
-    for words in ("main 0x30040000 = remote 0x10040000", "0x30041000   0x10041000", "hsem channel 0", "main 1024"):
-        assert words in result.stdout
-    assert not [line for line in result.stdout.splitlines() if len(line) > 100 or line != line.rstrip()]
+    first, blank, steps, *rest = result.stdout.splitlines()
+    assert first == f"RPTUN is up: no findings (stm32h745, main {pair.main}, remote {pair.remote})"
+    assert blank == ""
+    found = re.fullmatch(
+        r"Milestones \(ms\): boot (\S+), table (\S+), vrings (\S+), DRIVER_OK (\S+), notifications (\S+),"
+        r" name service (\S+), traffic (\S+)",
+        steps,
+    )
+    assert found is not None, steps
+    times = [float(each) for each in found.groups()]
+    assert times == sorted(times)
+    assert rest[-1].startswith("Run ended: up, and shared memory quiet for 50 ms at ")
+    assert len(result.stdout.splitlines()) < 24  # one screen
+    assert not [line for line in rest if len(line) > 100 or line != line.rstrip()]
+
+
+def test_the_consoles_are_one_text_in_the_order_of_time(pair: Pair) -> None:
+    said = rptwin("run", "--verbose", pair.main, pair.remote).stdout.partition("\nConsoles\n")[2].partition("\n\n")[0]
+    *lines, trace = said.splitlines()
+    matched = [re.fullmatch(r" +(\d+\.\d{3}) ms  (main|remote) +\| .+", line) for line in lines]
+    times = [float(each[1]) for each in matched if each is not None]
+    assert len(times) == len(lines) == 11
+    assert times == sorted(times)
+    assert {each[2] for each in matched if each is not None} == {"main", "remote"}
+    assert trace.strip() == "remote.trace says the same as remote"
+
+
+def test_a_cause_names_the_line_the_call_that_led_there_and_the_issue(firmware: Callable[[str], Pair]) -> None:
+    faulty = firmware("crash-remote")
+    text = rptwin("run", faulty.main, faulty.remote).stdout
+    file = ROOT / "firmware" / "remote" / "main.c"
+    (line,) = re.findall(rf"at +{re.escape(str(file))}:(\d+)  cpu_cm4 at 0x\w+ \(main\+0x\w+\)", text)
+    assert "0x70000000" in file.read_text().splitlines()[int(line) - 1]
+    assert f"from     {file.parents[1] / 'common' / 'start.c'}:" in text
+    assert "vrings missing (vdev[0].vring[0], vdev[0].vring[1]), DRIVER_OK missing (vdev[0] at 0)" in text
+    assert "Resource table" not in text
+    quiet = firmware("wrong-channel")
+    text = rptwin("run", quiet.main, quiet.remote).stdout
+    assert "see      https://github.com/Xilinx/linux-xlnx/issues/51\n" in text
+    signals = ROOT / "firmware" / "boards" / "stm32h745" / "mailbox.c"
+    (line,) = re.findall(rf"at +{re.escape(str(signals))}:(\d+)  cpu_cm7 at 0x\w+\n +\(mailbox_signal\+", text)
+    assert "=" in signals.read_text().splitlines()[int(line) - 1]  # the store
+    assert "notifications missing (none to remote)" in text
+    assert "\nNotifications\n" in text  # the cause lies there
+    assert "Resource table" not in text
+
+
+def test_a_fault_of_the_table_names_the_line_of_its_variable_and_shows_the_table(
+    firmware: Callable[[str], Pair],
+) -> None:
+    faulty = firmware("align3")
+    text = rptwin("run", faulty.main, faulty.remote).stdout
+    assert re.search(r"at +\S+/firmware/remote/table\.c:\d+  cpu_cm7 at 0x30040084", text)
+    assert "\nResource table\n" in text
+    assert "vring[1]  da 0x100410f0 align 3 num 8" in text
+    assert "Buffers through the virtqueues" not in text
 
 
 def test_demo_finds_its_pair(pair: Pair) -> None:
-    assert rptwin("demo", "--quiet").stdout.startswith("RPTUN is up: no findings\nRun ended: up, and shared memory")
+    assert rptwin("demo", "--quiet").stdout.startswith("RPTUN is up: no findings (stm32h745, main ")
 
 
 def test_verbose_shows_events_and_whole_consoles(pair: Pair) -> None:
     result = rptwin("run", "--verbose", pair.main, pair.remote)
     assert "notification-sent mailbox=hsem target=cpu_cm4" in result.stderr
-    assert "Console main\n" in result.stdout
+    assert not re.search(r"[({]'|\(\d+,\)|=\d{7,}", result.stderr)  # no Python, no address in decimal
+    for words in ("main 0x30040000 = remote 0x10040000", "0x30041000   0x10041000", "hsem channel 0", "main 1024"):
+        assert words in result.stdout
+    assert result.stdout.splitlines()[-1] == result.stdout.splitlines()[0]
 
 
 def test_verbose_and_quiet_contradict_each_other(pair: Pair) -> None:
@@ -209,7 +366,7 @@ def test_run_on_a_faulty_pair_exits_1_with_its_one_cause(firmware: Callable[[str
     result = rptwin("run", "--quiet", faulty.main, faulty.remote)
     assert result.exit_code == 1
     assert "vring.align-not-power-of-two  vdev[0].vring[1].align" in result.stdout
-    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
+    assert result.stdout.startswith("RPTUN is up, with errors: 1 error (stm32h745, main ")
 
 
 def test_settings_come_from_the_file_and_the_command_line_wins(pair: Pair, tmp_path: Path) -> None:
@@ -243,7 +400,7 @@ def test_what_a_run_waits_for_in_vain_fails_it_in_every_report(pair: Pair, tmp_p
     assert "error   run.until-not-met  until" in result.stdout
     assert "main:no such words" in result.stdout
     assert "not within 100.000 ms, when the run ended (timeout)" in result.stdout
-    assert result.stdout.splitlines()[-2] == "RPTUN is up, with errors: 1 error"
+    assert result.stdout.startswith("RPTUN is up, with errors: 1 error (stm32h745, main ")
     verdict = json.loads((tmp_path / "a.json").read_text())["verdict"]
     assert (verdict["up"], verdict["exit_code"], verdict["headline"]) == (True, 1, "RPTUN is up, with errors")
     (finding,) = verdict["findings"]
@@ -316,7 +473,8 @@ def test_a_signal_ends_a_run_with_what_was_gathered_and_exit_code_2(
     assert child.returncode == 2
     assert "Run ended: interrupted at " in text
     assert "Traceback" not in errors
-    assert json.loads(out.read_text())["end"]["reason"] == "interrupted"
+    document = json.loads(out.read_text())
+    assert (document["end"]["reason"], document["exit_code"], document["error"]) == ("interrupted", 2, "interrupted")
 
 
 def test_wall_time_ends_a_run_with_what_was_gathered_and_exit_code_2(pair: Pair, tmp_path: Path) -> None:
@@ -403,10 +561,31 @@ def test_inspect_of_what_is_no_elf_is_an_error(tmp_path: Path) -> None:
 def test_lines_from_a_pipe_go_to_the_console_that_was_chosen_last(pair: Pair) -> None:
     result = rptwin("console", pair.main, pair.remote, text="ping 3 64\n:remote\nstatus\n:nowhere\n:quit\n")
     assert result.exit_code == 0
-    lines = result.stdout.splitlines()
-    assert "main         | vdev 0: 3 pings: 3 good, 0 bad, 0 lost" in lines
-    assert "remote       | vdev 0: status 0x07, up, 13 echoed" in lines
+    assert re.search(r"^ +\d+\.\d{3} ms  main +\| vdev 0: 3 pings: 3 good, 0 bad, 0 lost$", result.stdout, re.M)
+    assert re.search(r"^ +\d+\.\d{3} ms  remote +\| vdev 0: status 0x07, up, 13 echoed$", result.stdout, re.M)
     assert result.stderr.startswith("rptwin: error: no such console: expected main | remote | ")
+
+
+def test_lines_of_all_consoles_come_in_the_order_of_time(pair: Pair) -> None:
+    lines = rptwin("console", pair.main, pair.remote, text="").stdout.splitlines()
+    matched = (re.match(r" +(\d+\.\d{3}) ms  (\w+) ", line) for line in lines)
+    said = [(float(each[1]), each[2]) for each in matched if each is not None]
+    assert len(said) == 11
+    assert said == sorted(said, key=lambda each: each[0])
+    assert [name for _, name in said[:3]] == ["remote", "remote", "main"]
+
+
+def test_a_session_from_a_pipe_is_judged_and_reported(firmware: Callable[[str], Pair], tmp_path: Path) -> None:
+    faulty = firmware("align3")
+    result = rptwin("console", "--json", "a.json", "--junit", "a.xml", faulty.main, faulty.remote, text="ping 3 64\n")
+    assert result.exit_code == 1
+    assert "vring.align-not-power-of-two" in result.stderr
+    assert json.loads((tmp_path / "a.json").read_text())["verdict"]["exit_code"] == 1
+    assert ElementTree.parse(tmp_path / "a.xml").getroot().get("failures") == "2"
+
+
+def test_a_session_and_a_report_do_not_share_the_standard_output(pair: Pair) -> None:
+    assert error_of(rptwin("console", "--json", "-", pair.main, pair.remote)).startswith("-: the standard output is")
 
 
 def test_on_a_terminal_ctrl_t_switches_the_console_and_ctrl_c_ends(pair: Pair) -> None:
@@ -430,8 +609,11 @@ def test_on_a_terminal_ctrl_t_switches_the_console_and_ctrl_c_ends(pair: Pair) -
     read_until("10 good")
     os.write(terminal, b"ping 2 3x\x7f2\r")
     read_until("2 pings: 2 good")
+    os.write(terminal, b"\x1b[A\x1b[D\x1b[D\x1b[D\x7f3\r")  # the line before, its count 3
+    read_until("3 pings: 3 good")
+    assert "[A" not in shown
     os.write(terminal, b"\x14status\r")
-    read_until("12 echoed")
+    read_until("15 echoed")
     os.write(terminal, b"\x03")
     read_until("never said")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

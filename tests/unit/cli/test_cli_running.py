@@ -89,10 +89,11 @@ def test_there_is_no_progress_line_in_a_log(clock: SimpleNamespace, monkeypatch:
 def test_lines_come_whole_and_once_behind_the_name_of_their_console() -> None:
     main = FakeConsole(b"one\r\ntw")
     lines = ConsoleLines(cast(Consoles, FakeConsoles(main=main, remote_trace=FakeConsole(b"log\x1b\n"))))
-    assert list(lines.take()) == ["main         | one", "remote.trace | log?"]
+    head = " " * 16
+    assert list(lines.take()) == [f"{head}main         | one", f"{head}remote.trace | log?"]
     main.output += b"o\n> "
-    assert list(lines.take()) == ["main         | two"]
-    assert list(lines.take(unfinished=True)) == ["main         | > "]
+    assert list(lines.take()) == [f"{head}main         | two"]
+    assert list(lines.take(unfinished=True)) == [f"{head}main         | > "]
     assert list(lines.take(unfinished=True)) == []
 
 
@@ -101,7 +102,7 @@ def test_a_trace_buffer_that_starts_over_is_read_from_its_beginning() -> None:
     lines = ConsoleLines(cast(Consoles, FakeConsoles(remote_trace=trace)))
     assert len(list(lines.take())) == 2
     trace.output = b"again\n"
-    assert list(lines.take()) == ["remote.trace | again"]
+    assert list(lines.take()) == [f"{'':16}remote.trace | again"]
 
 
 def test_typed_lines_go_to_the_console_that_was_switched_to() -> None:

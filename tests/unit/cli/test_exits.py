@@ -32,6 +32,7 @@ def start(tmp_path: Path, firmware: Callable[[str], Any]) -> Callable[..., subpr
 
     def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # the interpreter would keep modules that no limit let it finish
         given = [str(pair.main), str(pair.remote)] if arguments[0] in ("run", "inspect", "console") else []
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         command = [sys.executable, "-c", AS_A_TERMINAL, *arguments, *given]

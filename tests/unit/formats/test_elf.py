@@ -356,6 +356,7 @@ def exercise(data):
         image.resource_table,
         lambda: [image.unwind_rule(FLASH + at) for at in range(0, 0x100, 0x20)],
         lambda: [image.source_line(FLASH + at) for at in range(0, 0x100, 0x20)],
+        lambda: [image.definition_at(SHARED + at) for at in (0, 8)],
         lambda: image.read_run(RAM, 64),
     ):
         try:

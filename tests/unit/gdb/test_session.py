@@ -229,7 +229,8 @@ def test_commands_of_the_monitor(client):
 
     assert monitor(b"time") == b"1.500000 ms\n"
     assert monitor(b"state") == b"cpu: held\n"
-    assert b"monitor time" in monitor(b"what?")
+    assert monitor(b"reset").startswith(b"unknown command: reset\nmonitor time: ")
+    assert monitor(b"help").startswith(b"monitor time: ")
     assert bytes.fromhex(client.ask(b"qThreadExtraInfo,1").decode()) == b"cpu, held"
 
 

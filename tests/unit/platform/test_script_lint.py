@@ -29,7 +29,7 @@ def only(script: str) -> str:
 def test_the_scripts_of_every_platform_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(ROOT / "platforms")]) == 0
     scripts = len(list((ROOT / "platforms").rglob("*.py")))
-    assert capsys.readouterr().out == f"{scripts} peripheral scripts, 0 problems\n"
+    assert capsys.readouterr().out == f"{scripts} peripheral script{'s' * (scripts != 1)}, 0 problems\n"
 
 
 def test_the_script_of_the_documentation_passes() -> None:
@@ -49,7 +49,7 @@ def test_a_problem_is_a_line_with_place_and_advice(tmp_path: Path, capsys: pytes
     assert main([str(tmp_path)]) == 1
     first, last = capsys.readouterr().out.splitlines()
     assert first == f"{path}:2:17: /, which divides whole numbers differently in the two Pythons; write //"
-    assert last == "1 peripheral scripts, 1 problems"
+    assert last == "1 peripheral script, 1 problem"
 
 
 def test_a_folder_without_scripts_is_no_success(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_cause_is_printed_in_full_and_what_follows_in_a_line() -> None:
         "                   [bold]not markup[/bold]\n"
         "          advice   take 4\n"
         "          source   Linux virtio_ring.h\n"
-        "          so       vdev.driver-ok-not-reached  vdev[0].status: expected a power of two, found 3\n"
+        "          hence    vdev.driver-ok-not-reached  vdev[0].status: expected a power of two, found 3\n"
     )
 
 

@@ -11,9 +11,11 @@ import pytest
 from robot.api import SkipExecution
 from test_host_keywords import FAILING_CASES
 
+from orchestrator.base.durations import parse_duration
 from orchestrator.base.errors import CapabilityError, EngineError, UsageError
 from orchestrator.engines.contract import Capability
 from orchestrator.robot import RptwinLibrary
+from orchestrator.robot.suite import duration_ns, duration_text
 
 Boot = Callable[[str], RptwinLibrary]
 
@@ -68,7 +70,7 @@ OF_FAULTY: dict[str, tuple[str, tuple[Any, ...], str]] = {
     "no_notification_should_be_ignored": (
         "wrong-channel",
         (),
-        "notifications were ignored: hsem channel 1 to main: 1 times, hsem channel 5 to remote: ",
+        "notifications were ignored: hsem channel 1 to main: once, hsem channel 5 to remote: ",
     ),
     "vring_should_have_carried_at_least": (
         "wrong-channel",
@@ -132,6 +134,35 @@ def boot(power_on: Boot) -> Boot:
     return make
 
 
+@pytest.mark.parametrize(
+    ("text", "expected_ns"),
+    [
+        ("1", 1_000_000_000),
+        ("0.25", 250_000_000),
+        ("15", 15_000_000_000),
+        (2, 2_000_000_000),
+        (0.5, 500_000_000),
+        ("50 ms", 50_000_000),
+        ("1.5s", 1_500_000_000),
+        ("1 second", 1_000_000_000),
+        ("2 minutes", 120_000_000_000),
+        ("2 minutes 10 seconds", 130_000_000_000),
+        ("00:00:01", 1_000_000_000),
+        ("00:00:01.500", 1_500_000_000),
+        ("3 milliseconds", 3_000_000),
+    ],
+)
+def test_a_time_is_whatever_robot_framework_calls_one(text: float | str, expected_ns: int) -> None:
+    assert duration_ns(text, "timeout") == expected_ns
+    assert parse_duration(duration_text(text)) == expected_ns
+
+
+@pytest.mark.parametrize("text", ["soon", "", "-1", "1 parsec", "nan", -1])
+def test_a_time_that_is_none_says_what_one_is(text: float | str) -> None:
+    with pytest.raises(UsageError, match=r"timeout: not a duration: expected a number and a unit"):
+        duration_ns(text, "timeout")
+
+
 @pytest.mark.parametrize("name", AT_POWER_ON)
 def test_a_keyword_says_what_it_saw_of_a_board_at_power_on(power_on: Boot, name: str) -> None:
     arguments, message = AT_POWER_ON[name]
@@ -193,7 +224,7 @@ def test_a_vring_that_the_vdev_lacks_is_named(boot: Boot) -> None:
 
 
 def test_a_vdev_that_the_table_lacks_is_named(boot: Boot) -> None:
-    with pytest.raises(AssertionError, match=r"no vdev\[1\]: the resource table at .* has 1 vdevs"):
+    with pytest.raises(AssertionError, match=r"no vdev\[1\]: the resource table at .* has 1 vdev"):
         boot("demo").vdev_should_be_at_driver_ok(1)
 
 

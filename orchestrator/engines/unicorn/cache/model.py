@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.memory_protection import Caching
 from orchestrator.engines.unicorn.binding import address_of
+from orchestrator.engines.unicorn.memory.host_memory import private_memory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import CacheState, CoreState, DoingState, LineState, TrackedState, hooks
 from orchestrator.events import IncoherenceKind
@@ -133,7 +134,7 @@ class CacheModel:
             native.start, native.size = each.start, each.size
 
     def _room(self, size: int) -> int:
-        self._buffers.append(mmap.mmap(-1, max(size, 1)))
+        self._buffers.append(private_memory(max(size, 1)))
         return ctypes.addressof(ctypes.c_char.from_buffer(self._buffers[-1]))
 
     def tracked_at(self, index: int) -> Any:

@@ -328,6 +328,11 @@ class Core:
         pc = self._p.native.address
         self._ports.emit(GuestError(pc, symbol_of(self._p.images, pc), address, what))
 
+    @property
+    def storing_pc(self) -> int:
+        """The instruction whose access a device serves."""
+        return int(self._p.native.address)
+
     # --- looking
 
     def settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.base.console_output import ConsoleOutput, Fresh, OutputState
+from orchestrator.base.console_output import ConsoleOutput, Fresh, LineStart, OutputState
 
 __all__ = ["UartConsole"]
 
@@ -31,6 +31,10 @@ class UartConsole:
 
     def since(self, position: int) -> Fresh:
         return self.received.since(position)
+
+    @property
+    def line_starts(self) -> tuple[LineStart, ...]:
+        return self.received.starts
 
     def transmit(self, byte: int) -> None:
         """The guest sends a byte."""
