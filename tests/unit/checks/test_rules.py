@@ -1335,5 +1335,16 @@ def test_every_rule_cites_its_source_and_describes_itself_in_a_sentence() -> Non
         assert each.description.endswith(".")
 
 
+# Of the model of a data cache, which a bench does not have: tests/integration/test_coherence.py breaks each.
+BY_A_CACHE = {
+    "cache.invalidate-destroyed",
+    "cache.invalidated-early",
+    "cache.stale-code",
+    "cache.stale-read",
+    "cache.write-back-overwrites",
+    "cache.write-stayed",
+}
+
+
 def test_every_rule_is_broken_by_a_case() -> None:
-    assert sorted(each.id for each in catalogue()) == sorted(CASES)
+    assert sorted(each.id for each in catalogue()) == sorted({*CASES, *BY_A_CACHE})
