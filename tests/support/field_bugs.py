@@ -67,17 +67,18 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Ran:
-    """A pair of ``firmware/``, booted."""
+    """A pair of ``firmware/``, booted; ``coherence``: with main's data cache modelled."""
 
     variant: str
+    coherence: str | None = None
 
     @property
     def name(self) -> str:
-        return f"variant `{self.variant}`"
+        return f"variant `{self.variant}`" + (f", `--coherence {self.coherence}`" if self.coherence else "")
 
     def findings(self, place: Workplace) -> tuple[Finding, ...]:
         main, remote = place.pair(self.variant)
-        with Board(PLATFORM, main=main, remote=remote) as board:
+        with Board(PLATFORM, main=main, remote=remote, coherence=self.coherence) as board:
             board.run()
             return board.verdict().findings
 
@@ -189,6 +190,8 @@ BUGS = (
         "vdev.features-without-config", Inspected("SUNXI", ("FEATURES=9",)), Inspected("SUNXI")),
     Bug("B19", "a trace filled in that offset[] does not lead to (nuttx, mx8mp)",
         "table.orphan-entry", Inspected("NUTTX", ("ENTRIES=2",)), NUMBERED),
+    Bug("B20", "shared memory in a data cache, and lines that are not invalidated (open-amp 338, PR 500, 679)",
+        "cache.stale-read", Ran("cached-no-invalidate", "report"), Ran("cached", "report")),
     Bug("B21", "the device's index as an earlier run left it (rpmsg-lite 11)",
         "ring.used-ahead", Patched("indices-from-before"), DEMO),
     Bug("B22", "buffers of another size than the other side's (rpmsg-lite 10, 17, 23)",
