@@ -224,10 +224,9 @@ class _Explorer:
     def _finish(self, board: Board, schedule: Schedule, recorder: PointRecorder, course: str) -> Outcome:
         try:
             board.run(self._until, f"{self._timeout_ns - board.time_ns} ns")
-            outcome = outcome_of(board, schedule, recorder, tells_points=True)
+            return outcome_of(board, schedule, recorder, course)
         except RptwinError as error:
             return Outcome(schedule, 2, "", (), "", failure=str(error))
-        return outcome if outcome.course != course else replace(outcome, points=())
 
 
 def _follows(point: Point, delay: Delay, platform: Platform) -> bool:

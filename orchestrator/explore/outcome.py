@@ -44,8 +44,8 @@ class Outcome:
         return changes, sum(each.duration_ns for each in delays), max((each.cycle for each in delays), default=0)
 
 
-def outcome_of(board: Board, schedule: Schedule, recorder: PointRecorder, *, tells_points: bool) -> Outcome:
-    """Of a board whose run is over."""
+def outcome_of(board: Board, schedule: Schedule, recorder: PointRecorder, usual: str) -> Outcome:
+    """Of a board whose run is over; with points where its course is another than the ``usual`` one."""
     verdict = board.verdict()
     causes = tuple(
         (cause.finding.rule, cause.finding.subject)
@@ -53,11 +53,6 @@ def outcome_of(board: Board, schedule: Schedule, recorder: PointRecorder, *, tel
         if cause.finding.severity is not Severity.NOTE
     )
     words = "\n".join((*recorder.course, *map(str, causes)))
-    return Outcome(
-        schedule,
-        verdict.exit_code,
-        verdict.headline,
-        causes,
-        hashlib.sha256(words.encode()).hexdigest()[:16],
-        recorder.points() if tells_points else (),
-    )
+    course = hashlib.sha256(words.encode()).hexdigest()[:16]
+    points = recorder.points() if course != usual else ()
+    return Outcome(schedule, verdict.exit_code, verdict.headline, causes, course, points)
