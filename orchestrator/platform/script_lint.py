@@ -63,6 +63,9 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.what}; {self.advice}"
 
 
+_WIDEST = 64  # bits
+
+
 def lint_script(text: str, file: str) -> tuple[Problem, ...]:
     """Everything wrong with a script, by line; ``file`` is its path, and its name in messages."""
     problems = list(_text_problems(text, file))
@@ -80,12 +83,27 @@ def lint_script(text: str, file: str) -> tuple[Problem, ...]:
         problems.append(Problem(file, 1, 1, TOO_DEEP, "write it in several statements"))
     else:
         problems += _number_problems(text, file)
+        wide = list(_wide_numbers(tree, file))
+        if wide:  # CPython itself refuses to say what some of them are
+            return tuple(sorted({*problems, *wide}, key=_place))
         is_front = FRONTS in Path(file).parts[:-1]
         try:
             problems += (_Linter(tree, file, FRONT_API, FRONT_NAMES) if is_front else _Linter(tree, file)).run()
         except RecursionError:
             problems.append(Problem(file, 1, 1, TOO_DEEP, "write it in several statements"))
-    return tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.what)))
+    return tuple(sorted(set(problems), key=_place))
+
+
+def _place(problem: Problem) -> tuple[int, int, str]:
+    return problem.line, problem.column, problem.what
+
+
+def _wide_numbers(tree: ast.AST, file: str) -> Iterator[Problem]:
+    """Numbers that no register holds: what C# makes of a script has 64 bits."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > _WIDEST:
+            what = f"a number of more than {_WIDEST} bits"
+            yield Problem(file, node.lineno, node.col_offset + 1, what, "registers have 32")
 
 
 def _text_problems(text: str, file: str) -> Iterator[Problem]:
