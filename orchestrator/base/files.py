@@ -23,6 +23,7 @@ __all__ = [
     "LARGEST_RECORDING",
     "LARGEST_TEXT",
     "file_size",
+    "is_file",
     "parse_toml",
     "read_file",
     "read_text",
@@ -49,6 +50,14 @@ def file_size(size: int) -> str:
         if size and size % (1 << bits) == 0:
             return f"{size >> bits} {unit}"
     return f"{size} bytes"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have (too long, with a null character) has none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _refuse_kind(path: Path, mode: int) -> None:

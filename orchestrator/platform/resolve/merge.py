@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.base.errors import PlatformError
-from orchestrator.base.files import read_text
+from orchestrator.base.files import is_file, read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
 from orchestrator.platform.resolve.shipped import platforms_folder
@@ -29,10 +29,7 @@ LEVELS_UP = 3  # folders above a description in which files of it may be: platfo
 def beside_or_above(folder: Path, name: str) -> Path | None:
     """A file relative to a folder, or to one above it (Renode's own descriptions name files from Renode's root)."""
     folders = (folder,) if name.startswith(".") else (folder, *_above(folder))
-    try:
-        return next((each / name for each in folders if (each / name).is_file()), None)
-    except ValueError:  # a null character
-        return None
+    return next((each / name for each in folders if is_file(each / name)), None)
 
 
 def _above(folder: Path) -> tuple[Path, ...]:

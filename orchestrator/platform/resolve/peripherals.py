@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from orchestrator.base.files import read_text
+from orchestrator.base.files import is_file, read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import MAX_INTERRUPTS, Interrupt, Peripheral
 from orchestrator.platform.resolve.cores import NVIC_TYPE, Named
@@ -114,6 +114,6 @@ def files_of(
     for kind, path in given.items():
         if kind not in types:
             raise settings.error(table, "no peripheral of this type", expected=" | ".join(types), found=kind)
-        if not path.is_file():
+        if not is_file(path):
             raise settings.error(table, f"no file {path.name} for {kind}")
     return {kind: path.resolve() for kind, path in given.items()}

@@ -229,6 +229,10 @@ RAM = "ram: Memory.MappedMemory @ sysbus 0x1000\n    size: 0x100\n"
             "{2}:15: s: no script no.py",
         ),
         (
+            f's: Python.PythonPeripheral @ sysbus 0\n    size: 4\n    filename: "{"a" * 300}.py"\n',
+            f"{{2}}:15: s: no script {'a' * 300}.py",
+        ),
+        (
             "s: Python.PythonPeripheral @ sysbus 0\n    size: 4\n",
             "{0}:1: s: a script is needed: expected filename: or script:",
         ),
