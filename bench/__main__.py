@@ -29,6 +29,7 @@ from orchestrator.engines.contract import Observing
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import Event
+from orchestrator.explore import Bounds, explore
 
 ROOT = Path(__file__).parent.parent
 QUANTUM_NS = 20_000
@@ -233,6 +234,14 @@ def length() -> None:
         show("  a run that never comes up, 50 s virtual against 5 s: memory", f"{ten[1] / one[1]:.2f} x")
 
 
+def schedules() -> None:
+    """How many schedules of the demo are explored in a second, on every processor of this machine."""
+    main, remote = PAIR
+    found = explore(lambda each: Board(main=main, remote=remote, schedule=each), Bounds(count=300, wall_s=60))
+    rate = len(found.tried) / found.seconds
+    print(f"{'explore, demo':44} {rate:10.1f} schedules/s, {os.cpu_count()} processors")
+
+
 def coherence() -> None:
     """A model of the M7's data cache against none."""
     for what, ratio in costs(ROOT / "firmware/build/stm32h745").items():
@@ -278,6 +287,7 @@ def main() -> None:
     engines()
     observing()
     coherence()
+    schedules()
     against_qemu()
     queues()
     vhost_user()
