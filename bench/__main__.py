@@ -25,6 +25,7 @@ from bench.rates import RATES, rate_of
 from orchestrator.base.errors import EngineError
 from orchestrator.base.memory import Extent
 from orchestrator.board import Board
+from orchestrator.board.schedule import Schedule
 from orchestrator.engines.contract import Observing
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.renode.discovery import discover
@@ -237,9 +238,13 @@ def length() -> None:
 def schedules() -> None:
     """How many schedules of the demo are explored in a second, on every processor of this machine."""
     main, remote = PAIR
-    found = explore(lambda each: Board(main=main, remote=remote, schedule=each), Bounds(count=300, wall_s=60))
+
+    def board_of_schedule(schedule: Schedule) -> Board:
+        return Board(main=main, remote=remote, schedule=schedule)
+
+    found = explore(board_of_schedule, Bounds(count=300, wall_s=60))
     rate = len(found.tried) / found.seconds
-    print(f"{'explore, demo':44} {rate:10.1f} schedules/s, {os.cpu_count()} processors")
+    show("explore, demo: schedules a second (aim: 200)", f"{rate:.0f}, on {os.cpu_count()} processors")
 
 
 def coherence() -> None:
