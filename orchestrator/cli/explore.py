@@ -13,8 +13,10 @@ from pathlib import Path
 
 from orchestrator.base.durations import format_duration, parse_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.base.words import counted
 from orchestrator.board import Board
 from orchestrator.board.schedule import Schedule, write_schedule
+from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.cli.options import refuse_overwriting, some_image
 from orchestrator.cli.run import Verbosity, run_and_report
 from orchestrator.cli.running import board_options
@@ -65,6 +67,10 @@ def explore_and_report(settings: Settings, wanted: Wanted, verbosity: Verbosity)
         found = search(open_board, wanted.bounds, until=settings.until, timeout_ns=settings.timeout, progress=progress)
     shortest = found.shortest
     _print("\n".join(_summary(found, wanted)) + "\n\n")
+    if found.is_interrupted:
+        if wanted.save is not None and shortest is not None and shortest is not found.base:
+            write_schedule(shortest.schedule, wanted.save)
+        return COULD_NOT_RUN
     if shortest is None or shortest is found.base:
         return run_and_report(settings, verbosity)
     with _written(shortest.schedule, wanted.save) as path:
@@ -74,9 +80,9 @@ def explore_and_report(settings: Settings, wanted: Wanted, verbosity: Verbosity)
 
 def _summary(found: Exploration, wanted: Wanted) -> Iterator[str]:
     rate = len(found.tried) / found.seconds if found.seconds else 0
-    bound = "" if found.is_whole else ", cut off by --count or --for"
+    bound = ", interrupted" if found.is_interrupted else "" if found.is_whole else ", cut off by --count or --for"
     how = f"{rate:.0f} a second, {wanted.bounds.jobs} at a time{bound}"
-    yield f"{len(found.tried)} schedules in {found.seconds:.1f} s ({how})"
+    yield f"{counted(len(found.tried), 'schedule')} in {found.seconds:.1f} s ({how})"
     for verdict, count, first in found.verdicts():
         yield f"{count:7}  {verdict}"
         if first is not found.base:

@@ -55,6 +55,7 @@ class Exploration:
     tried: tuple[Outcome, ...]  # the base too
     is_whole: bool
     seconds: float
+    is_interrupted: bool = False  # by Ctrl-C, once the pair as it is was known
 
     def verdicts(self) -> list[tuple[str, int, Outcome]]:
         """Each verdict, how many schedules came to it, and the shortest of them; the base's first."""
@@ -116,11 +117,15 @@ class _Explorer:
             images = {role: digest(image) for role, image in board.images.items()}
         plain = Schedule(images=images)
         base = self._only(partial(self._run, plain, ""))
-        is_whole = True
-        if not base.is_broken and not base.failure:
-            is_whole = all(self._try(each) for each in self._batches(plain, platform, base))
-        found = Exploration(base, tuple(self._tried), is_whole, time.monotonic() - self._begun)
-        if found.shortest is not None:
+        is_whole, is_interrupted = True, False
+        try:
+            if not base.is_broken and not base.failure:
+                is_whole = all(self._try(each) for each in self._batches(plain, platform, base))
+        except KeyboardInterrupt:
+            is_whole, is_interrupted = False, True
+        seconds = time.monotonic() - self._begun
+        found = Exploration(base, tuple(self._tried), is_whole, seconds, is_interrupted)
+        if found.shortest is not None and not is_interrupted:
             self._repeat(found.shortest)
         return found
 
@@ -148,18 +153,18 @@ class _Explorer:
         if left <= 0 or time.monotonic() >= deadline:
             return False
         found: list[Outcome] = []
-        is_done = False
-        for each in told(work, deadline):
-            if each is None:
-                is_done = True
-                break
-            found.append(each)
-            if self._progress is not None:
-                self._progress(len(self._tried) + len(found), time.monotonic() - self._begun)
-            if len(found) >= left:
-                break
-        self._tried += sorted(found, key=lambda each: str(each.schedule.to_json()))
-        return is_done
+        try:
+            for each in told(work, deadline):
+                if each is None:
+                    return True
+                found.append(each)
+                if self._progress is not None:
+                    self._progress(len(self._tried) + len(found), time.monotonic() - self._begun)
+                if len(found) >= left:
+                    break
+        finally:
+            self._tried += sorted(found, key=lambda each: each.schedule.to_json())
+        return False
 
     def _only(self, work: Callable[[Tell], None]) -> Outcome:
         found: list[Outcome] = list(told(work, time.monotonic() + _LONG_S))

@@ -72,6 +72,15 @@ def test_time_that_is_up_ends_it(firmware):
     assert (len(found.tried), found.is_whole) == (1, False)
 
 
+def test_what_was_tried_before_an_interrupt_is_kept(firmware):
+    def interrupt(tried, _seconds):
+        if tried == 4:
+            raise KeyboardInterrupt
+
+    found = explore(opener(firmware("demo")), Bounds(count=100, jobs=1), progress=interrupt)
+    assert (len(found.tried), found.is_whole, found.is_interrupted) == (4, False, True)
+
+
 def run(*arguments):
     return CliRunner().invoke(main, [str(each) for each in arguments], prog_name="rptwin")
 
