@@ -238,7 +238,9 @@ def _driver_ok_ns(run: Run, vdev: str) -> int | None:
     of_absence=True,
 )
 def who_is_told_that_main_is_ready_looks(subject: VdevSubject) -> Iterator[Violation]:
-    """A device that took a notification after DRIVER_OK, and has been offered buffers, reads the table or a ring."""
+    """A device that took a notification after DRIVER_OK reads the table or a ring, where it has a name to announce and
+    was offered buffers for that.
+    """
     state, vdev, run = subject.state, subject.vdev, subject.state.run
     device = vdev.role_of(Side.DEVICE)
     ready_ns = _driver_ok_ns(run, vdev.path)
@@ -249,8 +251,8 @@ def who_is_told_that_main_is_ready_looks(subject: VdevSubject) -> Iterator[Viola
     looks = [run.history.looked_ns.get((ring.path, Side.DEVICE), -1) for ring in vdev.rings]
     looked = max(run.history.read_table_ns.get(device, -1), *looks, -1)
     rings = [run.traffic.rings[ring.path] for ring in vdev.rings if ring.path in run.traffic.rings]
-    if not any(each.posted for each in rings):
-        return  # there is nothing for it to do
+    if not vdev.entry.value.head.gfeatures & Feature.NS or not any(each.posted for each in rings):
+        return  # it may have nothing to do
     if taken < ready_ns or looked >= ready_ns or (log is not None and any(log.sent.values())):
         return
     core = run.cores[device]
