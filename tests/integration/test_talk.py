@@ -13,10 +13,10 @@ Pairs = Callable[[str], Pair]
 
 def test_run_takes_a_remote_alone(pair: Pairs, rptwin: Rptwin, tmp_path: Path) -> None:
     done = rptwin(
-        "run", "--remote", pair("demo").remote, "--json", tmp_path / "out.json", "--junit", tmp_path / "o.xml"
+        "run", "-v", "--remote", pair("demo").remote, "--json", tmp_path / "out.json", "--junit", tmp_path / "o.xml"
     )
     assert done.exit_code == 0
-    assert "main played in Python" in done.output
+    assert "cpu_cm7, played in Python: the host of a lone remote (nuttx)" in done.output
     assert "create rptwin-echo at 1024" in done.output
     assert "round trip" not in done.output  # nobody has asked anything
     assert json.loads((tmp_path / "out.json").read_text())["verdict"]["up"]
