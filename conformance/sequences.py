@@ -70,7 +70,7 @@ def _sequence(chance: random.Random) -> Sequence:
     registers[9] = chance.randrange(4)
     priorities = tuple(chance.choice((0x00, 0x40, 0x80, 0xFF)) for _ in range(4))
     scratch = tuple(chance.getrandbits(32) for _ in range(_SCRATCH_WORDS))
-    code: list[int] = []
+    code = [_NOP]  # between data and an IT block, which is not certain to be one without (docs/decisions.md)
     masked = False
     for _ in range(_LENGTH):
         kind = chance.random()
@@ -93,7 +93,7 @@ def _sequence(chance: random.Random) -> Sequence:
 def _asking(chance: random.Random, *, dsp: bool) -> Sequence:
     """A sequence to which the other core belongs."""
     plain = _sequence(chance)
-    code: list[int] = []
+    code = [_NOP]
     masked = False
     while len(code) < _CODE_HALVES - _LONGEST:
         kind = chance.random()

@@ -64,6 +64,7 @@ class Problem:
 
 
 _WIDEST = 64  # bits
+_MOST_DIGITS = 6  # of the number of a value in a log line
 
 
 def lint_script(text: str, file: str) -> tuple[Problem, ...]:
@@ -431,7 +432,7 @@ class _Linter(ast.NodeVisitor):
         if not isinstance(text, str) or self.is_caught:
             return
         for match in HOLE.finditer(text):
-            if match[2] or (match[1] and int(match[1]) >= len(node.args) - 1):
+            if match[2] or (match[1] and (len(match[1]) > _MOST_DIGITS or int(match[1]) >= len(node.args) - 1)):
                 advice = "write {{ or }} for a brace, {0} for the first value after the text"
                 self.say(node, f"a log line with {match[0]!r} and {len(node.args) - 1} values", advice)
 

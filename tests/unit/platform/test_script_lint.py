@@ -83,6 +83,7 @@ def test_a_module_that_is_allowed_exists_here_too(module: str) -> None:
         ("x = 1\nx = 1 +\n", "2: syntax error: invalid syntax"),
         ("x = 1_000\n", "1: 1_000"),
         ("x = 1\ny = 0x1" + "0" * 16 + "\n", "2: a number of more than 64 bits"),
+        ("self.InfoLog('{" + "9" * 5000 + "}', 1)\n", "1: a log line with '{" + "9" * 5000 + "}' and 1 values"),
         ("x = 0x1" + "0" * 4000 + " - 1\n", "1: a number of more than 64 bits"),
         ("x = f'{size}'\n", "1: an f-string, which Python 2.7 does not have"),
         ("x: int = 1\n", "1: an annotation, which Python 2.7 does not have"),
