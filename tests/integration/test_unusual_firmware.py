@@ -95,7 +95,7 @@ def test_vrings_may_lie_outside_of_the_carveout(pair):
     assert not any(carveout.overlaps(span) for span in spans for carveout in carveouts)
 
 
-# Past the end of the indices takes 66,000 messages and a minute or more, too long for each run of the suite: that is
+# Past the end of the indices takes 66,000 messages and half a minute, too long for each run of the suite: that is
 # what RPTWIN_FLOOD=66000 is for. 3,000 go round a queue of 1,024 thrice; an index that passes its end is a unit test.
 FLOOD = int(os.environ.get("RPTWIN_FLOOD", "3000"))
 
