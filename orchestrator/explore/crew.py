@@ -45,6 +45,7 @@ class Crew:
     def __init__(self, size: int) -> None:
         self._size = size
         self._running = 0
+        self.died = 0  # children that did not come to their end
         self._parent = os.getppid()
 
     def start(self, work: Callable[[], None], part: Callable[[], None] | None = None) -> None:
@@ -70,8 +71,9 @@ class Crew:
     def wait(self, most: int = 0) -> None:
         """Until at most so many are at work."""
         while self._running > most:
-            os.waitpid(-1, 0)
+            _pid, status = os.waitpid(-1, 0)
             self._running -= 1
+            self.died += status != 0
 
 
 def told(work: Callable[[Tell], None], deadline: float) -> Iterator[Any]:

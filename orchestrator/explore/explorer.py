@@ -155,21 +155,25 @@ class _Explorer:
         found: list[Outcome] = []
         try:
             for each in told(work, deadline):
-                if each is None:
+                if isinstance(each, int):  # how many died: it is over
+                    if each:
+                        raise _died(each)
                     return True
                 found.append(each)
                 if self._progress is not None:
                     self._progress(len(self._tried) + len(found), time.monotonic() - self._begun)
                 if len(found) >= left:
-                    break
+                    return False
         finally:
             self._tried += sorted(found, key=lambda each: each.schedule.to_json())
+        if time.monotonic() < deadline:
+            raise _died(1)
         return False
 
     def _only(self, work: Callable[[Tell], None]) -> Outcome:
         found: list[Outcome] = list(told(work, time.monotonic() + _LONG_S))
         if not found:
-            raise EngineError("the process that ran a board died", where="explore")
+            raise _died(1)
         self._tried += found
         return found[0]
 
@@ -193,7 +197,7 @@ class _Explorer:
         for each in schedules:
             crew.start(partial(self._run, each, course, tell))
         crew.wait()
-        tell(None)
+        tell(crew.died)
 
     def _walk(self, prefix: Schedule, points: tuple[Point, ...], duration_ns: int, course: str, tell: Tell) -> None:
         """One delay more, at each of these points in the order of time."""
@@ -211,7 +215,7 @@ class _Explorer:
                 schedule = replace(prefix, delays=(*prefix.delays, delay))
                 crew.start(partial(self._branch, board, schedule, recorder, course, tell), board.engine.part)
             crew.wait()
-        tell(None)
+        tell(crew.died)
 
     def _branch(self, board: Board, schedule: Schedule, recorder: PointRecorder, course: str, tell: Tell) -> None:
         """One delay more, from where the board stands."""
@@ -232,6 +236,10 @@ class _Explorer:
             return outcome_of(board, schedule, recorder, course)
         except RptwinError as error:
             return Outcome(schedule, 2, "", (), "", failure=str(error))
+
+
+def _died(count: int) -> EngineError:
+    return EngineError("processes that ran a board died", where="explore", found=count)
 
 
 def _follows(point: Point, delay: Delay, platform: Platform) -> bool:

@@ -7,10 +7,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.base.errors import EngineError
 from orchestrator.board import Board
 from orchestrator.board.schedule import Schedule, load_schedule
 from orchestrator.checks.finding import Severity
 from orchestrator.cli import main
+from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.explore import Bounds, explore
 
 # What is wrong by chance only: the cause, and how many schedules it takes at most.
@@ -70,6 +72,18 @@ def test_a_pair_that_is_broken_as_it_is_is_not_explored(firmware):
 def test_time_that_is_up_ends_it(firmware):
     found = explore(opener(firmware("demo")), Bounds(count=10_000, wall_s=0.01, jobs=1))
     assert (len(found.tried), found.is_whole) == (1, False)
+
+
+def test_a_process_that_dies_is_an_error_and_no_schedule_less(firmware, monkeypatch):
+    """As one does that finds no room for its memory."""
+    images = firmware("demo")
+
+    def dies(_engine):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(UnicornEngine, "part", dies)
+    with pytest.raises(EngineError, match="processes that ran a board died"):
+        explore(opener(images), Bounds(count=100, wall_s=600, jobs=2))
 
 
 def test_what_was_tried_before_an_interrupt_is_kept(firmware):
