@@ -97,6 +97,8 @@ class Settings:
     seed: int = 0
     schedule: str | None = None
     coherence: str | None = None
+    fault: tuple[str, ...] = ()
+    fault_seed: int = 0
 
 
 Parse = Callable[[object, str], object]
@@ -327,6 +329,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
         "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
     ),
+    Setting(
+        "fault",
+        "FAULT",
+        _texts,
+        "Inject a fault: lost:CORE:NUMBER, late:CORE:NUMBER:DURATION, doubled:CORE:NUMBER:DURATION of a notification "
+        "to a core, counted from 1; reset:CORE:TIME, hold:CORE:TIME:DURATION, slow:CORE:FACTOR, flip:ADDRESS.BIT:TIME. "
+        "What is left out at the end is drawn, of `any` all.",
+        repeated=True,
+    ),
+    Setting("fault-seed", "NUMBER", _seed, "Draws what a fault leaves open: the same number, the same fault."),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -21,6 +21,7 @@ __all__ = [
     "ACCESS_WRITES",
     "CACHE_BLOCK",
     "RECORD",
+    "RESET",
     "SYSTEM_RESET",
     "Access",
     "Accessed",
@@ -36,6 +37,7 @@ __all__ = [
     "ExceptionReturn",
     "ExceptionTaken",
     "Fault",
+    "FaultInjected",
     "Frame",
     "GuestError",
     "IncoherenceKind",
@@ -58,6 +60,7 @@ __all__ = [
 
 
 SYSTEM_RESET = "system reset"
+RESET = "reset"  # of one core, from outside
 CACHE_BLOCK = 1 << 10  # bytes: cache maintenance is kept no finer
 
 
@@ -279,7 +282,8 @@ class GuestError:
 class StateChanged:
     """A core was released, held, reset, fell asleep for good or woke; ``why`` names the cause.
 
-    Where the firmware asked for a system reset, ``why`` begins with ``SYSTEM_RESET`` and the backtrace says from where.
+    Where a core alone was reset, by nobody's firmware, ``why`` begins with ``RESET``. Where the firmware asked for a
+    system reset, ``why`` begins with ``SYSTEM_RESET`` and the backtrace says from where.
     """
 
     state: CoreState
@@ -404,6 +408,14 @@ class Incoherent:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultInjected:
+    """A fault that was asked for has happened to this core; nobody's firmware did it."""
+
+    fault: str  # as it was named when it was asked for
+    what: str  # "hsem channel 1 to cpu_cm4 is lost"
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something the reader of a report should know of the model ("MPU enabled: not enforced")."""
 
@@ -425,6 +437,7 @@ Detail = (
     | Accessed
     | Changed
     | Incoherent
+    | FaultInjected
     | Note
 )
 
@@ -466,6 +479,7 @@ _KINDS: dict[type, str] = {
     Accessed: "accessed",
     Changed: "changed",
     Incoherent: "incoherent",
+    FaultInjected: "fault-injected",
     Note: "note",
 }
 

@@ -8,6 +8,7 @@ people is made in :mod:`orchestrator.report`.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory
-from orchestrator.base.roles import ROLES
+from orchestrator.base.roles import MAIN, ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
+from orchestrator.board.faults import Fault, Seen, draw, inject_all, parse_faults, slowed
 from orchestrator.board.images import load_images, load_others, vector_tables_of
 from orchestrator.board.mistakes import refuse_mixed_up
 from orchestrator.board.options import BoardOptions
@@ -100,7 +102,8 @@ class Board:
         schedule = options.schedule
         if schedule is not None:
             chip, options = schedule.platform(chip), replace(options, quantum_ns=schedule.quantum_ns)
-        self.platform = options.with_memory(chip)
+        self.faults = self._drawn(chip, options)
+        self.platform = slowed(options.with_memory(chip), self.faults)
         refuse_without_pair(self.platform)
         self.images = load_images(options.main, options.remote)
         if not options.vtor:
@@ -132,9 +135,27 @@ class Board:
             self._power_on(every, looking)
             if schedule is not None:
                 schedule.begin(self.engine)
+            inject_all(self.engine, self.faults, self.platform)
         except BaseException:
             self.engine.close()
             raise
+
+    @staticmethod
+    def _drawn(platform: Platform, options: BoardOptions) -> tuple[Fault, ...]:
+        """The faults that are asked for; what they leave open is drawn from what a run without them does."""
+
+        def seen() -> Seen:
+            if not isinstance(options.engine, str):
+                raise UsageError("an engine at power-on is for one run", where="faults", expected="exact ones")
+            with Board(platform, replace(options, faults=())) as board:
+                board.run()
+                ledger = board.observer.run.ledger
+                spans = [board.live.span, *(ring.span for ring in board.vrings)]
+                extents = [span.seen_by(MAIN) for span in spans if span is not None]
+                notified = Counter({role: ledger.sent_to(role) for role in ROLES})
+                return Seen(notified, board.last_activity_ns, tuple(each for each in extents if each is not None))
+
+        return draw(parse_faults(options.faults, platform), options.fault_seed, seen)
 
     def _power_on(self, images: Mapping[str, Image], looking: ObserveOptions) -> None:
         """Images are by role, and by name for cores without one."""
@@ -349,8 +370,9 @@ class Board:
 
     @property
     def last_activity_ns(self) -> int:
-        """When memory that a pair shares was last written or a notification last sent."""
-        return max(pair.observer.last_activity_ns for pair in self.pairs.values())
+        """When memory that a pair shares was last written or a notification last sent, or a fault is to be injected."""
+        seen = (pair.observer.last_activity_ns for pair in self.pairs.values())
+        return max((*seen, *(each.time_ns or 0 for each in self.faults)))
 
     def subscribe(self, listener: Listener) -> None:
         """Call this for every event from now on, in order."""

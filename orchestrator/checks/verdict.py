@@ -171,6 +171,7 @@ class Verdict:
             "notifications": run.ledger.to_json(self.notify),
             "unmodelled": run.unmodelled.to_json(),
             "notes": run.notes.to_json(),
+            **({"injected": [each.to_json() for each in run.injected]} if run.injected else {}),
         }
 
     def _core(self, role: str) -> dict[str, object]:

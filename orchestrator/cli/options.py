@@ -63,6 +63,8 @@ DEMO_OPTIONS = (
     "seed",
     "schedule",
     "coherence",
+    "fault",
+    "fault-seed",
 )
 
 

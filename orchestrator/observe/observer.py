@@ -20,6 +20,7 @@ from orchestrator.events import (
     CoreState,
     DataCache,
     Event,
+    FaultInjected,
     Incoherent,
     Note,
     NotificationIgnored,
@@ -45,7 +46,7 @@ from orchestrator.observe.found import TableSearch
 from orchestrator.observe.given import GivenVring
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.progress import note_progress, see_core, see_taken
-from orchestrator.observe.run import Channel, CoreRun, Cut, Run, Unmet
+from orchestrator.observe.run import Channel, CoreRun, Cut, Injected, Run, Unmet
 from orchestrator.observe.traffic import Actor
 from orchestrator.observe.views import Views
 from orchestrator.observe.vring_search import VringSearch
@@ -238,6 +239,9 @@ class Observer:
                 self.run.ledger.listens(channel, event.time_ns, waiting=number in detail.waiting)
         elif isinstance(detail, (NotificationSent, NotificationIgnored)):  # no union, which would be made at each event
             self._on_notification(event.time_ns, role, detail)
+        elif isinstance(detail, FaultInjected):
+            self.run.last_activity_ns = event.time_ns  # what follows from it is waited for
+            self.run.injected.append(Injected(event.time_ns, role, detail.fault, detail.what))
         elif role and role not in self.run.cores:
             return  # a core of another pair: what it does reaches this one by memory and notifications only
         elif isinstance(detail, NotificationTaken):

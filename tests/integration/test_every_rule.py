@@ -31,6 +31,7 @@ VARIANTS = {rule for each in (*FAULTY.values(), *CACHED.values()) for rule in ea
 ELSEWHERE = {
     "core.fault-handled": "test_at_run_time.py",
     "core.lockup": "test_python_core.py",
+    "core.reset-unnoticed": "test_injected_faults.py",
     "core.resets": "test_bad_input.py",
     "notification.not-cleared": "test_python_core.py",
     "run.until-not-met": "test_cli.py",

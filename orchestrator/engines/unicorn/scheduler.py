@@ -73,8 +73,7 @@ class Scheduler:
                 return Stop(StopReason.REQUESTED, turn.time_ns)
             if is_met is not None and is_met():
                 return Stop(StopReason.CONDITION, turn.time_ns)
-            # Who assists a core may do anything at any time: then nothing says that the board goes on as it did.
-            period = self._recurrence.period() if self._recurrence is not None and not self._assisted else 0
+            period = self._recurrence.period() if self._recurrence is not None and self._may_skip() else 0
             if period:
                 repeats = True
                 self._skip(period, end)
@@ -85,6 +84,13 @@ class Scheduler:
             if all(core.idle for core in self._cores):
                 self._jump(end)
         return Stop(StopReason.TIMEOUT, turn.time_ns, repeats)
+
+    def _may_skip(self) -> bool:
+        """Not where something may come that is in no state: who assists a core may do anything at any time, and a fault
+        waits for a notification that is still to be counted.
+        """
+        injections = self._wiring.injections
+        return not self._assisted and (injections is None or not injections.waits)
 
     def _skip(self, period: int, end: int) -> None:
         """The board does the same for ever: most of that passes at once."""

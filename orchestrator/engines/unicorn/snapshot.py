@@ -29,6 +29,7 @@ class BoardSnapshot:
     consoles: dict[str, OutputState]
     passed_gates: frozenset[int]
     caches: tuple[object, ...]
+    injections: object
 
 
 def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
@@ -48,6 +49,7 @@ def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
         {name: console.save() for name, console in wiring.consoles.items()},
         frozenset(wiring.gates.passed),
         () if wiring.coherence is None else wiring.coherence.save(),
+        None if wiring.injections is None else wiring.injections.save(),
     )
 
 
@@ -61,6 +63,8 @@ def restore_board(snapshot: BoardSnapshot, wiring: Wiring, turn: Turn) -> None:
         device.restore(snapshot.devices[name])
     if wiring.coherence is not None:
         wiring.coherence.restore(snapshot.caches)
+    if wiring.injections is not None:
+        wiring.injections.restore(snapshot.injections)
     wiring.mailboxes.restore(snapshot.mailboxes)
     wiring.gates.passed = set(snapshot.passed_gates)
     wiring.look_at_gates()
