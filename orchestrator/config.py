@@ -97,6 +97,7 @@ class Settings:
     seed: int = 0
     schedule: str | None = None
     coherence: str | None = None
+    order: bool = False
     fault: tuple[str, ...] = ()
     fault_seed: int = 0
 
@@ -114,6 +115,7 @@ class Setting:
     help: str
     repeated: bool = False
     is_path: bool = False
+    is_flag: bool = False
 
     @property
     def attribute(self) -> str:
@@ -138,6 +140,12 @@ def _one_of(*words: str) -> Parse:
         return value
 
     return parse
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        _refuse(where, "true | false", value)
+    return value
 
 
 def _positive_duration(value: object, where: str) -> int:
@@ -328,6 +336,13 @@ SETTINGS: tuple[Setting, ...] = (
         _one_of("report", "real"),
         "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
         "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
+    ),
+    Setting(
+        "order",
+        "true|false",
+        _flag,
+        "Judge in which order each core makes its accesses to a ring, and the barriers (DMB, DSB) between them.",
+        is_flag=True,
     ),
     Setting(
         "fault",

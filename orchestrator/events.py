@@ -28,6 +28,7 @@ __all__ = [
     "ActiveException",
     "Activity",
     "Backtrace",
+    "Barrier",
     "Changed",
     "CoreState",
     "DataCache",
@@ -38,6 +39,7 @@ __all__ = [
     "ExceptionTaken",
     "Fault",
     "FaultInjected",
+    "Fenced",
     "Frame",
     "GuestError",
     "IncoherenceKind",
@@ -370,6 +372,23 @@ def _packed(access: Access) -> bytes:
     return RECORD.pack(access.time_ns, access.last_ns, access.value or 0, access.before or 0, *numbers)
 
 
+class Barrier(NamedTuple):
+    """A DMB or DSB: accesses before it are made before those behind it (DDI0403E A3.7.3)."""
+
+    time_ns: int  # of the instruction
+    pc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The barriers that a core executed, in order; one behind another, with no observed access in between, is left out.
+
+    Stamped with the end of the turn; it comes before the ``Accessed`` of the same turn.
+    """
+
+    barriers: tuple[Barrier, ...]
+
+
 class IncoherenceKind(enum.StrEnum):
     """What a data cache does to bytes that others access too."""
 
@@ -435,6 +454,7 @@ Detail = (
     | GuestError
     | StateChanged
     | Accessed
+    | Fenced
     | Changed
     | Incoherent
     | FaultInjected
@@ -477,6 +497,7 @@ _KINDS: dict[type, str] = {
     GuestError: "guest-error",
     StateChanged: "state",
     Accessed: "accessed",
+    Fenced: "fenced",
     Changed: "changed",
     Incoherent: "incoherent",
     FaultInjected: "fault-injected",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ from orchestrator.engines.contract import (
     Condition,
     Engine,
     Foreseeing,
+    Ordering,
     Snapshot,
     StopReason,
 )
@@ -45,6 +46,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.order import Barriers
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
@@ -118,6 +120,7 @@ class Board:
         self._stopping = False
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
+        self._tells_order = options.order
         self.bridges: list[Bridge] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
@@ -329,13 +332,17 @@ class Board:
         if reason is EndReason.QUIET:
             self.end = End(reason, self.engine.time_ns, quiet_ns, self._coming(quiet_ns))
         states, backtraces, waiting, exceptions, caches = {}, {}, {}, {}, {}
+        barriers, device_memory = {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
             backtraces = {name: self.engine.backtrace(name) for name in names}
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
             caches = {name: self.engine.data_cache(name) for name in names}
-        seen = (states, backtraces, waiting, exceptions, unmet, caches)
+            if self._tells_order and isinstance(self.engine, Ordering):
+                barriers = {name: Barriers(*astuple(self.engine.ordered(name))) for name in names}
+                device_memory = {name: self.engine.device_memory(name) for name in names}
+        seen = (states, backtraces, waiting, exceptions, unmet, caches, barriers, device_memory)
         for pair in self.pairs.values():
             pair.observer.finish(self.end.time_ns, reason.value, *seen, cut=reason.cut)
 

@@ -43,6 +43,8 @@ __all__ = [
     "MemoryEquals",
     "Monitored",
     "Observing",
+    "Ordered",
+    "Ordering",
     "PlayedCore",
     "Player",
     "Playing",
@@ -74,6 +76,7 @@ class Capability(enum.StrEnum):
     DELAY = "delay"  # :class:`Delaying`
     COHERENCE = "coherence"  # data caches are modelled: ``EngineOptions.coherence``
     FAULT = "fault"  # :class:`Faulting`
+    ORDER = "order"  # :class:`Ordering`
 
 
 class CoherenceMode(enum.StrEnum):
@@ -92,6 +95,7 @@ class EngineOptions:
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # the board's memory is in files that other processes can map: :class:`Sharing`
     coherence: CoherenceMode | None = None  # model the cores' data caches; None: memory is coherent
+    order: bool = False  # tell the barriers between accesses: :class:`Ordering`
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +344,32 @@ class Delaying(Protocol):
         """Let a core stand still for this long before a cycle of its clock, counted from power-on; at 0 it starts late.
 
         It takes no exception meanwhile, and its timers go on. EngineError for a cycle that has passed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """How many instructions that order accesses a core has executed since power-on; of exclusive pairs the loads."""
+
+    dmb: int = 0
+    dsb: int = 0
+    isb: int = 0
+    exclusive: int = 0
+
+
+@runtime_checkable
+class Ordering(Protocol):
+    """An engine that may have ``Capability.ORDER``; made with ``EngineOptions.order``, else nothing is counted.
+
+    Before each ``Accessed`` of a core, ``Fenced`` has the barriers that came between these accesses.
+    """
+
+    def ordered(self, core: str) -> Ordered: ...
+
+    def device_memory(self, core: str) -> tuple[Extent, ...]:
+        """What is Device or Strongly-ordered memory to this core now, memory or not: accesses to it keep their order
+        among themselves (DDI0403E A3.7.3).
         """
         ...
 

@@ -22,6 +22,7 @@ from orchestrator.events import (
 from orchestrator.observe.coherence import Incoherences
 from orchestrator.observe.faults import FaultPlace, Faults
 from orchestrator.observe.history import History
+from orchestrator.observe.order import Orders
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
@@ -309,6 +310,7 @@ class Run:
     outside: set[str] = field(default_factory=set)  # vdevs whose device is another process, which acts at any time
     stacks: dict[str, StackGuard] = field(default_factory=dict)  # by role, where accesses are told
     coherence: Incoherences = field(default_factory=Incoherences)  # where data caches are modelled
+    orders: Orders | None = None  # where barriers are told
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
     driver_ok_ns: dict[str, int] = field(default_factory=dict)  # by vdev path: when it last came to DRIVER_OK
     up_ns: int | None = None

@@ -98,6 +98,7 @@ class Record:
             "console_size": settings.console_size,
             "seed": settings.seed,
             "coherence": settings.coherence,
+            **({"order": True} if settings.order else {}),
             **({"faults": list(self.faults)} if self.faults else {}),
         }
 

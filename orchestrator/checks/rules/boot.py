@@ -165,7 +165,8 @@ def who_was_reset_negotiates_anew(subject: CoreSubject) -> Iterator[Violation]:
     core, run = subject.core, subject.run
     if core.reset_ns is None or run.time_ns - core.reset_ns < REST_NS:
         return
-    for vdev in subject.state.live.vdevs:
+    live = subject.state.live
+    for vdev in live.vdevs if live is not None else ():
         since = run.driver_ok_ns.get(vdev.path)
         if vdev.is_driver_ok and since is not None and since < core.reset_ns:
             yield Violation(

@@ -19,6 +19,7 @@ from orchestrator.engines.contract import (
     EngineOptions,
     InjectedFault,
     InjectedKind,
+    Ordered,
     Player,
     SharedMemory,
     Stop,
@@ -71,6 +72,9 @@ class UnicornEngine:
         )
         if options.coherence is not None:
             self.wiring.model_caches(options.coherence, options.seed)
+        if options.order:
+            for core in self.wiring.cores:
+                core.order_log.start()
         self._observed = ObservedExtents(self.wiring.cores)
         # What another process stores, nobody here foresees.
         skips = skip_idle_loops and not options.shares_memory
@@ -209,6 +213,12 @@ class UnicornEngine:
 
     def data_cache(self, core: str) -> DataCache | None:
         return None if core in self.wiring.hosted else self.core(core).scs.data_cache()
+
+    def ordered(self, core: str) -> Ordered:
+        return self.core(core).order_log.counted()
+
+    def device_memory(self, core: str) -> tuple[Extent, ...]:
+        return self.core(core).scs.mpu.device_memory()
 
     def instructions(self, core: str) -> int:
         return 0 if core in self.wiring.hosted else self.core(core).now

@@ -9,15 +9,15 @@ from typing import Protocol
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
+from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT
 from orchestrator.engines.contract import EVER_NS, InjectedFault, InjectedKind
 from orchestrator.engines.unicorn.bus import Slot
 from orchestrator.engines.unicorn.cpu.core import Core
-from orchestrator.engines.unicorn.cpu.nvic import FIRST_INTERRUPT
 from orchestrator.engines.unicorn.cpu.signals import Alarm, Delayed
 from orchestrator.events import RESET, FaultInjected, NotificationSent
 from orchestrator.platform.model import MailboxStep, Platform
 
-__all__ = ["InjectionHost", "Injections"]
+__all__ = ["InjectionHost", "InjectionState", "Injections"]
 
 _PREFIX = "fault "  # of an alarm's name; a device has no space in its own
 _NOTIFICATIONS = (InjectedKind.LOST, InjectedKind.LATE, InjectedKind.DOUBLED)
@@ -47,6 +47,9 @@ class _Again:
     fault: InjectedFault
     sender: str
     sent: NotificationSent
+
+
+InjectionState = tuple[Counter[str], tuple[InjectedFault | _Again, ...]]
 
 
 class Injections:
@@ -180,11 +183,11 @@ class Injections:
 
     # --- snapshots
 
-    def save(self) -> tuple[Counter[str], tuple[InjectedFault | _Again, ...]]:
+    def save(self) -> InjectionState:
         """What has been counted, and what is to come."""
         return Counter(self._counted), tuple(self._coming)
 
-    def restore(self, saved: tuple[Counter[str], tuple[InjectedFault | _Again, ...]]) -> None:
+    def restore(self, saved: InjectionState) -> None:
         """Go back to :meth:`save`."""
         counted, coming = saved
         self._counted, self._coming = Counter(counted), list(coming)

@@ -19,7 +19,7 @@ from orchestrator.engines.unicorn.recurrence import Recurrence
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import Accessed, Changed, Note
+from orchestrator.events import Accessed, Changed, Fenced, Note
 
 __all__ = ["Scheduler"]
 
@@ -156,7 +156,9 @@ class Scheduler:
                         )
 
     def _tell_accesses(self, core: Core) -> None:
-        records = core.access_log.take()
+        barriers, records = core.order_log.take(), core.access_log.take()
+        if barriers:
+            self._wiring.emit(core, Fenced(barriers))
         if records:
             self._wiring.emit(core, Accessed(records))
 

@@ -1351,5 +1351,15 @@ BY_A_CACHE = {
 }
 
 
+# Of barriers between accesses, which a bench does not have either: tests/integration/test_order.py breaks each.
+BY_ORDER = {
+    "order.entry-before-index",
+    "order.index-before-entry",
+    "order.index-before-flags",
+    "order.index-before-notification",
+    "order.published-early",
+}
+
+
 def test_every_rule_is_broken_by_a_case() -> None:
-    assert sorted(each.id for each in catalogue()) == sorted({*CASES, *BY_A_CACHE})
+    assert sorted(each.id for each in catalogue()) == sorted({*CASES, *BY_A_CACHE, *BY_ORDER})

@@ -33,6 +33,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.cpu.ports import Ports
 from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
@@ -207,6 +208,10 @@ class Core:
     @property
     def access_log(self) -> AccessLog:
         return self._p.access_log
+
+    @property
+    def order_log(self) -> OrderLog:
+        return self._p.order_log
 
     @property
     def loop(self) -> IdleLoop | None:
@@ -429,4 +434,5 @@ class Core:
     def close(self) -> None:
         self._loops.close()
         self._p.access_log.close()
+        self._p.order_log.close()
         self._p.cpu.close()

@@ -39,12 +39,14 @@ __all__ = [
     "TRAP_STACK_POINTER",
     "TRAP_UNALIGNED",
     "AccessesState",
+    "BarrierState",
     "CacheState",
     "CoreState",
     "DoingState",
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "OrderState",
     "PageBits",
     "ProbeState",
     "Span",
@@ -139,6 +141,18 @@ class AccessesState(ctypes.Structure):
     _fields_ = _HEADER.fields("accesses")
 
 
+class BarrierState(ctypes.Structure):
+    """``struct barrier``."""
+
+    _fields_ = _HEADER.fields("barrier")
+
+
+class OrderState(ctypes.Structure):
+    """``struct order``."""
+
+    _fields_ = _HEADER.fields("order")
+
+
 class FramesState(ctypes.Structure):
     """``struct frames``."""
 
@@ -195,6 +209,8 @@ hooks.accesses_take.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.accesses_take.restype = ctypes.c_uint32
 hooks.accesses_free.argtypes = (ctypes.c_void_p,)
 hooks.accesses_free.restype = None
+hooks.order_free.argtypes = (ctypes.c_void_p,)
+hooks.order_free.restype = None
 hooks.cache_load.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 hooks.cache_load.restype = None
 hooks.cache_store.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)
