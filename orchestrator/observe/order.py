@@ -190,7 +190,7 @@ class Orders:
 
     def _see_look(self, state: _RingSide, at: RingAt, row: tuple[int, ...], done: _Done, views: Views) -> None:
         shift = 8 * (at.index_at - at.shift - row[5])
-        if shift < 0:
+        if shift < 0 or access_of(row).value is None:
             return
         value = row[2] >> shift & 0xFFFF
         if state.look is not None and state.look.value == value:

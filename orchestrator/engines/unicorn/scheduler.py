@@ -141,7 +141,7 @@ class Scheduler:
             core.run_to(end)
             hosted = self._hosted.get(core.name) if self._hosted else None
             acted = core.ran if hosted is None else self._let_play(hosted)
-            if acted and core.access_log.any():
+            if acted and (core.access_log.any() or core.order_log.any()):
                 self._tell_accesses(core)
             if self._wiring.coherence is not None:
                 self._wiring.tell_incoherence()

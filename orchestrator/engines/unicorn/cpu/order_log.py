@@ -27,6 +27,10 @@ class OrderLog:
         """Record from the next page of code on that is looked at."""
         self._native.order = self._pointer
 
+    def any(self) -> bool:
+        """Whether :meth:`take` has something."""
+        return bool(self._state.count)
+
     def take(self) -> tuple[Barrier, ...]:
         """Since the last call, those that have an observed access before them; with what was accessed."""
         state = self._state
