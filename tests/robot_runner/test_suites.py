@@ -34,7 +34,12 @@ def cases() -> Iterator[object]:
 
 
 # Tests of what an engine has not, or a chip: a mailbox that can be told which channels interrupt, a data cache.
-LACKING = {"renode": ("snapshot",), "qemu": ("snapshot",), "mps2_an521": ("channel-enable", "data-cache"), "nrf5340": ("data-cache",)}
+LACKING = {
+    "renode": ("snapshot",),
+    "qemu": ("snapshot",),
+    "mps2_an521": ("channel-enable", "data-cache"),
+    "nrf5340": ("data-cache",),
+}
 
 
 @functools.cache
