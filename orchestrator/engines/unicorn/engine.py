@@ -51,7 +51,14 @@ class UnicornEngine:
     name = "unicorn"
     capabilities = frozenset(Capability) - {Capability.MONITOR}
 
-    def __init__(self, platform: Platform, options: EngineOptions, *, skip_idle_loops: bool = True) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        options: EngineOptions,
+        *,
+        skip_idle_loops: bool = True,
+        count_blocks: bool = True,
+    ) -> None:
         if options.quantum_ns <= 0:
             raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=options.quantum_ns)
         self.platform = platform
@@ -63,6 +70,7 @@ class UnicornEngine:
             platform,
             self._turn,
             skip_idle_loops=skip_idle_loops,
+            count_blocks=count_blocks and options.coherence is None,
             console_size=options.console_size,
             is_shared=options.shares_memory,
         )

@@ -130,6 +130,7 @@ class Core:
         systick_hz: int,
         mpu_regions: int | None,
         skip_idle_loops: bool,
+        count_blocks: bool,
     ) -> None:
         self.model = model
         self.name, self.mips = model.name, model.mips
@@ -137,6 +138,7 @@ class Core:
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
         processor.after_sleep_changed = lambda: host.after_sleep_changed(self)
         processor.held = model.held
+        processor.counts_blocks = processor.counts_blocks and count_blocks
         self._ports = ports = Ports(_OnBoard(self, host), processor, skip_idle_loops=skip_idle_loops)
         features = features_of(model.model, fpu=model.fpu)
         self.scs = scs = SystemControlSpace(ports, processor.exceptions, features, mpu_regions)
@@ -178,12 +180,13 @@ class Core:
         scs = Slot(SCS, Extent(SCS_BASE, 0x1000), ScsDevice(self.scs))
         self.bus = self._ports.bus = self._accesses.bus = Bus(self.name, [*slots, scs], self._accesses)
         self.bus.map_into(self._p.cpu)
-        self._p.cpu.on_protected_write(self._accesses.store_to_protected_page)
+        self._p.cpu.on_protected_write(self._p.native, self._accesses.store_to_protected_page)
         taken = [*(each.extent for each in slots), *(each.extent for each in memory.mappings())]
         pages = (Extent(page, abi.PAGE_SIZE) for page in _STUB_PAGES)
         stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
         self._p.cpu.map_stub(stub, STUB)
         self._p.connect(memory, stub)
+        self._p.access_log.stale = self._p.counts_blocks  # only native code that fills the TLB takes a block back
         self._unit.connect(secure_fp=self.model.model == "cortex-m33")
 
     # --- what others see of it
@@ -428,5 +431,4 @@ class Core:
 
     def close(self) -> None:
         self._loops.close()
-        self._p.access_log.close()
-        self._p.cpu.close()
+        self._p.close()

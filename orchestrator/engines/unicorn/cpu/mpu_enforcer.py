@@ -116,6 +116,7 @@ class MpuEnforcer:
         self._hand_over(NO_PROTECTION)
         self._keep = (*self._keep, memory.windows)
         self._cpu.guard(self._state, *self.slow)
+        self._p.count_blocks(allowed=True)
 
     def _hand_over(self, protection: ProtectionMap) -> None:
         starts, granted = _arrays(protection)
@@ -123,6 +124,7 @@ class MpuEnforcer:
         guard.count = len(protection.starts)
         guard.starts = ctypes.addressof(starts)
         guard.granted = ctypes.addressof(granted)
+        guard.version += 1
         self._keep = (starts, granted, *self._keep[2:])
         self.map = protection
 

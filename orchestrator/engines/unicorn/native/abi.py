@@ -179,6 +179,12 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_count_blocks.argtypes = (ctypes.c_void_p,) * 3
+hooks.core_count_blocks.restype = ctypes.c_uint32
+hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_set_fast.restype = None
+hooks.core_free_blocks.argtypes = (ctypes.c_void_p,)
+hooks.core_free_blocks.restype = None
 hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.core_it_state.restype = ctypes.c_uint32
 hooks.core_leave_it.argtypes = (ctypes.c_void_p,)
