@@ -7,7 +7,7 @@ made once, a fraction of that.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import unicorn
@@ -15,9 +15,9 @@ from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, CoreState, hooks
+from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, Compared, CoreState, hooks
 
-__all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe"]
+__all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "compared", "describe"]
 __all__ += ["function_pointer", "registers", "written_registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
@@ -51,6 +51,20 @@ def function_pointer(function: Any) -> int:
 def address_of(structure: ctypes.Structure) -> int:
     """Where a structure lies, for native code; it must be kept alive."""
     return ctypes.addressof(structure)
+
+
+def compared(spans: Iterable[tuple[memoryview, bytes]]) -> Any:
+    """Memory and what it held, as an array of ``struct compared``; both must be kept alive."""
+    pairs = [
+        Compared(
+            ctypes.addressof(ctypes.c_char.from_buffer(span)),
+            ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value,
+            len(data),
+        )
+        for span, data in spans
+        if data
+    ]
+    return (Compared * len(pairs))(*pairs)
 
 
 def registers(*names: str) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from orchestrator.engines.contract import (
     Condition,
     DebugStop,
     EngineOptions,
+    MemoryEquals,
     Player,
     SharedMemory,
     Stop,
@@ -165,7 +166,8 @@ class UnicornEngine:
 
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
         self.power_on()
-        return self._scheduler.run(timeout_ns, self._conditions.met(until))
+        by_memory = isinstance(until, MemoryEquals)
+        return self._scheduler.run(timeout_ns, self._conditions.met(until), by_memory=by_memory)
 
     def stop(self) -> None:
         self._scheduler.stop()

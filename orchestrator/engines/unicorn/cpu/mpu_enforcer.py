@@ -66,6 +66,11 @@ class MpuEnforcer:
         """The access may go on."""
         self._let_pass(shut)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`before_execution` may do something."""
+        return self.stale or self._depends_on_faultmask
+
     def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
         """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""
         mpu = self._mpu

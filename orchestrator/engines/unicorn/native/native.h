@@ -40,6 +40,7 @@ static inline const struct window *window_at(const struct window *windows, uint3
 }
 
 /* run.c */
+uint32_t core_run(struct core *c, uint64_t limit);
 void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
 void core_leave_it(struct core *c);
 int is_single_access(uint32_t first);
