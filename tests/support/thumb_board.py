@@ -82,9 +82,19 @@ class Machine:
     """A board with programs in its cores; a core without a program is held."""
 
     def __init__(
-        self, platform: Platform, images: dict[str, Image], core: str, quantum_ns: int, *, skip_idle_loops: bool
+        self,
+        platform: Platform,
+        images: dict[str, Image],
+        core: str,
+        quantum_ns: int,
+        *,
+        skip_idle_loops: bool,
+        count_blocks: bool = True,
     ) -> None:
-        self.engine = UnicornEngine(platform, EngineOptions(quantum_ns=quantum_ns), skip_idle_loops=skip_idle_loops)
+        options = EngineOptions(quantum_ns=quantum_ns)
+        self.engine = UnicornEngine(
+            platform, options, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks
+        )
         self.events: list[Event] = []
         self.engine.subscribe(self.events.append)
         self.images = images

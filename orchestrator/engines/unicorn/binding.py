@@ -7,7 +7,7 @@ made once, a fraction of that.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import unicorn
@@ -15,9 +15,9 @@ from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from orchestrator.base.errors import EngineError
-from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, CoreState, hooks
+from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, Compared, CoreState, hooks
 
-__all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "describe"]
+__all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "compared", "describe"]
 __all__ += ["function_pointer", "registers", "written_registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
@@ -51,6 +51,20 @@ def function_pointer(function: Any) -> int:
 def address_of(structure: ctypes.Structure) -> int:
     """Where a structure lies, for native code; it must be kept alive."""
     return ctypes.addressof(structure)
+
+
+def compared(spans: Iterable[tuple[memoryview, bytes]]) -> Any:
+    """Memory and what it held, as an array of ``struct compared``; both must be kept alive."""
+    pairs = [
+        Compared(
+            ctypes.addressof(ctypes.c_char.from_buffer(span)),
+            ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value,
+            len(data),
+        )
+        for span, data in spans
+        if data
+    ]
+    return (Compared * len(pairs))(*pairs)
 
 
 def registers(*names: str) -> tuple[int, ...]:
@@ -91,6 +105,7 @@ class RegisterBatch:
         state.saved_count = self._count
         state.saved_ids = ctypes.addressof(self._ids)
         state.saved_pointers = ctypes.addressof(self._pointers)
+        state.saved_write_ids = ctypes.addressof(self._written_ids)
 
     def kept(self) -> list[int]:
         return self._values[:]
@@ -195,7 +210,9 @@ class Cpu:
             f"cannot map a device at {address:#010x}",
         )
 
-    def hook(self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)) -> object:
+    def hook(
+        self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)
+    ) -> ctypes.c_size_t:
         """Install a native hook over the addresses from first to last; (1, 0) is the whole address space.
 
         What is returned is for :meth:`unhook`.
@@ -220,8 +237,8 @@ class Cpu:
         """Remove a hook; blocks that were translated with it still call it until the next :meth:`flush`."""
         self._checked(uclib.uc_hook_del(self.handle, hook), "cannot remove a hook")
 
-    def on_protected_write(self, handler: Any) -> None:
-        """Call ``handler(address, data)`` for a store to memory that refuses it.
+    def on_protected_write(self, state: CoreState, handler: Any) -> None:
+        """Call ``handler(address, data)`` for a store of ``state``'s core to memory that refuses it.
 
         The instruction goes on, and Unicorn drops the store, whether the page is made writable meanwhile or not
         (an unaligned one comes again byte by byte): what the memory is to hold, the handler writes.
@@ -232,20 +249,10 @@ class Cpu:
             return True
 
         wrapped = _PROTECT_CALLBACK(callback)
-        hook = ctypes.c_size_t()
-        self._keep.append((hook, wrapped))
-        self._checked(
-            uclib.uc_hook_add(
-                self.handle,
-                ctypes.byref(hook),
-                unicorn_const.UC_HOOK_MEM_WRITE_PROT,
-                ctypes.cast(wrapped, ctypes.c_void_p),
-                None,
-                ctypes.c_uint64(0),
-                ctypes.c_uint64(ADDRESS_SPACE - 1),  # beyond it lie the aliases of guarded memory
-            ),
-            "cannot install a hook",
-        )
+        self._keep.append(wrapped)
+        state.protected_write = function_pointer(wrapped)
+        below_aliases = (0, ADDRESS_SPACE - 1)  # of guarded memory
+        self.hook(unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_pointer(hooks.core_on_protected), state, below_aliases)
 
     def read(self, register: int) -> int:
         self._word.value = 0
@@ -268,6 +275,9 @@ class Cpu:
         guard.mem_read = function_pointer(uclib.uc_mem_read)
         guard.ctl = function_pointer(uclib.uc_ctl)
         guard.flush_tlb = _CTL_WRITE | unicorn_const.UC_CTL_TLB_FLUSH
+        guard.flush_code = _CTL_WRITE | unicorn_const.UC_CTL_TB_FLUSH
+        guard.remove_code = _CTL_WRITE | unicorn_const.UC_CTL_TB_REMOVE_CACHE | 2 << 26
+        guard.request_code = unicorn_const.UC_CTL_IO_READ_WRITE << 30 | unicorn_const.UC_CTL_TB_REQUEST_CACHE | 2 << 26
         callbacks = (_SLOW_READ_CALLBACK(slow_read), _SLOW_WRITE_CALLBACK(slow_write))
         self._keep.append(callbacks)
         guard.slow_read = function_pointer(callbacks[0])

@@ -19,6 +19,7 @@ from orchestrator.engines.contract import (
     EngineOptions,
     InjectedFault,
     InjectedKind,
+    MemoryEquals,
     Ordered,
     Player,
     SharedMemory,
@@ -55,7 +56,14 @@ class UnicornEngine:
     name = "unicorn"
     capabilities = frozenset(Capability) - {Capability.MONITOR}
 
-    def __init__(self, platform: Platform, options: EngineOptions, *, skip_idle_loops: bool = True) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        options: EngineOptions,
+        *,
+        skip_idle_loops: bool = True,
+        count_blocks: bool = True,
+    ) -> None:
         if options.quantum_ns <= 0:
             raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=options.quantum_ns)
         self.platform = platform
@@ -67,6 +75,7 @@ class UnicornEngine:
             platform,
             self._turn,
             skip_idle_loops=skip_idle_loops,
+            count_blocks=count_blocks and options.coherence is None,
             console_size=options.console_size,
             is_shared=options.shares_memory,
         )
@@ -176,7 +185,8 @@ class UnicornEngine:
 
     def run(self, timeout_ns: int, until: Condition | None = None) -> Stop:
         self.power_on()
-        return self._scheduler.run(timeout_ns, self._conditions.met(until))
+        by_memory = isinstance(until, MemoryEquals)
+        return self._scheduler.run(timeout_ns, self._conditions.met(until), by_memory=by_memory)
 
     def stop(self) -> None:
         self._scheduler.stop()

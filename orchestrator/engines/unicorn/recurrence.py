@@ -19,9 +19,9 @@ from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
 
-__all__ = ["Recurrence"]
+__all__ = ["RARE", "Recurrence"]
 
-_RARE = 40  # instructions for each return to Python: more often is a stretch that is looked at
+RARE = 40  # instructions for each return to Python: more often is a stretch that is looked at
 _PATIENCE = 25_000  # returns to Python in one stretch, before anything is compared: rules count what happens for ever
 _TRIALS = 8  # comparisons of everything with one moment: where registers come back, memory need not
 
@@ -58,7 +58,7 @@ class Recurrence:
         """In turns, after one; 0: none is known."""
         work = sum(core.work for core in self._wiring.cores)
         done, self._work = work - self._work, work
-        if done * _RARE < sum(core.mips for core in self._wiring.cores[:1]) * self._turn.quantum_ns // 1000:
+        if done * RARE < sum(core.mips for core in self._wiring.cores[:1]) * self._turn.quantum_ns // 1000:
             if self._stretch:
                 self._forget()
             return 0
@@ -66,6 +66,12 @@ class Recurrence:
         if self._stretch < _PATIENCE or any(core.debugger.core_debug is not None for core in self._wiring.cores):
             return 0
         return self._look()
+
+    def quiet_turns(self, work: int) -> None:
+        """Turns have passed in which little came back to Python; ``work`` of all cores by their end."""
+        self._work = work
+        if self._stretch:
+            self._forget()
 
     def _forget(self) -> None:
         self._stretch = 0

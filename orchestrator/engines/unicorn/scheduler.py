@@ -15,7 +15,8 @@ from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.processor import NEVER
 from orchestrator.engines.unicorn.cpu.signals import Released
 from orchestrator.engines.unicorn.hosted import HostedCore
-from orchestrator.engines.unicorn.recurrence import Recurrence
+from orchestrator.engines.unicorn.native_turns import NativeTurns
+from orchestrator.engines.unicorn.recurrence import RARE, Recurrence
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
@@ -39,6 +40,9 @@ class Scheduler:
         self._seed = seed
         self._stop_asked = False
         self._recurrence = Recurrence(wiring, turn) if skips else None
+        self._native = NativeTurns(self._cores, watches, turn)
+        # A turn in which little is executed may be one of a board that repeats itself.
+        self._is_long = turn.quantum_ns * self._cores[0].mips // 1000 > RARE * len(self._cores)
         self._has_skipped = False
         self.started = False
 
@@ -62,13 +66,20 @@ class Scheduler:
         """End the run at the next quantum boundary."""
         self._stop_asked = True
 
-    def run(self, timeout_ns: int, is_met: Callable[[], bool] | None) -> Stop:
-        """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole."""
+    def run(self, timeout_ns: int, is_met: Callable[[], bool] | None, *, by_memory: bool = False) -> Stop:
+        """Ends at the first quantum boundary at or after the timeout, so that pieces of a run equal the whole.
+        ``by_memory``: what a core stores may be enough to meet the condition.
+        """
         turn = self._turn
         end = -(-(turn.time_ns + timeout_ns) // turn.quantum_ns)
         self._stop_asked = repeats = False
+        in_python = is_met is not None  # the first turn: the condition may be met as things are
         while turn.quantum < end:
-            self._run_quantum()
+            if in_python or not self._may_be_native():
+                self._run_quantum()
+            else:
+                self._run_quanta(end - turn.quantum)
+            in_python = by_memory
             if self._stop_asked:
                 return Stop(StopReason.REQUESTED, turn.time_ns)
             if is_met is not None and is_met():
@@ -113,6 +124,29 @@ class Scheduler:
             and not any(each.has_plans() for each in self._assisted.values())
         )
 
+    def _may_be_native(self) -> bool:
+        """Whether nobody plays a core or helps it, and no cache is modelled."""
+        return (
+            self._is_long
+            and not (self._hosted or self._assisted)
+            and self._wiring.coherence is None
+            and self._native.may_run()
+        )
+
+    def _run_quanta(self, most: int) -> None:
+        """At least one quantum, and more while nobody but the cores has anything to do."""
+        native = self._native
+        work = sum(core.work for core in self._cores) if self._recurrence is not None else 0
+        try:
+            if native.pass_quanta(most) and self._recurrence is not None:
+                self._recurrence.quiet_turns(work + native.whole_slices())
+            if native.index >= 0:
+                boundary = self._turn.time_ns
+                for index, core in enumerate(self._cores[native.index :], native.index):
+                    self._advance(index, boundary * core.mips // 1000, begun=index == native.index)
+        finally:
+            self._turn.core = None
+
     def _run_quantum(self) -> None:
         """Each core its share, in order."""
         self._turn.quantum += 1
@@ -128,17 +162,21 @@ class Scheduler:
         finally:
             self._turn.core = None
 
-    def _advance(self, index: int, end: int) -> None:
-        """One core to an instruction count of this quantum.
+    def _advance(self, index: int, end: int, *, begun: bool = False) -> None:
+        """One core to an instruction count of this quantum; native code may have ``begun`` with it.
 
         When it reaches one behind it, it pauses until that one has come as far: who sees what a core stores after it
         rang has been rung.
         """
         core, turn = self._cores[index], self._turn
         native = core.native
-        while native.executed < end:
+        while begun or native.executed < end:
             turn.core = core
-            core.run_to(end)
+            if begun:
+                self._native.finish(end)
+                begun = False
+            else:
+                core.run_to(end)
             hosted = self._hosted.get(core.name) if self._hosted else None
             acted = core.ran if hosted is None else self._let_play(hosted)
             if acted and (core.access_log.any() or core.order_log.any()):

@@ -51,7 +51,14 @@ class Wiring:
     """
 
     def __init__(
-        self, platform: Platform, turn: Turn, *, skip_idle_loops: bool, console_size: int, is_shared: bool = False
+        self,
+        platform: Platform,
+        turn: Turn,
+        *,
+        skip_idle_loops: bool,
+        count_blocks: bool,
+        console_size: int,
+        is_shared: bool = False,
     ) -> None:
         self.platform = platform
         self.coherence: Coherence | None = None
@@ -59,7 +66,7 @@ class Wiring:
         self.listeners: list[Listener] = []
         self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
-        self.cores = [self._new_core(number, skip_idle_loops) for number in range(len(platform.cores))]
+        self.cores = [self._new_core(number, skip_idle_loops, count_blocks) for number in range(len(platform.cores))]
         self.by_name = {core.name: core for core in self.cores}
         self._by_nvic = {core.model.nvic: core for core in self.cores}
         self.hosted: dict[str, HostedCore] = {}
@@ -92,7 +99,7 @@ class Wiring:
 
     # --- who is there
 
-    def _new_core(self, number: int, skip_idle_loops: bool) -> Core:
+    def _new_core(self, number: int, skip_idle_loops: bool, count_blocks: bool) -> Core:
         model = self.platform.cores[number]
         nvics = {peripheral.name: peripheral for peripheral in self.platform.peripherals}
         nvic = nvics[model.nvic].attributes if model.nvic in nvics else {}
@@ -105,6 +112,7 @@ class Wiring:
             systick_hz=_integer(nvic.get("systickFrequency"), model.mips * 1_000_000),
             mpu_regions=regions if isinstance(regions, int) else None,
             skip_idle_loops=skip_idle_loops,
+            count_blocks=count_blocks,
         )
 
     def _slots_of(self, core: Core) -> Iterator[Slot]:

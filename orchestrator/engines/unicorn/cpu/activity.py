@@ -51,6 +51,14 @@ class ActivityLog:
             for oldest in sorted(self._ends, key=self._ends.__getitem__)[: _MOST_ENDS // 2]:
                 self._forgotten = self._ends.pop(oldest)
 
+    def turns_ended(self, ends: list[tuple[int, int]]) -> None:
+        """Several of them: PC and when."""
+        if len(self._ends) + len(ends) <= _MOST_ENDS:
+            self._ends.update(ends)
+            return
+        for pc, now in ends:
+            self.turn_ended(pc, now)
+
     # --- what it comes to
 
     def activity(self, active: int, symbol_at: Callable[[int], str | None]) -> Activity:

@@ -131,6 +131,7 @@ class Core:
         systick_hz: int,
         mpu_regions: int | None,
         skip_idle_loops: bool,
+        count_blocks: bool,
     ) -> None:
         self.model = model
         self.name, self.mips = model.name, model.mips
@@ -138,6 +139,7 @@ class Core:
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
         processor.after_sleep_changed = lambda: host.after_sleep_changed(self)
         processor.held = model.held
+        processor.counts_blocks = processor.counts_blocks and count_blocks
         self._ports = ports = Ports(_OnBoard(self, host), processor, skip_idle_loops=skip_idle_loops)
         features = features_of(model.model, fpu=model.fpu)
         self.scs = scs = SystemControlSpace(ports, processor.exceptions, features, mpu_regions)
@@ -148,7 +150,7 @@ class Core:
         self._unit = unit = ExceptionUnit(processor, scs, floating_point, enforcer, ports)
         self._loops = loops = LoopSkipper(processor, model.model, enforcer, ports)
         self._accesses = accesses = Accesses(processor, scs, unit, loops, ports)
-        enforcer.slow = accesses.guarded_read, accesses.guarded_write
+        enforcer.slow = self._guarded_read, self._guarded_write
         self._instructions = instructions = Instructions(processor, unit, floating_point, enforcer, marks, ports)
         execution = Execution(processor, unit, enforcer, loops, accesses, instructions, marks, ports)
         self.debugger = debugger = Debugger(processor, marks, loops, ports)
@@ -168,6 +170,10 @@ class Core:
         self._all_registers = RegisterBatch(*PROGRAM_STATE)
         self._run_loop = RunLoop(processor, scs, unit, loops, execution, timeline, debugger)
         self.run_to, self.set_line = self._run_loop.run_to, self._run_loop.set_line
+        self.take_seat, self.leave_seat = self._run_loop.take_seat, self._run_loop.leave_seat
+        self.update_from_seat, self.go_on = self._run_loop.update_from_seat, self._run_loop.go_on
+        self.known_loops = loops.known_loops
+        self.before_call: Callable[[], None] = lambda: None  # native code calls a device, or stores what it cannot
         ports.scs, ports.marks, ports.enforcer, ports.floating_point = scs, marks, enforcer, floating_point
         ports.loops, ports.accesses, ports.execution, ports.timeline = loops, accesses, execution, timeline
         ports.debugger, ports.resets, ports.run_loop = debugger, self.resets, self._run_loop
@@ -179,13 +185,26 @@ class Core:
         scs = Slot(SCS, Extent(SCS_BASE, 0x1000), ScsDevice(self.scs))
         self.bus = self._ports.bus = self._accesses.bus = Bus(self.name, [*slots, scs], self._accesses)
         self.bus.map_into(self._p.cpu)
-        self._p.cpu.on_protected_write(self._accesses.store_to_protected_page)
+        self._p.cpu.on_protected_write(self._p.native, self._protected_write)
         taken = [*(each.extent for each in slots), *(each.extent for each in memory.mappings())]
         pages = (Extent(page, abi.PAGE_SIZE) for page in _STUB_PAGES)
         stub = next(page.start for page in pages if not any(page.overlaps(each) for each in taken))
         self._p.cpu.map_stub(stub, STUB)
         self._p.connect(memory, stub)
+        self._p.access_log.stale = self._p.counts_blocks  # only native code that fills the TLB takes a block back
         self._unit.connect(secure_fp=self.model.model == "cortex-m33")
+
+    def _guarded_read(self, address: int, size: int) -> int:
+        self.before_call()
+        return self._accesses.guarded_read(address, size)
+
+    def _guarded_write(self, address: int, size: int, value: int) -> None:
+        self.before_call()
+        self._accesses.guarded_write(address, size, value)
+
+    def _protected_write(self, address: int, data: bytes) -> None:
+        self.before_call()
+        self._accesses.store_to_protected_page(address, data)
 
     # --- what others see of it
 
@@ -433,6 +452,4 @@ class Core:
 
     def close(self) -> None:
         self._loops.close()
-        self._p.access_log.close()
-        self._p.order_log.close()
-        self._p.cpu.close()
+        self._p.close()

@@ -81,6 +81,7 @@ class CoreDebug:
                 for alias in binding.ALIASES:
                     around = (alias + max(0, extent.start - _WIDEST + 1), alias + extent.end - 1)
                     self._hooks.append(core.cpu.hook(kinds, function, state, around))
+        core.count_blocks(allowed=not self._hooks)
         core.forget_translations()  # a block that was translated without hooks of memory calls none
         self._look_closely()
 

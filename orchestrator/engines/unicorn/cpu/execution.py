@@ -68,7 +68,10 @@ class Execution:
             self._port.tell_tlb()
         if self._enforcer.in_use or self._enforcer.stale:
             self._enforcer.before_execution(self._accesses.bus.pages)
-        reason = self._p.run(self._p.native_pointer, limit)
+        self.after(self._p.run(self._p.native_pointer, limit))
+
+    def after(self, reason: int) -> None:
+        """Deal with what has ended a slice."""
         if self._p.native.undo:
             self._undo()
         if reason == abi.EXIT_OTHER or self._accesses.is_due or self.reset_asked:
@@ -84,6 +87,17 @@ class Execution:
             self._unit.fetch_fault(self._p.pc)
         elif reason == abi.EXIT_TRAP:
             self._instructions.trap()
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether native code may run as things are."""
+        return not (
+            self._p.stale_code
+            or self._p.access_log.stale
+            or self._accesses.is_due
+            or self.reset_asked
+            or self._enforcer.has_work
+        )
 
     def reset_if_asked(self) -> None:
         """Between two slices, where a device has asked."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -62,6 +62,7 @@ class IdleLoop:
     reads: tuple[Read, ...]
     slots: tuple[Slot, ...] = ()  # of the devices that it polls
     debt: int = 0
+    compared: Any = None  # ``watched``, for native code
 
     def holds(self) -> bool:
         return all(bytes(span) == data for span, data in self.watched)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.bus import Bus
 from orchestrator.engines.unicorn.cpu.idle_loops import IdleLoop, Prober
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
+from orchestrator.engines.unicorn.memory.host_memory import private_memory
 from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import Seat
 
 __all__ = ["LoopPort", "LoopSkipper"]
 
 _MOST_PATIENCE = 256  # turns
+_NO_PATIENCE = 0xFFFF_FFFF
 
 
 class LoopPort(Protocol):
@@ -48,7 +53,8 @@ class LoopSkipper:
         self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
-        self._known_loops: set[int] = set()  # pages where one was found
+        self._known_loops = private_memory(abi.PAGES)  # one byte per page: a loop was found there
+        self.known_loops = ctypes.addressof(ctypes.c_char.from_buffer(self._known_loops))
 
     @property
     def is_probing(self) -> bool:
@@ -153,11 +159,12 @@ class LoopSkipper:
 
     def look(self) -> None:
         """After a turn: a calm core may stand in an idle loop; a busy one is asked less and less often."""
-        if self._p.disturbed and self._p.pc >> abi.PAGE_BITS not in self._known_loops:
+        page = self._p.pc >> abi.PAGE_BITS
+        if self._p.disturbed and not self._known_loops[page]:
             self._calm_turns = 0
             return
         self._calm_turns += 1
-        if self._calm_turns < self._patience and self._p.pc >> abi.PAGE_BITS not in self._known_loops:
+        if self._calm_turns < self._patience and not self._known_loops[page]:
             return
         self._calm_turns = 0
         if not self._port.may_skip or self._p.sleeping or self._p.held or self._p.locked_up or self._p.attention:
@@ -173,12 +180,36 @@ class LoopSkipper:
             for slot in self.loop.slots:
                 slot.pollers.append(self)
             self._patience = 1
-            self._known_loops.add(self._p.pc >> abi.PAGE_BITS)
+            self._known_loops[page] = 1
             for slot in self.loop.slots:
                 slot.pollers.return_displaced()
         else:
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
-            self._known_loops.discard(self._p.pc >> abi.PAGE_BITS)
+            self._known_loops[page] = 0
+
+    def take_seat(self, seat: Seat) -> None:
+        """Let native code go on with the loop, or count calm turns."""
+        loop = self.loop
+        seat.calm_turns = self._calm_turns
+        seat.patience = self._patience if self._port.may_skip else _NO_PATIENCE
+        if loop is None:
+            seat.loop_length = 0
+            return
+        if loop.compared is None:
+            loop.compared = binding.compared(loop.watched)
+        seat.loop_length, seat.loop_debt = loop.length, loop.debt
+        seat.loop, seat.loop_count = ctypes.addressof(loop.compared), len(loop.compared)
+
+    def update_from_seat(self, seat: Seat) -> None:
+        """As far as native code has come."""
+        self._calm_turns = seat.calm_turns
+        if self.loop is not None:
+            self.loop.debt = int(seat.loop_debt)
+
+    def look_after_native(self) -> None:
+        """Native code has counted the turn already."""
+        self._calm_turns -= 1
+        self.look()
 
     def look_again(self) -> None:
         """A device that its loop polled was touched by one that changed nothing."""

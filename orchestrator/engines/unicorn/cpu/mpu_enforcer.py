@@ -66,6 +66,11 @@ class MpuEnforcer:
         """The access may go on."""
         self._let_pass(shut)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`before_execution` may do something."""
+        return self.stale or self._depends_on_faultmask
+
     def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
         """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""
         mpu = self._mpu
@@ -116,6 +121,7 @@ class MpuEnforcer:
         self._hand_over(NO_PROTECTION)
         self._keep = (*self._keep, memory.windows)
         self._cpu.guard(self._state, *self.slow)
+        self._p.count_blocks(allowed=True)
 
     def _hand_over(self, protection: ProtectionMap) -> None:
         starts, granted = _arrays(protection)
@@ -123,6 +129,7 @@ class MpuEnforcer:
         guard.count = len(protection.starts)
         guard.starts = ctypes.addressof(starts)
         guard.granted = ctypes.addressof(granted)
+        guard.version += 1
         self._keep = (starts, granted, *self._keep[2:])
         self.map = protection
 

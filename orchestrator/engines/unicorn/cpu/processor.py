@@ -119,18 +119,23 @@ class Processor:
         native.emu_stop = binding.function_pointer(uclib.uc_emu_stop)
         native.reg_read = binding.function_pointer(uclib.uc_reg_read)
         native.reg_write = binding.function_pointer(uclib.uc_reg_write)
+        native.reg_write_batch = binding.function_pointer(uclib.uc_reg_write_batch)
         native.reg_read_batch = binding.function_pointer(uclib.uc_reg_read_batch)
         native.guard.control_id, native.guard.ipsr_id = binding.registers("CONTROL", "IPSR")
         native.guard.mem_read = binding.function_pointer(uclib.uc_mem_read)
         kinds = {
             unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
+            unicorn_const.UC_HOOK_BLOCK: hooks.core_on_block,
             unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
             unicorn_const.UC_HOOK_MEM_UNMAPPED
             | unicorn_const.UC_HOOK_MEM_READ_PROT
             | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
         }
-        for kind, function in kinds.items():
-            self.cpu.hook(kind, binding.function_pointer(function), native)
+        installed = {
+            kind: self.cpu.hook(kind, binding.function_pointer(function), native) for kind, function in kinds.items()
+        }
+        code, block = (installed[kind] for kind in (unicorn_const.UC_HOOK_CODE, unicorn_const.UC_HOOK_BLOCK))
+        self.counts_blocks = bool(hooks.core_count_blocks(self.native_pointer, code.value, block.value))
         native.emu_start = binding.function_pointer(uclib.uc_emu_start)
         native.uc = self.cpu.handle
 
@@ -271,6 +276,17 @@ class Processor:
         self.access_log.pause(paused=paused)
         for each in self.caches:
             each.pause(paused=paused)
+
+    def count_blocks(self, *, allowed: bool) -> None:
+        """Whether code that runs often is counted by blocks from the next instruction on."""
+        hooks.core_set_fast(self.native_pointer, allowed and self.counts_blocks)
+
+    def close(self) -> None:
+        """Free what is native."""
+        self.access_log.close()
+        self.order_log.close()
+        hooks.core_free_blocks(self.native_pointer)
+        self.cpu.close()
 
     def end_slice(self) -> None:
         """Come back behind the instruction that is executed."""

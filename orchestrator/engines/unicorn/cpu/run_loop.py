@@ -14,7 +14,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
-from orchestrator.engines.unicorn.native.abi import hooks
+from orchestrator.engines.unicorn.native.abi import TURNS_BEFORE, TURNS_LOOK, TURNS_SLICE, Seat, hooks
 
 __all__ = ["RunLoop"]
 
@@ -60,8 +60,11 @@ class RunLoop:
 
     def run_to(self, end: int) -> None:
         """Advance to an instruction count, or until paused."""
-        native, loops, timeline, processor = self._p.native, self._loops, self._timeline, self._p
         self._paused = False
+        self._go_on(end)
+
+    def _go_on(self, end: int) -> None:
+        native, loops, timeline, processor = self._p.native, self._loops, self._timeline, self._p
         while (now := native.executed) < end and not self._paused:
             if loops.loop is not None:
                 if now < timeline.next_count and not processor.attention and not processor.stale_code and loops.holds:
@@ -93,10 +96,14 @@ class RunLoop:
             self.ran = True
             self.slices += 1
             self._execution.execute(limit)
-            if processor.round_end < NEVER and native.executed >= processor.round_end:
-                processor.round_end = NEVER
-                loops.back_in_loop(another_round=False)
+            self._end_round()
         self._end_turn(end)
+
+    def _end_round(self) -> None:
+        processor = self._p
+        if processor.round_end < NEVER and processor.native.executed >= processor.round_end:
+            processor.round_end = NEVER
+            self._loops.back_in_loop(another_round=False)
 
     def _end_turn(self, end: int) -> None:
         native, loops = self._p.native, self._loops
@@ -106,6 +113,38 @@ class RunLoop:
             self._p.activity.turn_ended(native.pc, native.executed)
         if self.ran and loops.loop is None and native.executed >= end:
             loops.look()
+
+    # --- turns in native code
+
+    def take_seat(self, seat: Seat) -> None:
+        """A quantum begins, perhaps in native code: what it is to know of this core."""
+        processor = self._p
+        self.ran = processor.disturbed = self._paused = False
+        seat.next_count, seat.delayed_until = self._timeline.next_count, processor.delayed_until
+        seat.stands = processor.sleeping or processor.held or processor.locked_up
+        seat.python = processor.attention or processor.round_end < NEVER or not self._execution.is_prepared
+        self._loops.take_seat(seat)
+
+    def update_from_seat(self, seat: Seat) -> None:
+        """As far as native code has come."""
+        self.ran = bool(seat.ran)
+        self._loops.update_from_seat(seat)
+
+    def leave_seat(self, seat: Seat, ends: list[tuple[int, int]]) -> None:
+        """Native code is done."""
+        self.slices += int(seat.slices)
+        self._p.activity.turns_ended(ends)
+
+    def go_on(self, why: int, reason: int, end: int) -> None:
+        """Where native code has left this core's turn."""
+        if why == TURNS_BEFORE:
+            self._go_on(end)
+        elif why == TURNS_SLICE:
+            self._execution.after(reason)
+            self._end_round()
+            self._go_on(end)
+        elif why == TURNS_LOOK:
+            self._loops.look_after_native()
 
     def reconsider(self) -> None:
         """What may interrupt has changed: look before the next instruction."""

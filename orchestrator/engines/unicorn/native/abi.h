@@ -15,6 +15,7 @@ typedef int (*reg_read_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*reg_write_batch_fn)(void *uc, int *ids, void **values, int count);
 typedef int (*mem_read_fn)(void *uc, uint64_t address, void *bytes, uint64_t size);
 typedef int (*ctl_fn)(void *uc, int control, ...);
+typedef _Bool (*protected_fn)(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
 typedef void (*slow_write_fn)(uint32_t address, uint32_t size, uint64_t value);
 
@@ -141,6 +142,8 @@ struct guard {
     mem_read_fn mem_read;
     ctl_fn ctl;
     int32_t flush_tlb;      /* the control that drops the TLB */
+    int32_t flush_code, remove_code, request_code; /* all translations; that at an address; make one there */
+    uint32_t version;       /* of what is granted */
     slow_read_fn slow_read; /* a device; a store that may change code or nothing */
     slow_write_fn slow_write;
 };
@@ -246,7 +249,64 @@ struct core {
     uint32_t *grown;     /* counts pages that a cache came to hold lines of; null: no cache is modelled */
     uint32_t grown_seen; /* what the TLB takes into account */
     uint32_t number;     /* of the core */
+    uint32_t fast;       /* blocks.c: code that runs often is counted by blocks */
+    uint32_t drop_blocks; /* what is known of blocks is void; 2: and each translation */
+    uint32_t called;     /* Python has been, in this run */
+    uint32_t reserved;
+    uint32_t turn_back;  /* a block is not to be executed as it is */
+    uint32_t block_size; /* of the one to be translated anew */
+    struct block *block; /* that runs and is counted as a whole; null: each instruction is */
+    struct blocks *blocks;
+    int *saved_write_ids; /* of `saved_ids` */
+    reg_write_batch_fn reg_write_batch;
+    protected_fn protected_write; /* a store to memory that refuses it */
     struct guard guard;
+};
+
+/* Bytes that are looked at between turns, and what they were. */
+struct compared {
+    const uint8_t *now;
+    const void *before;
+    uint64_t size;
+};
+
+/* Where a turn of a core ended. */
+struct turn_end {
+    uint64_t executed, pc;
+};
+
+/* A core in the order of turns; what Python knows of it, and what comes of its turns. */
+struct seat {
+    struct core *core;
+    uint64_t mips;
+    uint64_t next_count;    /* of its timeline */
+    uint64_t delayed_until;
+    uint64_t loop_length, loop_debt; /* of the idle loop that it is in; 0: it is in none */
+    const struct compared *loop; /* what that loop reads and executes */
+    const uint8_t *known_loops; /* one byte per page: an idle loop was found there */
+    struct turn_end *ends;
+    uint64_t slices, whole_slices; /* of native execution; of them, in whole quanta */
+    uint32_t loop_count;
+    uint32_t stands;        /* held, locked up or asleep */
+    uint32_t python;        /* something else comes first */
+    uint32_t calm_turns, patience; /* loop_skipper.py */
+    uint32_t ran;           /* in this quantum: at least one instruction */
+    uint32_t reason;        /* of the slice that Python goes on with */
+    uint32_t end_count;
+};
+
+/* Why turns_run() came back: all quanta have passed; before, or behind, a slice of a core; at the end of its share, to
+ * look for an idle loop or to tell what it did. */
+enum { TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE, TURNS_LOOK, TURNS_NEWS };
+
+struct turns {
+    struct seat *seats;
+    const struct compared *watched;
+    uint64_t quantum, quantum_ns;
+    uint64_t quanta;        /* whole ones that passed */
+    uint32_t seat_count, watched_count;
+    uint32_t at;            /* whose turn it is */
+    uint32_t reserved;
 };
 
 /* Registers of a frame by Unicorn's ids. */

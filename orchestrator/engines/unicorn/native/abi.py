@@ -38,9 +38,15 @@ __all__ = [
     "TRAP_DIVISION",
     "TRAP_STACK_POINTER",
     "TRAP_UNALIGNED",
+    "TURNS_BEFORE",
+    "TURNS_GO_ON",
+    "TURNS_LOOK",
+    "TURNS_NEWS",
+    "TURNS_SLICE",
     "AccessesState",
     "BarrierState",
     "CacheState",
+    "Compared",
     "CoreState",
     "DoingState",
     "FramesState",
@@ -49,8 +55,11 @@ __all__ = [
     "OrderState",
     "PageBits",
     "ProbeState",
+    "Seat",
     "Span",
     "TrackedState",
+    "TurnEnd",
+    "TurnsState",
     "WatchState",
     "WayState",
     "Window",
@@ -70,6 +79,8 @@ NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_
 LINE_BYTES, A_DEVICE, CLEAN, INVALIDATE = map(_constant, ("LINE_BYTES", "A_DEVICE", "CLEAN", "INVALIDATE"))
 STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROYED"))
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
+TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE = map(_constant, ("TURNS_GO_ON", "TURNS_BEFORE", "TURNS_SLICE"))
+TURNS_LOOK, TURNS_NEWS = map(_constant, ("TURNS_LOOK", "TURNS_NEWS"))
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
@@ -153,6 +164,30 @@ class OrderState(ctypes.Structure):
     _fields_ = _HEADER.fields("order")
 
 
+class Compared(ctypes.Structure):
+    """``struct compared``."""
+
+    _fields_ = _HEADER.fields("compared")
+
+
+class TurnEnd(ctypes.Structure):
+    """``struct turn_end``."""
+
+    _fields_ = _HEADER.fields("turn_end")
+
+
+class Seat(ctypes.Structure):
+    """``struct seat``."""
+
+    _fields_ = _HEADER.fields("seat")
+
+
+class TurnsState(ctypes.Structure):
+    """``struct turns``."""
+
+    _fields_ = _HEADER.fields("turns")
+
+
 class FramesState(ctypes.Structure):
     """``struct frames``."""
 
@@ -193,6 +228,14 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_count_blocks.argtypes = (ctypes.c_void_p,) * 3
+hooks.core_count_blocks.restype = ctypes.c_uint32
+hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.core_set_fast.restype = None
+hooks.core_free_blocks.argtypes = (ctypes.c_void_p,)
+hooks.core_free_blocks.restype = None
+hooks.turns_run.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+hooks.turns_run.restype = ctypes.c_uint32
 hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.core_it_state.restype = ctypes.c_uint32
 hooks.core_leave_it.argtypes = (ctypes.c_void_p,)

@@ -89,7 +89,7 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
     uint32_t wanted = type == MEM_READ ? READ : type == MEM_WRITE ? WRITE : EXECUTE;
     uint32_t all, any, next_any, next, unprivileged, uniform;
 
-    if (c->denied)
+    if (c->denied || is_taken_back(c))
         return 0;
     entry->paddr = page;
     /* The page of `until`, which Unicorn looks up after each run; a guest that branches there finds nothing. */
@@ -113,7 +113,8 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
         return 0;
     }
     uniform = all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0;
-    if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK)) && !is_cached_page(c, page)) {
+    if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK)) && !is_cached_page(c, page) &&
+        !(c->fast && g->devices && g->devices[page >> PAGE_SHIFT])) {
         entry->perms = all;
         return 1;
     }
@@ -121,7 +122,7 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
         entry->perms = EXECUTE;
         return 1;
     }
-    entry->paddr = page | (uniform ? OBSERVED_ALIAS : (1ull + unprivileged) << ALIAS_SHIFT);
+    entry->paddr = page | (uniform && !c->fast ? OBSERVED_ALIAS : (1ull + unprivileged) << ALIAS_SHIFT);
     entry->perms = uniform ? all & (READ | WRITE) : READ | WRITE;
     return 1;
 }
@@ -165,8 +166,10 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
     const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     uint64_t value = 0;
     (void)uc;
-    if (!w)
+    if (!w) {
+        c->called = 1;
         return c->guard.slow_read((uint32_t)address, size);
+    }
     memcpy(&value, w->bytes + ((uint32_t)address - w->start), size);
     if (w->tracked)
         cache_read(c, w, (uint32_t)address, size, &value);
@@ -184,10 +187,12 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
         return;
-    if (!w || !w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT])
+    if (!w || !w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT]) {
+        c->called = 1;
         c->guard.slow_write((uint32_t)address, size, value);
-    else
+    } else {
         memcpy(w->bytes + ((uint32_t)address - w->start), &value, size);
+    }
 }
 
 /* Whether the MPU grants execution of a page to some and not to all of it, or not to the same mode everywhere. */

@@ -16,7 +16,8 @@ enum {
     MEM_WRITE_UNMAPPED,
     MEM_FETCH_UNMAPPED,
     MEM_WRITE_PROT,
-    MEM_READ_PROT
+    MEM_READ_PROT,
+    MEM_FETCH_PROT
 }; /* uc_mem_type */
 
 /* An access that the TLB cannot decide goes to an alias of its address: to the first for privileged code, to the
@@ -39,11 +40,26 @@ static inline const struct window *window_at(const struct window *windows, uint3
 }
 
 /* run.c */
+uint32_t core_run(struct core *c, uint64_t limit);
 void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
 void core_leave_it(struct core *c);
 int is_single_access(uint32_t first);
 uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size);
 uint32_t register_of(const struct core *c, uint32_t number);
+
+int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats);
+int ends_skipping(struct core *c, uint32_t address);
+int have_masks_changed(struct core *c);
+void core_on_code(void *uc, uint64_t address, uint32_t size, void *user);
+
+/* blocks.c */
+void core_on_block(void *uc, uint64_t address, uint32_t size, void *user);
+void block_begins(void *uc, uint64_t address, uint32_t size, void *user);
+void block_at_it(void *uc, uint64_t address, uint32_t size, void *user);
+void take_back(struct core *c);
+int is_taken_back(const struct core *c);
+void blocks_before_run(struct core *c);
+int blocks_go_on(struct core *c);
 
 /* it.c */
 uint32_t it_advance(uint32_t state);

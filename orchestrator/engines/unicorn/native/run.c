@@ -47,13 +47,17 @@ uint32_t core_run(struct core *c, uint64_t limit)
     c->stopping = 0;
     c->denied = 0;
     c->clean_page = c->marked_page = NO_PAGE;
-    c->it = c->undo = c->skipping = 0;
+    c->it = c->undo = c->skipping = c->called = 0;
     if (c->grown && c->grown_seen != *c->grown) {
         c->grown_seen = *c->grown;
         if (c->guard.on)
             c->guard.ctl(c->uc, c->guard.flush_tlb);
     }
-    c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
+    if (c->blocks)
+        blocks_before_run(c);
+    do {
+        c->error = c->emu_start(c->uc, c->pc | 1, NO_ADDRESS, 0, 0);
+    } while (c->blocks && blocks_go_on(c));
     if (c->undo) {
         uint32_t pc = 0;
         c->reg_read(c->uc, c->register_ids[15], &pc);
@@ -191,6 +195,14 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
     if ((c->traps & TRAP_DIVISION) && (first & 0xFFD0) == 0xFB90 && (second & 0xF0F0) == 0xF0F0)
         return DIVIDE; /* SDIV, UDIV (A7.7.127, A7.7.195) */
     return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
+}
+
+/* Whether an instruction may run without a look at it, but for those of floating point. */
+int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats)
+{
+    enum kind kind = kind_of(c, first, second);
+    *floats |= is_wide(first) && is_float(first, second);
+    return kind == PLAIN || kind == FLOAT;
 }
 
 /* Fills a page's bits from `code` and `behind`; 0 when there is nothing to look at. */
@@ -331,18 +343,35 @@ static int look_at(struct core *c, void *uc, uint32_t address)
     return 0;
 }
 
-static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
+/* Before an instruction behind an IT block whose rest was not to run: whether Unicorn is to stop here. */
+int ends_skipping(struct core *c, uint32_t address)
 {
     if (c->skipping && skip_ends(c, address)) {
         c->stopping = 1;
         c->exit_reason = c->undo ? c->exit_reason : EXIT_BUDGET;
-        c->emu_stop(uc);
-        return;
+        c->emu_stop(c->uc);
+        return 1;
     }
-    if (c->undo) { /* a block that could not be skipped runs to its end */
-        c->emu_stop(uc);
-        return;
+    if (c->undo) /* a block that could not be skipped runs to its end */
+        c->emu_stop(c->uc);
+    return c->undo != 0;
+}
+
+/* Whether something is unmasked, or masked, that was not when it was last looked at. */
+int have_masks_changed(struct core *c)
+{
+    uint32_t now[MASKS];
+    for (int i = 0; i < MASKS; i++) {
+        now[i] = 0;
+        c->reg_read(c->uc, c->mask_ids[i], &now[i]);
     }
+    return memcmp(now, c->masks, sizeof now) != 0;
+}
+
+static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
+{
+    if (ends_skipping(c, address))
+        return;
     if (c->stopping)
         c->executed++;
     c->address = address;
@@ -371,16 +400,9 @@ static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
         if ((c->bits->live || map[half >> 3] & 1u << (half & 7)) && look_at(c, uc, address))
             return;
     }
-    if (c->watch_masks) {
-        uint32_t now[MASKS];
-        for (int i = 0; i < MASKS; i++) {
-            now[i] = 0;
-            c->reg_read(uc, c->mask_ids[i], &now[i]);
-        }
-        if (memcmp(now, c->masks, sizeof now) != 0) {
-            stop(c, uc, EXIT_UNMASKED);
-            return;
-        }
+    if (c->watch_masks && have_masks_changed(c)) {
+        stop(c, uc, EXIT_UNMASKED);
+        return;
     }
     if (c->stopping) /* the call after it counts it, if it runs */
         return;
@@ -414,6 +436,7 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     uint32_t address = (uint32_t)address64;
 
+    c->block = 0;
     /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
     if (address - c->clean_page <= PAGE_MASK - 3 && c->executed < c->limit) {
         c->address = address;
@@ -434,6 +457,10 @@ _Bool core_on_invalid(void *uc, int type, uint64_t address, int size, int64_t va
 {
     struct core *c = user;
     (void)value;
+    if (c->block && type != MEM_FETCH_UNMAPPED && type != MEM_FETCH_PROT) {
+        take_back(c);
+        return 0;
+    }
     if (address >> ALIAS_SHIFT)
         return guard_decides(c, uc, type, address, (uint32_t)size);
     if (c->guard.on && type == MEM_FETCH_UNMAPPED && address >= (NO_ADDRESS & ~(uint64_t)PAGE_MASK))
@@ -442,6 +469,19 @@ _Bool core_on_invalid(void *uc, int type, uint64_t address, int size, int64_t va
         deny(c, uc, type, (uint32_t)address, (uint32_t)size);
     return 0;
 }
+
+/* A store to memory that refuses it: Python's. */
+_Bool core_on_protected(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    struct core *c = user;
+    if (c->block) {
+        take_back(c);
+        return 0;
+    }
+    c->called = 1;
+    return c->protected_write(uc, type, address, size, value, user);
+}
+
 void core_on_watched(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
 {
     struct watch *w = user;

@@ -24,6 +24,7 @@ class Boot(Protocol):
         board: str = "pair",
         quantum_ns: int = 20_000,
         skip_idle_loops: bool = False,
+        count_blocks: bool = True,
     ) -> Machine: ...
 
 
@@ -47,11 +48,14 @@ def boot(assembler: Assembler) -> Iterator[Boot]:
         board: str = "pair",
         quantum_ns: int = 20_000,
         skip_idle_loops: bool = False,
+        count_blocks: bool = True,
     ) -> Machine:
         images = {core: assembler.image(program, 0)}
         if other is not None:
             images[CORES[1 - CORES.index(core)]] = assembler.image(other, 1)
-        machine = Machine(platform(board), images, core, quantum_ns, skip_idle_loops=skip_idle_loops)
+        machine = Machine(
+            platform(board), images, core, quantum_ns, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks
+        )
         machines.append(machine)
         return machine
 

@@ -1,0 +1,517 @@
+/* Blocks: code that a core executes again and again is counted once for each block, not for each instruction.
+ *
+ * Unicorn translates a block with a call of core_on_code() for each of its instructions and with one of core_on_block()
+ * before them. What has run often enough is translated anew, with one call in all: what the hooks are when a block is
+ * translated stays in the code. Such a block is left before it begins where it could pass the end of a turn, and taken
+ * back at the instruction that touches anything but plain memory; there the same instructions run with a call for each,
+ * from a translation of their own: one for an ITSTATE that says "no IT block" in other words.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "native.h"
+
+enum { HOT = 16, HOTTEST = 1 << 20 };   /* how often a block runs before it is translated anew; again, twice as often */
+enum { SEEN_BLOCKS = 1 << 14, TOUCHED = 1 << 14, POOL = 256, MOST_POOLS = 256 };
+enum { TAIL = 1, TRANSLATE, STALE, TAKE_BACK }; /* values of core.turn_back */
+enum { HOOK_BEGIN = 3, HOOK_END, HOOK_CALLBACK, HOOK_USER }; /* words of Unicorn's struct hook */
+enum { INVALID_STATE = 18 };
+#define IT_MASK 0x06000C00u    /* of CPSR: what is not zero within an IT block */
+#define OTHER_WORDS 0x00001000u /* of CPSR: a condition without a block */
+
+struct block {
+    struct core *core;
+    uint32_t address, size;
+    uint32_t count;    /* instructions outside of an IT block */
+    uint32_t most;     /* all of them */
+    uint32_t last;     /* address of the last one */
+    uint32_t floats;   /* it has floating-point instructions */
+    uint32_t it, it_state, it_count; /* address of an IT instruction, what follows it, how many; NO_ADDRESS: none */
+    uint32_t map;      /* guard.version for which its page was looked at */
+};
+
+struct seen {
+    uint32_t address, left, again;
+};
+
+struct blocks {
+    struct seen seen[SEEN_BLOCKS];
+    uint8_t touched[TOUCHED / 8]; /* by address of an instruction: it accesses more than plain memory */
+    struct block *pools[MOST_POOLS];
+    uint32_t pool, used; /* the pool in use, blocks of it */
+    uint64_t *code_hook, *block_hook;
+    uint32_t one_shot;   /* the next block is the translation for which ITSTATE is in other words */
+    uint32_t marked;     /* this run began so */
+    uint32_t passed;     /* of the IT block: one bit for each instruction that runs */
+    uint32_t back_pc, back_block; /* where it goes on; the block that was taken back */
+    uint64_t back_executed;
+    uint32_t control;
+};
+
+static uint32_t touched_at(uint32_t address)
+{
+    return (address >> 1) & (TOUCHED - 1);
+}
+
+static void set_bounds(uint64_t *hook, uint64_t begin, uint64_t end)
+{
+    hook[HOOK_BEGIN] = begin;
+    hook[HOOK_END] = end;
+}
+
+static void everywhere(uint64_t *hook)
+{
+    set_bounds(hook, 1, 0);
+}
+
+static void nowhere(uint64_t *hook)
+{
+    set_bounds(hook, ~0ull, ~0ull);
+}
+
+static int is_hook(const uint64_t *hook, const void *callback, const struct core *c)
+{
+    return hook[HOOK_BEGIN] == 1 && hook[HOOK_END] == 0 && hook[HOOK_CALLBACK] == (uint64_t)(uintptr_t)callback &&
+           hook[HOOK_USER] == (uint64_t)(uintptr_t)c;
+}
+
+/* Hands over the two hooks; 0 where Unicorn's are not what they are taken to be: then each instruction is called for. */
+uint32_t core_count_blocks(struct core *c, uint64_t *code_hook, uint64_t *block_hook)
+{
+    if (!is_hook(code_hook, (const void *)core_on_code, c) || !is_hook(block_hook, (const void *)core_on_block, c))
+        return 0;
+    c->blocks = calloc(1, sizeof *c->blocks);
+    if (!c->blocks)
+        return 0;
+    c->blocks->code_hook = code_hook;
+    c->blocks->block_hook = block_hook;
+    nowhere(block_hook);
+    return 1;
+}
+
+void core_free_blocks(struct core *c)
+{
+    for (uint32_t i = 0; c->blocks && i < MOST_POOLS; i++)
+        free(c->blocks->pools[i]);
+    free(c->blocks);
+    c->blocks = 0;
+    c->fast = 0;
+}
+
+/* Whether blocks are counted from the next instruction on. */
+void core_set_fast(struct core *c, uint32_t fast)
+{
+    if (!c->blocks || c->fast == fast)
+        return;
+    c->fast = fast;
+    if (fast)
+        everywhere(c->blocks->block_hook);
+    else
+        nowhere(c->blocks->block_hook);
+    c->drop_blocks = 2;
+}
+
+/* What is known of blocks is void, and all that was translated. */
+static void drop_blocks(struct core *c)
+{
+    struct blocks *all = c->blocks;
+    memset(all->seen, 0, sizeof all->seen);
+    if (c->drop_blocks > 1 || all->pool || all->used)
+        c->guard.ctl(c->uc, c->guard.flush_code);
+    all->pool = all->used = 0;
+    c->drop_blocks = 0;
+}
+
+static struct block *new_block(struct core *c)
+{
+    struct blocks *all = c->blocks;
+    if (all->used == POOL) {
+        all->used = 0;
+        all->pool++;
+    }
+    if (all->pool == MOST_POOLS) {
+        drop_blocks(c);
+        return 0;
+    }
+    if (!all->pools[all->pool] && !(all->pools[all->pool] = malloc(POOL * sizeof(struct block))))
+        return 0;
+    return &all->pools[all->pool][all->used++];
+}
+
+static void turn_back(struct core *c, uint32_t why, uint32_t address)
+{
+    c->turn_back = why;
+    c->address = address;
+    c->emu_stop(c->uc);
+}
+
+/* An instruction that is more than registers and memory, or that decides more than its registers show: what changes or
+ * reads special registers, exceptions, hints, exclusive and unprivileged accesses, coprocessors. */
+static int is_special(uint32_t first, uint32_t second)
+{
+    if (!is_wide(first))
+        return (first & 0xFF00) == 0xDF00 || (first & 0xFF00) == 0xDE00 || (first & 0xFF00) == 0xBE00 || /* SVC UDF BKPT */
+               (first & 0xFFE0) == 0xB660 || (first & 0xFF0F) == 0xBF00;                           /* CPS, hints */
+    if ((first & 0xF800) == 0xF000 && (second & 0xD000) == 0x8000 && (first & 0x0380) == 0x0380)
+        return 1; /* MSR, MRS, hints, barriers, UDF.W */
+    if ((first & 0xFFE0) == 0xE840 || (first & 0xFFE0) == 0xE8C0)
+        return (first & 0xFFF0) != 0xE8D0 || (second & 0x00E0) != 0; /* exclusive, acquire and release, TT; not TBB, TBH */
+    if ((first & 0xFFE0) == 0xEEE0)
+        return 1; /* VMSR, VMRS */
+    if ((first & 0xEC00) == 0xEC00)
+        return (second & 0x0E00) != 0x0A00; /* other coprocessors */
+    return is_unprivileged_access(first, second) || (first & 0xFE50) == 0xE850;
+}
+
+/* Within an IT block only some instructions set flags. */
+static int sets_flags(uint32_t first, uint32_t second)
+{
+    if (!is_wide(first))
+        return (first & 0xF800) == 0x2800 || (first & 0xFFC0) == 0x4200 || (first & 0xFF80) == 0x4280 || (first & 0xFF00) == 0x4500;
+    return (first & 0x10) && ((first & 0xFE00) == 0xEA00 || ((first & 0xF800) == 0xF000 && !(second & 0x8000)));
+}
+
+/* What a block consists of. 0: it needs a call for each instruction. */
+static int analyse(const struct core *c, const struct bits *bits, struct block *b)
+{
+    uint16_t code[PAGE_MASK / 2 + 1];
+    uint32_t it = 0, count = b->size / 2;
+    if (c->guard.mem_read(c->uc, b->address, code, b->size) != 0)
+        return 0;
+    b->count = b->most = b->floats = b->it_state = b->it_count = 0;
+    b->it = NO_ADDRESS;
+    for (uint32_t at = 0; at < count;) {
+        uint32_t first = code[at], second = at + 1 < count ? code[at + 1] : 0, address = b->address + 2 * at;
+        uint32_t half = (address & PAGE_MASK) >> 1, step = is_wide(first) ? 2 : 1;
+        if (bits && bits->stop[half >> 3] & 1u << (half & 7))
+            return 0;
+        if (c->blocks->touched[touched_at(address) / 8] & 1u << (touched_at(address) & 7))
+            return 0;
+        if (!needs_no_look(c, first, second, &b->floats) || is_special(first, second))
+            return 0;
+        if ((first & 0xFF00) == 0xBF00) { /* IT: hints are special */
+            if (b->it != NO_ADDRESS || it)
+                return 0;
+            b->it = address;
+            b->it_state = first & 0xFF;
+            it = b->it_state;
+            b->count++;
+        } else if (it) {
+            b->it_count++;
+            it = it_advance(it);
+            if (it && sets_flags(first, second))
+                return 0;
+        } else {
+            b->count++;
+        }
+        b->most++;
+        b->last = address;
+        at += step;
+        if (at > count)
+            return 0;
+    }
+    return 1;
+}
+
+static int is_in_it(const struct core *c)
+{
+    uint32_t value = 0;
+    c->reg_read(c->uc, c->cpsr_id, &value);
+    return (value & IT_BITS) != 0;
+}
+
+static void remove_translation(struct core *c, uint32_t address)
+{
+    c->guard.ctl(c->uc, c->guard.remove_code, (uint64_t)address, (uint64_t)address + 1);
+}
+
+/* Translates the block at an address anew, in the form that it can have. */
+static void translate(struct core *c, uint32_t address, uint32_t size)
+{
+    struct { uint64_t pc; uint16_t instructions, size; } done = {0, 0, 0}; /* uc_tb */
+    struct blocks *all = c->blocks;
+    uint16_t mark = c->pages[address >> PAGE_SHIFT];
+    struct block *b;
+    int counted;
+
+    if (mark == UNSEEN || size == 0 || (address & PAGE_MASK) + size > PAGE_MASK + 1 || is_in_it(c))
+        return;
+    if (c->guard.on && is_mixed_code(c, address))
+        return;
+    b = new_block(c);
+    if (!b)
+        return;
+    b->core = c;
+    b->address = address;
+    b->size = size;
+    b->map = c->guard.version;
+    counted = analyse(c, mark >= FIRST_BITS ? &c->page_bits[mark - FIRST_BITS] : 0, b) &&
+              !(b->floats && is_unprivileged_mode(c));
+    remove_translation(c, address);
+    if (counted) {
+        all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_begins;
+        all->block_hook[HOOK_USER] = (uint64_t)(uintptr_t)b;
+        if (b->it == NO_ADDRESS) {
+            nowhere(all->code_hook);
+        } else {
+            set_bounds(all->code_hook, b->it, b->it);
+            all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_at_it;
+            all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)b;
+        }
+    } else {
+        nowhere(all->block_hook);
+    }
+    c->guard.ctl(c->uc, c->guard.request_code, (uint64_t)address, &done);
+    everywhere(all->block_hook);
+    everywhere(all->code_hook);
+    all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_block;
+    all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_code;
+    all->block_hook[HOOK_USER] = all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
+    if (counted && (done.size != size || done.instructions != b->most)) /* other code than was looked at */
+        remove_translation(c, address);
+}
+
+/* A block begins that has a call for each instruction too. */
+void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
+{
+    struct core *c = user;
+    struct blocks *all = c->blocks;
+    uint32_t address = (uint32_t)address64;
+    struct seen *seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
+    (void)uc;
+
+    c->block = 0;
+    if (all->one_shot) {
+        all->one_shot = 0;
+        return;
+    }
+    if (seen->address != address) {
+        seen->address = address;
+        seen->left = seen->again = HOT;
+        return;
+    }
+    if (--seen->left || c->stopping || c->skipping || c->undo || c->denied || c->turn_back) {
+        seen->left += !seen->left;
+        return;
+    }
+    seen->again = seen->again < HOTTEST ? 2 * seen->again : seen->again;
+    seen->left = seen->again;
+    c->block_size = size;
+    turn_back(c, TRANSLATE, address);
+}
+
+static void count(struct core *c, struct block *b)
+{
+    c->block = b;
+    c->executed += b->count;
+    c->address = b->last;
+    c->blocks->passed = 0;
+}
+
+/* A block that is not to be counted as a whole, or not at all. */
+static __attribute__((noinline)) void not_counted(struct core *c, struct block *b)
+{
+    if (c->stopping || c->denied || c->turn_back) /* Unicorn was asked to stop, and does so now */
+        return;
+    if ((c->skipping || c->undo) && ends_skipping(c, b->address))
+        return;
+    if (b->map != c->guard.version) {
+        if (c->guard.on && is_mixed_code(c, b->address)) {
+            turn_back(c, STALE, b->address);
+            return;
+        }
+        b->map = c->guard.version;
+    }
+    if (c->executed >= c->limit) {
+        c->address = b->address;
+        c->exit_reason = EXIT_BUDGET;
+        c->stopping = 1;
+        c->emu_stop(c->uc);
+    } else if (c->watch_masks && have_masks_changed(c)) {
+        c->address = b->address;
+        c->exit_reason = EXIT_UNMASKED;
+        c->stopping = 1;
+        c->emu_stop(c->uc);
+    } else if (c->executed + b->most > c->limit || (b->floats && c->fp_watch)) {
+        turn_back(c, TAIL, b->address);
+    } else {
+        count(c, b);
+    }
+}
+
+void block_begins(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct block *b = user;
+    struct core *c = b->core;
+    uint64_t end = c->executed + b->most;
+    (void)uc;
+    (void)address;
+    (void)size;
+
+    c->block = 0;
+    if (end > c->limit || (c->stopping | c->skipping | c->undo | c->denied | c->turn_back | c->watch_masks) ||
+        b->map != c->guard.version || (b->floats && c->fp_watch)) {
+        not_counted(c, b);
+        return;
+    }
+    count(c, b);
+}
+
+/* Before an IT instruction: how many of those behind it will run. */
+void block_at_it(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct block *b = user;
+    struct core *c = b->core;
+    uint32_t flags = read_flags(c), state = b->it_state;
+    (void)uc;
+    (void)address;
+    (void)size;
+
+    for (uint32_t i = 0; i < b->it_count; i++, state = it_advance(state)) {
+        if (passes(state >> 4, flags)) {
+            c->blocks->passed |= 1u << i;
+            c->executed++;
+        }
+    }
+}
+
+/* Instructions of the present block that ran before the one at an address. */
+static uint64_t executed_before(const struct core *c, uint32_t address)
+{
+    const struct block *b = c->block;
+    uint64_t count = c->executed - b->count - (uint32_t)__builtin_popcount(c->blocks->passed);
+    uint32_t in_it = 0, it = 0;
+    for (uint32_t at = b->address; at < address;) {
+        uint16_t first = 0;
+        c->guard.mem_read(c->uc, at, &first, sizeof first);
+        if (it) {
+            count += c->blocks->passed >> in_it++ & 1;
+            it = it_advance(it);
+        } else {
+            count++;
+        }
+        if (at == b->it)
+            it = b->it_state;
+        at += is_wide(first) ? 4 : 2;
+    }
+    return count;
+}
+
+static void remember_touch(struct core *c, uint32_t pc)
+{
+    c->blocks->touched[touched_at(pc) / 8] |= (uint8_t)(1u << (touched_at(pc) & 7));
+    c->blocks->back_pc = pc;
+    c->blocks->back_block = c->block->address;
+    c->blocks->back_executed = executed_before(c, pc);
+}
+
+/* A counted block accesses what needs its instruction: nothing of it has happened, and nothing more of the block may.
+ * Unicorn has told the CPU where it stands, ends a load at once, and goes on behind a store, which is why registers are
+ * kept and the TLB is dropped. */
+void take_back(struct core *c)
+{
+    uint32_t pc = 0;
+    if (c->turn_back == TAKE_BACK)
+        return;
+    c->reg_read(c->uc, c->register_ids[PC], &pc);
+    remember_touch(c, pc & ~1u);
+    c->reg_read_batch(c->uc, c->saved_ids, c->saved_pointers, c->saved_count);
+    c->blocks->control = 0;
+    c->reg_read(c->uc, c->guard.control_id, &c->blocks->control);
+    c->turn_back = TAKE_BACK;
+    c->emu_stop(c->uc);
+    c->guard.ctl(c->uc, c->guard.flush_tlb);
+}
+
+int is_taken_back(const struct core *c)
+{
+    return c->turn_back == TAKE_BACK;
+}
+
+static void restore_registers(struct core *c)
+{
+    uint32_t control = 0;
+    c->reg_write_batch(c->uc, c->saved_write_ids, c->saved_pointers, c->saved_count);
+    c->reg_read(c->uc, c->guard.control_id, &control);
+    if (control != c->blocks->control)
+        c->reg_write(c->uc, c->guard.control_id, &c->blocks->control);
+}
+
+/* The next block has a call for each instruction. */
+static void say_it_in_other_words(struct core *c)
+{
+    uint32_t value = 0;
+    c->reg_read(c->uc, c->cpsr_id, &value);
+    if (value & IT_BITS)
+        return;
+    value |= OTHER_WORDS;
+    c->reg_write(c->uc, c->cpsr_id, &value);
+    c->blocks->one_shot = c->blocks->marked = 1;
+}
+
+void blocks_before_run(struct core *c)
+{
+    c->block = 0;
+    c->turn_back = 0;
+    if (c->drop_blocks)
+        drop_blocks(c);
+}
+
+/* After emu_start(): whether it is to be called again, from `pc`. */
+int blocks_go_on(struct core *c)
+{
+    struct blocks *all = c->blocks;
+    uint32_t why = c->turn_back;
+
+    all->one_shot = 0;
+    if (all->marked) {
+        uint32_t value = 0;
+        all->marked = 0;
+        c->reg_read(c->uc, c->cpsr_id, &value);
+        if (value & IT_BITS && !(value & IT_MASK)) {
+            value &= ~IT_BITS;
+            c->reg_write(c->uc, c->cpsr_id, &value);
+        }
+    }
+    if (!why && c->block && !c->stopping && (c->error || c->exception >= 0) && c->exception != INVALID_STATE) {
+        const struct block *b = c->block;
+        uint32_t pc = 0;
+        c->reg_read(c->uc, c->register_ids[PC], &pc);
+        pc &= ~1u;
+        if (pc - b->address < b->size) { /* an exception of one of its instructions: it is repeated there */
+            remember_touch(c, pc);
+            c->exception = -1;
+            c->error = 0;
+            c->executed = all->back_executed;
+            remove_translation(c, b->address);
+            c->pc = pc;
+            say_it_in_other_words(c);
+            return 1;
+        }
+    }
+    c->turn_back = 0;
+    if (!why || c->stopping)
+        return 0;
+    c->pc = c->address;
+    switch (why) {
+    case TAIL:
+        say_it_in_other_words(c);
+        break;
+    case TRANSLATE:
+        translate(c, c->address, c->block_size);
+        break;
+    case STALE:
+        remove_translation(c, c->address);
+        break;
+    case TAKE_BACK:
+        restore_registers(c);
+        c->exception = c->access = -1;
+        c->error = 0;
+        c->executed = all->back_executed;
+        remove_translation(c, all->back_block);
+        c->pc = all->back_pc;
+        say_it_in_other_words(c);
+        break;
+    }
+    return 1;
+}

@@ -1,0 +1,93 @@
+"""Turns that pass in native code (native/turns.c): for as long as nobody but the cores has anything to do.
+
+A turn that needs Python comes back in the middle: behind a slice, or at the end of a core's share. What Python holds of
+the cores is brought up to date then, and before native code calls a device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+from orchestrator.engines.unicorn import binding
+from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import Seat, TurnEnd, TurnsState, hooks
+from orchestrator.engines.unicorn.turn import Turn
+from orchestrator.engines.unicorn.watches import Watches
+
+__all__ = ["NativeTurns"]
+
+_MOST_QUANTA = 1024  # in one call: then whoever wants to stop the run is heard
+_MOST_HELD_OFF = 32  # quanta
+
+
+class NativeTurns:
+    """Of one board; :meth:`pass_quanta` and then, if a core is in the middle of its turn, :meth:`finish`."""
+
+    def __init__(self, cores: Sequence[Core], watches: Watches, turn: Turn) -> None:
+        self._cores = cores
+        self._watches = watches
+        self._turn = turn
+        self._seats = (Seat * len(cores))()
+        self._ends = [(TurnEnd * _MOST_QUANTA)() for _core in cores]
+        for seat, core, ends in zip(self._seats, cores, self._ends, strict=True):
+            seat.core = binding.address_of(core.native)
+            seat.mips = core.mips
+            seat.ends = ctypes.addressof(ends)
+            seat.known_loops = core.known_loops
+            core.before_call = self._update
+        self._state = TurnsState(seats=ctypes.addressof(self._seats), seat_count=len(cores), quantum_ns=turn.quantum_ns)
+        self._pointer = binding.address_of(self._state)
+        self._is_running = False
+        self._held_off = self._hold_off = 0
+        self.index = -1  # of the core in whose turn Python goes on
+        self.why = abi.TURNS_GO_ON
+
+    def may_run(self) -> bool:
+        """Whether turns may pass in native code now: mostly they came back at once of late, or somebody looks on."""
+        if self._held_off:
+            self._held_off -= 1
+            return False
+        return all(core.native.fast and core.debugger.core_debug is None for core in self._cores)
+
+    def pass_quanta(self, most: int) -> int:
+        """Let at most so many quanta pass; how many did as a whole. ``why`` says whether one more has begun."""
+        state, turn = self._state, self._turn
+        for seat, core in zip(self._seats, self._cores, strict=True):
+            core.take_seat(seat)
+        watched = self._watches.compared()
+        state.watched, state.watched_count = ctypes.addressof(watched), len(watched)
+        state.quantum = turn.quantum
+        self._is_running = True
+        self.why = hooks.turns_run(self._pointer, min(most, _MOST_QUANTA))
+        self._update()
+        self._is_running = False
+        for seat, core, ends in zip(self._seats, self._cores, self._ends, strict=True):
+            core.leave_seat(seat, [(end.pc, end.executed) for end in ends[: seat.end_count]])
+        quanta = int(state.quanta)
+        self.index = -1 if self.why == abi.TURNS_GO_ON else int(state.at)
+        if quanta:
+            self._hold_off = 0
+        else:
+            self._held_off = self._hold_off = min(2 * self._hold_off + 1, _MOST_HELD_OFF)
+        return quanta
+
+    def whole_slices(self) -> int:
+        """Of native execution, in the quanta that passed as a whole, by all cores."""
+        return sum(seat.whole_slices for seat in self._seats)
+
+    def _update(self) -> None:
+        """Who acts, when, and how far the others are: before a device is called, and at the end."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        state = self._state
+        self._turn.quantum = state.quantum
+        self._turn.core = None if state.at >= len(self._cores) else self._cores[state.at]
+        for seat, core in zip(self._seats, self._cores, strict=True):
+            core.update_from_seat(seat)
+
+    def finish(self, end: int) -> None:
+        """The core at :attr:`index` goes on where native code left its turn, to an instruction count."""
+        self._cores[self.index].go_on(self.why, self._seats[self.index].reason, end)

@@ -1,0 +1,223 @@
+"""Code that is counted by blocks, and turns that pass in native code, do what instruction by instruction would be done.
+
+Random programs run with and without: every event, register, byte and instruction count is compared, in pieces of a run
+that end anywhere.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from conformance.sequences import Sequence, generate
+
+US = 1_000
+
+# Each sequence of its table in turn, round and round; SysTick and the sequences' own interrupts come in between.
+_PROGRAM = """
+reset: poke SYST_CSR + 4, {reload}
+    poke SYST_CSR, 7
+    poke NVIC_ISER, 0xF
+    poke NVIC_IPR, 0x40FF8000
+    poke 0xE000EF34, {fpccr}
+    fpu_on
+    bl fetch
+    ldr r0, =SHCSR
+    ldr r1, =7 << 16
+    str r1, [r0]
+again: ldr r4, =table
+1:  ldr r5, [r4], #4
+    cmp r5, #0
+    beq again
+    mov r6, #{rounds}
+2:  push {{r4, r5, r6, lr}}
+    mov lr, r5
+    ldr r0, ={r0}
+    ldr r1, ={r1}
+    ldr r2, ={r2}
+    ldr r3, =0xFFFFFFFF
+    ldr r7, =area
+    ldr r8, =STIR
+    and r9, r6, #3
+    blx lr
+    cpsie i
+    bl visits
+    pop {{r4, r5, r6, lr}}
+    subs r6, #1
+    bne 2b
+    b 1b
+    .ltorg
+
+@ Plain memory most of the time, and now and then what only looks so to the code.
+visits: push {{r4, lr}}
+    ldr r4, =visit
+    ldr r0, [r4]
+    add r0, #1
+    str r0, [r4]
+    ldr r1, =area
+    mov r2, #0x41
+    tst r0, #{mask}
+    it eq
+    ldreq r1, ={rare}
+    bl touch
+    ldr r1, =area
+    tst r0, #{mask} << 1
+    it eq
+    addeq r1, #{skew}
+    bl pairs
+    bl floats
+    pop {{r4, pc}}
+touch: add r3, r2, #1
+    str r2, [r1]
+    eor r3, r3, r2
+    ldr r2, [r1, #4]
+    add r3, r2
+    str r3, [r4, #4]
+    bx lr
+pairs: ldrd r2, r3, [r1]
+    adds r2, r3
+    itte cs
+    movcs r3, r2
+    addcs r3, #1
+    movcc r3, #7
+    strd r3, r2, [r1, #8]
+    bx lr
+floats: vmov s0, r0
+    vcvt.f32.u32 s0, s0
+    vadd.f32 s1, s1, s0
+    vstr s1, [r4, #8]
+    bx lr
+
+@ Copies the second half of the sequences to memory that can be written, and changes one of them while it is known.
+fetch: ldr r0, =in_flash
+    ldr r1, =in_ram
+    ldr r2, =in_flash_end
+1:  ldr r3, [r0], #4
+    str r3, [r1], #4
+    cmp r0, r2
+    blo 1b
+    dsb
+    isb
+    bx lr
+
+sv_call: log 1
+    bx lr
+sys_tick: ldr r0, =ticks
+    ldr r1, [r0]
+    add r1, #1
+    str r1, [r0]
+    tst r1, #15
+    bne 1f
+    ldr r2, =in_ram         @ the first instruction of code that has run: MOVS r0, #tick
+    and r3, r1, #0xFF
+    orr r3, #0x2000
+    strh r3, [r2]
+1:  bx lr
+irq0: b counts
+irq1: b counts
+irq2: b counts
+irq3: b counts
+counts: ldr r0, =ticks
+    ldr r1, [r0, #4]
+    add r1, #1
+    str r1, [r0, #4]
+    ldr r2, =area
+    ldm r2, {{r1, r3}}
+    bx lr
+bus_fault: b skips
+usage_fault: b skips
+skips: ldr r1, [sp, #24]    @ over the instruction that faults
+    ldrh r2, [r1]
+    lsr r2, #11
+    cmp r2, #0x1D
+    ite hs
+    addhs r1, #4
+    addlo r1, #2
+    str r1, [sp, #24]
+    ldr r2, [sp, #28]       @ not in an IT block any more
+    bic r2, #0x06000000
+    bic r2, #0xFC00
+    str r2, [sp, #28]
+    bx lr
+    .ltorg
+    .align 2
+table: {table}
+    .word 0
+    .align 2
+{in_flash_only}
+    .align 2
+in_flash: {in_flash}
+    .align 2
+in_flash_end:
+    .bss
+    .align 3
+ticks: .skip 8
+visit: .skip 16
+    .align 5
+area: .skip 256
+    .align 2
+in_ram: .skip 4096
+    .text
+"""
+_RARE = ("USART", "NOWHERE", "0x08000000", "SYST_CSR + 4", "area + 1", "in_ram", "0xFFFFFFF8", "PULLER")
+
+
+def _label(number: int) -> str:
+    return f"seq{number}"
+
+
+def _text(label: str, sequence: Sequence) -> str:
+    return f"{label}: .hword {', '.join(hex(half) for half in sequence.code)}\n"
+
+
+def program(seed: str) -> str:
+    """A random one."""
+    chance = random.Random(seed)
+    sequences = generate(chance.randrange(1 << 30), 8)
+    halves = sequences[:4], sequences[4:]
+    words = [f"{_label(number)}" for number in range(4)]
+    offset = 0
+    for each in halves[1]:
+        words.append(f"in_ram + {offset + 1}")
+        offset += 2 * len(each.code)
+    chance.shuffle(words)
+    return _PROGRAM.format(
+        reload=chance.choice((97, 400, 1999, 7000)),
+        fpccr=chance.choice(("0xC0000000", "0", "0x80000000")),
+        rounds=chance.randrange(20, 90),
+        r0=chance.getrandbits(32),
+        r1=chance.getrandbits(5),
+        r2=chance.getrandbits(32),
+        mask=chance.choice((1, 3, 31, 63)),
+        rare=chance.choice(_RARE),
+        skew=chance.choice((1, 2, 4)),
+        table="\n".join(f"    .word {word}" for word in words),
+        in_flash_only="".join(_text(_label(number), each) for number, each in enumerate(halves[0])),
+        in_flash="".join(_text(_label(number), each) for number, each in enumerate(halves[1], 4)),
+    )
+
+
+def _state(machine) -> object:
+    engine = machine.engine
+    cores = [(core.now, dict(engine.registers(core.name))) for core in engine.wiring.cores]
+    activities = [engine.activity(core.name) for core in engine.platform.cores]
+    return engine.time_ns, cores, engine.wiring.memory.save(), machine.events, activities
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
+    chance = random.Random(f"how {seed}")
+    quantum_ns = chance.choice((20_000, 20_000, 7_130, 2_500))
+    texts = [program(f"{seed} {core}") for core in range(2)]
+    quick, slow = (
+        boot(texts[0], other=texts[1], quantum_ns=quantum_ns, skip_idle_loops=True, count_blocks=blocks)
+        for blocks in (True, False)
+    )
+    for _piece in range(12):
+        piece = chance.randrange(1, 1500) * US
+        assert quick.engine.run(piece) == slow.engine.run(piece)
+        assert _state(quick) == _state(slow)
+    assert len(quick.events) > 100
+    assert quick.core.native.fast
+    assert not slow.core.native.fast
