@@ -24,6 +24,7 @@ from orchestrator.cli.options import (
     setting_options,
     trust_option,
 )
+from orchestrator.config import TRACES
 
 __all__ = [
     "bridge",
@@ -156,7 +157,9 @@ def console(config_path: str | None, **typed: object) -> int:
     return converse(read_board_settings(config_path, typed))
 
 
-_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until"))
+_TALK_OPTIONS = tuple(
+    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until", *TRACES)
+)
 
 
 @click.command()
@@ -312,7 +315,9 @@ def new_platform(name: str, output: Path | None) -> None:
 
 @click.command()
 @image_arguments
-@setting_options("firmware", *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine")))
+@setting_options(
+    "firmware", *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", *TRACES))
+)
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
 @click.option(
     "--for",
@@ -390,7 +395,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations")))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", *TRACES)))
 @config_option
 @trust_option
 @click.option(
