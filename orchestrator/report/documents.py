@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.config import Settings
+from orchestrator.config import TRACES, Settings
 from orchestrator.report.files import STANDARD_OUTPUT, Document
 from orchestrator.report.json import error_as_json, to_json
 from orchestrator.report.record import Record, WallClock
 
 __all__ = ["documents_of", "error_documents", "takes_standard_output"]
 
-_OUTPUTS = ("json", "junit", "sarif")  # settings that name a file
+_OUTPUTS = ("json", "junit", "sarif", *TRACES)  # settings that name a file
 
 
 def documents_of(record: Record, error: object = None) -> tuple[Document, ...]:
@@ -46,9 +46,9 @@ def _documents(
     settings: Settings, json: Callable[[], str], junit: Callable[[], str], sarif: Callable[[], str]
 ) -> tuple[Document, ...]:
     return (
-        Document(settings.json, "JSON", json),
-        Document(settings.junit, "JUnit", junit),
-        Document(settings.sarif, "SARIF", sarif),
+        Document(settings.json, "JSON report", json),
+        Document(settings.junit, "JUnit report", junit),
+        Document(settings.sarif, "SARIF report", sarif),
     )
 
 

@@ -1,0 +1,51 @@
+"""The traces that settings ask for: collected while a board runs, written when it has."""
+
+# ruff: noqa: PLC0415  # few runs have one
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from orchestrator.board import Board
+from orchestrator.config import TRACES, Settings
+from orchestrator.report.files import Document
+
+if TYPE_CHECKING:
+    from orchestrator.trace import Trace
+
+__all__ = ["Traces"]
+
+
+class Traces:
+    """Made before the board runs; costs nothing where no trace is asked for.
+
+    Raises :class:`~orchestrator.base.errors.UsageError` where what a format needs is not installed.
+    """
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        self._paths = {key: path for key in TRACES if (path := getattr(settings, key)) is not None}
+        if not self._paths:
+            return
+        from orchestrator.trace import TraceCollector
+        from orchestrator.trace.pcapng import refuse_without_pcapng
+
+        if "pcapng" in self._paths:
+            refuse_without_pcapng("--pcapng")
+        self._collector = TraceCollector(board)
+
+    def documents(self) -> tuple[Document, ...]:
+        """Those that were asked for, of what was seen until now."""
+        if not self._paths:
+            return ()
+        trace = self._collector.trace()
+        return tuple(Document(path, f"trace ({key})", _written(key, trace)) for key, path in self._paths.items())
+
+
+def _written(key: str, trace: Trace) -> Callable[[], bytes]:
+    from orchestrator.trace.pcapng import to_pcapng
+    from orchestrator.trace.perfetto import to_perfetto
+    from orchestrator.trace.vcd import to_vcd
+
+    writers = {"perfetto": to_perfetto, "vcd": to_vcd, "pcapng": to_pcapng}
+    return lambda: writers[key](trace)
