@@ -46,7 +46,7 @@ DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
 ANNOTATIONS = ("github",)
-TRACES = ("html",)  # settings that name a file for what went on
+TRACES = ("html", "perfetto", "vcd", "pcapng")  # settings that name a file for what went on
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
@@ -96,6 +96,9 @@ class Settings:
     junit: str | None = None
     sarif: str | None = None
     html: str | None = None
+    perfetto: str | None = None
+    vcd: str | None = None
+    pcapng: str | None = None
     annotations: str | None = None
     seed: int = 0
     schedule: str | None = None
@@ -309,6 +312,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
     Setting("sarif", "FILE", _text, "Write the findings as SARIF 2.1.0, for code scanning.", is_path=True),
+    Setting("perfetto", "FILE", _text, "Write what went on as a trace for Perfetto's UI.", is_path=True),
+    Setting("vcd", "FILE", _text, "Write mailbox lines, states and exceptions as waveforms (VCD).", is_path=True),
+    Setting(
+        "pcapng",
+        "FILE",
+        _text,
+        "Write the RPMsg messages as a capture for Wireshark; `rptwin dissector` names what reads it.",
+        is_path=True,
+    ),
     Setting(
         "html",
         "FILE",

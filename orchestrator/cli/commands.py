@@ -32,6 +32,7 @@ __all__ = [
     "compare",
     "console",
     "demo",
+    "dissector",
     "doctor",
     "export_renode",
     "inspect",
@@ -448,6 +449,20 @@ def lint(paths: tuple[str, ...]) -> int:
     from orchestrator.platform.script_lint import main as lint_scripts
 
     return lint_scripts(paths)
+
+
+@click.command()
+def dissector() -> None:
+    """Say where Wireshark's dissector for the captures of `--pcapng` is.
+
+    \b
+    Example:
+      rptwin run --pcapng run.pcapng main.elf remote.elf
+      tshark -X lua_script:"$(rptwin dissector)" -r run.pcapng
+    """
+    from orchestrator.trace.pcapng import DISSECTOR
+
+    click.echo(DISSECTOR)
 
 
 @click.command()

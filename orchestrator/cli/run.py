@@ -24,7 +24,7 @@ from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.cli.failures import Clock, reported_failure
 from orchestrator.cli.options import some_image
 from orchestrator.cli.running import ProgressLine, interruptible, open_board
-from orchestrator.config import DEFAULT_PLATFORM, TRACES, Settings, settings_from
+from orchestrator.config import DEFAULT_PLATFORM, Settings, settings_from
 from orchestrator.events import Accessed, Changed, Event, ExceptionReturn, ExceptionTaken
 from orchestrator.report.annotations import to_github
 from orchestrator.report.documents import documents_of, takes_standard_output
@@ -32,10 +32,10 @@ from orchestrator.report.files import write_documents
 from orchestrator.report.record import Record, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
+from orchestrator.report.traces import Traces
 
 if TYPE_CHECKING:
     from orchestrator.gdb import GdbServer
-    from orchestrator.trace import TraceCollector
     from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
@@ -95,17 +95,19 @@ def _run_and_report(
 ) -> int:
     with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
         bridged = None if bridge is None else board.hand_out(bridge)
-        collector = _collector(board, settings)
+        traces = Traces(settings, board)
         failure = _run(board, settings, verbosity, debugger)
-        record = record_of(board, settings, clock.read(), None if collector is None else collector.trace())
+        record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
         lost = None if bridged is None else _after(bridged)
+        unwritten = write_documents(traces.documents())
     failures = [each for each in (failure, lost) if each is not None]
     if not failures and record.end.reason is EndReason.WALL_TIME:
         failures = [_cut_off(settings)]
     interrupted = EngineError(END_TEXTS[record.end.reason]) if record.end.reason.is_cut else None
     failures += _report(record, verbosity, next(iter(failures), interrupted))
+    failures += unwritten
     for each in failures:
         complain(each)
     if failures or record.end.reason.is_cut:
@@ -151,15 +153,6 @@ def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManag
 
     cores = [board.platform.core(name).name for name in board.vector_tables]
     return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
-
-
-def _collector(board: Board, settings: Settings) -> TraceCollector | None:
-    """Where a report draws what went on."""
-    if all(getattr(settings, key) is None for key in TRACES):
-        return None
-    from orchestrator.trace import TraceCollector
-
-    return TraceCollector(board)
 
 
 def _announce(board: Board, debugger: GdbServer) -> None:

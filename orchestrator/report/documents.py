@@ -59,10 +59,10 @@ def _documents(
     html: Callable[[], str],
 ) -> tuple[Document, ...]:
     return (
-        Document(settings.json, "JSON", json),
-        Document(settings.junit, "JUnit", junit),
-        Document(settings.sarif, "SARIF", sarif),
-        Document(settings.html, "HTML", html),
+        Document(settings.json, "JSON report", json),
+        Document(settings.junit, "JUnit report", junit),
+        Document(settings.sarif, "SARIF report", sarif),
+        Document(settings.html, "HTML report", html),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from orchestrator.base.errors import RptwinError
 from orchestrator.board import Board, BoardPair, merged_lines
 from orchestrator.engines.contract import Active, Capability
 from orchestrator.events import (
@@ -224,8 +226,9 @@ class TraceCollector:
     def trace(self) -> Trace:
         """What was seen until now."""
         board = self._board
-        for name, core in self._cores.items():
-            self._see_sleep(name, core)
+        with contextlib.suppress(RptwinError):  # of an engine that failed: what was seen is kept
+            for name, core in self._cores.items():
+                self._see_sleep(name, core)
         ended_ns = board.engine.time_ns
         pairs = tuple(each.trace() for each in self._pairs)
         exceptions = tuple(each.span() for each in self._exceptions.items)

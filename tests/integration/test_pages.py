@@ -47,6 +47,7 @@ PAGES = {
     "README.md": "stm32h745",
     "docs/gdb.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
+    "docs/traces.md": "stm32h745",
     "docs/vhost-user.md": "stm32h745",
 }
 COMMANDS = [

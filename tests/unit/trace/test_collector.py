@@ -11,7 +11,7 @@ import pytest
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.board import Board
 from orchestrator.events import CoreState, Event, ExceptionTaken
-from orchestrator.trace import PairTrace, RingReplay, Trace, TraceCollector
+from orchestrator.trace import RingReplay, Trace, TraceCollector
 
 
 class Pair(Protocol):
@@ -19,21 +19,8 @@ class Pair(Protocol):
     remote: object
 
 
-def traced(pair: Pair, engine: str = "unicorn", most: int = 250_000) -> tuple[Trace, Board]:
-    with Board(main=str(pair.main), remote=str(pair.remote), engine=engine) as board:
-        collector = TraceCollector(board, most)
-        board.run(timeout=1.0)
-        return collector.trace(), board
-
-
-@pytest.fixture(scope="module")
-def demo(firmware: Callable[..., Pair]) -> tuple[Trace, PairTrace]:
-    trace, _ = traced(firmware("demo"))
-    return trace, trace.pairs[0]
-
-
-def test_the_states_of_a_core_have_no_gaps(demo: tuple[Trace, PairTrace]) -> None:
-    trace, _ = demo
+def test_the_states_of_a_core_have_no_gaps(demo: Trace) -> None:
+    trace = demo
     for core in trace.cores:
         spans = [span for span in trace.states if span.core == core.name]
         assert spans[0].began_ns == 0
@@ -42,8 +29,8 @@ def test_the_states_of_a_core_have_no_gaps(demo: tuple[Trace, PairTrace]) -> Non
         assert {span.state for span in spans} == {CoreState.RUNNING, CoreState.SLEEPING}
 
 
-def test_a_core_that_was_woken_enters_an_exception_at_once(demo: tuple[Trace, PairTrace]) -> None:
-    trace, _ = demo
+def test_a_core_that_was_woken_enters_an_exception_at_once(demo: Trace) -> None:
+    trace = demo
     entered = {(each.core, each.began_ns) for each in trace.exceptions}
     woken = [(span.core, span.began_ns) for span in trace.states if span.why == "woken"]
     assert woken
@@ -66,8 +53,8 @@ def test_every_exception_is_in_it(firmware: Callable[..., Pair]) -> None:
     assert all(each.ended_ns is not None and each.ended_ns > each.began_ns for each in trace.exceptions)
 
 
-def test_a_notification_knows_when_it_was_taken(demo: tuple[Trace, PairTrace]) -> None:
-    trace, _ = demo
+def test_a_notification_knows_when_it_was_taken(demo: Trace) -> None:
+    trace = demo
     entered = {(each.core, each.began_ns) for each in trace.exceptions}
     sent = [each for each in trace.notifications if not each.ignored]
     assert sent
@@ -92,8 +79,8 @@ def test_a_replay_to_the_end_is_what_stands_in_memory(firmware: Callable[..., Pa
             assert state.data == board.observer.views.memories[ring.role].read(extent.start, extent.size)
 
 
-def test_a_replay_goes_through_every_index_once(demo: tuple[Trace, PairTrace]) -> None:
-    _, pair = demo
+def test_a_replay_goes_through_every_index_once(demo: Trace) -> None:
+    pair = demo.pairs[0]
     replay = RingReplay(pair, "vdev[0].vring[1]")
     moves = list(replay.indices())
     assert moves[0][1:] == (0, 0)
@@ -106,8 +93,8 @@ def test_a_replay_goes_through_every_index_once(demo: tuple[Trace, PairTrace]) -
     assert replay.at(moves[0][0] - 1) is None
 
 
-def test_the_head_of_a_message_is_in_the_ring_when_it_is_sent(demo: tuple[Trace, PairTrace]) -> None:
-    _, pair = demo
+def test_the_head_of_a_message_is_in_the_ring_when_it_is_sent(demo: Trace) -> None:
+    pair = demo.pairs[0]
     replays = {ring: RingReplay(pair, ring) for ring in pair.rings}
     for message in pair.messages:
         state = replays[message.ring].at(message.sent_ns)
@@ -119,8 +106,8 @@ def test_the_head_of_a_message_is_in_the_ring_when_it_is_sent(demo: tuple[Trace,
             assert queue.used_ring(queue.used_idx - 1).id == message.head
 
 
-def test_each_message_is_seen_before_it_is_answered(demo: tuple[Trace, PairTrace]) -> None:
-    _, pair = demo
+def test_each_message_is_seen_before_it_is_answered(demo: Trace) -> None:
+    pair = demo.pairs[0]
     assert pair.messages[0].text == "create rptwin-echo at 1024"
     assert len(pair.messages) == 21
     assert all(each.seen_ns is not None and each.seen_ns > each.sent_ns for each in pair.messages)
@@ -130,8 +117,8 @@ def test_each_message_is_seen_before_it_is_answered(demo: tuple[Trace, PairTrace
         assert (message.sender, message.receiver) == (after.receiver, after.sender)
 
 
-def test_a_store_to_the_table_has_its_line_of_source(demo: tuple[Trace, PairTrace]) -> None:
-    trace, pair = demo
+def test_a_store_to_the_table_has_its_line_of_source(demo: Trace) -> None:
+    trace, pair = demo, demo.pairs[0]
     status = [each for each in pair.table_changes if each.path == "vdev[0].status"]
     assert [each.after for each in status] == [1, 3, 7]
     place = trace.places["cpu_cm7"][status[-1].pc or 0]
@@ -139,8 +126,8 @@ def test_a_store_to_the_table_has_its_line_of_source(demo: tuple[Trace, PairTrac
     assert place.lines
 
 
-def test_what_is_about_a_fault_has_its_moment(firmware: Callable[..., Pair]) -> None:
-    trace, _ = traced(firmware("crash-remote"))
+def test_what_is_about_a_fault_has_its_moment(traced: Callable[..., Trace]) -> None:
+    trace = traced("crash-remote")
     fault = next(each for each in trace.pairs[0].findings if each.rule == "core.fault")
     mark = next(each for each in trace.faults if each.name == "BusFault")
     assert fault.is_cause
@@ -149,10 +136,8 @@ def test_what_is_about_a_fault_has_its_moment(firmware: Callable[..., Pair]) -> 
     assert missing.time_ns is None
 
 
-def test_what_does_not_fit_is_counted(firmware: Callable[..., Pair]) -> None:
-    pair = firmware("demo")
-    whole, _ = traced(pair)
-    cut, _ = traced(pair, most=10)
+def test_what_does_not_fit_is_counted(traced: Callable[..., Trace], demo: Trace) -> None:
+    whole, cut = demo, traced("demo", most=10)
     assert cut.pairs[0].ring_changes == whole.pairs[0].ring_changes[:10]
     left = cut.left_out["ring_changes"]
     assert left.number == len(whole.pairs[0].ring_changes) - 10
@@ -160,23 +145,16 @@ def test_what_does_not_fit_is_counted(firmware: Callable[..., Pair]) -> None:
     assert not whole.left_out
 
 
-def test_an_engine_behind_a_process_tells_the_same(
-    firmware: Callable[..., Pair], demo: tuple[Trace, PairTrace]
-) -> None:
-    other, _ = traced(firmware("demo"), engine="unicorn-remote")
-    trace, pair = demo
-    assert other.states == trace.states
-    assert other.pairs[0].ring_changes == pair.ring_changes
-    assert other.pairs[0].messages == pair.messages
+def test_an_engine_behind_a_process_tells_the_same(traced: Callable[..., Trace], demo: Trace) -> None:
+    other = traced("demo", engine="unicorn-remote")
+    assert other.states == demo.states
+    assert other.pairs[0].ring_changes == demo.pairs[0].ring_changes
+    assert other.pairs[0].messages == demo.pairs[0].messages
 
 
 @pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")
-def test_of_an_engine_that_tells_no_accesses_the_rings_are_known_by_turns(firmware: Callable[..., Pair]) -> None:
-    images = firmware("demo", "mps2_an521")
-    with Board("mps2_an521", main=str(images.main), remote=str(images.remote), engine="qemu") as board:
-        collector = TraceCollector(board)
-        board.run(timeout=1.0)
-        trace = collector.trace()
+def test_of_an_engine_that_tells_no_accesses_the_rings_are_known_by_turns(traced: Callable[..., Trace]) -> None:
+    trace = traced("demo", "mps2_an521", "qemu")
     pair = trace.pairs[0]
     assert any("accesses" in each for each in trace.absent)
     assert any("sleeps" in each for each in trace.absent)
@@ -185,7 +163,7 @@ def test_of_an_engine_that_tells_no_accesses_the_rings_are_known_by_turns(firmwa
     assert all(each.seen_ns is not None for each in pair.messages)
 
 
-def test_roles_are_labels(demo: tuple[Trace, PairTrace]) -> None:
-    trace, pair = demo
+def test_roles_are_labels(demo: Trace) -> None:
+    trace, pair = demo, demo.pairs[0]
     assert {core.name: core.label for core in trace.cores} == {"cpu_cm7": MAIN, "cpu_cm4": REMOTE}
     assert pair.cores == {MAIN: "cpu_cm7", REMOTE: "cpu_cm4"}
