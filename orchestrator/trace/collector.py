@@ -124,7 +124,7 @@ def _span(core: str, state: CoreState, began_ns: int, ended_ns: int, why: str) -
 class TraceCollector:
     """Hears every event of a board behind its observers; ``most`` of each kind of thing are kept, the first ones.
 
-    A board that goes back to a snapshot is not followed. Where a core fell asleep is asked of the engine.
+    Of a board that goes back to a snapshot, what is told begins there. Where a core fell asleep is asked of the engine.
     """
 
     def __init__(self, board: Board, most: int = MOST) -> None:
@@ -133,6 +133,12 @@ class TraceCollector:
         engine = board.engine
         self._sleeper = engine if isinstance(engine, Active) and Capability.ACTIVITY in engine.capabilities else None
         self._firmware = {board.platform.core(name).name for name in board.vector_tables}
+        self._begin()
+        board.subscribe(self._listen)
+
+    def _begin(self) -> None:
+        board, engine, most = self._board, self._board.engine, self._most
+        self._restored = board.restored
         self._began_ns = engine.time_ns
         self._cores = {core.name: _Core(Kept(most), Kept(most)) for core in board.platform.cores}
         for name, core in self._cores.items():
@@ -143,9 +149,13 @@ class TraceCollector:
         self._signalled: dict[tuple[str, str, int | None], list[_Sent]] = {}  # not taken: target, mailbox, channel
         self._returns_are_told = False
         self._pairs = [PairCollector(pair, most, self._began_ns) for pair in board.pairs.values()]
-        board.subscribe(self._listen)
+
+    def _begin_where_restored(self) -> None:
+        if self._restored != self._board.restored:
+            self._begin()
 
     def _listen(self, event: Event) -> None:
+        self._begin_where_restored()
         detail, core = event.detail, self._cores.get(event.core)
         for pair in self._pairs:
             pair.on_event(event)
@@ -225,6 +235,7 @@ class TraceCollector:
 
     def trace(self) -> Trace:
         """What was seen until now."""
+        self._begin_where_restored()
         board = self._board
         with contextlib.suppress(RptwinError):  # of an engine that failed: what was seen is kept
             for name, core in self._cores.items():

@@ -54,7 +54,8 @@ class PairCollector:
         self._messages: Kept[_Message] = Kept(most)
         self._missed: Kept[None] = Kept(0)
         self._too_large: Kept[None] = Kept(0)
-        self._heard: dict[str, int] = {}  # messages by vdev
+        logs = pair.observer.run.traffic.messages.items()
+        self._heard = {path: sum(log.sent.values()) for path, log in logs}  # messages by vdev
         self._room = _PAYLOADS
         self._published: dict[tuple[str, Side], deque[int]] = {}  # times of index moves without a message yet
         self._undated: dict[tuple[str, Side], deque[_Message]] = {}  # messages without an index move yet

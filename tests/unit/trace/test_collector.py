@@ -167,3 +167,22 @@ def test_roles_are_labels(demo: Trace) -> None:
     trace, pair = demo, demo.pairs[0]
     assert {core.name: core.label for core in trace.cores} == {"cpu_cm7": MAIN, "cpu_cm4": REMOTE}
     assert pair.cores == {MAIN: "cpu_cm7", REMOTE: "cpu_cm4"}
+
+
+def test_what_is_told_of_a_board_begins_where_it_went_back_to(firmware: Callable[..., Pair]) -> None:
+    pair = firmware("demo")
+    with Board(main=str(pair.main), remote=str(pair.remote)) as board:
+        collector = TraceCollector(board)
+        board.run_for("300 us")
+        snapshot = board.snapshot()
+        board.run_for("400 us")
+        longer = collector.trace()
+        board.restore(snapshot)
+        went_back = collector.trace()
+        board.run_for("400 us")
+        trace = collector.trace()
+    assert (went_back.began_ns, went_back.ended_ns) == (snapshot.time_ns, snapshot.time_ns)
+    assert (trace.began_ns, trace.ended_ns) == (snapshot.time_ns, longer.ended_ns)
+    later = [each for each in longer.pairs[0].messages if each.sent_ns > snapshot.time_ns]
+    assert later
+    assert [each.payload for each in trace.pairs[0].messages] == [each.payload for each in later]
