@@ -69,7 +69,8 @@ function makeControls({ timeline, consoles, repaint }) {
   });
 
   function nextTheme() {
-    const order = ["auto", "light", "dark"];
+    // The first press shows a difference.
+    const order = matchMedia("(prefers-color-scheme: dark)").matches ? ["auto", "light", "dark"] : ["auto", "dark", "light"];
     setTheme(order[(order.indexOf(document.documentElement.dataset.theme || "auto") + 1) % order.length]);
     repaint();
   }
