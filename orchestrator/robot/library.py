@@ -51,7 +51,7 @@ class RptwinLibrary(
     ROBOT_LISTENER_API_VERSION = 3
 
     def __init__(self, html: bool = True) -> None:
-        """``html=False`` writes no pages for failed tests, and saves the tenth of a run that it takes to follow it."""
+        """``html=False`` writes no pages for failed tests, and saves the fifth of a run that it takes to follow it."""
         super().__init__()
         self._writes_pages = html
         self.ROBOT_LIBRARY_LISTENER = self
