@@ -186,3 +186,29 @@ def test_what_is_told_of_a_board_begins_where_it_went_back_to(firmware: Callable
     later = [each for each in longer.pairs[0].messages if each.sent_ns > snapshot.time_ns]
     assert later
     assert [each.payload for each in trace.pairs[0].messages] == [each.payload for each in later]
+
+
+@pytest.mark.parametrize(
+    ("variant", "rule", "milestone"),
+    [
+        ("align3", "vring.align-not-power-of-two", "vdev[0].vring[1] resolved"),
+        ("num6", "vring.num-not-power-of-two", "table present as main sees it"),
+        ("used-align", "ring.layout-disagreement", "vdev[0].vring[0] first buffer available"),
+    ],
+)
+def test_what_is_about_the_table_or_a_ring_has_the_moment_at_which_that_was_there(
+    traced: Callable[..., Trace], variant: str, rule: str, milestone: str
+) -> None:
+    (pair,) = traced(variant).pairs
+    times = {each.name: each.time_ns for each in reversed(pair.milestones)}
+    assert [each.time_ns for each in pair.findings if each.rule == rule] == [times[milestone]]
+
+
+def test_what_is_about_a_buffer_or_a_core_has_the_moment_of_its_last_deed(traced: Callable[..., Trace]) -> None:
+    (pair,) = traced("bad-desc").pairs
+    (mark,) = [each for each in pair.findings if each.rule == "buffer.untranslated" and each.is_cause]
+    assert mark.time_ns in [each.time_ns for each in pair.ring_changes] + [each.sent_ns for each in pair.messages]
+    stuck = traced("stuck-lock")
+    (mark,) = [each for each in stuck.pairs[0].findings if each.rule == "core.stuck"]
+    assert mark.time_ns is not None
+    assert 0 < mark.time_ns < stuck.ended_ns // 2
