@@ -45,8 +45,9 @@ MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
+DEFAULT_SAMPLE_NS = 97_000  # no round number: what firmware does every millisecond would always be met, or never
 ANNOTATIONS = ("github",)
-TRACES = ("perfetto", "vcd", "pcapng")  # settings that name a file for what went on
+TRACES = ("perfetto", "vcd", "pcapng", "folded", "lcov")  # settings that name a file for what went on
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
@@ -98,6 +99,9 @@ class Settings:
     perfetto: str | None = None
     vcd: str | None = None
     pcapng: str | None = None
+    folded: str | None = None
+    sample_every: int = DEFAULT_SAMPLE_NS  # ns
+    lcov: str | None = None
     annotations: str | None = None
     seed: int = 0
     schedule: str | None = None
@@ -318,6 +322,21 @@ SETTINGS: tuple[Setting, ...] = (
         "FILE",
         _text,
         "Write the RPMsg messages as a capture for Wireshark; `rptwin dissector` names what reads it.",
+        is_path=True,
+    ),
+    Setting(
+        "folded",
+        "FILE",
+        _text,
+        "Write where the cores spend their time as folded stacks, for flame graphs. Needs the Unicorn engine.",
+        is_path=True,
+    ),
+    Setting("sample-every", "DURATION", _positive_duration, "Virtual time between two samples for --folded."),
+    Setting(
+        "lcov",
+        "FILE",
+        _text,
+        "Write how often each line of source was executed, for genhtml. Needs the Unicorn engine.",
         is_path=True,
     ),
     Setting(
