@@ -45,6 +45,8 @@ __all__ = [
     "send",
 ]
 
+_TRACES = (*TRACES, "sample-every")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -159,7 +161,7 @@ def console(config_path: str | None, **typed: object) -> int:
 
 
 _TALK_OPTIONS = tuple(
-    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until", *TRACES)
+    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until", *_TRACES)
 )
 
 
@@ -317,7 +319,8 @@ def new_platform(name: str, output: Path | None) -> None:
 @click.command()
 @image_arguments
 @setting_options(
-    "firmware", *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", *TRACES))
+    "firmware",
+    *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", *_TRACES)),
 )
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
 @click.option(
@@ -396,7 +399,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", *TRACES)))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", *_TRACES)))
 @config_option
 @trust_option
 @click.option(

@@ -60,6 +60,7 @@ DEMO_OPTIONS = (
     "junit",
     "sarif",
     *TRACES,
+    "sample-every",
     "annotations",
     "seed",
     "schedule",

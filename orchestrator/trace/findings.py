@@ -30,7 +30,7 @@ class Moments:
         self._cores = {role: core.acted_ns or core.released_ns or 0 for role, core in run.cores.items()}
 
     def of(self, finding: Finding) -> int | None:
-        """When the first of its places was accessed or changed; of a cause, else when what it is about first stood there.
+        """When the first of its places was accessed or changed; of a cause, else when what it is about was there first.
 
         Of a core as a whole: when it last did something that can be seen. None: nothing of it was seen.
         """

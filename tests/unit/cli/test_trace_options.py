@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from vcd.reader import tokenize
 from orchestrator.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
-OPTIONS = ("--perfetto", "a.pftrace", "--vcd", "a.vcd", "--pcapng", "a.pcapng")
+OPTIONS = ("--perfetto", "a.pftrace", "--vcd", "a.vcd", "--pcapng", "a.pcapng", "--folded", "a.folded", "--lcov",
+           "a.info")  # fmt: skip
 
 
 class Pair(Protocol):
@@ -45,6 +47,9 @@ def read_all(folder: Path) -> None:
         assert len(list(tokenize(file))) > 10
     with (folder / "a.pcapng").open("rb") as file:
         assert list(FileScanner(file))
+    assert re.fullmatch(r"((main|remote);\S+ \d+\n)*", (folder / "a.folded").read_text())
+    records = (folder / "a.info").read_text().split("end_of_record\n")
+    assert all(record.startswith(("TN:main\nSF:/", "TN:remote\nSF:/")) for record in records[:-1])
 
 
 @pytest.mark.parametrize(("variant", "code"), [("demo", 0), ("crash-remote", 1)])
@@ -113,6 +118,23 @@ def test_a_trace_can_be_the_standard_output(firmware: Callable[..., Pair]) -> No
     read.ParseFromString(result.stdout_bytes)
     assert len(read.packet) > 10
     assert result.stderr.startswith("RPTUN is up")
+
+
+def test_an_engine_that_cannot_tell_refuses_by_name(firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    pair = firmware("demo")
+    result = rptwin("run", "--engine", "unicorn-remote", "--folded", "a.folded", pair.main, pair.remote)
+    assert result.exit_code == 2
+    assert result.stderr == ("rptwin: error: engine unicorn-remote: no samples of stacks; the unicorn engine has it\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_as_frequent_as_asked(firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    pair, counts = firmware("demo"), []
+    for every in ("100 us", "10 us"):
+        rptwin("run", "--folded", "a.folded", "--sample-every", every, pair.main, pair.remote)
+        lines = (tmp_path / "a.folded").read_text().splitlines()
+        counts.append(sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("main;")))
+    assert counts == [507, 5074]  # the run ends at 50.74 ms
 
 
 def test_a_missing_extra_is_said_before_the_run(firmware: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch) -> None:

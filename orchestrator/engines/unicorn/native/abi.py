@@ -41,6 +41,7 @@ __all__ = [
     "AccessesState",
     "CacheState",
     "CoreState",
+    "CountedState",
     "DoingState",
     "FramesState",
     "IncoherenceState",
@@ -149,6 +150,12 @@ class WatchState(ctypes.Structure):
     """``struct watch``."""
 
     _fields_ = _HEADER.fields("watch")
+
+
+class CountedState(ctypes.Structure):
+    """``struct counted``."""
+
+    _fields_ = _HEADER.fields("counted")
 
 
 class ProbeState(ctypes.Structure):
