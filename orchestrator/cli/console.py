@@ -116,7 +116,7 @@ def _write(board: Board, settings: Settings, clock: Clock, traces: Traces) -> in
     """The reports for machines, and the verdict on stderr where it is bad; the exit code."""
     if board.end is None:
         return 0
-    record = record_of(board, settings, clock.read())
+    record = record_of(board, settings, clock.read(), traces.trace)
     failures = write_documents((*documents_of(record), *traces.documents()))
     for each in failures:
         complain(each)

@@ -21,7 +21,7 @@ from orchestrator.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = ("--perfetto", "a.pftrace", "--vcd", "a.vcd", "--pcapng", "a.pcapng", "--folded", "a.folded", "--lcov",
-           "a.info")  # fmt: skip
+           "a.info", "--html", "a.html")  # fmt: skip
 
 
 class Pair(Protocol):
@@ -39,7 +39,8 @@ def rptwin(*arguments: object) -> Result:
 
 
 def read_all(folder: Path) -> None:
-    """Each is one that its reader takes."""
+    """Each is one that its reader takes; what a browser makes of the page is tests/integration/test_html_page.py."""
+    assert (folder / "a.html").read_text(encoding="utf-8").endswith("</html>\n")
     read = schema.Trace()
     read.ParseFromString((folder / "a.pftrace").read_bytes())
     assert len(read.packet) > 10
@@ -144,3 +145,12 @@ def test_a_missing_extra_is_said_before_the_run(firmware: Callable[..., Pair], m
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "python-pcapng is not installed" in result.stderr
+
+
+def test_a_conversation_is_a_page_too(firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    pair = firmware("demo")
+    command = [sys.executable, "-m", "orchestrator", "console", "--html", "a.html", str(pair.main), str(pair.remote)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, input=b"ping 1 8\n", capture_output=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"main> ping 1 8"' in (tmp_path / "a.html").read_text(encoding="utf-8").replace("\\u003e", ">")
