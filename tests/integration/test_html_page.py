@@ -150,6 +150,8 @@ def test_the_rings_are_what_they_were_at_each_moment(
     (pair,) = run.trace.pairs
     replays = {ring: RingReplay(pair, ring) for ring in ("vdev[0].vring[0]", "vdev[0].vring[1]")}
     chromium.open(run.page)
+    if variant == "two-vdevs":
+        chromium.click("#vdevs button[aria-pressed=false]")
     last = int(chromium.find("#slider").get_attribute("max") or 0)
     shown = set()
     for step in [*range(0, last, max(1, last // 40)), last]:
@@ -177,6 +179,24 @@ def test_whose_each_descriptor_is_at_the_end_is_what_the_observer_says(
             path,
         )
         assert {i for i, owner in enumerate(owners) if owner == "device"} == set(traffic.outstanding)
+
+
+def test_rings_of_the_vdev_in_which_something_moved_are_shown_until_another_is_chosen(
+    chromium: Browser, ran: Callable[[str], Run]
+) -> None:
+    run = ran("two-vdevs")
+    first, last = (
+        next(each for each in run.trace.pairs[0].messages if each.ring.startswith(f"vdev[{n}]")) for n in (0, 1)
+    )
+    titles = "return [...document.querySelectorAll('.ring h3')].map(e => e.textContent)"
+    chromium.open(run.page, at=f"#t={first.sent_ns}")
+    assert chromium.js(titles) == ["vdev[0].vring[0]", "vdev[0].vring[1]"]
+    chromium.js(f"location.hash = '#t={last.sent_ns}'")
+    chromium.until("document.querySelector('.ring h3').textContent === 'vdev[1].vring[0]'")
+    chromium.click("#vdevs button:first-child")
+    assert chromium.js(titles) == ["vdev[0].vring[0]", "vdev[0].vring[1]"]
+    chromium.click("#vdevs button:first-child")
+    assert chromium.js(titles) == ["vdev[1].vring[0]", "vdev[1].vring[1]"]
 
 
 def test_steps_go_from_change_to_change(chromium: Browser, ran: Callable[[str], Run]) -> None:
@@ -359,6 +379,18 @@ def test_the_theme_is_the_systems_until_one_is_chosen(
     chromium.press("t")
     assert chromium.text("#theme-text") == "auto"
     assert chromium.js(colour) == (DARK if dark else LIGHT)
+
+
+def test_paper_is_white(chromium: Browser, ran: Callable[[str], Run]) -> None:
+    chromium.open(ran("demo").page, dark=True)
+    colour = "return getComputedStyle(document.body).color"
+    shown = chromium.js(colour)
+    chromium.js("addEventListener('afterprint', () => { window.printed = true; })")
+    chromium.js("addEventListener('beforeprint', () => { window.ink = getComputedStyle(document.body).color; })")
+    assert len(chromium.driver.execute_cdp_cmd("Page.printToPDF", {})["data"]) > 1000
+    chromium.until("window.printed")
+    assert chromium.js("return window.ink") == "rgb(29, 33, 39)" != shown
+    assert chromium.js(colour) == shown
 
 
 def test_what_a_run_says_is_text_and_never_markup(chromium: Browser, ran: Callable[[str], Run], tmp_path: Path) -> None:

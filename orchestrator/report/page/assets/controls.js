@@ -76,6 +76,25 @@ function makeControls({ timeline, consoles, repaint }) {
   }
 }
 
+/** Paper is white. */
+function printInLight() {
+  const root = document.documentElement;
+  const repaint = () => {
+    readColours();
+    for (const paint of painters) paint();
+  };
+  let before = "auto";
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    root.dataset.theme = "light";
+    repaint();
+  });
+  addEventListener("afterprint", () => {
+    root.dataset.theme = before;
+    repaint();
+  });
+}
+
 const THEME_KEY = "rptwin-theme";
 
 function setTheme(theme) {

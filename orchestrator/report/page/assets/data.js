@@ -159,5 +159,5 @@ function placeText(index) {
 function messageText(i) {
   const name = messages.text[i] < 0 ? "" : data.names[messages.text[i]];
   if (name) return `name service: ${name}`;
-  return `message ${messages.src[i]} → ${messages.dst[i]}, ${messages.len[i]} bytes`;
+  return `message ${messages.src[i]} → ${messages.dst[i]}, ${counted(messages.len[i], "byte")}`;
 }

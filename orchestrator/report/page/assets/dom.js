@@ -30,10 +30,12 @@ function eachFrame(work) {
   };
 }
 
+const painters = []; // of every canvas: what draws it at once
+
 /** A canvas that has as many pixels as the screen shows of it; `draw(context, width, height)` in CSS pixels. */
 function canvasOf(canvas, draw) {
   const context = canvas.getContext("2d");
-  const redraw = eachFrame(() => {
+  const paint = () => {
     const { clientWidth: width, clientHeight: height } = canvas;
     if (!width || !height) return;
     const scale = window.devicePixelRatio || 1;
@@ -42,7 +44,9 @@ function canvasOf(canvas, draw) {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     draw(context, width, height);
-  });
+  };
+  const redraw = eachFrame(paint);
+  painters.push(paint);
   new ResizeObserver(redraw).observe(canvas);
   return redraw;
 }

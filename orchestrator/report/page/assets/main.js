@@ -19,6 +19,7 @@ function showRun() {
     redrawOccupancy?.();
   };
   makeControls({ timeline, consoles, repaint });
+  printInLight();
   showTables();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   setMoment(moment.ns, { keep: false });

@@ -12,25 +12,39 @@ function makeRings() {
     byId("buffer-card").hidden = true;
     return;
   }
-  const vdevs = [...new Set(rings.map((each) => `${each.pair}/${each.vdev}`))];
-  let shown = vdevs[0];
+  const nameOf = (ring) => `${ring.pair}/${ring.vdev}`;
+  const vdevs = [...new Set(rings.map(nameOf))];
+  let pinned = null; // of a person; null: the one of which a ring changed last
   let chosen = null; // {ring, head}: of a person; null: what moved last
   if (vdevs.length > 1) {
     const tabs = byId("vdevs");
     tabs.hidden = false;
     tabs.append(...vdevs.map((each) => {
       const [pair, vdev] = each.split("/");
-      return make("button", { type: "button", "aria-pressed": String(each === shown), click: (event) => {
-        shown = each;
+      return make("button", { type: "button", "data-vdev": each, click: () => {
+        pinned = pinned === each ? null : each;
         chosen = null;
-        for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab === event.currentTarget));
         draw(moment.ns);
       } }, (data.pairs.length > 1 ? `${data.pairs[pair].label} ` : "") + `vdev[${vdev}]`);
     }));
   }
 
+  function vdevAt(ns) {
+    let [found, latest] = [vdevs[0], -1];
+    for (const ring of rings) {
+      const t = ring.t[after(ring.t, ns) - 1] ?? -1;
+      if (t > latest) [found, latest] = [nameOf(ring), t];
+    }
+    return found;
+  }
+
   function draw(ns) {
-    const mine = rings.filter((each) => `${each.pair}/${each.vdev}` === shown);
+    const shown = pinned ?? vdevAt(ns);
+    for (const tab of byId("vdevs").children) {
+      tab.setAttribute("aria-pressed", String(tab.dataset.vdev === shown));
+      tab.title = tab.dataset.vdev === pinned ? "press again to follow the moment" : "show this vdev at any moment";
+    }
+    const mine = rings.filter((each) => nameOf(each) === shown);
     host.replaceChildren(...mine.map((ring) => ringCard(ring, ns)));
     drawBuffer(mine, ns);
   }
