@@ -28,6 +28,7 @@ __all__ = [
     "DEFAULT_WALL_TIME_NS",
     "PROFILES",
     "SETTINGS",
+    "TRACES",
     "MachineTable",
     "Setting",
     "Settings",
@@ -44,7 +45,9 @@ MACHINE_TABLES = ("renode",)  # what they say is of the machine that runs rptwin
 DEFAULT_PLATFORM = "stm32h745"
 DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
+DEFAULT_SAMPLE_NS = 97_000  # no round number: what firmware does every millisecond would always be met, or never
 ANNOTATIONS = ("github",)
+TRACES = ("html", "perfetto", "vcd", "pcapng", "folded", "lcov")  # settings that name a file for what went on
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
@@ -93,6 +96,13 @@ class Settings:
     json: str | None = None
     junit: str | None = None
     sarif: str | None = None
+    html: str | None = None
+    perfetto: str | None = None
+    vcd: str | None = None
+    pcapng: str | None = None
+    folded: str | None = None
+    sample_every: int = DEFAULT_SAMPLE_NS  # ns
+    lcov: str | None = None
     annotations: str | None = None
     seed: int = 0
     schedule: str | None = None
@@ -316,6 +326,37 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("junit", "FILE", _text, "Write the verdict as JUnit XML.", is_path=True),
     Setting("sarif", "FILE", _text, "Write the findings as SARIF 2.1.0, for code scanning.", is_path=True),
+    Setting(
+        "html",
+        "FILE",
+        _text,
+        "Write the report as one page for a browser: timeline, rings at any moment, consoles, findings.",
+        is_path=True,
+    ),
+    Setting("perfetto", "FILE", _text, "Write what went on as a trace for Perfetto's UI.", is_path=True),
+    Setting("vcd", "FILE", _text, "Write mailbox lines, states and exceptions as waveforms (VCD).", is_path=True),
+    Setting(
+        "pcapng",
+        "FILE",
+        _text,
+        "Write the RPMsg messages as a capture for Wireshark; `rptwin dissector` names what reads it.",
+        is_path=True,
+    ),
+    Setting(
+        "folded",
+        "FILE",
+        _text,
+        "Write where the cores spend their time as folded stacks, for flame graphs. Needs the Unicorn engine.",
+        is_path=True,
+    ),
+    Setting("sample-every", "DURATION", _positive_duration, "Virtual time between two samples for --folded."),
+    Setting(
+        "lcov",
+        "FILE",
+        _text,
+        "Write how often each line of source was executed, for genhtml. Needs the Unicorn engine.",
+        is_path=True,
+    ),
     Setting(
         "annotations",
         "|".join(ANNOTATIONS),

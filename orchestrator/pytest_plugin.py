@@ -9,33 +9,62 @@
 A board that is not up when the test ends, or has an error among its findings, fails the test; with ``judge=False`` the
 test alone decides. What the consoles said stands in the report of a test that failed. What rptwin refuses (a file that
 is not there) is one line.
+
+The run of a board whose test failed is written as a page for a browser, into the folder of ``--rptwin-html`` or of the
+setting ``rptwin_html``; "none" writes none, and follows no board.
 """
 # ruff: noqa: PLC0415  # every pytest run of every project loads this module: it must cost nothing until it is used
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from orchestrator.board import Board
+    from orchestrator.trace import TraceCollector
 
 __all__ = ["rptwin_board"]
 
 _MOST_SHOWN = 200  # lines of the consoles
+_NO_PAGES = "none"
+_WITHOUT_CACHE = "rptwin-artifacts"  # in the project's folder, where pytest has no cache
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the pages of failed tests go."""
+    text = 'Folder for the pages of rptwin boards whose test failed; "none" writes none. Default: in pytest\'s cache.'
+    parser.getgroup("rptwin").addoption("--rptwin-html", metavar="DIR", default=None, help=text)
+    parser.addini("rptwin_html", f"{text} Relative to the project's folder.", default="")
+
+
+def _folder_of(config: pytest.Config) -> Path | None:
+    """Of the pages; None: nobody wants any."""
+    given = config.getoption("--rptwin-html")
+    named = given if given is not None else str(config.getini("rptwin_html"))
+    if named == _NO_PAGES:
+        return None
+    if named:
+        return Path(named).absolute() if given is not None else config.rootpath / named
+    cache = getattr(config, "cache", None)
+    return config.rootpath / _WITHOUT_CACHE if cache is None else Path(cache.mkdir("rptwin"))
 
 
 class _Boards:
     """The boards of one test, in the order in which it made them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, followed: bool) -> None:
+        self._followed = followed
         self._opened = ExitStack()
         self._judged: list[Board] = []
         self._every: list[Board] = []
+        self._collectors: list[TraceCollector] = []  # of each, where they are followed
 
     def make(self, *args: Any, judge: bool = True, **options: Any) -> Board:
         """A board; fails the test in one line where there cannot be one."""
@@ -47,6 +76,10 @@ class _Boards:
         except RptwinError as error:
             pytest.fail(f"no board: {error}", pytrace=False)
         self._every.append(board)
+        if self._followed:
+            from orchestrator.report.attachment import followed
+
+            self._collectors.append(followed(board))
         if judge:
             self._judged.append(board)
         return board
@@ -66,6 +99,16 @@ class _Boards:
             for time, line in list(zip(times, lines, strict=True))[-_MOST_SHOWN:]
         )
 
+    def write_pages(self, folder: Path, test: str) -> Iterator[Path]:
+        """The run of each board that ran."""
+        from orchestrator.report.attachment import attach
+
+        for number, (board, collector) in enumerate(zip(self._every, self._collectors, strict=True), 1):
+            name = f"{test}-{number}" if len(self._every) > 1 else test
+            attached = attach(board, collector, folder, name)
+            if attached is not None:
+                yield attached.page
+
     def close(self) -> None:
         self._opened.close()
 
@@ -76,7 +119,7 @@ _BOARDS = pytest.StashKey[_Boards]()
 @pytest.fixture
 def rptwin_board(request: pytest.FixtureRequest) -> Iterator[Callable[..., Board]]:
     """Makes boards: takes the arguments of ``orchestrator.board.Board``, and ``judge=False`` to judge by oneself."""
-    boards = _Boards()
+    boards = _Boards(followed=_folder_of(request.config) is not None)
     request.node.stash[_BOARDS] = boards
     yield boards.make
     boards.close()
@@ -94,14 +137,37 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed shows what the consoles said."""
+    """A test that failed shows what the consoles said, and where its run is as a page."""
     report = yield
     boards = item.stash.get(_BOARDS, None)
     if boards is not None and report.when == "call" and report.failed:
         with contextlib.suppress(Exception):  # of an engine that died
             if said := boards.said():
                 report.sections.append(("rptwin consoles", said))
+        _attach_pages(item, report, boards)
     return report
+
+
+def _attach_pages(item: pytest.Item, report: pytest.TestReport, boards: _Boards) -> None:
+    """Name each page in the failure; link it in the report of pytest-html, if that is in use."""
+    from orchestrator.base.errors import RptwinError
+
+    folder = _folder_of(item.config)
+    if folder is None:
+        return
+    try:
+        pages = list(boards.write_pages(folder, item.nodeid))
+    except RptwinError as error:
+        report.sections.append(("rptwin page", str(error)))
+        return
+    if pages:
+        report.sections.append(("rptwin page", "\n".join(map(str, pages))))
+    if pages and item.config.pluginmanager.hasplugin("html"):
+        from pytest_html import extras
+
+        beside = Path(item.config.getoption("htmlpath", None) or ".").absolute().parent
+        links = [extras.url(os.path.relpath(page, beside), name="rptwin") for page in pages]
+        report.extras = [*getattr(report, "extras", []), *links]  # type: ignore[attr-defined]  # that plugin's own
 
 
 def _failure(board: Board) -> str:

@@ -117,6 +117,7 @@ class Board:
         self.quantum_ns = options.quantum_ns
         self.seed = options.seed
         self.end: End | None = None
+        self.restored = 0  # how often it went back to a snapshot
         self._stopping = False
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
@@ -405,6 +406,7 @@ class Board:
             pair.observer.restore(taken)
         self.rtt.restore(snapshot.rtt)
         self.end = snapshot.end
+        self.restored += 1
 
     # looking
 

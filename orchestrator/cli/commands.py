@@ -24,6 +24,7 @@ from orchestrator.cli.options import (
     setting_options,
     trust_option,
 )
+from orchestrator.config import TRACES
 
 __all__ = [
     "bridge",
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "console",
     "demo",
+    "dissector",
     "doctor",
     "export_renode",
     "inspect",
@@ -42,6 +44,8 @@ __all__ = [
     "run",
     "send",
 ]
+
+_TRACES = (*TRACES, "sample-every")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -156,7 +160,9 @@ def console(config_path: str | None, **typed: object) -> int:
     return converse(read_board_settings(config_path, typed))
 
 
-_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until"))
+_TALK_OPTIONS = tuple(
+    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until", *_TRACES)
+)
 
 
 @click.command()
@@ -312,7 +318,10 @@ def new_platform(name: str, output: Path | None) -> None:
 
 @click.command()
 @image_arguments
-@setting_options("firmware", *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine")))
+@setting_options(
+    "firmware",
+    *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", *_TRACES)),
+)
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
 @click.option(
     "--for",
@@ -390,7 +399,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations")))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", *_TRACES)))
 @config_option
 @trust_option
 @click.option(
@@ -443,6 +452,20 @@ def lint(paths: tuple[str, ...]) -> int:
     from orchestrator.platform.script_lint import main as lint_scripts
 
     return lint_scripts(paths)
+
+
+@click.command()
+def dissector() -> None:
+    """Say where Wireshark's dissector for the captures of `--pcapng` is.
+
+    \b
+    Example:
+      rptwin run --pcapng run.pcapng main.elf remote.elf
+      tshark -X lua_script:"$(rptwin dissector)" -r run.pcapng
+    """
+    from orchestrator.trace.pcapng import DISSECTOR
+
+    click.echo(DISSECTOR)
 
 
 @click.command()

@@ -28,6 +28,7 @@ from orchestrator.report.files import write_documents
 from orchestrator.report.record import record_of
 from orchestrator.report.terminal import make_console, printable, rendered
 from orchestrator.report.text import print_verdict
+from orchestrator.report.traces import Traces
 
 __all__ = ["ConsoleLines", "Keyboard", "converse"]
 
@@ -99,23 +100,24 @@ def converse(settings: Settings) -> int:
         code = 0
         try:
             with open_board(settings) as board:
+                traces = Traces(settings, board)
                 if sys.stdin.isatty() and sys.stdout.isatty():
                     _Screen(board).loop()
-                    _write(board, settings, clock)
+                    _write(board, settings, clock, traces)
                 else:
                     _from_pipe(board, settings)
-                    code = _write(board, settings, clock)
+                    code = _write(board, settings, clock, traces)
         except KeyboardInterrupt:  # between two runs, or while the board is closed
             raised.clear()  # an end like any other
         return code
 
 
-def _write(board: Board, settings: Settings, clock: Clock) -> int:
+def _write(board: Board, settings: Settings, clock: Clock, traces: Traces) -> int:
     """The reports for machines, and the verdict on stderr where it is bad; the exit code."""
     if board.end is None:
         return 0
-    record = record_of(board, settings, clock.read())
-    failures = write_documents(documents_of(record))
+    record = record_of(board, settings, clock.read(), traces.trace)
+    failures = write_documents((*documents_of(record), *traces.documents()))
     for each in failures:
         complain(each)
     if failures:

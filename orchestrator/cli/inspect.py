@@ -164,7 +164,7 @@ def inspect_images(settings: Settings, first: str | None, second: str | None, ro
             examined = _examined(settings, first, second, role)
     stream = sys.stderr if takes_standard_output(settings) else sys.stdout
     stream.write(rendered(make_console(stream), examined.print))
-    failures = write_documents([Document(settings.json, "JSON", examined.to_json)])
+    failures = write_documents([Document(settings.json, "JSON report", examined.to_json)])
     for failure in failures:
         complain(failure)
     if failures:

@@ -13,7 +13,7 @@ from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import same_file
 from orchestrator.cli.trust import require_trust
-from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
+from orchestrator.config import SETTINGS, TRACES, Setting, Settings, find_config, load_config, settings_from
 
 __all__ = [
     "BOARD_OPTIONS",
@@ -33,7 +33,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-OUTPUTS = ("json", "junit", "sarif")  # settings that name a file to write
+OUTPUTS = ("json", "junit", "sarif", *TRACES)  # settings that name a file to write
 STANDARD_OUTPUT = "-"
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
 STATIC_OPTIONS = (
@@ -59,6 +59,8 @@ DEMO_OPTIONS = (
     "json",
     "junit",
     "sarif",
+    *TRACES,
+    "sample-every",
     "annotations",
     "seed",
     "schedule",

@@ -37,6 +37,7 @@ _COMMANDS = {
     "new-platform": "A platform of your own to start from, with firmware to try it.",
     "export-renode": "A platform as files for plain Renode.",
     "lint": "What Renode or rptwin would not take of peripheral scripts.",
+    "dissector": "Where Wireshark's dissector for captures is.",
     "doctor": "What is on this machine, and how to get what is not.",
 }
 

@@ -32,6 +32,7 @@ from orchestrator.report.files import write_documents
 from orchestrator.report.record import Record, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report, print_verdict
+from orchestrator.report.traces import Traces
 
 if TYPE_CHECKING:
     from orchestrator.gdb import GdbServer
@@ -94,16 +95,19 @@ def _run_and_report(
 ) -> int:
     with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
         bridged = None if bridge is None else board.hand_out(bridge)
+        traces = Traces(settings, board)
         failure = _run(board, settings, verbosity, debugger)
-        record = record_of(board, settings, clock.read())
+        record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
         lost = None if bridged is None else _after(bridged)
+        unwritten = write_documents(traces.documents())
     failures = [each for each in (failure, lost) if each is not None]
     if not failures and record.end.reason is EndReason.WALL_TIME:
         failures = [_cut_off(settings)]
     interrupted = EngineError(END_TEXTS[record.end.reason]) if record.end.reason.is_cut else None
     failures += _report(record, verbosity, next(iter(failures), interrupted))
+    failures += unwritten
     for each in failures:
         complain(each)
     if failures or record.end.reason.is_cut:

@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestrator.base.errors import RptwinError, UsageError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.interrupts import uninterrupted
-from orchestrator.config import Settings
+from orchestrator.config import TRACES, Settings
 
 __all__ = ["Brought", "brought_by", "is_trusted", "renode_of_folder", "require_trust"]
 
@@ -63,7 +63,7 @@ def brought_by(config: Path | None, typed: Mapping[str, object], settings: Setti
     if typed.get("platform") is None and settings.platform.endswith(".repl"):
         brought += _of_platform(Path(settings.platform), settings.engine)
     folder = config.resolve().parent
-    for key in ("json", "junit", "sarif"):
+    for key in ("json", "junit", "sarif", *TRACES):
         path = getattr(settings, key)
         if typed.get(key) is None and path is not None and not Path(os.path.realpath(path)).is_relative_to(folder):
             brought += Brought((f"{key} is written to {path}",), (config,))

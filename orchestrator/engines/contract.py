@@ -48,6 +48,7 @@ __all__ = [
     "PlayedCore",
     "Player",
     "Playing",
+    "Profiling",
     "SharedMemory",
     "Sharing",
     "Snapshot",
@@ -74,6 +75,7 @@ class Capability(enum.StrEnum):
     DEBUG = "debug"  # :class:`Debuggable`
     SHARE = "share"  # :class:`Sharing`
     DELAY = "delay"  # :class:`Delaying`
+    PROFILE = "profile"  # :class:`Profiling`
     COHERENCE = "coherence"  # data caches are modelled: ``EngineOptions.coherence``
     FAULT = "fault"  # :class:`Faulting`
     ORDER = "order"  # :class:`Ordering`
@@ -411,6 +413,30 @@ class Faulting(Protocol):
         UsageError where this board has no such thing: no memory at the address, a mailbox of which the platform does
         not say how a core works it.
         """
+        ...
+
+
+@runtime_checkable
+class Profiling(Protocol):
+    """An engine that may have ``Capability.PROFILE``; asking one without it is a CapabilityError.
+
+    Neither changes anything for the board.
+    """
+
+    def sample(
+        self, core: str, interval_ns: int, on_sample: Callable[[int, CoreState, Backtrace], None]
+    ) -> Callable[[], None]:
+        """Call back where the core is, every so much virtual time: how many samples are alike, what it does, and where
+        (nowhere while it is held or locked up). What is given back tells of the time that has passed without a call.
+        """
+        ...
+
+    def count(self, core: str, extent: Extent) -> None:
+        """Count from now on how often each instruction of this extent is executed."""
+        ...
+
+    def counts(self, core: str) -> Mapping[int, int]:
+        """How often, by address, those that were; a loop whose rounds passed at once, as often as it was executed."""
         ...
 
 

@@ -41,6 +41,11 @@ class AccessObserver:
         return frozenset(role for name, role in self._roles.items() if name in told)
 
     @property
+    def places(self) -> Places | None:
+        """What lies where, as accesses were sorted last; None: none were told."""
+        return self._places
+
+    @property
     def _tells_both(self) -> bool:
         told = self._watches.told
         return told is not None and all(name in told for name in self._roles)

@@ -44,6 +44,8 @@ class MessageRecord:
     length: int  # of the payload
     text: str = ""  # of a name-service message: "create rptwin-echo at 1024"
     payload: bytes = field(default=b"", repr=False)
+    head: int = 0  # of the chain that it came in
+    address: int = 0  # of its header, as the descriptor says it
 
     @property
     def is_blank(self) -> bool:

@@ -45,6 +45,7 @@ from orchestrator.observe.declared import TABLE_LIMIT, DeclaredTable, choose_pro
 from orchestrator.observe.follow import RingFollower
 from orchestrator.observe.found import TableSearch
 from orchestrator.observe.given import GivenVring
+from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.order import Barriers, Orders
 from orchestrator.observe.progress import note_progress, see_core, see_taken
@@ -153,6 +154,16 @@ class Observer:
     def last_activity_ns(self) -> int:
         """When shared memory was last written or a notification last sent."""
         return self.run.last_activity_ns
+
+    @property
+    def tells(self) -> frozenset[str]:
+        """Roles of the cores whose every access to what is observed is told."""
+        return self._accesses.tells
+
+    @property
+    def places(self) -> Places | None:
+        """What lies where, as accesses were sorted last; None: none were told."""
+        return self._accesses.places
 
     def hand_out(self, vdev: str, where: str) -> None:
         """The device of a vdev (``vdev[1]``) is another process from now on, and the run one that does not repeat."""

@@ -244,12 +244,21 @@ class Look(NamedTuple):
             return ring == "vring[0]"
         return any(each.descriptor.is_writable for each in elements)
 
-    def message(self, message: Message, sender: Side, text: str) -> MessageRecord:
+    def message(self, message: Message, sender: Side, text: str, chain: Chain) -> MessageRecord:
         """What a side sent in this turn."""
         header, payload = message.header, bytes(message.payload)
-        role = self.sides.role_of(sender)
         return MessageRecord(
-            self.by.time_ns, self.ring.name, sender, role, header.src, header.dst, len(payload), text, payload
+            self.by.time_ns,
+            self.ring.name,
+            sender,
+            self.sides.role_of(sender),
+            header.src,
+            header.dst,
+            len(payload),
+            text,
+            payload,
+            chain.head,
+            chain.elements[0].descriptor.addr,
         )
 
     def is_left_over(self, slot: int, element: UsedElement) -> bool:

@@ -343,7 +343,7 @@ class Traffic(Buffers):
             if len(look.log.malformed) < MAX_FAULTS:
                 look.log.malformed.append((error, look.ring.name, look.by))
             return None
-        record = look.message(message, sender, text)
+        record = look.message(message, sender, text, chain)
         look.log.note_endpoints(record.time_ns, sender, change, notice.text if notice else "")
         look.log.add(record)
         look.log.note_addresses(record)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.config import Settings
+from orchestrator.config import TRACES, Settings
 from orchestrator.report.files import STANDARD_OUTPUT, Document
 from orchestrator.report.json import error_as_json, to_json
 from orchestrator.report.record import Record, WallClock
 
 __all__ = ["documents_of", "error_documents", "takes_standard_output"]
 
-_OUTPUTS = ("json", "junit", "sarif")  # settings that name a file
+_OUTPUTS = ("json", "junit", "sarif", *TRACES)  # settings that name a file
 
 
 def documents_of(record: Record, error: object = None) -> tuple[Document, ...]:
     """Those of a run; ``error`` is what ended it before it was over."""
     return _documents(
-        record.settings, lambda: to_json(record, error), lambda: _junit(record, error), lambda: _sarif(record, error)
+        record.settings,
+        lambda: to_json(record, error),
+        lambda: _junit(record, error),
+        lambda: _sarif(record, error),
+        lambda: _html(record, error),
     )
 
 
@@ -34,7 +38,12 @@ def error_documents(settings: Settings, error: object, wall_clock: WallClock) ->
 
         return error_as_sarif(error)
 
-    return _documents(settings, lambda: error_as_json(settings, error, wall_clock), junit, sarif)
+    def html() -> str:
+        from orchestrator.report.page import error_as_html  # noqa: PLC0415
+
+        return error_as_html(settings, error)
+
+    return _documents(settings, lambda: error_as_json(settings, error, wall_clock), junit, sarif, html)
 
 
 def takes_standard_output(settings: Settings) -> bool:
@@ -43,12 +52,17 @@ def takes_standard_output(settings: Settings) -> bool:
 
 
 def _documents(
-    settings: Settings, json: Callable[[], str], junit: Callable[[], str], sarif: Callable[[], str]
+    settings: Settings,
+    json: Callable[[], str],
+    junit: Callable[[], str],
+    sarif: Callable[[], str],
+    html: Callable[[], str],
 ) -> tuple[Document, ...]:
     return (
-        Document(settings.json, "JSON", json),
-        Document(settings.junit, "JUnit", junit),
-        Document(settings.sarif, "SARIF", sarif),
+        Document(settings.json, "JSON report", json),
+        Document(settings.junit, "JUnit report", junit),
+        Document(settings.sarif, "SARIF report", sarif),
+        Document(settings.html, "HTML report", html),
     )
 
 
@@ -62,3 +76,11 @@ def _sarif(record: Record, error: object) -> str:
     from orchestrator.report.sarif import to_sarif  # noqa: PLC0415
 
     return to_sarif(record, error)
+
+
+def _html(record: Record, error: object) -> str:
+    from orchestrator.report.page import to_html  # noqa: PLC0415
+
+    if record.trace is None:
+        raise ValueError("the run was not traced")
+    return to_html(record, record.trace, error)

@@ -20,23 +20,31 @@ class Document:
     """A report that may have been asked for."""
 
     path: str | None  # None: it was not
-    kind: str  # for messages: "JSON"
-    text: Callable[[], str]
+    kind: str  # for messages: "JSON report"
+    text: Callable[[], str | bytes]
 
 
-def write_report(path: str, kind: str, text: str) -> None:
+def write_report(path: str, kind: str, text: str | bytes) -> None:
     """Write a report as a whole or not at all; :class:`ReportError` when the file system does not let us.
 
     ``-`` is the standard output.
     """
     try:
         if path == STANDARD_OUTPUT:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            _print(text)
         else:
             write_whole(path, text)
     except OSError as error:
-        raise ReportError(f"{kind} report not written: {error.strerror or error}", where=path) from error
+        raise ReportError(f"{kind} not written: {error.strerror or error}", where=path) from error
+
+
+def _print(text: str | bytes) -> None:
+    if isinstance(text, bytes):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text)
+    else:
+        sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def write_documents(documents: Iterable[Document]) -> list[ReportError]:

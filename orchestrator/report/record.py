@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES
@@ -14,6 +15,9 @@ from orchestrator.formats.elf import Image
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.run import Run
 from orchestrator.platform.model import Platform
+
+if TYPE_CHECKING:
+    from orchestrator.trace import Trace
 
 __all__ = ["Record", "WallClock", "record_of"]
 
@@ -53,6 +57,7 @@ class Record:
     faults: tuple[str, ...] = ()  # that were to be injected, exactly
     pair: str = ""  # its name in the platform; "" for the first
     further: tuple[Record, ...] = ()
+    trace: Trace | None = None  # moment by moment, where somebody asked for it
 
     @property
     def pairs(self) -> tuple[Record, ...]:
@@ -103,7 +108,7 @@ class Record:
         }
 
 
-def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record:
+def record_of(board: Board, settings: Settings, wall_clock: WallClock, trace: Trace | None = None) -> Record:
     """Everything that a report says of a board that has run; :class:`ValueError` when it has not."""
     if board.end is None:
         raise ValueError("the board has not run")
@@ -124,6 +129,7 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record
         instructions={core.name: board.engine.instructions(core.name) for core in board.platform.cores},
         wall_clock=wall_clock,
         faults=tuple(map(str, board.faults)),
+        trace=trace,
     )
     pairs = [pair for name, pair in board.pairs.items() if name]
     return replace(first, further=tuple(_of_further_pair(first, pair) for pair in pairs))

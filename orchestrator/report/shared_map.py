@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rich.console import Console
@@ -24,6 +24,7 @@ class Row:
 
     span: Span
     what: str
+    kind: str  # "carveout", "vring", "buffer", "trace", "table" or "free"
     depth: int = 0
 
 
@@ -40,7 +41,7 @@ def parts_in_both_views(ring: LiveRing) -> Iterator[Span]:
 
 def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never used") -> tuple[Row, ...]:
     """Everything that the table leads to, by address; carveouts with what is inside them and the ``rest``."""
-    things = [Row(ring.span, f"{ring.path}, {ring.entry.num} entries") for ring in live.rings if ring.span]
+    things = [Row(ring.span, f"{ring.path}, {ring.entry.num} entries", "vring") for ring in live.rings if ring.span]
     things += list(_buffer_rows(buffers))
     rows: list[Row] = []
     for carveout in live.carveouts:
@@ -48,9 +49,10 @@ def shared_map(live: LiveView, buffers: Sequence[Buffer], rest: str = "never use
             inside = [each for each in things if carveout.span.contains(each.span)]
             things = [each for each in things if each not in inside]
             rows += list(_carveout_rows(carveout, carveout.span, inside, rest))
-    loose = [*things, *(Row(t.span, f'{t.entry.at.path} "{printable(t.entry.value.text)}"') for t in live.traces)]
+    traces = (Row(t.span, f'{t.entry.at.path} "{printable(t.entry.value.text)}"', "trace") for t in live.traces)
+    loose = [*things, *traces]
     if live.span is not None:
-        loose.append(Row(live.span, "resource table"))
+        loose.append(Row(live.span, "resource table", "table"))
     return tuple(_by_address([*((each,) for each in loose), *_blocks(rows)]))
 
 
@@ -91,14 +93,18 @@ def _buffer_row(run: Sequence[Buffer]) -> Row:
     size = sum(each.span.size for each in run)
     many = f"{len(run)} buffers of {first.span.size} bytes" if len(run) > 1 else f"buffer of {first.span.size} bytes"
     held = sum(each.owner is Side.DEVICE for each in run)
-    return Row(Span("buffers", size, first.span.pa, first.span.da), f"{many}, {first.ring}, {held} with the device")
+    span = Span("buffers", size, first.span.pa, first.span.da)
+    return Row(span, f"{many}, {first.ring}, {held} with the device", "buffer")
 
 
 def _carveout_rows(carveout: LiveCarveout, span: Span, inside: Sequence[Row], rest: str) -> Iterator[Row]:
-    yield Row(span, f'{carveout.entry.at.path} "{printable(carveout.entry.value.text)}"')
-    rows = [(_offset(row.span, span), Row(row.span, row.what, 1)) for row in inside]
+    yield Row(span, f'{carveout.entry.at.path} "{printable(carveout.entry.value.text)}"', "carveout")
+    rows = [(_offset(row.span, span), replace(row, depth=1)) for row in inside]
     taken = [Extent(offset, row.span.size) for offset, row in rows]
-    free = [(gap.start, Row(span.part(rest, gap.start, gap.size), rest, 1)) for gap in Extent(0, span.size).gaps(taken)]
+    free = [
+        (gap.start, Row(span.part(rest, gap.start, gap.size), rest, "free", 1))
+        for gap in Extent(0, span.size).gaps(taken)
+    ]
     yield from (row for _, row in sorted([*rows, *free], key=lambda each: each[0]))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from orchestrator.base.files import is_file
 from orchestrator.checks.finding import Finding
 from orchestrator.formats.elf import Image, SourceLine
 
@@ -39,6 +40,11 @@ class SourcePaths:
             except (OSError, ValueError):  # names that this system does not take
                 continue
         return line.file
+
+    def absolute_path_of(self, line: SourceLine) -> str:
+        """The same for who opens it from elsewhere; as it was told if it is not here."""
+        path = Path(self.path_of(line))
+        return str(path.absolute()) if is_file(path) else str(path)
 
     def text(self, line: SourceLine) -> str:
         """``path:line``."""

@@ -5,6 +5,7 @@ Tables (how the cores came up, what stands in shared memory, what went through i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
@@ -23,9 +24,9 @@ from orchestrator.report.resources import table_tree
 from orchestrator.report.round_trips import Conversation, conversations
 from orchestrator.report.shared_map import parts_in_both_views, print_shared_map, shared_map
 from orchestrator.report.sources import SourcePaths
-from orchestrator.report.terminal import address, heading, make_table, printable
+from orchestrator.report.terminal import address, heading, make_console, make_table, printable, rendered
 
-__all__ = ["print_report", "print_verdict"]
+__all__ = ["print_report", "print_verdict", "repeating", "tables_of"]
 
 _Section = Callable[[Console, Record], None]
 _PLAYED = {"main": "the host of a lone remote", "remote": "the remote of a lone main"}
@@ -65,6 +66,17 @@ def print_verdict(console: Console, record: Record, *, ended: bool = False) -> N
         print_findings(console, pair.verdict.findings, SourcePaths.of(pair.images))
     if ended:
         _how_it_ended(console, record)
+
+
+def tables_of(record: Record) -> tuple[tuple[str, str], ...]:
+    """Title and text of every table of one pair that has something to show."""
+    texts = (_titled(record, section) for section in _SECTIONS)
+    return tuple(each for each in texts if each[0])
+
+
+def _titled(record: Record, section: _Section) -> tuple[str, str]:
+    title, _, text = rendered(make_console(io.StringIO()), lambda console: section(console, record)).partition("\n")
+    return title, text.strip("\n")
 
 
 def _headlines(console: Console, record: Record) -> None:
@@ -262,7 +274,7 @@ def _notifications(console: Console, record: Record) -> None:
 
 def _consoles(console: Console, record: Record, tail: int | None) -> None:
     """What all of them said, by time. A trace buffer that repeats what a console said is named only."""
-    repeated = dict(_repeating(record))
+    repeated = dict(repeating(record))
     lines = [each for each in record.lines if each.console not in repeated and each.text]
     if not lines:
         return
@@ -278,7 +290,7 @@ def _consoles(console: Console, record: Record, tail: int | None) -> None:
         console.print(Text(f"  {'':12}  {name} says the same as {other}", style="dim"))
 
 
-def _repeating(record: Record) -> Iterator[tuple[str, str]]:
+def repeating(record: Record) -> Iterator[tuple[str, str]]:
     """Each trace buffer whose text is that of a console of the same core, and which."""
     texts = {name: text.replace("\r", "").strip() for name, text in record.consoles.items()}
     for name, text in texts.items():

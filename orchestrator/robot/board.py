@@ -15,6 +15,7 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
+from orchestrator.report.attachment import followed
 from orchestrator.robot.suite import Suite, duration_text
 
 __all__ = ["BoardKeywords"]
@@ -78,6 +79,8 @@ class BoardKeywords(Suite):
             wall_time=wall_time,
         )
         self._open = Board(platform, options)
+        if self._writes_pages:
+            self._collector = followed(self._open)
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from robot import running
 from robot.api.deco import library
+from robot.result import TestCase
 
 from orchestrator import __version__
+from orchestrator.robot.attached import attach_to_log
 from orchestrator.robot.board import BoardKeywords
 from orchestrator.robot.host import HostKeywords
 from orchestrator.robot.renode import RenodeKeywords
@@ -40,14 +43,23 @@ class RptwinLibrary(
         Rptun Should Be Up
         Every Vring Should Be Inside Its Carveout
     ```
+
+    The log of a test that fails has the report of its board, and a link to its run as a page for a browser, which is
+    written into ``rptwin`` beside the log.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
 
-    def __init__(self) -> None:
-        """Takes no arguments."""
+    def __init__(self, html: bool = True) -> None:
+        """``html=False`` writes no pages for failed tests, and saves the fifth of a run that it takes to follow it."""
         super().__init__()
+        self._writes_pages = html
         self.ROBOT_LIBRARY_LISTENER = self
+
+    def end_test(self, data: running.TestCase, result: TestCase) -> None:
+        """Called by Robot: attach the run of the board to a test that failed."""
+        if result.failed and self._open is not None and self._collector is not None:
+            attach_to_log(self._open, self._collector, data.full_name)
 
     def close(self) -> None:
         """Called by Robot when the suite has ended."""

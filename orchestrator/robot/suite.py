@@ -15,6 +15,7 @@ from orchestrator.observe.live import LiveRing, LiveVdev
 from orchestrator.report.plain import plain_findings
 from orchestrator.report.sources import SourcePaths
 from orchestrator.robot.tester import Tester
+from orchestrator.trace import TraceCollector
 
 __all__ = ["Suite", "duration_ns", "duration_text"]
 
@@ -23,7 +24,9 @@ class Suite:
     """The board of a suite; every topic's keywords stand on it."""
 
     def __init__(self) -> None:
+        self._writes_pages = False  # of tests that failed
         self._open: Board | None = None
+        self._collector: TraceCollector | None = None  # of what goes on on it, where pages are wanted
         self._testers: list[Tester] = []  # a tester's id is its index
         self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
         self._default_tester: int | None = None
@@ -36,7 +39,7 @@ class Suite:
     def _close(self) -> None:
         if self._open is not None:
             self._open.close()
-        self._open = None
+        self._open = self._collector = None
         self._testers.clear()
         self._states.clear()
         self._default_tester = None

@@ -47,10 +47,18 @@ PAGES = {
     "README.md": "stm32h745",
     "docs/gdb.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
+    "docs/traces.md": "stm32h745",
     "docs/vhost-user.md": "stm32h745",
 }
+TOOLS = {"tshark": "tshark", "genhtml": "lcov"}  # that a command may need, and the package of each
+
+
+def tools_of(line: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.needs_command(tool, package) for tool, package in TOOLS.items() if tool in line]
+
+
 COMMANDS = [
-    pytest.param(page, each, id=f"{page}: {each.line}")
+    pytest.param(page, each, id=f"{page}: {each.line}", marks=tools_of(each.line))
     for page in PAGES
     for each in pages.commands((ROOT / page).read_text(encoding="utf-8"))
     if not is_run_elsewhere(each.line)

@@ -26,6 +26,7 @@ LAYERS = (
     ("checks", "host"),
     ("vhost_user",),
     ("board",),
+    ("trace",),
     ("report", "recording", "gdb", "explore"),
     ("cli", "robot", "pytest_plugin"),
     ("__main__",),

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-Run = Callable[[str, str], pytest.RunResult]
+Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, firmware: Callable[[str], Any]) -> Run:
-    """Runs one test function on a variant of the firmware; its body may use ``make``, ``main`` and ``remote``."""
+    """Runs one test function on a variant of the firmware; its body may use ``IMAGES``."""
 
-    def run_body(variant: str, body: str) -> pytest.RunResult:
+    def run_body(variant: str, body: str, *options: str) -> pytest.RunResult:
         pair = firmware(variant)
         images = json.dumps({"main": str(pair.main), "remote": str(pair.remote)})
         pytester.makepyfile(f"IMAGES = {images}\ndef test_firmware(rptwin_board):\n    {body}\n")
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", *options)
 
     return run_body
 
@@ -74,3 +75,59 @@ def test_a_test_may_judge_for_itself(run: Run) -> None:
 
 def test_two_boards_in_one_test_are_judged_each(run: Run) -> None:
     run("demo", "[rptwin_board(**IMAGES).run() for _ in range(2)]").assert_outcomes(passed=1)
+
+
+def pages(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.rglob("*.html"))
+
+
+def test_the_run_of_a_test_that_failed_is_a_page_in_pytests_cache(run: Run, pytester: pytest.Pytester) -> None:
+    result = run("align3", "rptwin_board('stm32h745', **IMAGES).run()", "-p", "cacheprovider")
+    folder = pytester.path / ".pytest_cache" / "d" / "rptwin"
+    assert pages(pytester.path) == [
+        "test_the_run_of_a_test_that_failed_is_a_page_in_pytests_cache.py_test_firmware.html"
+    ]
+    result.stdout.fnmatch_lines(["*rptwin page*", f"{folder}/*.html"])
+    assert "RPTUN is up, with errors" in next(folder.iterdir()).read_text(encoding="utf-8")
+
+
+def test_a_test_that_passed_leaves_no_page(run: Run, pytester: pytest.Pytester) -> None:
+    run("demo", "rptwin_board(**IMAGES).run()", "-p", "cacheprovider").assert_outcomes(passed=1)
+    assert pages(pytester.path) == []
+
+
+def test_where_pages_go_can_be_said_and_nowhere_is_a_place(run: Run, pytester: pytest.Pytester) -> None:
+    body = "[rptwin_board(**IMAGES).run() for _ in range(2)]"
+    run("align3", body, "--rptwin-html", "out/pages")
+    assert [name[-7:] for name in pages(pytester.path / "out" / "pages")] == ["-1.html", "-2.html"]
+    pytester.makeini("[pytest]\nrptwin_html = of-ini\n")
+    result = run("align3", body, "--rptwin-html", "none")
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*rptwin page*")
+    run("align3", body)
+    assert len(pages(pytester.path / "of-ini")) == 2
+
+
+def test_a_page_that_cannot_be_written_is_a_line_and_no_failure_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "taken").write_text("")
+    result = run("align3", "rptwin_board(**IMAGES).run()", "--rptwin-html", "taken")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*taken: no folder for the page: File exists"])
+
+
+def test_the_report_of_pytest_html_links_the_page(run: Run, pytester: pytest.Pytester) -> None:
+    # Its interface in one file: it is not among the packages that the tests have.
+    package = pytester.mkpydir("pytest_html")
+    (package / "extras.py").write_text("def url(content, name): return {'name': name, 'content': content}\n")
+    pytester.makeconftest("""
+        import pytest_html
+
+        def pytest_addoption(parser): parser.addoption('--html', dest='htmlpath')
+
+        def pytest_configure(config): config.pluginmanager.register(pytest_html, 'html')
+
+        def pytest_runtest_logreport(report):
+            for each in getattr(report, 'extras', ()): print('linked', each['name'], each['content'])
+    """)
+    result = run("align3", "rptwin_board(**IMAGES).run()", "-s", "--rptwin-html", "pages", "--html", "a/report.html")
+    result.stdout.fnmatch_lines(["*linked rptwin ../pages/test_*.html"])

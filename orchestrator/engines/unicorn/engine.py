@@ -257,6 +257,18 @@ class UnicornEngine:
     def subscribe(self, listener: Listener) -> None:
         self.wiring.listeners.append(listener)
 
+    def sample(
+        self, core: str, interval_ns: int, on_sample: Callable[[int, CoreState, Backtrace], None]
+    ) -> Callable[[], None]:
+        each = self.core(core)
+        return each.sample(max(1, each.timeline.count_at(interval_ns)), on_sample).take
+
+    def count(self, core: str, extent: Extent) -> None:
+        self.core(core).counts.add(extent)
+
+    def counts(self, core: str) -> Mapping[int, int]:
+        return dict(self.core(core).counts)
+
     # --- the contract: a debugger
 
     def debug(self, core: str, on_stop: Callable[[DebugStop], None] | None) -> None:

@@ -4,7 +4,7 @@ In: the bytes of a file. Out: an :class:`Image`; symbols and DWARF are read when
 symbol table are read here; pyelftools reads DWARF.
 """
 
-from orchestrator.formats.elf.dwarf import SourceLine
+from orchestrator.formats.elf.dwarf import LineCode, SourceLine
 from orchestrator.formats.elf.image import Image, TableSection, load_elf, parse_elf
 from orchestrator.formats.elf.sections import SHF_ALLOC, SHF_EXECINSTR, Section, Segment, SegmentFlag
 from orchestrator.formats.elf.symbols import Symbol, SymbolType
@@ -13,6 +13,7 @@ __all__ = [
     "SHF_ALLOC",
     "SHF_EXECINSTR",
     "Image",
+    "LineCode",
     "Section",
     "Segment",
     "SegmentFlag",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from elftools.dwarf.die import DIE
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
-__all__ = ["DebugInformation", "SourceLine"]
+__all__ = ["DebugInformation", "LineCode", "SourceLine"]
 
 _ADDR = 0x03  # DW_OP_addr (DWARF 5, 7.7.1)
 _DEEPEST = 64  # inlined calls inside each other
@@ -38,6 +38,13 @@ class SourceLine(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+class LineCode(NamedTuple):
+    """Code of one line, in one piece."""
+
+    extent: Extent
+    source: SourceLine  # without the function
 
 
 class _Row(NamedTuple):
@@ -176,6 +183,18 @@ class DebugInformation:
                 at_zero = at_zero or (row and (unit, row))
         return at_zero
 
+    def code_lines(self) -> Iterator[LineCode]:
+        """All code that a line is known of, unit by unit; what the linker dropped is none."""
+        try:
+            units = self._units
+        except Exception:
+            return
+        for unit in units:
+            try:
+                yield from [each for each in _code_of(unit) if self._is_code(each.extent.start)]
+            except Exception:
+                continue
+
     def variable_line(self, address: int) -> SourceLine | None:
         """Where the variable that begins at an address is defined; None in debug information of more than 4 MiB."""
         try:
@@ -188,6 +207,17 @@ class DebugInformation:
         except Exception:
             return None
         return None
+
+
+def _code_of(unit: _Unit) -> Iterator[LineCode]:
+    for sequence in unit.sequences:
+        if not sequence.extent.start:
+            continue  # dropped by the linker: a vector table begins there, or other code
+        ends = [*(row.address for row in sequence.rows[1:]), sequence.extent.end]
+        for row, end in zip(sequence.rows, ends, strict=True):
+            if row.line and end > row.address:
+                extent = Extent(row.address, end - row.address)
+                yield LineCode(extent, SourceLine(row.file, row.line, "", unit.folder))
 
 
 def _scopes(die: DIE) -> Iterator[DIE]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from orchestrator.base.errors import ElfError, TableError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.memory import Place
 from orchestrator.formats.call_frames import CallFrames
-from orchestrator.formats.elf.dwarf import DebugInformation, SourceLine
+from orchestrator.formats.elf.dwarf import DebugInformation, LineCode, SourceLine
 from orchestrator.formats.elf.sections import (
     Section,
     SectionHeader,
@@ -217,6 +217,11 @@ class Image:
         Empty where the image does not say. The first call reads the units' headers, each call the unit of its code.
         """
         return self._debug.source_lines(pc & ~1) if self._has_section(".debug_line") else ()
+
+    def code_lines(self) -> Iterator[LineCode]:
+        """All code that ``.debug_line`` has a line of, in pieces."""
+        if self._has_section(".debug_line"):
+            yield from self._debug.code_lines()
 
     def definition_at(self, address: int) -> SourceLine | None:
         """Where the variable that an address lies in is defined; None for code, and where the image does not say."""

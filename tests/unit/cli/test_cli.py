@@ -188,7 +188,7 @@ def test_an_engine_table_of_the_settings_file_is_checked_whatever_the_engine(pai
 
 
 def test_a_run_that_could_not_be_says_why_in_every_report(pair: Pair, tmp_path: Path) -> None:
-    outputs = ("--json", "a.json", "--junit", "a.xml", "--sarif", "a.sarif")
+    outputs = ("--json", "a.json", "--junit", "a.xml", "--sarif", "a.sarif", "--html", "a.html")
     assert "none.elf: cannot be read" in error_of(rptwin("run", *outputs, "none.elf", pair.remote))
     document = json.loads((tmp_path / "a.json").read_text())
     assert (document["exit_code"], document["schema"]) == (2, 1)
@@ -197,6 +197,7 @@ def test_a_run_that_could_not_be_says_why_in_every_report(pair: Pair, tmp_path: 
     assert (root.get("errors"), root.get("failures")) == ("1", "0")
     assert [str(each.get("message")).partition(":")[0] for each in root.iter("error")] == ["none.elf"]
     assert json.loads((tmp_path / "a.sarif").read_text())["runs"][0]["invocations"][0]["exitCode"] == 2
+    assert "none.elf: cannot be read" in (tmp_path / "a.html").read_text()
 
 
 def test_a_report_for_machines_can_be_the_standard_output(pair: Pair, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_a_signal_in_a_run_is_exit_code_2_with_the_report(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path, number: signal.Signals, engine: str
 ) -> None:
     """The run would go on for minutes; it is interrupted when its first events have been said."""
-    run = start("run", "-v", "--until", "main:never", "--timeout", "1000 s", "--engine", engine, "--json", "a.json")
+    outputs = ("--json", "a.json", "--html", "a.html")
+    run = start("run", "-v", "--until", "main:never", "--timeout", "1000 s", "--engine", engine, *outputs)
     assert run.stderr is not None
     run.stderr.readline()
     served = children(run.pid)
@@ -85,6 +86,7 @@ def test_a_signal_in_a_run_is_exit_code_2_with_the_report(
     assert code == 2
     assert "Run ended: interrupted" in output
     assert json.loads((tmp_path / "a.json").read_text())
+    assert '"error":"interrupted"' in (tmp_path / "a.html").read_text()
     assert [pid for pid in served if Path(f"/proc/{pid}").exists()] == []
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -107,7 +109,8 @@ def test_a_child_that_is_killed_is_exit_code_2_with_the_report(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     for tenths in (0, 2, 5):
-        run = start("run", "-v", "--until", "main:never", "--timeout", "1000 s", "--engine", "unicorn-remote")
+        remote = ("--engine", "unicorn-remote", "--html", f"{tenths}.html")
+        run = start("run", "-v", "--until", "main:never", "--timeout", "1000 s", *remote)
         assert run.stderr is not None
         run.stderr.readline()
         time.sleep(tenths / 10)
@@ -117,6 +120,7 @@ def test_a_child_that_is_killed_is_exit_code_2_with_the_report(
         assert code == 2
         assert "was killed by SIGKILL" in errors
         assert "Run ended" in output
+        assert "was killed by SIGKILL" in (tmp_path / f"{tenths}.html").read_text()
         assert list((tmp_path / "tmp").iterdir()) == []
 
 

@@ -44,6 +44,11 @@ class ActivityLog:
         """The core goes on."""
         self._woken = now, why
 
+    @property
+    def fell_asleep_at(self) -> int:
+        """The instruction count at which it last did; -1: never."""
+        return -1 if self._asleep is None else self._asleep[0]
+
     def turn_ended(self, pc: int, now: int) -> None:
         """Behind a turn in which instructions were executed."""
         self._ends[pc] = now

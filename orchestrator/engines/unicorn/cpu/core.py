@@ -20,6 +20,7 @@ from orchestrator.engines.unicorn.cache.model import CacheModel
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
 from orchestrator.engines.unicorn.cpu.accesses import SCS_BASE, Accesses, AccessesSnapshot, ScsDevice
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
+from orchestrator.engines.unicorn.cpu.counting import InstructionCounts
 from orchestrator.engines.unicorn.cpu.debug import Debugger
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
@@ -38,6 +39,7 @@ from orchestrator.engines.unicorn.cpu.ports import Ports
 from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
 from orchestrator.engines.unicorn.cpu.run_loop import RunLoop
+from orchestrator.engines.unicorn.cpu.sampler import Sampler
 from orchestrator.engines.unicorn.cpu.scs import ScsSnapshot, SystemControlSpace
 from orchestrator.engines.unicorn.cpu.signals import Signal
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
@@ -151,7 +153,10 @@ class Core:
         self._loops = loops = LoopSkipper(processor, model.model, enforcer, ports)
         self._accesses = accesses = Accesses(processor, scs, unit, loops, ports)
         enforcer.slow = self._guarded_read, self._guarded_write
-        self._instructions = instructions = Instructions(processor, unit, floating_point, enforcer, marks, ports)
+        self.counts = counts = InstructionCounts(processor)
+        self._instructions = instructions = Instructions(
+            processor, unit, floating_point, enforcer, marks, counts, ports
+        )
         execution = Execution(processor, unit, enforcer, loops, accesses, instructions, marks, ports)
         self.debugger = debugger = Debugger(processor, marks, loops, ports)
         self.resets = ResetUnit(
@@ -391,6 +396,14 @@ class Core:
     def activity(self) -> Activity:
         """What it is doing, and since when."""
         return self._p.activity.activity(self._p.exceptions.active, lambda pc: symbol_of(self._p.images, pc))
+
+    # --- where it spends its time
+
+    def sample(self, every: int, on_sample: Callable[[int, RunState, Backtrace], None]) -> Sampler:
+        """Tell where it is each time that it has counted so many instructions more."""
+        self.timeline.sampler = Sampler(self._p, every, on_sample, self.backtrace)
+        self.timeline.replan()
+        return self.timeline.sampler
 
     # --- snapshot
 

@@ -9,6 +9,7 @@ from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.memory_protection import EXECUTE
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks, Hint, hint_at, is_floating_point
+from orchestrator.engines.unicorn.cpu.counting import InstructionCounts
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
 from orchestrator.engines.unicorn.cpu.floating_point import FloatingPoint
@@ -48,6 +49,7 @@ class Instructions:
         floating_point: FloatingPoint,
         enforcer: MpuEnforcer,
         marks: CodeMarks,
+        counts: InstructionCounts,
         port: InstructionPort,
     ) -> None:
         self._p = processor
@@ -55,6 +57,7 @@ class Instructions:
         self._floating_point = floating_point
         self._enforcer = enforcer
         self._marks = marks
+        self._counts = counts
         self._port = port
 
     def special(self) -> None:
@@ -72,13 +75,14 @@ class Instructions:
                 return
             self._floating_point.before_instruction(self._unit.fault, self._port.execute)
             return
-        self._p.pc += size
-        self._advance_it()
-        self._p.native.executed += 1
+        self._is_done(size)
         self._hint(hint)
 
-    def _advance_it(self) -> None:
-        """The instruction at PC was done here."""
+    def _is_done(self, size: int) -> None:
+        """The instruction at PC, which Unicorn has not executed."""
+        self._counts.see(self._p.pc)
+        self._p.pc += size
+        self._p.native.executed += 1
         state = self._p.native.it
         if state:
             self._p.set_it((state & 0xE0 | state << 1 & 0x1F) if state & 7 else 0)
@@ -106,9 +110,7 @@ class Instructions:
             (source,) = binding.registers((*GENERAL, "SP", "LR")[first & 0xF])
             (target,) = binding.registers("PSP" if second & 1 else "MSP")
             self._p.cpu.write(target, self._p.cpu.read(source) & ~3)
-        self._p.pc += 4
-        self._advance_it()
-        self._p.native.executed += 1
+        self._is_done(4)
 
     def _hint(self, hint: int) -> None:
         if hint == Hint.SEV:

@@ -7,6 +7,7 @@ from typing import Protocol
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
+from orchestrator.engines.unicorn.cpu.sampler import Sampler
 from orchestrator.engines.unicorn.cpu.signals import Alarm, Delayed, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.cpu.systick import SysTick
 
@@ -35,6 +36,7 @@ class Timeline:
         self._port = port
         self._inbox = Inbox()
         self.next_count = NEVER
+        self.sampler: Sampler | None = None
 
     def count_at(self, time_ns: int) -> int:
         """The first instruction count at or after a moment."""
@@ -49,6 +51,9 @@ class Timeline:
         head = self._inbox.first
         is_running = not (self._p.held or self._p.locked_up)
         self.next_count = min(head, self._systick_count()) if is_running else head
+        if self.sampler is not None:
+            self.sampler.see_state()
+            self.next_count = min(self.next_count, self.sampler.due_count)
 
     def _systick_count(self) -> int:
         expiry = self._systick.expiry
@@ -89,6 +94,8 @@ class Timeline:
 
     def happen(self) -> None:
         """What is due by now."""
+        if self.sampler is not None:
+            self.sampler.take()
         now = self._p.now
         while (due := self._inbox.take(now)) is not None:
             self._reach(due)
@@ -116,6 +123,8 @@ class Timeline:
         """So much of time has passed at once: what is on its way is as far from now as it was."""
         self._inbox.delay(instructions)
         self._systick.delay(ticks)
+        if self.sampler is not None:
+            self.sampler.let_pass(instructions)
         self.replan()
 
     def recurring_state(self) -> object:

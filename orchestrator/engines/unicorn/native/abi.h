@@ -330,6 +330,12 @@ struct watch {
     uint32_t first, last;
 };
 
+/* Code whose executions are counted, by the halfword at which an instruction begins. */
+struct counted {
+    uint32_t start, reserved;
+    uint64_t *counts;
+};
+
 /* The probe runs a copy of a core for a while and says whether it came back to the very same registers, which bytes it
  * read on the way and what it overwrote. */
 enum { PROBE_REGS = 40, PROBE_ACCESSES = 64, PROBE_SPARE = 64 };

@@ -48,6 +48,7 @@ __all__ = [
     "CacheState",
     "Compared",
     "CoreState",
+    "CountedState",
     "DoingState",
     "FramesState",
     "IncoherenceState",
@@ -198,6 +199,12 @@ class WatchState(ctypes.Structure):
     """``struct watch``."""
 
     _fields_ = _HEADER.fields("watch")
+
+
+class CountedState(ctypes.Structure):
+    """``struct counted``."""
+
+    _fields_ = _HEADER.fields("counted")
 
 
 class ProbeState(ctypes.Structure):
