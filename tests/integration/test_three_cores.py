@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from support.browser import browser
+from support.browser import Keys, browser
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
@@ -214,9 +214,13 @@ def test_the_page_has_both_pairs_and_every_core(rptwin_run, tmp_path):
         assert [title.partition(":")[0] for title in titles] == ["Pair first (cpu0, cpu1)", "Pair second (cpu0, cpu2)"]
         assert "second (cpu0, cpu2)" in chromium.text(".cause .subject")
         chromium.click(".cause header .moment")
+        assert "cpu2" in chromium.text("#here")
+        chromium.click("#vdevs button:last-child")
         tabs = {each.text: each.get_attribute("aria-pressed") for each in chromium.every("#vdevs button")}
         assert tabs == {"first (cpu0, cpu1) vdev[0]": "false", "second (cpu0, cpu2) vdev[0]": "true"}
-        assert "cpu2" in chromium.text("#here")
+        assert "not there yet at this moment" in chromium.text("#rings")
+        chromium.press(Keys.END)
+        assert "avail.idx" in chromium.text("#rings")
         assert chromium.complaints() == []
 
 
