@@ -38,7 +38,7 @@ def followed(board: Board) -> TraceCollector:
     return TraceCollector(board, MOST_KEPT)
 
 
-def attach(board: Board, collector: TraceCollector, folder: Path, test: str) -> Attachment | None:
+def attach(board: Board, collector: TraceCollector, folder: str | Path, test: str) -> Attachment | None:
     """Write the page of a board into a folder, under the name of its test; None: it never ran.
 
     :class:`ReportError` where the file system does not let us, :class:`RptwinError` where the engine cannot tell.
@@ -47,6 +47,7 @@ def attach(board: Board, collector: TraceCollector, folder: Path, test: str) -> 
         return None
     record = record_of(board, _settings_of(board), WallClock("", 0.0), collector.trace())
     assert record.trace is not None
+    folder = Path(folder)
     page = folder / f"{_file_name(test)}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -206,6 +206,10 @@ class Trace:
     absent: tuple[str, ...]  # what the engine does not tell, a sentence each
     left_out: Mapping[str, LeftOut]  # by the name of the list
 
+    def pair(self, name: str) -> PairTrace:
+        """One of the pairs; "" is the first."""
+        return next(each for each in self.pairs if each.name == name)
+
 
 def _by_number(path: str) -> tuple[str, ...]:
     return tuple(part.zfill(8) for part in path.replace("]", "").split("["))

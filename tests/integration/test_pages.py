@@ -46,6 +46,7 @@ def is_run_elsewhere(line: str) -> bool:
 PAGES = {
     "README.md": "stm32h745",
     "docs/gdb.md": "stm32h745",
+    "docs/html-report.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
     "docs/traces.md": "stm32h745",
     "docs/vhost-user.md": "stm32h745",

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from support.browser import Keys, browser
 
 from orchestrator.base.errors import UsageError
 from orchestrator.board import Board, EndReason
@@ -199,6 +200,28 @@ def test_every_report_has_both_pairs(rptwin_run):
     names = [suite.get("name") for suite in junit]
     assert names == [*names[: len(names) // 2], *(f"second: {each}" for each in names[: len(names) // 2])]
     assert junit.get("failures") == "0"
+
+
+@pytest.mark.needs_command("chromium", "chromium")
+@pytest.mark.needs_command("chromedriver", "chromium-driver")
+@pytest.mark.xdist_group("browser")
+def test_the_page_has_both_pairs_and_every_core(rptwin_run, tmp_path):
+    result, _, _ = rptwin_run("demo", "align3", "--html", tmp_path / "out.html")
+    assert result.exit_code == 1
+    with browser() as chromium:
+        chromium.open(tmp_path / "out.html")
+        titles = [each.text for each in chromium.every("h1")]
+        assert [title.partition(":")[0] for title in titles] == ["Pair first (cpu0, cpu1)", "Pair second (cpu0, cpu2)"]
+        assert "second (cpu0, cpu2)" in chromium.text(".cause .subject")
+        chromium.click(".cause header .moment")
+        assert "cpu2" in chromium.text("#here")
+        chromium.click("#vdevs button:last-child")
+        tabs = {each.text: each.get_attribute("aria-pressed") for each in chromium.every("#vdevs button")}
+        assert tabs == {"first (cpu0, cpu1) vdev[0]": "false", "second (cpu0, cpu2) vdev[0]": "true"}
+        assert "not there yet at this moment" in chromium.text("#rings")
+        chromium.press(Keys.END)
+        assert "avail.idx" in chromium.text("#rings")
+        assert chromium.complaints() == []
 
 
 @pytest.mark.parametrize("broken", ["first", "second"])

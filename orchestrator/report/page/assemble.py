@@ -15,7 +15,8 @@ from pathlib import Path
 from string import Template
 
 from orchestrator.config import Settings
-from orchestrator.report.page.data import Plain, data_of_error, page_data
+from orchestrator.report.page.columns import Plain
+from orchestrator.report.page.data import data_of_error, page_data
 from orchestrator.report.record import Record
 from orchestrator.trace import Trace
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Names", "depths", "differences"]
+__all__ = ["Names", "Plain", "depths", "differences"]
+
+Plain = dict[str, object]  # as JSON has it
 
 
 class Names:

@@ -11,7 +11,7 @@ function makeConsoles() {
   const words = byId("words");
   const items = [];
   for (let i = 0; i < lines.t.length; i++) {
-    const time = lines.x[i] === "" ? "" : data.lines.known[i] ? formatTime(lines.t[i]) : "";
+    const time = lines.known[i] ? formatTime(lines.t[i]) : "";
     const core = data.console_cores[lines.c[i]];
     items.push(make("li", {}, make("button.line", { type: "button", "data-i": String(i), tabindex: "-1" },
       make("span.line-time", {}, time),
@@ -40,7 +40,8 @@ function makeConsoles() {
   });
 
   function choose(line) {
-    setMoment(lines.t[Number(line.dataset.i)]);
+    const i = Number(line.dataset.i);
+    if (lines.known[i]) setMoment(lines.t[i]);
   }
 
   const chips = byId("console-chips");

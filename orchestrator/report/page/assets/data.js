@@ -62,6 +62,9 @@ const tableWrites = { ...data.table, t: absolute(data.table.t) };
 const rings = data.rings.map((each, index) => ({ ...each, index, t: absolute(each.t) }));
 const faults = { ...data.faults, t: absolute(data.faults.t) };
 const lines = { ...data.lines, t: absolute(data.lines.t) };
+// Lines of which somebody knows when they came: those of a trace buffer, which is memory, have no time.
+const timed = Uint32Array.from([...lines.known.keys()].filter((i) => lines.known[i]));
+const timedTimes = Float64Array.from(timed, (i) => lines.t[i]);
 const marks = data.marks;
 const markTimes = Float64Array.from(marks, (each) => each.t);
 const STATES = ["held", "running", "asleep", "locked up"];
@@ -78,7 +81,7 @@ const happenings = (() => {
     [KIND.table, tableWrites.t, 0],
     ...rings.map((each, ring) => [KIND.ring, each.t, ring]),
     [KIND.fault, faults.t, 0],
-    [KIND.line, lines.t, 0],
+    [KIND.line, timedTimes, 0],
     [KIND.mark, markTimes, 0],
   ];
   const count = parts.reduce((sum, [, t]) => sum + t.length, 0);
@@ -145,8 +148,11 @@ function describe({ kind, i, of: core }) {
     }
     case KIND.fault:
       return { who: faults.who[i], what: data.names[faults.n[i]], place: placeText(faults.place[i]), bad: true };
-    case KIND.line:
-      return { who: -2, what: `${data.consoles[lines.c[i]]} | ${lines.x[i]}` };
+    case KIND.line: {
+      const console = lines.c[timed[i]];
+      const who = data.console_cores[console];
+      return { who, what: `${who < 0 ? data.consoles[console] : "prints"}: ${lines.x[timed[i]]}` };
+    }
     default:
       return { who: -2, what: marks[i].text, bad: marks[i].kind === "finding" };
   }

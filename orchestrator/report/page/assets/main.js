@@ -27,7 +27,7 @@ function showRun() {
 
 /** Where to look first: at the first cause that has a moment, else at the last message, else at the last activity. */
 function firstMoment() {
-  const cause = data.pairs.flatMap((pair) => pair.findings).find((each) => each.t !== null);
-  if (cause) return cause.t;
+  const finding = data.pairs.flatMap((pair) => pair.findings).find((each) => each.t !== null && each.severity !== "note");
+  if (finding) return finding.t;
   return messages.t.length ? messages.t[messages.t.length - 1] : data.active_ns;
 }

@@ -38,7 +38,7 @@ function makeTimeline() {
     if (messages.t.length) row("messages", LANE.ring + 5, "messages", { short: "msgs" });
     if (tableWrites.t.length) row("table", LANE.ring, "table");
     rings.slice(0, 8).forEach((ring) => row(ringName(ring), LANE.ring, "ring", { ring: ring.index, short: ringName(ring, true) }));
-    if (lines.t.length) row("consoles", LANE.ring, "lines");
+    if (timed.length) row("consoles", LANE.ring, "lines");
     found.height = y + 6;
     return found;
   }
@@ -218,7 +218,7 @@ function makeTimeline() {
     },
     table: (context, row) => drawTicks(context, row, tableWrites.t, (i) => coreColour(tableWrites.who[i])),
     ring: (context, row) => drawTicks(context, row, rings[row.ring].t, (i) => coreColour(rings[row.ring].who[i])),
-    lines: (context, row) => drawTicks(context, row, lines.t, (i) => coreColour(data.console_cores[lines.c[i]])),
+    lines: (context, row) => drawTicks(context, row, timedTimes, (i) => coreColour(data.console_cores[lines.c[timed[i]]])),
   };
 
     function drawState(context, row, left, right, state, own) {
@@ -416,7 +416,7 @@ function makeTimeline() {
   }
 
   function endOfActivity() {
-    const last = Math.max(data.active_ns, ...[markTimes, lines.t, faults.t].map((t) => (t.length ? t[t.length - 1] : 0)));
+    const last = Math.max(data.active_ns, ...[markTimes, timedTimes, faults.t].map((t) => (t.length ? t[t.length - 1] : 0)));
     return Math.min(END, last > 0 ? last * 1.06 : END);
   }
 
@@ -440,7 +440,7 @@ function makeTimeline() {
       case "messages": return item(KIND.message, near(messages.t), 0);
       case "table": return item(KIND.table, near(tableWrites.t), 0);
       case "ring": return item(KIND.ring, near(rings[row.ring].t), row.ring);
-      case "lines": return item(KIND.line, near(lines.t), 0);
+      case "lines": return item(KIND.line, near(timedTimes), 0);
       case "state": return item(KIND.state, after(states[row.core].t, ns) - 1, row.core);
       case "exceptions": {
         const { t, end, reach, d } = exceptions[row.core];
@@ -456,7 +456,7 @@ function makeTimeline() {
     if (i < 0) return null;
     const t = { [KIND.state]: states, [KIND.exception]: exceptions, [KIND.ring]: rings }[kind]?.[of].t ??
       { [KIND.notification]: notifications, [KIND.message]: messages, [KIND.table]: tableWrites,
-        [KIND.line]: lines, [KIND.mark]: { t: markTimes } }[kind].t;
+        [KIND.line]: { t: timedTimes }, [KIND.mark]: { t: markTimes } }[kind].t;
     return { kind, i, of, t: t[i] };
   }
 

@@ -1,11 +1,16 @@
 // What is wrong and what to change: the verdict, how far the bring-up came, and each cause with what follows from it.
 
+const SEVERITIES = ["error", "warning", "note"];
+
 function showVerdict() {
   const host = byId("verdict");
   const many = data.pairs.length > 1;
   host.replaceChildren(...data.pairs.flatMap((pair) => [headline(pair, many), stepsOf(pair)]));
-  const causes = data.pairs.flatMap((pair) => pair.findings.map((finding) => causeCard(finding, many ? pair.label : "")));
-  byId("causes").replaceChildren(...causes);
+  // Those of one severity stay in the order of their pair, in which causes come first.
+  const causes = data.pairs
+    .flatMap((pair) => pair.findings.map((finding) => ({ finding, pair: many ? pair.label : "" })))
+    .sort((one, other) => SEVERITIES.indexOf(one.finding.severity) - SEVERITIES.indexOf(other.finding.severity));
+  byId("causes").replaceChildren(...causes.map(({ finding, pair }) => causeCard(finding, pair)));
   byId("causes-card").hidden = !causes.length;
   byId("end").textContent = data.end ? `Run ended: ${data.end}.` : "";
   byId("remarks").replaceChildren(...data.remarks.map((each) => make("li", {}, each)));
