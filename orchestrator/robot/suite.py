@@ -12,8 +12,10 @@ from orchestrator.base.words import counted
 from orchestrator.board import Board, BoardSnapshot
 from orchestrator.checks import Finding
 from orchestrator.observe.live import LiveRing, LiveVdev
+from orchestrator.report.files import write_documents
 from orchestrator.report.plain import plain_findings
 from orchestrator.report.sources import SourcePaths
+from orchestrator.report.traces import Traces
 from orchestrator.robot.tester import Tester
 
 __all__ = ["Suite", "duration_ns", "duration_text"]
@@ -24,6 +26,7 @@ class Suite:
 
     def __init__(self) -> None:
         self._open: Board | None = None
+        self._traces: Traces | None = None
         self._testers: list[Tester] = []  # a tester's id is its index
         self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
         self._default_tester: int | None = None
@@ -34,12 +37,17 @@ class Suite:
         return self._open
 
     def _close(self) -> None:
+        """Give the board up, and write the traces that were asked for."""
+        unwritten = [] if self._traces is None else write_documents(self._traces.documents())
+        self._traces = None
         if self._open is not None:
             self._open.close()
         self._open = None
         self._testers.clear()
         self._states.clear()
         self._default_tester = None
+        for each in unwritten:
+            raise each
 
     def _vdev(self, vdev: int) -> LiveVdev:
         vdevs = self._board().live.vdevs

@@ -30,6 +30,7 @@ __all__ = [
     "PairTrace",
     "RingChange",
     "RingShape",
+    "StackSample",
     "TableChange",
     "Trace",
     "TraceCore",
@@ -161,6 +162,16 @@ class CodePlace(NamedTuple):
     lines: tuple[SourceLine, ...]
 
 
+class StackSample(NamedTuple):
+    """Where a core was at one moment, and at so many more, ``interval_ns`` apart."""
+
+    core: str
+    time_ns: int
+    number: int
+    interval_ns: int
+    stack: tuple[str, ...]  # functions, the outermost first; the last may be what it did: "[sleeping]"
+
+
 class LeftOut(NamedTuple):
     """What was not kept, as there was too much."""
 
@@ -205,6 +216,7 @@ class Trace:
     places: Mapping[str, Mapping[int, CodePlace]]  # by core and address: of every ``pc`` and return address here
     absent: tuple[str, ...]  # what the engine does not tell, a sentence each
     left_out: Mapping[str, LeftOut]  # by the name of the list
+    samples: tuple[StackSample, ...] = ()  # where somebody asked for them
 
 
 def _by_number(path: str) -> tuple[str, ...]:
