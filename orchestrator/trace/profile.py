@@ -38,10 +38,13 @@ def _profiling(board: Board, what: str) -> Profiling:
 
 
 def _firmware(board: Board) -> Iterator[tuple[str, str, Image]]:
-    """Of each core that runs firmware: what a report calls it, its name, and its image."""
+    """Of each core that runs firmware: what a report calls it, its name, and its image; once, if it is of two pairs."""
+    found: dict[str, tuple[str, Image]] = {}
     for pair in board.pairs.values():
         for role, image in pair.images.items():
-            yield f"{pair.name}.{role}" if pair.name else role, pair.platform.core(role).name, image
+            found.setdefault(pair.platform.core(role).name, (f"{pair.name}.{role}" if pair.name else role, image))
+    for core, (label, image) in found.items():
+        yield label, core, image
 
 
 class StackProfile:
