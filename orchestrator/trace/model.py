@@ -156,7 +156,7 @@ class FindingMark(NamedTuple):
 
 
 class CodePlace(NamedTuple):
-    """Code at an address: ``main+0x12``, and its lines of source, the innermost first."""
+    """Code at an address: ``main+0x12``, and its lines of source, the innermost first; of very many only the names."""
 
     symbol: str | None
     lines: tuple[SourceLine, ...]
@@ -213,7 +213,9 @@ class Trace:
     notifications: tuple[Notification, ...]
     lines: tuple[ConsoleLine, ...]
     pairs: tuple[PairTrace, ...]
-    places: Mapping[str, Mapping[int, CodePlace]]  # by core and address: of every ``pc`` and return address here
+    places: Mapping[
+        str, Mapping[int, CodePlace]
+    ]  # by core and address: of each ``pc`` and return address, up to 20,000
     absent: tuple[str, ...]  # what the engine does not tell, a sentence each
     left_out: Mapping[str, LeftOut]  # by the name of the list
     samples: tuple[StackSample, ...] = ()  # where somebody asked for them
