@@ -30,6 +30,9 @@ class InstructionCounts:
         function = binding.function_pointer(abi.hooks.counted_on_code)
         self._p.cpu.hook(unicorn_const.UC_HOOK_CODE, function, state, (extent.start, extent.end - 1))
         self._counted.append((extent, counts))
+        # A block that is taken back was not executed whole.
+        self._p.counts_blocks = False
+        self._p.count_blocks(allowed=False)
         self._p.forget_translations()
 
     def see(self, address: int) -> None:
