@@ -7,8 +7,9 @@
         board.run()
 
 A board that is not up when the test ends, or has an error among its findings, fails the test; with ``judge=False`` the
-test alone decides. What the consoles said stands in the report of a test that failed. What rptwin refuses (a file that
-is not there) is one line.
+test alone decides. ``traces={"perfetto": "run.pftrace"}`` names files as the options of ``rptwin run`` do, which are
+written at the end of the test. What the consoles said stands in the report of a test that failed. What rptwin refuses
+(a file that is not there) is one line.
 
 The run of a board whose test failed is written as a page for a browser, into the folder of ``--rptwin-html`` or of the
 setting ``rptwin_html``; "none" writes none, and follows no board.
@@ -19,8 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +68,17 @@ class _Boards:
         self._every: list[Board] = []
         self._collectors: list[TraceCollector] = []  # of each, where they are followed
 
-    def make(self, *args: Any, judge: bool = True, **options: Any) -> Board:
+    def make(
+        self, *args: Any, judge: bool = True, traces: Mapping[str, str | PathLike[str]] | None = None, **options: Any
+    ) -> Board:
         """A board; fails the test in one line where there cannot be one."""
         from orchestrator.base.errors import RptwinError
         from orchestrator.board import Board
 
         try:
             board = self._opened.enter_context(Board(*args, **options))
+            if traces:
+                self._trace(board, {key: fspath(path) for key, path in traces.items()})
         except RptwinError as error:
             pytest.fail(f"no board: {error}", pytrace=False)
         self._every.append(board)
@@ -83,6 +89,19 @@ class _Boards:
         if judge:
             self._judged.append(board)
         return board
+
+    def _trace(self, board: Board, wanted: Mapping[str, str]) -> None:
+        """Write these when the boards are given up."""
+        from orchestrator.report.files import write_documents
+        from orchestrator.report.traces import Traces
+
+        traces = Traces(wanted, board)
+
+        def write() -> None:
+            for failure in write_documents(traces.documents()):
+                raise failure
+
+        self._opened.callback(write)
 
     def failures(self) -> str:
         """What is wrong with the boards that are to be judged; empty where nothing is."""
@@ -118,7 +137,9 @@ _BOARDS = pytest.StashKey[_Boards]()
 
 @pytest.fixture
 def rptwin_board(request: pytest.FixtureRequest) -> Iterator[Callable[..., Board]]:
-    """Makes boards: takes the arguments of ``orchestrator.board.Board``, and ``judge=False`` to judge by oneself."""
+    """Makes boards: takes the arguments of ``orchestrator.board.Board``, ``judge=False`` to judge by oneself, and
+    ``traces``: paths by the names of options, as ``{"vcd": "run.vcd"}``.
+    """
     boards = _Boards(followed=_folder_of(request.config) is not None)
     request.node.stash[_BOARDS] = boards
     yield boards.make

@@ -45,8 +45,6 @@ __all__ = [
     "send",
 ]
 
-_TRACES = (*TRACES, "sample-every")
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -161,7 +159,7 @@ def console(config_path: str | None, **typed: object) -> int:
 
 
 _TALK_OPTIONS = tuple(
-    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until", *_TRACES)
+    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "html", "annotations", "until")
 )
 
 
@@ -320,7 +318,11 @@ def new_platform(name: str, output: Path | None) -> None:
 @image_arguments
 @setting_options(
     "firmware",
-    *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", *_TRACES)),
+    *(
+        key
+        for key in BOARD_OPTIONS
+        if key not in ("schedule", "seed", "quantum", "engine", "html", "sample-every", *TRACES)
+    ),
 )
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
 @click.option(
@@ -399,7 +401,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", *_TRACES)))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "html", "annotations")))
 @config_option
 @trust_option
 @click.option(

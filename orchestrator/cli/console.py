@@ -100,7 +100,7 @@ def converse(settings: Settings) -> int:
         code = 0
         try:
             with open_board(settings) as board:
-                traces = Traces(settings, board)
+                traces = Traces.of(settings, board)
                 if sys.stdin.isatty() and sys.stdout.isatty():
                     _Screen(board).loop()
                     _write(board, settings, clock, traces)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from orchestrator.base.errors import HostError, UsageError
 from orchestrator.board import Board
-from orchestrator.cli.running import CountLine, interruptible, open_board
+from orchestrator.cli.running import CountLine, interruptible, open_board, traced
 from orchestrator.config import Settings
 from orchestrator.host import Endpoint
 
@@ -18,7 +18,7 @@ _ANSWER = "100 ms"  # of virtual time
 
 def ping_remote(settings: Settings, name: str | None, count: int, size: int) -> int:
     """Echo ``count`` messages and print the round trips; 0 when every answer was right, 1 otherwise."""
-    with _open(settings) as board, interruptible(board):
+    with _open(settings) as board, traced(settings, board), interruptible(board):
         endpoint = _endpoint(board, name, settings)
         times: list[int] = []
         bad = lost = 0
@@ -47,7 +47,7 @@ def send_to_remote(settings: Settings, name: str | None, messages: Sequence[str]
     """Send each message and print the answers; 0 when each had one, 1 otherwise."""
     payloads = [_bytes_of(each) if is_hex else each.encode() for each in messages]
     answered = 0
-    with _open(settings) as board, interruptible(board):
+    with _open(settings) as board, traced(settings, board), interruptible(board):
         endpoint = _endpoint(board, name, settings)
         for payload in payloads:
             endpoint.send(payload)

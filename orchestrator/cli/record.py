@@ -12,8 +12,8 @@ from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.base.words import counted
 from orchestrator.board import End
 from orchestrator.cli.options import both_images, refuse_overwriting
-from orchestrator.cli.running import ProgressLine, open_board
-from orchestrator.config import Settings
+from orchestrator.cli.running import ProgressLine, open_board, traced
+from orchestrator.config import TRACES, Settings
 from orchestrator.recording import (
     Recorder,
     Recording,
@@ -38,7 +38,7 @@ def recorded_settings(settings: Settings) -> dict[str, Any]:
 
 def run_to_rest(settings: Settings, masks: tuple[str, ...] = ()) -> Recording:
     """Run a pair until its condition, if it has one, and then until it is quiet; record that."""
-    with open_board(settings) as board:
+    with open_board(settings) as board, traced(settings, board):
         recorder = Recorder(board)
         progress = ProgressLine(f"quantum {format_duration(settings.quantum)}: ")
         try:
@@ -60,11 +60,13 @@ def record_pair(settings: Settings, masks: tuple[str, ...], output: str) -> int:
     """Write a recording: 0 when the pair came to rest, 1 when not."""
     both_images(settings)
     compile_masks(masks)
-    refuse_overwriting({"--output": output}, settings)
+    traces = [path for key in TRACES if (path := getattr(settings, key)) is not None]
+    refuse_overwriting({"--output": output}, settings, *traces)
     if settings.firmware:
         raise UsageError("a recording is of one pair", where="firmware", found=", ".join(settings.firmware))
     taken = run_to_rest(settings, masks)
-    taken = vary_quantum(taken, lambda quantum: run_to_rest(dataclasses.replace(settings, quantum=quantum), masks))
+    untraced = dataclasses.replace(settings, perfetto=None, vcd=None, pcapng=None, folded=None, lcov=None)
+    taken = vary_quantum(taken, lambda quantum: run_to_rest(dataclasses.replace(untraced, quantum=quantum), masks))
     write(taken, output)
     messages = sum(len(each) for each in taken.compared.messages.values())
     sys.stdout.write(

@@ -95,7 +95,7 @@ def _run_and_report(
 ) -> int:
     with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
         bridged = None if bridge is None else board.hand_out(bridge)
-        traces = Traces(settings, board)
+        traces = Traces.of(settings, board)
         failure = _run(board, settings, verbosity, debugger)
         record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:

@@ -17,9 +17,10 @@ from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
 from orchestrator.board import Board, BoardOptions, Progress
 from orchestrator.board.schedule import Schedule, digest, load_schedule
 from orchestrator.cli.options import some_image
-from orchestrator.config import SETTINGS, Settings
+from orchestrator.config import SETTINGS, TRACES, Settings
 
 __all__ = ["CountLine", "Interrupt", "ProgressLine", "board_options", "interruptible", "named_options", "open_board"]
+__all__ += ["traced"]
 
 _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
@@ -52,6 +53,25 @@ def _say_of_other_images(path: str, board: Board) -> None:
     if other:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{path}: found with another image of {' and '.join(other)}: its moments may be others\n")
+
+
+@contextlib.contextmanager
+def traced(settings: Settings, board: Board) -> Iterator[None]:
+    """Write the traces that are asked for behind all that happens inside; ReportError for one that cannot be.
+
+    For commands that print something of their own: UsageError where a trace is to be the standard output.
+    """
+    from orchestrator.report.files import STANDARD_OUTPUT, write_documents  # noqa: PLC0415  # few runs have a trace
+    from orchestrator.report.traces import Traces  # noqa: PLC0415
+
+    if any(getattr(settings, key) == STANDARD_OUTPUT for key in TRACES):
+        raise UsageError("the standard output is taken", where=STANDARD_OUTPUT, advice="name a file for the trace")
+    traces = Traces.of(settings, board)
+    try:
+        yield
+    finally:
+        for failure in write_documents(traces.documents()):
+            raise failure
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
 from orchestrator.report.attachment import followed
+from orchestrator.report.traces import Traces
 from orchestrator.robot.suite import Suite, duration_text
 
 __all__ = ["BoardKeywords"]
@@ -74,6 +75,16 @@ class BoardKeywords(Suite):
         self._open = Board(platform, options)
         if self._writes_pages:
             self._collector = followed(self._open)
+
+    @keyword
+    def trace_board(self, **files: str) -> None:
+        """Writes what goes on from here on to files for other tools, when the board is given up.
+
+        Each is named as the option of ``rptwin run``: ``perfetto=run.pftrace``, ``vcd=run.vcd``, ``pcapng=run.pcapng``,
+        ``folded=run.folded``, ``lcov=run.info``. Best used right after `Start Board`. Of a board that goes back to a
+        state (`Requires`), what is told begins there.
+        """
+        self._traces = Traces(files, self._board())
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

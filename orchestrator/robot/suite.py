@@ -12,8 +12,10 @@ from orchestrator.base.words import counted
 from orchestrator.board import Board, BoardSnapshot
 from orchestrator.checks import Finding
 from orchestrator.observe.live import LiveRing, LiveVdev
+from orchestrator.report.files import write_documents
 from orchestrator.report.plain import plain_findings
 from orchestrator.report.sources import SourcePaths
+from orchestrator.report.traces import Traces
 from orchestrator.robot.tester import Tester
 from orchestrator.trace import TraceCollector
 
@@ -27,6 +29,7 @@ class Suite:
         self._writes_pages = False  # of tests that failed
         self._open: Board | None = None
         self._collector: TraceCollector | None = None  # of what goes on on it, where pages are wanted
+        self._traces: Traces | None = None
         self._testers: list[Tester] = []  # a tester's id is its index
         self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
         self._default_tester: int | None = None
@@ -37,12 +40,17 @@ class Suite:
         return self._open
 
     def _close(self) -> None:
+        """Give the board up, and write the traces that were asked for."""
+        unwritten = [] if self._traces is None else write_documents(self._traces.documents())
+        self._traces = None
         if self._open is not None:
             self._open.close()
         self._open = self._collector = None
         self._testers.clear()
         self._states.clear()
         self._default_tester = None
+        for each in unwritten:
+            raise each
 
     def _vdev(self, vdev: int) -> LiveVdev:
         vdevs = self._board().live.vdevs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from orchestrator.base.errors import RptwinError
 from orchestrator.board import Board, BoardPair, merged_lines
@@ -41,7 +41,8 @@ from orchestrator.trace.pair import PairCollector
 __all__ = ["TraceCollector"]
 
 _DEEPEST = 512  # exceptions in each other: more are never left, or the engine does not tell
-_MOST_PLACES = 20_000
+_MOST_PLACES = 20_000  # of a core
+_MOST_LINES = 2_000  # of these: each takes some tenths of a millisecond to find
 _WAKING = (ExceptionTaken, Accessed, NotificationSent, NotificationIgnored, StateChanged)
 
 
@@ -294,25 +295,28 @@ def _addresses(
     faults: Iterable[FaultMark],
     notifications: Iterable[Notification],
     pairs: Iterable[PairTrace],
-) -> dict[str, set[int]]:
-    """Every address of code that a trace names, by core."""
-    found: dict[str, set[int]] = {}
+) -> dict[str, dict[int, None]]:
+    """Every address of code that a trace names, by core; those first of which the line says most."""
+    found: dict[str, dict[int, None]] = {}
     named = [
-        *((each.core, each.return_address) for each in exceptions if each.return_address),
         *((each.core, each.pc) for each in faults if each.pc),
         *((each.sender, each.pc) for each in notifications),
         *((each.core, each.pc) for pair in pairs for each in pair.ring_changes),
         *((each.core, each.pc) for pair in pairs for each in pair.table_changes),
+        *((each.core, each.return_address) for each in exceptions if each.return_address),
     ]
     for core, pc in named:
         if pc is not None:
-            found.setdefault(core, set()).add(pc)
+            found.setdefault(core, {})[pc] = None
     return found
 
 
-def _places(wanted: Mapping[str, set[int]], images: Mapping[str, Image]) -> dict[str, dict[int, CodePlace]]:
+def _places(wanted: Mapping[str, Iterable[int]], images: Mapping[str, Image]) -> dict[str, dict[int, CodePlace]]:
     return {
-        core: {pc: CodePlace(image.symbol_at(pc), image.source_lines(pc)) for pc in sorted(wanted[core])[:_MOST_PLACES]}
+        core: {
+            pc: CodePlace(image.symbol_at(pc), image.source_lines(pc) if number < _MOST_LINES else ())
+            for number, pc in enumerate(islice(wanted[core], _MOST_PLACES))
+        }
         for core, image in images.items()
         if core in wanted
     }

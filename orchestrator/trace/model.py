@@ -30,6 +30,7 @@ __all__ = [
     "PairTrace",
     "RingChange",
     "RingShape",
+    "StackSample",
     "TableChange",
     "Trace",
     "TraceCore",
@@ -155,10 +156,20 @@ class FindingMark(NamedTuple):
 
 
 class CodePlace(NamedTuple):
-    """Code at an address: ``main+0x12``, and its lines of source, the innermost first."""
+    """Code at an address: ``main+0x12``, and its lines of source, the innermost first; of very many only the names."""
 
     symbol: str | None
     lines: tuple[SourceLine, ...]
+
+
+class StackSample(NamedTuple):
+    """Where a core was at one moment, and at so many more, ``interval_ns`` apart."""
+
+    core: str
+    time_ns: int
+    number: int
+    interval_ns: int
+    stack: tuple[str, ...]  # functions, the outermost first; the last may be what it did: "[sleeping]"
 
 
 class LeftOut(NamedTuple):
@@ -202,9 +213,12 @@ class Trace:
     notifications: tuple[Notification, ...]
     lines: tuple[ConsoleLine, ...]
     pairs: tuple[PairTrace, ...]
-    places: Mapping[str, Mapping[int, CodePlace]]  # by core and address: of every ``pc`` and return address here
+    places: Mapping[
+        str, Mapping[int, CodePlace]
+    ]  # by core and address: of each ``pc`` and return address, up to 20,000
     absent: tuple[str, ...]  # what the engine does not tell, a sentence each
     left_out: Mapping[str, LeftOut]  # by the name of the list
+    samples: tuple[StackSample, ...] = ()  # where somebody asked for them
 
     def pair(self, name: str) -> PairTrace:
         """One of the pairs; "" is the first."""

@@ -138,6 +138,7 @@ class _Writer:
         for pair in self._trace.pairs:
             yield from self._of_pair(pair)
         yield from self._lines()
+        yield from self._functions()
         for fault in self._trace.faults:
             track = self._tracks.track(self._cores[fault.core], "faults")
             at = self._place(fault.core, fault.pc)
@@ -191,6 +192,22 @@ class _Writer:
             yield _Event(span.began_ns, track, _Type.BEGIN, span.name, "exception", arguments, ends=flows)
         while open_ends:
             yield _Event(open_ends.pop(), track, _Type.END)
+
+    def _functions(self) -> Iterator[_Event]:
+        """Of samples: each function from the sample that met it first to the one that did not any more."""
+        for core, process in self._cores.items():
+            inside: tuple[str, ...] = ()
+            end_ns = 0
+            for each in (sample for sample in self._trace.samples if sample.core == core):
+                track = self._tracks.track(process, "functions (sampled)")
+                same = _common(inside, each.stack)
+                yield from (_Event(each.time_ns, track, _Type.END) for _ in inside[same:])
+                for name in each.stack[same:]:
+                    yield _Event(each.time_ns, track, _Type.BEGIN, name, "function")
+                inside, end_ns = each.stack, each.time_ns + each.number * each.interval_ns
+            if inside:
+                track = self._tracks.track(process, "functions (sampled)")
+                yield from (_Event(end_ns, track, _Type.END) for _ in inside)
 
     # notifications
 
@@ -276,3 +293,10 @@ class _Writer:
                 process = cores.get(line.console.partition(".")[0], self._verdict)
                 track = self._tracks.track(process, f"console {line.console}")
                 yield _Event(line.time_ns, track, _Type.INSTANT, line.text, "console")
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many functions two stacks have in common, from the outermost on."""
+    return next(
+        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )

@@ -15,6 +15,8 @@ from orchestrator.config import DEFAULT_SAMPLE_NS
 from orchestrator.engines.contract import Capability, Profiling, why_lacking
 from orchestrator.events import Backtrace, CoreState
 from orchestrator.formats.elf import SHF_ALLOC, SHF_EXECINSTR, Image, SourceLine, SymbolType
+from orchestrator.trace.kept import Kept
+from orchestrator.trace.model import StackSample
 
 __all__ = ["Coverage", "StackProfile"]
 
@@ -36,10 +38,13 @@ def _profiling(board: Board, what: str) -> Profiling:
 
 
 def _firmware(board: Board) -> Iterator[tuple[str, str, Image]]:
-    """Of each core that runs firmware: what a report calls it, its name, and its image."""
+    """Of each core that runs firmware: what a report calls it, its name, and its image; once, if it is of two pairs."""
+    found: dict[str, tuple[str, Image]] = {}
     for pair in board.pairs.values():
         for role, image in pair.images.items():
-            yield f"{pair.name}.{role}" if pair.name else role, pair.platform.core(role).name, image
+            found.setdefault(pair.platform.core(role).name, (f"{pair.name}.{role}" if pair.name else role, image))
+    for core, (label, image) in found.items():
+        yield label, core, image
 
 
 class StackProfile:
@@ -47,15 +52,28 @@ class StackProfile:
 
     def __init__(self, board: Board, interval_ns: int = DEFAULT_SAMPLE_NS) -> None:
         engine = _profiling(board, "samples of stacks")
+        self._interval_ns = interval_ns
         self._samples: Counter[tuple[str, ...]] = Counter()
+        self._began_ns = board.time_ns
+        self._seen: Counter[str] = Counter()  # samples by core
+        self._kept: Kept[StackSample] = Kept()
         self._catch_up = [
-            engine.sample(core, interval_ns, partial(self._see, label)) for label, core, _ in _firmware(board)
+            engine.sample(core, interval_ns, partial(self._see, label, core)) for label, core, _ in _firmware(board)
         ]
 
-    def _see(self, label: str, number: int, state: CoreState, backtrace: Backtrace) -> None:
-        names = [_function(frame.symbol, frame.pc) for frame in reversed(backtrace) if not frame.guess]
-        doing = () if state is CoreState.RUNNING else (f"[{state.value}]",)
-        self._samples[label, *names, *doing] += number
+    def _see(self, label: str, core: str, number: int, state: CoreState, backtrace: Backtrace) -> None:
+        names = tuple(_function(frame.symbol, frame.pc) for frame in reversed(backtrace) if not frame.guess)
+        stack = names if state is CoreState.RUNNING else (*names, f"[{state.value}]")
+        self._samples[label, *stack] += number
+        time_ns = self._began_ns + (self._seen[core] + 1) * self._interval_ns
+        self._seen[core] += number
+        self._kept.add(time_ns, StackSample(core, time_ns, number, self._interval_ns, stack))
+
+    def samples(self) -> tuple[StackSample, ...]:
+        """In the order of their time, of each core: the first ones, where there were many."""
+        for each in self._catch_up:
+            each()
+        return tuple(self._kept.items)
 
     def folded(self) -> bytes:
         """A stack a line, the outermost function first, and how many samples met it (flamegraph.pl, speedscope)."""

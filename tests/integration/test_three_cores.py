@@ -22,6 +22,11 @@ from orchestrator.cli import main
 from orchestrator.cli.run import _debugger
 from orchestrator.platform import load_platform
 from orchestrator.pytest_plugin import _failure
+from orchestrator.trace import TraceCollector
+from orchestrator.trace.pcapng import to_pcapng
+from orchestrator.trace.perfetto import to_perfetto
+from orchestrator.trace.profile import Coverage, StackProfile
+from orchestrator.trace.vcd import to_vcd
 
 SHARED, WINDOW = 0x3820_0000, 0x8000  # as main sees it; bytes of each remote's part
 REMOTE_SHARED = 0x2820_0000  # as each remote sees its own part
@@ -170,6 +175,31 @@ def test_a_broken_remote_is_a_finding_of_its_pair_alone(board):
     rig.run_for("100 ms")
     assert rig.verdict().exit_code == 0
     assert [each.finding.rule for each in rig.pairs["second"].verdict().causes] == ["buffer.not-returned"]
+
+
+def test_a_trace_has_what_each_pair_did_and_each_core_once(board):
+    rig = board()
+    collector, stacks, coverage = TraceCollector(rig), StackProfile(rig), Coverage(rig)
+    rig.run()
+    echo = rig.pairs["second"].host.endpoint("rptwin-echo")
+    echo.send(b"to the second")
+    assert echo.receive() == b"to the second"
+    trace = collector.trace()
+    assert [core.name for core in trace.cores] == ["cpu0", "cpu1", "cpu2"]
+    first, second = trace.pairs
+    assert (second.name, second.cores) == ("second", {"main": "cpu0", "remote": "cpu2"})
+    assert [(each.sender, each.payload) for each in first.messages if not each.text] == []
+    assert [(each.sender, each.payload) for each in second.messages if not each.text] == [
+        ("cpu0", b"to the second"),
+        ("cpu2", b"to the second"),
+    ]
+    assert all(each.seen_ns is not None for each in second.messages)
+    labels = {line.partition(";")[0] for line in stacks.folded().decode().splitlines()}
+    assert labels == {"remote", "second.remote"}
+    tests = {line for line in coverage.lcov(str).decode().splitlines() if line.startswith("TN:")}
+    assert tests == {"TN:remote", "TN:second_remote"}
+    for write in (to_perfetto, to_vcd, to_pcapng):
+        assert write(trace)
 
 
 @pytest.fixture

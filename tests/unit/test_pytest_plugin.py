@@ -29,6 +29,23 @@ def test_a_pair_that_comes_up_passes(run: Run) -> None:
     run("demo", "rptwin_board('stm32h745', **IMAGES).run()").assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(("variant", "outcome"), [("demo", "passed"), ("align3", "failed")])
+def test_traces_are_written_at_the_end_of_a_test(
+    run: Run, pytester: pytest.Pytester, variant: str, outcome: str
+) -> None:
+    wanted = "traces={'vcd': 'run.vcd', 'lcov': 'run.info'}"
+    run(variant, f"rptwin_board('stm32h745', **IMAGES, {wanted}).run()").assert_outcomes(**{outcome: 1})
+    assert (pytester.path / "run.vcd").read_text().startswith("$comment states: ")
+    assert (pytester.path / "run.info").read_text().startswith("TN:main\n")
+
+
+def test_a_trace_that_there_is_not_is_one_line(run: Run) -> None:
+    result = run("demo", "rptwin_board('stm32h745', **IMAGES, traces={'video': 'run.mp4'}).run()")
+    result.stdout.fnmatch_lines(
+        ["no board: no such trace: expected perfetto | vcd | pcapng | folded | lcov, found video"]
+    )
+
+
 def test_a_pair_with_a_wrong_line_fails_with_the_findings_as_the_message(run: Run) -> None:
     result = run("align3", "rptwin_board('stm32h745', **IMAGES).run()")
     result.assert_outcomes(failed=1)

@@ -112,6 +112,30 @@ def test_what_cannot_be_written_is_one_line_and_hinders_no_other(firmware: Calla
     assert [each.name for each in tmp_path.iterdir()] == ["a.pcapng"]
 
 
+def test_a_ping_leaves_a_capture(firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    remote = firmware("demo").remote
+    assert rptwin("ping", "--count", "3", "--pcapng", "a.pcapng", "--remote", remote).exit_code == 0
+    with (tmp_path / "a.pcapng").open("rb") as file:
+        packets = [block for block in FileScanner(file) if hasattr(block, "packet_data")]
+    assert len(packets) == 1 + 2 * 3  # the announcement, and to and fro
+    result = rptwin("ping", "--pcapng", "/dev/full", "--remote", remote)
+    assert result.exit_code == 2
+    assert result.stderr == "rptwin: error: /dev/full: trace (pcapng) not written: No space left on device\n"
+    result = rptwin("ping", "--pcapng", "-", "--remote", remote)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the standard output is taken; name a file for the trace" in result.stderr
+
+
+def test_a_recording_has_the_trace_of_its_first_run(firmware: Callable[..., Pair], tmp_path: Path) -> None:
+    pair = firmware("demo")
+    rptwin("run", "--vcd", "run.vcd", pair.main, pair.remote)
+    assert rptwin("record", "--vcd", "a.vcd", "-o", "a.json", pair.main, pair.remote).exit_code == 0
+    assert (tmp_path / "a.vcd").read_bytes() == (tmp_path / "run.vcd").read_bytes()
+    result = rptwin("record", "--vcd", "a.json", "-o", "a.json", pair.main, pair.remote)
+    assert result.exit_code == 2
+    assert "would be written over a file that is in use already" in result.stderr
+
+
 def test_a_trace_can_be_the_standard_output(firmware: Callable[..., Pair]) -> None:
     pair = firmware("demo")
     result = rptwin("run", "--perfetto", "-", pair.main, pair.remote)

@@ -54,6 +54,21 @@ def test_every_instruction_of_every_function_has_a_line_that_is_there(main: Imag
             assert all(each.line and words_at(each.file, each.line) is not None for each in lines)
 
 
+def test_code_in_pieces_is_the_code_of_each_line(main: Image) -> None:
+    pieces = list(main.code_lines())
+    assert len({piece.source for piece in pieces}) > 400
+    for extent, source in pieces:
+        for pc in (extent.start, extent.end - 1):
+            line = main.source_line(pc)
+            assert line is not None
+            assert (line.file, line.line, line.folder) == (source.file, source.line, source.folder)
+
+
+def test_code_that_the_linker_dropped_is_no_code(main: Image) -> None:
+    flash = next(each.run_extent for each in main.segments if 0x0800_0000 in each.run_extent)
+    assert all(extent in flash for extent, _ in main.code_lines())
+
+
 def test_a_field_of_the_table_has_the_line_of_its_variable(remote: Image, main: Image) -> None:
     table = remote.resource_table()
     assert table is not None

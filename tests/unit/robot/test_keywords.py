@@ -12,7 +12,7 @@ from robot.api import SkipExecution
 from test_host_keywords import FAILING_CASES
 
 from orchestrator.base.durations import parse_duration
-from orchestrator.base.errors import CapabilityError, EngineError, UsageError
+from orchestrator.base.errors import CapabilityError, EngineError, ReportError, UsageError
 from orchestrator.engines.contract import Capability
 from orchestrator.robot import RptwinLibrary
 from orchestrator.robot.suite import duration_ns, duration_text
@@ -446,3 +446,21 @@ def test_the_trace_buffer_is_read_like_a_uart(power_on: Boot) -> None:
     assert library.wait_for_line_on_uart("published").Timestamp == 1.0
     with pytest.raises(AssertionError, match=r"remote\.trace: a line with 'never' did not come within 0\.01 s"):
         library.wait_for_line_on_uart("never")
+
+
+def test_traces_are_written_when_the_board_is_given_up(power_on: Boot, tmp_path: Path) -> None:
+    library = power_on("demo")
+    waves, capture = tmp_path / "run.vcd", tmp_path / "none" / "run.pcapng"
+    library.trace_board(vcd=str(waves), pcapng=str(capture))
+    library.run_until_the_end("1 s")
+    assert not waves.exists()
+    with pytest.raises(ReportError, match=r"run\.pcapng: trace \(pcapng\) not written: No such file or directory"):
+        library.stop_board()
+    assert waves.read_text().startswith("$comment states: ")
+    with pytest.raises(AssertionError, match="no board is running"):
+        library.trace_board(vcd=str(waves))
+
+
+def test_a_trace_that_there_is_not_is_named(power_on: Boot) -> None:
+    with pytest.raises(UsageError, match=r"no such trace: expected perfetto \| vcd \| .*, found video"):
+        power_on("demo").trace_board(video="run.mp4")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.protobuf.unknown_fields import UnknownFieldSet
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as schema
 
-from orchestrator.trace import Trace
+from orchestrator.trace import StackSample, Trace
 from orchestrator.trace.perfetto import to_perfetto
 
 BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
@@ -127,6 +128,28 @@ def test_console_lines_are_beside_the_core_that_prints_them(demo: Trace) -> None
     found = events(demo)["main (cpu_cm7)/console main"]
     said = [(each.timestamp, each.track_event.name) for each in found]
     assert said == [(line.time_ns, line.text) for line in demo.lines if line.console == "main"]
+
+
+def test_functions_are_slices_from_sample_to_sample(demo: Trace) -> None:
+    sleeping = StackSample("cpu_cm4", 300, 5, 100, ("main", "sleep", "[sleeping]"))
+    samples = (
+        StackSample("cpu_cm4", 100, 1, 100, ("main", "poll")),
+        StackSample("cpu_cm4", 200, 1, 100, ("main", "poll", "read")),
+        sleeping,
+    )
+    found = events(replace(demo, samples=samples))["remote (cpu_cm4)/functions (sampled)"]
+    assert [(each.timestamp, each.track_event.type, each.track_event.name) for each in found] == [
+        (100, BEGIN, "main"),
+        (100, BEGIN, "poll"),
+        (200, BEGIN, "read"),
+        (300, END, ""),
+        (300, END, ""),
+        (300, BEGIN, "sleep"),
+        (300, BEGIN, "[sleeping]"),
+        (800, END, ""),
+        (800, END, ""),
+        (800, END, ""),
+    ]
 
 
 @pytest.mark.needs_command("qemu-system-arm", "qemu-system-arm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -73,6 +74,22 @@ def test_samples_are_as_many_as_the_time_has_and_sleep_as_much_as_the_core(
     asleep = sum(count for stack, count in own.items() if stack[-1] == "[sleeping]")
     spans = [span for span in demo.states if span.core == core and span.state is CoreState.SLEEPING]
     assert asleep * EVERY == pytest.approx(sum(each.ended_ns - each.began_ns for each in spans), abs=EVERY * len(spans))
+
+
+def test_samples_have_their_times(firmware: Callable[..., Pair], demo: Trace) -> None:
+    pair = firmware("demo")
+    with Board(main=str(pair.main), remote=str(pair.remote)) as board:
+        profile = StackProfile(board, EVERY)
+        board.run()
+        samples = [each for each in profile.samples() if each.core == "cpu_cm4"]
+    assert samples[0].time_ns == EVERY
+    assert all(one.time_ns + one.number * EVERY == other.time_ns for one, other in pairwise(samples))
+    spans = [span for span in demo.states if span.core == "cpu_cm4"]
+    for each in samples:
+        state = next(span.state for span in spans if span.began_ns <= each.time_ns <= span.ended_ns)
+        edges = {edge for span in spans for edge in (span.began_ns, span.ended_ns)}
+        if each.time_ns not in edges:
+            assert (each.stack[-1] == "[sleeping]") is (state is CoreState.SLEEPING)
 
 
 def test_a_stack_begins_with_its_core_and_goes_inwards(profiled: Profiled) -> None:
