@@ -47,7 +47,7 @@ DEFAULT_TIMEOUT_NS = 5_000_000_000
 DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the slowest engine needs for a bring-up
 DEFAULT_SAMPLE_NS = 97_000  # no round number: what firmware does every millisecond would always be met, or never
 ANNOTATIONS = ("github",)
-TRACES = ("html", "perfetto", "vcd", "pcapng", "folded", "lcov")  # settings that name a file for what went on
+TRACES = ("perfetto", "vcd", "pcapng", "folded", "lcov")  # settings that name a file for what went on
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32

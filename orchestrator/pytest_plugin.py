@@ -46,14 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("rptwin_html", f"{text} Relative to the project's folder.", default="")
 
 
-def _folder_of(config: pytest.Config) -> Path | None:
-    """Of the pages; None: nobody wants any."""
-    given = config.getoption("--rptwin-html")
-    named = given if given is not None else str(config.getini("rptwin_html"))
-    if named == _NO_PAGES:
-        return None
+def _folder_name(config: pytest.Config) -> str:
+    given: str | None = config.getoption("--rptwin-html")
+    return str(config.getini("rptwin_html")) if given is None else given
+
+
+def _folder_of(config: pytest.Config) -> Path:
+    """Of the pages: an option is relative to where it was typed, a setting to the project."""
+    named = _folder_name(config)
     if named:
-        return Path(named).absolute() if given is not None else config.rootpath / named
+        return Path(named).absolute() if config.getoption("--rptwin-html") else config.rootpath / named
     cache = getattr(config, "cache", None)
     return config.rootpath / _WITHOUT_CACHE if cache is None else Path(cache.mkdir("rptwin"))
 
@@ -140,7 +142,7 @@ def rptwin_board(request: pytest.FixtureRequest) -> Iterator[Callable[..., Board
     """Makes boards: takes the arguments of ``orchestrator.board.Board``, ``judge=False`` to judge by oneself, and
     ``traces``: paths by the names of options, as ``{"vcd": "run.vcd"}``.
     """
-    boards = _Boards(followed=_folder_of(request.config) is not None)
+    boards = _Boards(followed=_folder_name(request.config) != _NO_PAGES)
     request.node.stash[_BOARDS] = boards
     yield boards.make
     boards.close()
@@ -173,11 +175,10 @@ def _attach_pages(item: pytest.Item, report: pytest.TestReport, boards: _Boards)
     """Name each page in the failure; link it in the report of pytest-html, if that is in use."""
     from orchestrator.base.errors import RptwinError
 
-    folder = _folder_of(item.config)
-    if folder is None:
+    if _folder_name(item.config) == _NO_PAGES:
         return
     try:
-        pages = list(boards.write_pages(folder, item.nodeid))
+        pages = list(boards.write_pages(_folder_of(item.config), item.nodeid))
     except RptwinError as error:
         report.sections.append(("rptwin page", str(error)))
         return

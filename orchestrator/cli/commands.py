@@ -158,7 +158,9 @@ def console(config_path: str | None, **typed: object) -> int:
     return converse(read_board_settings(config_path, typed))
 
 
-_TALK_OPTIONS = tuple(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations", "until"))
+_TALK_OPTIONS = tuple(
+    key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "html", "annotations", "until")
+)
 
 
 @click.command()
@@ -316,7 +318,11 @@ def new_platform(name: str, output: Path | None) -> None:
 @image_arguments
 @setting_options(
     "firmware",
-    *(key for key in BOARD_OPTIONS if key not in ("schedule", "seed", "quantum", "engine", "sample-every", *TRACES)),
+    *(
+        key
+        for key in BOARD_OPTIONS
+        if key not in ("schedule", "seed", "quantum", "engine", "html", "sample-every", *TRACES)
+    ),
 )
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Schedules to try at most.")
 @click.option(
@@ -395,7 +401,7 @@ def export_renode(platform: str, output: Path) -> None:
 
 @click.command()
 @image_arguments
-@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "annotations")))
+@setting_options(*(key for key in BOARD_OPTIONS if key not in ("json", "junit", "sarif", "html", "annotations")))
 @config_option
 @trust_option
 @click.option(

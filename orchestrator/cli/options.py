@@ -33,7 +33,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-OUTPUTS = ("json", "junit", "sarif", *TRACES)  # settings that name a file to write
+OUTPUTS = ("json", "junit", "sarif", "html", *TRACES)  # settings that name a file to write
 STANDARD_OUTPUT = "-"
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
 STATIC_OPTIONS = (
@@ -59,6 +59,7 @@ DEMO_OPTIONS = (
     "json",
     "junit",
     "sarif",
+    "html",
     *TRACES,
     "sample-every",
     "annotations",

@@ -63,7 +63,7 @@ def brought_by(config: Path | None, typed: Mapping[str, object], settings: Setti
     if typed.get("platform") is None and settings.platform.endswith(".repl"):
         brought += _of_platform(Path(settings.platform), settings.engine)
     folder = config.resolve().parent
-    for key in ("json", "junit", "sarif", *TRACES):
+    for key in ("json", "junit", "sarif", "html", *TRACES):
         path = getattr(settings, key)
         if typed.get(key) is None and path is not None and not Path(os.path.realpath(path)).is_relative_to(folder):
             brought += Brought((f"{key} is written to {path}",), (config,))

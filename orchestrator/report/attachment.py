@@ -13,12 +13,12 @@ from orchestrator.board import Board
 from orchestrator.config import Settings
 from orchestrator.report.files import write_report
 from orchestrator.report.page import to_html
-from orchestrator.report.record import Record, WallClock, record_of
+from orchestrator.report.record import WallClock, record_of
 from orchestrator.report.terminal import make_console, rendered
 from orchestrator.report.text import print_report
-from orchestrator.trace import Trace, TraceCollector
+from orchestrator.trace import TraceCollector
 
-__all__ = ["Attachment", "attach", "followed", "page_of"]
+__all__ = ["Attachment", "attach", "followed"]
 
 MOST_KEPT = 50_000  # of each kind of event: a test that passes pays for them in memory
 _UNSAFE = re.compile(r"[^\w.+-]+", re.ASCII)
@@ -45,7 +45,7 @@ def attach(board: Board, collector: TraceCollector, folder: str | Path, test: st
     """
     if board.end is None:
         return None
-    record = _record(board, collector.trace())
+    record = record_of(board, _settings_of(board), WallClock("", 0.0), collector.trace())
     assert record.trace is not None
     folder = Path(folder)
     page = folder / f"{_file_name(test)}.html"
@@ -56,15 +56,6 @@ def attach(board: Board, collector: TraceCollector, folder: str | Path, test: st
     write_report(str(page), "HTML report", to_html(record, record.trace))
     report = rendered(make_console(io.StringIO()), lambda console: print_report(console, record))
     return Attachment(page, report)
-
-
-def page_of(board: Board, trace: Trace) -> str:
-    """The page of a board that has run; :class:`ValueError` when it has not."""
-    return to_html(_record(board, trace), trace)
-
-
-def _record(board: Board, trace: Trace) -> Record:
-    return record_of(board, _settings_of(board), WallClock("", 0.0), trace)
 
 
 def _file_name(test: str) -> str:

@@ -11,7 +11,7 @@ from orchestrator.report.record import Record, WallClock
 
 __all__ = ["documents_of", "error_documents", "takes_standard_output"]
 
-_OUTPUTS = ("json", "junit", "sarif", *TRACES)  # settings that name a file
+_OUTPUTS = ("json", "junit", "sarif", "html", *TRACES)  # settings that name a file
 
 
 def documents_of(record: Record, error: object = None) -> tuple[Document, ...]:

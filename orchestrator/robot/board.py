@@ -88,8 +88,8 @@ class BoardKeywords(Suite):
         """Writes what goes on from here on to files for other tools, when the board is given up.
 
         Each is named as the option of ``rptwin run``: ``perfetto=run.pftrace``, ``vcd=run.vcd``, ``pcapng=run.pcapng``,
-        ``folded=run.folded``, ``lcov=run.info``. Best used right after `Start Board`. A board that goes back to a state
-        (`Requires`) is not followed.
+        ``folded=run.folded``, ``lcov=run.info``. Best used right after `Start Board`. Of a board that goes back to a
+        state (`Requires`), what is told begins there.
         """
         self._traces = Traces(files, self._board())
 

@@ -59,7 +59,7 @@ def _page(data: Plain) -> str:
         "default-src 'none'; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
-    return Template(_part("page.html")).substitute(
+    page = Template(_part("page.html")).substitute(
         policy=policy,
         style=style,
         script=script,
@@ -67,6 +67,8 @@ def _page(data: Plain) -> str:
         run=html.escape(str(data["run"])),
         data=_embedded(data),
     )
+    # Halves of surrogates, as file names that are no UTF-8 have them, become what JSON writes for them.
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _embedded(data: Plain) -> str:

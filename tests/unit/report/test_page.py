@@ -51,7 +51,7 @@ def test_the_page_names_no_address_to_load_from() -> None:
     assert re.findall(r"""(?:src=|url\(|@import|https?://)""", page.replace("http-equiv", "")) == []
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=())))
 def test_whatever_is_said_stays_in_the_data(text: str) -> None:
     page = error_as_html(Settings(main="<main>", platform=text), f"error: {text}")
     parts = parts_of(page)
