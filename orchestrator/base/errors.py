@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 __all__ = [
+    "AttachError",
     "CapabilityError",
     "ElfError",
     "EngineError",
@@ -149,6 +150,10 @@ class PlacementError(EngineError):
 
 class CapabilityError(EngineError):
     """Something that was asked of an engine that does not have it."""
+
+
+class AttachError(RptwinError):
+    """A board that somebody else runs, or what was written down of it, cannot be read."""
 
 
 class UsageError(RptwinError):

@@ -39,6 +39,7 @@ class Verdict:
     live: LiveView
     views: Views
     notify: Mapping[str, int]
+    knows_rings: bool = True  # False: there was no memory to read them in
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -54,6 +55,8 @@ class Verdict:
     def no_traffic(self) -> tuple[str, ...]:
         """The rings of vdevs at DRIVER_OK through which nothing ever went: they were not seen working."""
         rings = self.run.traffic.rings
+        if not self.knows_rings:
+            return ()
         return tuple(
             ring.path
             for vdev in self.live.vdevs
@@ -70,7 +73,7 @@ class Verdict:
         if not self.up and self.run.cut is not Cut.BY_NOBODY:
             return "RPTUN was not up when the run was cut short"
         if not self.up:
-            return "RPTUN did not come up"
+            return "RPTUN did not come up" if self.run.cores else "RPTUN is not up"
         unseen = self._not_seen()
         if unseen:
             return f"RPTUN came up, and {unseen}"

@@ -34,6 +34,7 @@ __all__ = [
     "doctor",
     "export_renode",
     "inspect",
+    "judge",
     "lint",
     "new_platform",
     "ping",
@@ -255,6 +256,78 @@ def bridge(
 
     options = BridgeOptions(vdev, path, waits=time_ == "waits", if_lost=IfLost(if_lost), polls=polls)
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), bridge=options)
+
+
+_READING_OPTIONS = ("table", "vrings", "map", "profile", "nuttx-config", "json", "junit", "sarif", "annotations")
+
+
+@click.command()
+@click.option(
+    "--gdb",
+    metavar="[CORE=]HOST:PORT",
+    multiple=True,
+    help="A gdb server (OpenOCD, J-Link, pyOCD, QEMU, Renode) at a core: main=HOST:PORT, remote=HOST:PORT. Repeatable.",
+)
+@click.option(
+    "--memory",
+    "dumps",
+    metavar="[CORE=]FILE@ADDRESS",
+    multiple=True,
+    help="A dump of memory, and the address of its first byte as main (or CORE) has it. Repeatable.",
+)
+@click.option(
+    "--debugfs",
+    metavar="DIR|FILE",
+    help="What a Linux host shows in debugfs: remoteproc0/, with `resource_table` and `carveout_memories`.",
+)
+@click.option(
+    "--twice",
+    metavar="DURATION",
+    help="Look again after so long, and say what moved; 0 s: look once.  [default: 1 s with --gdb, else 0 s]",
+)
+@click.option(
+    "--patience", metavar="DURATION", default="5 s", show_default=True, help="How long a gdb server may take to answer."
+)
+@click.option("--platform", metavar="NAME|FILE.repl", help="The chip. Default: none, addresses are as given.")
+@click.option("--main", metavar="ELF", help="Firmware that main runs, for symbols, source lines and more rules.")
+@click.option("--remote", metavar="ELF", help="Firmware that the remote runs: its .resource_table says where that is.")
+@setting_options(*_READING_OPTIONS)
+@config_option
+@_verbosity
+def judge(
+    gdb: tuple[str, ...],
+    dumps: tuple[str, ...],
+    debugfs: str | None,
+    twice: str | None,
+    patience: str,
+    config_path: str | None,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
+    """Judge a board that rptwin did not boot, by what stands in its memory; the board is read and never written.
+
+    The table is where --table says, else where an ELF has it, else it is looked for. From there vrings, indices and
+    buffers are read and judged by the rules of `rptwin run`; those that need a watched run are named. Memory of a core
+    that is not given is the other one's, by the platform's translation or --map.
+
+    \b
+    Examples:
+      rptwin judge --gdb localhost:3333 --table 0x30040000
+      rptwin judge --gdb main=localhost:3333 --gdb remote=localhost:3334 --platform stm32h745
+      rptwin judge --memory shared.bin@0x30040000
+      rptwin judge --debugfs /sys/kernel/debug/remoteproc/remoteproc0
+    """
+    from orchestrator.cli.options import read_reading_settings
+
+    settings, platform = read_reading_settings(config_path, typed)
+    from orchestrator.cli.judge import Wanted, judge_board
+    from orchestrator.cli.options import refuse_overwriting_of
+    from orchestrator.cli.run import Verbosity
+
+    wanted = Wanted.of(gdb, dumps, debugfs, twice, patience)
+    refuse_overwriting_of(settings, *wanted.inputs)
+    return judge_board(settings, wanted, platform, Verbosity.of(verbose=verbose, quiet=quiet))
 
 
 @click.command()

@@ -24,8 +24,10 @@ __all__ = [
     "image_arguments",
     "lone_image_options",
     "read_board_settings",
+    "read_reading_settings",
     "read_settings",
     "refuse_overwriting",
+    "refuse_overwriting_of",
     "setting_options",
     "some_image",
     "trust_option",
@@ -114,6 +116,20 @@ def trust_option(command: Command) -> Command:
     )(command)
 
 
+def read_reading_settings(config_path: str | None, typed: Mapping[str, object]) -> tuple[Settings, str | None]:
+    """:func:`read_settings` for what boots no board, and the platform, where anybody has named one."""
+    path = find_config(config_path)
+    in_file = load_config(path) if path else {}
+    settings = read_settings(config_path, typed)
+    return settings, settings.platform if typed.get("platform") or "platform" in in_file else None
+
+
+def refuse_overwriting_of(settings: Settings, *inputs: str | Path) -> None:
+    """:class:`UsageError` for a report that would be written over an input."""
+    outputs = {key: file for key in OUTPUTS if (file := getattr(settings, key)) is not None}
+    refuse_overwriting(outputs, settings, *inputs)
+
+
 def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Settings:
     """Settings file and command line together; :class:`UsageError` for what makes no sense, or is not trusted."""
     path = find_config(config_path)
@@ -121,8 +137,7 @@ def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Setti
     if "trust" in typed:
         unasked = path if config_path is None else None
         require_trust(unasked, typed, settings, trusted=bool(typed["trust"]))
-    outputs = {key: file for key in OUTPUTS if (file := getattr(settings, key)) is not None}
-    refuse_overwriting(outputs, settings, *([path] if path else []))
+    refuse_overwriting_of(settings, *([path] if path else []))
     return settings
 
 

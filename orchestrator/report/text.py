@@ -25,7 +25,7 @@ from orchestrator.report.shared_map import parts_in_both_views, print_shared_map
 from orchestrator.report.sources import SourcePaths
 from orchestrator.report.terminal import address, heading, make_table, printable
 
-__all__ = ["print_report", "print_verdict"]
+__all__ = ["print_headline", "print_report", "print_tables", "print_verdict"]
 
 _Section = Callable[[Console, Record], None]
 _PLAYED = {"main": "the host of a lone remote", "remote": "the remote of a lone main"}
@@ -77,6 +77,21 @@ def _headlines(console: Console, record: Record) -> None:
         console.print(
             Text.assemble(name, (verdict.headline, style), counts, f" ({pair.platform.name}, {files})"), soft_wrap=True
         )
+
+
+def print_headline(console: Console, record: Record, where: str) -> None:
+    """Of one pair."""
+    verdict = record.verdict
+    style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
+    text = Text.assemble((verdict.headline, style), f": {summary(verdict.findings)} ({where})")
+    console.print(text, soft_wrap=True)
+
+
+def print_tables(console: Console, record: Record, *, whole: bool) -> None:
+    """Those in which a cause lies, or all that memory alone has."""
+    for section in _OF_MEMORY if whole else _sections_of(record):
+        if section in _OF_MEMORY:
+            section(console, record)
 
 
 def _progress(console: Console, record: Record, *, named: bool) -> None:
@@ -317,6 +332,8 @@ _SECTIONS: tuple[_Section, ...] = (
     _messages,
     _notifications,
 )
+
+_OF_MEMORY: tuple[_Section, ...] = (_table, _vrings, _map, _rings, _messages)
 
 
 def _sections_of(record: Record) -> tuple[_Section, ...]:

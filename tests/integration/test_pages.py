@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 from support import pages
 
+from orchestrator.board import Board
 from orchestrator.config import load_config, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,8 @@ README = ROOT / "README.md"
 ELSEWHERE = {
     "make ": ".ci/run",
     "rptwin run --gdb": "tests/integration/test_gdb.py",
+    "rptwin judge --gdb": "tests/integration/test_judge.py",
+    "rptwin judge --debugfs": "tests/integration/test_judge.py",
     "head -c 100K": "tests/integration/test_vhost_user.py",
     "qemu-storage-daemon": "tests/integration/test_vhost_user.py",
     ".venv/bin/rptwin bridge": "tests/integration/test_vhost_user.py",
@@ -46,6 +49,7 @@ def is_run_elsewhere(line: str) -> bool:
 PAGES = {
     "README.md": "stm32h745",
     "docs/gdb.md": "stm32h745",
+    "docs/judging-a-board.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
     "docs/vhost-user.md": "stm32h745",
 }
@@ -65,6 +69,10 @@ def folder(pair: Callable[..., Pair], tmp_path: Path, request: pytest.FixtureReq
     (tmp_path / "firmware").symlink_to(ROOT / "firmware")
     for name in ("main", "remote"):
         shutil.copyfile(getattr(demo, name), tmp_path / f"{name}.elf")
+    if given is not None and "shared.bin" in given.params["command"].line:
+        with Board("stm32h745", main=demo.main, remote=demo.remote) as board:
+            board.run()
+            (tmp_path / "shared.bin").write_bytes(board.engine.memory("cpu_cm7").read(0x3004_0000, 0x8000))
     return tmp_path
 
 

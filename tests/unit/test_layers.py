@@ -22,7 +22,7 @@ LAYERS = (
     ("config",),
     ("platform",),
     ("formats",),
-    ("virtqueue", "engines", "observe"),
+    ("virtqueue", "engines", "observe", "attach"),
     ("checks", "host"),
     ("vhost_user",),
     ("board",),
