@@ -63,10 +63,30 @@ def _verbosity(command: Command) -> Command:
     metavar="PORT",
     help="Wait for gdb at this port of this machine (main; the remote's is the next one; 0: any free ones).",
 )
+@click.option(
+    "--pairs",
+    metavar="FILE",
+    help="Run every pair of this file (docs/many-pairs.md), with these options; the exit code is the worst one's.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Pairs at a time.  [default: all processors]",
+)
 @config_option
 @trust_option
 @_verbosity
-def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: bool, **typed: object) -> int:
+def run(
+    config_path: str | None,
+    gdb_port: int | None,
+    pairs: str | None,
+    jobs: int | None,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
     """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
 
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
@@ -85,14 +105,44 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
+      rptwin run --pairs pairs.toml -j 4 --junit out.xml
     """
     from orchestrator.engines.early import prepare_engine
 
+    if pairs is not None or jobs is not None:
+        return _run_pairs(
+            pairs, jobs, typed | {"--gdb": gdb_port, "--config": config_path}, verbose=verbose, quiet=quiet
+        )
     settings = read_board_settings(config_path, typed)
     prepare_engine(settings.engine)
     from orchestrator.cli.run import Verbosity, run_and_report
 
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
+
+
+def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, verbose: bool, quiet: bool) -> int:
+    import os
+
+    from orchestrator.base.errors import UsageError
+    from orchestrator.cli.options import refuse_overwriting_of
+    from orchestrator.pairs import load_pairs
+
+    if file is None:
+        raise UsageError("nothing to run side by side", where="--jobs", expected="--pairs FILE")
+    single = {"MAIN": "main", "REMOTE": "remote", "--main": "lone_main", "--remote": "lone_remote"}
+    single |= {"--firmware": "firmware", "--gdb": "--gdb", "--config": "--config"}
+    for name, key in single.items():
+        if typed.pop(key, None) not in (None, ()):
+            raise UsageError("is of one pair", where=name, expected="options that hold for every pair of --pairs")
+    pairs = load_pairs(file, typed)
+    settings = pairs[0].settings
+    for each in pairs:
+        refuse_overwriting_of(each.settings, file)
+    from orchestrator.cli.pairs import run_pairs
+    from orchestrator.cli.run import Verbosity
+
+    jobs = jobs or len(os.sched_getaffinity(0))
+    return run_pairs(pairs, settings, jobs, Verbosity.of(verbose=verbose, quiet=quiet))
 
 
 @click.command()

@@ -20,6 +20,7 @@ LAYERS = (
     ("base",),
     ("events",),
     ("config",),
+    ("pairs",),
     ("platform",),
     ("formats",),
     ("virtqueue", "engines", "observe", "attach"),
