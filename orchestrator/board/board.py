@@ -38,7 +38,7 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.registry import create_engine
-from orchestrator.events import Event, Listener
+from orchestrator.events import Changed, Event, Listener, NotificationSent
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
+_SHOWING = (Changed, NotificationSent)  # events at which shared memory is looked at
 _OWN_MEMORY = ("renode", "qemu")  # engines that make the machine from text of their own
 _EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (DDI0403E B1.4.2)
 
@@ -113,6 +114,7 @@ class Board:
         self.seed = options.seed
         self.end: End | None = None
         self._stopping = False
+        self._goal: Goal | None = None  # one that an event may meet
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
         self.bridges: list[Bridge] = []
@@ -155,6 +157,9 @@ class Board:
         for pair in self.pairs.values():
             if pair.on_event(event):
                 self.engine.stop()
+        goal = self._goal
+        if goal is not None and isinstance(event.detail, _SHOWING) and goal.met() is not None:
+            self.engine.stop()
 
     def _runs_in_circles(self) -> EndReason | None:
         return next((reason for pair in self.pairs.values() if (reason := pair.runs_in_circles()) is not None), None)
@@ -236,6 +241,7 @@ class Board:
         """
         question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
         goal = goal_of(self, question, attended)
+        self._goal = goal if goal.is_of_events else None
         started = self.engine.time_ns
         deadline = started + parse_duration(timeout, "timeout")
         reason = EndReason.FAILED
@@ -250,7 +256,7 @@ class Board:
             reason = self._cut(wall) or reason
             raise
         finally:
-            self._stopping = False
+            self._stopping, self._goal = False, None
             is_unmet = required and goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
             self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None, goal.quiet_ns)
         assert self.end is not None
@@ -300,7 +306,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
+                return goal.met() or self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason, unmet: Unmet | None, quiet_ns: int) -> None:
         names = [core.name for core in self.platform.cores]

@@ -64,6 +64,14 @@ def _verbosity(command: Command) -> Command:
     help="Wait for gdb at this port of this machine (main; the remote's is the next one; 0: any free ones).",
 )
 @click.option(
+    "--uart",
+    "uarts",
+    metavar="NAME=pty|tcp:[HOST:]PORT",
+    multiple=True,
+    help="Let another program hold the other end of a console: main, remote, or the name of a UART. Waits at power-on "
+    "until somebody has come; port 0 is a free one. Repeatable.",
+)
+@click.option(
     "--pairs",
     metavar="FILE",
     help="Run every pair of this file (docs/many-pairs.md), with these options; the exit code is the worst one's.",
@@ -81,6 +89,7 @@ def _verbosity(command: Command) -> Command:
 def run(
     config_path: str | None,
     gdb_port: int | None,
+    uarts: tuple[str, ...],
     pairs: str | None,
     jobs: int | None,
     verbose: bool,
@@ -105,19 +114,24 @@ def run(
       rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
+      rptwin run --uart main=pty --uart remote=tcp:4001 main.elf remote.elf
       rptwin run --pairs pairs.toml -j 4 --junit out.xml
     """
     from orchestrator.engines.early import prepare_engine
 
     if pairs is not None or jobs is not None:
         return _run_pairs(
-            pairs, jobs, typed | {"--gdb": gdb_port, "--config": config_path}, verbose=verbose, quiet=quiet
+            pairs,
+            jobs,
+            typed | {"--gdb": gdb_port, "--config": config_path, "--uart": uarts},
+            verbose=verbose,
+            quiet=quiet,
         )
     settings = read_board_settings(config_path, typed)
     prepare_engine(settings.engine)
     from orchestrator.cli.run import Verbosity, run_and_report
 
-    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
+    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port, uarts=uarts)
 
 
 def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, verbose: bool, quiet: bool) -> int:
@@ -130,7 +144,7 @@ def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, 
     if file is None:
         raise UsageError("nothing to run side by side", where="--jobs", expected="--pairs FILE")
     single = {"MAIN": "main", "REMOTE": "remote", "--main": "lone_main", "--remote": "lone_remote"}
-    single |= {"--firmware": "firmware", "--gdb": "--gdb", "--config": "--config"}
+    single |= {"--firmware": "firmware", "--gdb": "--gdb", "--config": "--config", "--uart": "--uart"}
     for name, key in single.items():
         if typed.pop(key, None) not in (None, ()):
             raise UsageError("is of one pair", where=name, expected="options that hold for every pair of --pairs")

@@ -24,6 +24,9 @@ ELSEWHERE = {
     "make ": ".ci/run",
     "rptwin run --gdb": "tests/integration/test_gdb.py",
     "rptwin run --pairs pairs.toml -j 4": "tests/integration/test_many_pairs.py",
+    "rptwin run --uart": "tests/integration/test_uarts.py",
+    "picocom": "tests/integration/test_uarts.py",
+    "python -m serial.tools.miniterm": "tests/integration/test_uarts.py",
     "rptwin judge --gdb": "tests/integration/test_judge.py",
     "rptwin judge --debugfs": "tests/integration/test_judge.py",
     "head -c 100K": "tests/integration/test_vhost_user.py",
@@ -53,6 +56,7 @@ PAGES = {
     "docs/judging-a-board.md": "stm32h745",
     "docs/many-pairs.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
+    "docs/serial-lines.md": "stm32h745",
     "docs/vhost-user.md": "stm32h745",
 }
 COMMANDS = [
