@@ -71,6 +71,7 @@ def _verbosity(command: Command) -> Command:
     help="Let another program hold the other end of a console: main, remote, or the name of a UART. Waits at power-on "
     "until somebody has come; port 0 is a free one. Repeatable.",
 )
+@click.option("--watch", is_flag=True, help="Run again whenever an image, the platform or a settings file changes.")
 @click.option(
     "--pairs",
     metavar="FILE",
@@ -90,6 +91,7 @@ def run(
     config_path: str | None,
     gdb_port: int | None,
     uarts: tuple[str, ...],
+    watch: bool,
     pairs: str | None,
     jobs: int | None,
     verbose: bool,
@@ -119,6 +121,8 @@ def run(
     """
     from orchestrator.engines.early import prepare_engine
 
+    if watch:
+        return _watch(config_path, pairs, typed)
     if pairs is not None or jobs is not None:
         return _run_pairs(
             pairs,
@@ -132,6 +136,26 @@ def run(
     from orchestrator.cli.run import Verbosity, run_and_report
 
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port, uarts=uarts)
+
+
+def _watch(config_path: str | None, pairs: str | None, typed: dict[str, object]) -> int:
+    import sys
+
+    from orchestrator.cli.watching import files_of, run_whenever
+    from orchestrator.config import find_config
+    from orchestrator.pairs import load_pairs
+
+    def files() -> tuple[Path, ...]:
+        if pairs is not None:
+            return files_of([each.settings for each in load_pairs(pairs)], pairs)
+        config = find_config(config_path)
+        others = [config] if config is not None else []
+        return files_of([read_board_settings(config_path, typed)], *others)
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    return run_whenever([each for each in sys.argv[1:] if each != "--watch"], files, say)
 
 
 def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, verbose: bool, quiet: bool) -> int:

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "make ": ".ci/run",
     "rptwin run --gdb": "tests/integration/test_gdb.py",
     "rptwin run --pairs pairs.toml -j 4": "tests/integration/test_many_pairs.py",
+    "rptwin run --watch": "tests/integration/test_watching.py",
     "rptwin run --uart": "tests/integration/test_uarts.py",
     "picocom": "tests/integration/test_uarts.py",
     "python -m serial.tools.miniterm": "tests/integration/test_uarts.py",
