@@ -101,6 +101,7 @@ class Settings:
     seed: int = 0
     schedule: str | None = None
     coherence: str | None = None
+    svd: str | None = None
 
 
 Parse = Callable[[object, str], object]
@@ -213,7 +214,13 @@ def _files(words: str) -> Parse:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("platform", "NAME|FILE.repl", _text, "Chip to boot: a name from `rptwin platforms`, or a .repl file."),
-    Setting("main", "ELF", _text, "Firmware of the main core (RPTUN master).", is_path=True),
+    Setting(
+        "main",
+        "ELF",
+        _text,
+        "Firmware of the main core (RPTUN master): an ELF file, Intel HEX (.hex), or FILE.bin@ADDRESS.",
+        is_path=True,
+    ),
     Setting("remote", "ELF", _text, "Firmware of the remote core.", is_path=True),
     Setting(
         "firmware",
@@ -330,6 +337,13 @@ SETTINGS: tuple[Setting, ...] = (
         _one_of("report", "real"),
         "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
         "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
+    ),
+    Setting(
+        "svd",
+        "FILE",
+        _text,
+        "CMSIS-SVD of the chip: names registers and their fields wherever a message has the address of one.",
+        is_path=True,
     ),
 )
 

@@ -21,6 +21,7 @@ __all__ = [
     "RingError",
     "RpmsgError",
     "RptwinError",
+    "SvdError",
     "TableError",
     "TranslationError",
     "UsageError",
@@ -150,6 +151,10 @@ class PlacementError(EngineError):
 
 class CapabilityError(EngineError):
     """Something that was asked of an engine that does not have it."""
+
+
+class SvdError(RptwinError):
+    """A file that is to name registers and is no CMSIS-SVD."""
 
 
 class AttachError(RptwinError):

@@ -41,6 +41,7 @@ from orchestrator.engines.registry import create_engine
 from orchestrator.events import Changed, Event, Listener, NotificationSent
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
+from orchestrator.formats.svd import load_svd
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.run import Unmet
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
 _SHOWING = (Changed, NotificationSent)  # events at which shared memory is looked at
+_BARE = (
+    "bytes without symbols: its table is found when the cores use it, or by --table 0xADDRESS; stacks, sections and"
+    " lines of source are not looked at"
+)
 _OWN_MEMORY = ("renode", "qemu")  # engines that make the machine from text of their own
 _EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (DDI0403E B1.4.2)
 
@@ -103,6 +108,9 @@ class Board:
             chip, options = schedule.platform(chip), replace(options, quantum_ns=schedule.quantum_ns)
         self.platform = options.with_memory(chip)
         refuse_without_pair(self.platform)
+        engines_platform = self.platform  # as it was described: names are for people
+        if options.svd is not None:
+            self.platform = replace(self.platform, registers=load_svd(options.svd))
         self.images = load_images(options.main, options.remote)
         if not options.vtor:
             refuse_mixed_up(self.platform, self.images)
@@ -122,7 +130,7 @@ class Board:
         self.engine: Engine = (
             create_engine(
                 options.engine,
-                self.platform,
+                engines_platform,
                 options.for_engine(),
             )
             if isinstance(options.engine, str)
@@ -144,6 +152,10 @@ class Board:
         for name, image in images.items():
             self.engine.load(cores[name], image, self.vector_tables[name].address)
         self.pairs = pairs_of(self.platform, images, self.vector_tables, looking, self.engine)
+        for pair in self.pairs.values():
+            for image in pair.images.values():
+                if image.is_bare:
+                    pair.observer.run.notes.add(f"{image.name}: {_BARE}")
         self.engine.subscribe(self._observe)
         self.rtt = Rtt(cores, images, self.engine, self._observe, self._console_size)
         play_cores(

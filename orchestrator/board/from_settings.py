@@ -31,6 +31,7 @@ def board_options(settings: Settings) -> BoardOptions:
         quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
         console_size=settings.console_size,
         coherence=settings.coherence,
+        svd=settings.svd,
         wall_time=f"{settings.wall_time} ns",
     )
 

@@ -49,6 +49,7 @@ class BoardOptions:
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
     coherence: str | None = None  # "report" or "real": model the cores' data caches
+    svd: str | Path | None = None  # CMSIS-SVD: the names of registers in messages
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:

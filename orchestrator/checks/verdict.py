@@ -9,6 +9,7 @@ from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, the
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import Cause, causes_of, relate
 from orchestrator.checks.finding import Finding, Severity
+from orchestrator.checks.registers import with_registers
 from orchestrator.checks.sources import with_sources
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
@@ -176,6 +177,10 @@ class Verdict:
             "notes": run.notes.to_json(),
         }
 
+    def _named(self, text: str) -> str:
+        registers = self.views.platform.registers if self.views.platform is not None else None
+        return text if registers is None else registers.named(text)
+
     def _core(self, role: str) -> dict[str, object]:
         core = self.run.cores[role]
         return {
@@ -186,7 +191,7 @@ class Verdict:
             "faults": core.fault_count,
             "faults_handled": sum(each.count for each in core.handled_faults(self.run.time_ns)),
             "guest_errors": core.error_count,
-            "waits_for": list(core.waits_for),
+            "waits_for": [self._named(each) for each in core.waits_for],
             "backtrace": [{"pc": frame.pc, "symbol": frame.symbol, "guess": frame.guess} for frame in core.backtrace],
         }
 
@@ -262,7 +267,9 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
         time_ns=observer.run.time_ns,
         profile=observer.profile,
         profile_reason=observer.profile_reason,
-        findings=with_sources(relate(apply_rules(state)), observer.images, observer.platform),
+        findings=with_registers(
+            with_sources(relate(apply_rules(state)), observer.images, observer.platform), observer.platform
+        ),
         run=observer.run,
         live=observer.live,
         views=observer.views,

@@ -12,6 +12,7 @@ import click
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import same_file
+from orchestrator.base.image_names import image_file
 from orchestrator.cli.trust import require_trust
 from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
 
@@ -65,6 +66,7 @@ DEMO_OPTIONS = (
     "seed",
     "schedule",
     "coherence",
+    "svd",
 )
 
 
@@ -144,10 +146,11 @@ def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Setti
 def refuse_overwriting(outputs: Mapping[str, str], settings: Settings, *others: str | Path) -> None:
     """:class:`UsageError` for an output that is an input, or two that are one; devices may be written to twice."""
     platform = Path(settings.platform)
-    inputs = [settings.main, settings.remote, *settings.firmware.values(), *others]
+    inputs = [settings.main, settings.remote, settings.svd, *settings.firmware.values(), *others]
     if platform.suffix == ".repl":
         inputs += [platform, platform.with_suffix(".toml")]
     taken: list[str | Path] = [each for each in inputs if each is not None]
+    taken += [image_file(each) for each in inputs if each is not None]
     for key, file in outputs.items():
         if file == STANDARD_OUTPUT:
             if STANDARD_OUTPUT in taken:

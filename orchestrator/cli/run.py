@@ -36,6 +36,7 @@ from orchestrator.report.text import print_report, print_verdict
 if TYPE_CHECKING:
     from orchestrator.cli.uarts import Uarts
     from orchestrator.gdb import GdbServer
+    from orchestrator.platform.model import RegisterNames
     from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
@@ -205,7 +206,7 @@ def _run(
         return any(each is not None and each.is_attended() for each in (debugger, peers))
 
     if verbosity is Verbosity.VERBOSE:
-        board.subscribe(_print_event)
+        board.subscribe(lambda event: _print_event(event, board.platform.registers))
     try:
         with interruptible(board):
             if debugger is not None:
@@ -238,12 +239,13 @@ def _word(name: str, value: object) -> str:
     return str(value)
 
 
-def _print_event(event: Event) -> None:
+def _print_event(event: Event, registers: RegisterNames | None = None) -> None:
     if isinstance(event.detail, _FREQUENT):
         return
     facts = {k: v for k, v in event.to_json().items() if k not in ("time_ns", "core", "kind", "registers", "backtrace")}
     words = " ".join(f"{name}={_word(name, value)}" for name, value in facts.items() if value not in (None, (), []))
-    sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {words}\n")
+    named = words if registers is None else registers.named(words)
+    sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {named}\n")
 
 
 def _report(record: Record, verbosity: Verbosity, error: object = None) -> list[RptwinError]:

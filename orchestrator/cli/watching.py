@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.base.errors import RptwinError
+from orchestrator.base.image_names import image_file
 from orchestrator.base.interrupts import ENDING, is_ignored, raised
 from orchestrator.config import Settings
-from orchestrator.formats.elf import load_elf
+from orchestrator.formats.bare_image import load_image
 from orchestrator.platform import load_platform
 
 __all__ = ["files_of", "run_whenever"]
@@ -35,8 +36,8 @@ def files_of(settings: Iterable[Settings], *others: str | Path) -> tuple[Path, .
     """What runs are made from: images, platforms with their scripts, schedules, and files of settings."""
     found: dict[Path, None] = dict.fromkeys(map(Path, others))
     for each in settings:
-        paths = [each.main, each.remote, *each.firmware.values(), each.schedule]
-        found |= dict.fromkeys(Path(path) for path in paths if path is not None)
+        paths = [each.main, each.remote, *each.firmware.values(), each.schedule, each.svd]
+        found |= dict.fromkeys(image_file(path) for path in paths if path is not None)
         found |= dict.fromkeys(_of_platform(each.platform))
     return tuple(found)
 
@@ -143,9 +144,9 @@ def _are_whole(files: Iterable[Path]) -> bool:
     for file in files:
         if _stat(file) is None:
             return False
-        if file.suffix in (".elf", ".axf", ".out", ""):
+        if file.suffix in (".elf", ".axf", ".out", ".hex", ""):
             try:
-                load_elf(file)
+                load_image(file)
             except RptwinError:
                 return False
     return True

@@ -238,7 +238,7 @@ class Observer:
         elif isinstance(detail, NotificationTaken):
             see_taken(self.run, event.time_ns, role, detail)
         elif isinstance(detail, UnmodelledAccess):
-            self.run.see_unmodelled(event.core, detail)
+            self.run.see_unmodelled(event.core, detail, self.platform.registers)
         elif isinstance(detail, Note):
             self.run.notes.add(f"{event.core}: {detail.text}" if event.core else detail.text)
         elif role:

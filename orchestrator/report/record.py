@@ -150,6 +150,7 @@ class Record:
             "console_size": settings.console_size,
             "seed": settings.seed,
             "coherence": settings.coherence,
+            "svd": settings.svd,
         }
 
 

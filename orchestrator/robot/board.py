@@ -44,6 +44,7 @@ class BoardKeywords(Suite):
         seed: int = 0,
         schedule: str | None = None,
         coherence: str | None = None,
+        svd: str | None = None,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -70,6 +71,7 @@ class BoardKeywords(Suite):
             seed=seed,
             schedule=None if schedule is None else load_schedule(schedule),
             coherence=coherence,
+            svd=svd,
             wall_time=wall_time,
         )
         self._open = Board(platform, options)
