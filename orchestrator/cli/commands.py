@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from orchestrator.cli.completion import SHELLS, offer_files, offer_platforms, offer_rules, offer_uarts
 from orchestrator.cli.options import (
     BOARD_OPTIONS,
     DEMO_OPTIONS,
@@ -29,6 +30,7 @@ __all__ = [
     "bridge",
     "checks",
     "compare",
+    "completion",
     "console",
     "demo",
     "doctor",
@@ -67,6 +69,7 @@ def _verbosity(command: Command) -> Command:
     "--uart",
     "uarts",
     metavar="NAME=pty|tcp:[HOST:]PORT",
+    shell_complete=offer_uarts,
     multiple=True,
     help="Let another program hold the other end of a console: main, remote, or the name of a UART. Waits at power-on "
     "until somebody has come; port 0 is a free one. Repeatable.",
@@ -75,6 +78,7 @@ def _verbosity(command: Command) -> Command:
 @click.option(
     "--pairs",
     metavar="FILE",
+    shell_complete=offer_files,
     help="Run every pair of this file (docs/many-pairs.md), with these options; the exit code is the worst one's.",
 )
 @click.option(
@@ -366,6 +370,7 @@ _READING_OPTIONS = ("table", "vrings", "map", "profile", "nuttx-config", "json",
 @click.option(
     "--debugfs",
     metavar="DIR|FILE",
+    shell_complete=offer_files,
     help="What a Linux host shows in debugfs: remoteproc0/, with `resource_table` and `carveout_memories`.",
 )
 @click.option(
@@ -376,7 +381,12 @@ _READING_OPTIONS = ("table", "vrings", "map", "profile", "nuttx-config", "json",
 @click.option(
     "--patience", metavar="DURATION", default="5 s", show_default=True, help="How long a gdb server may take to answer."
 )
-@click.option("--platform", metavar="NAME|FILE.repl", help="The chip. Default: none, addresses are as given.")
+@click.option(
+    "--platform",
+    metavar="NAME|FILE.repl",
+    help="The chip. Default: none, addresses are as given.",
+    shell_complete=offer_platforms,
+)
 @click.option("--main", metavar="ELF", help="Firmware that main runs, for symbols, source lines and more rules.")
 @click.option("--remote", metavar="ELF", help="Firmware that the remote runs: its .resource_table says where that is.")
 @setting_options(*_READING_OPTIONS)
@@ -430,7 +440,7 @@ def platforms() -> None:
 
 
 @click.command()
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=offer_rules)
 def checks(rule: str | None) -> None:
     """List every rule with its stage, source and meaning; with RULE, those that begin with it.
 
@@ -530,7 +540,7 @@ def explore(
 
 
 @click.command("export-renode")
-@click.argument("platform")
+@click.argument("platform", shell_complete=offer_platforms)
 @click.option(
     "-o", "--output", metavar="DIR", required=True, type=Path, help="Where to put the files; made if missing."
 )
@@ -604,6 +614,21 @@ def lint(paths: tuple[str, ...]) -> int:
     from orchestrator.platform.script_lint import main as lint_scripts
 
     return lint_scripts(paths)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options, platforms, engines, rules, consoles and files.
+
+    \b
+    Examples:
+      echo 'eval "$(rptwin completion bash)"' >>~/.bashrc
+      rptwin completion fish >~/.config/fish/completions/rptwin.fish
+    """
+    from orchestrator.cli.completion import completion_script
+
+    click.echo(completion_script(shell))
 
 
 @click.command()

@@ -13,6 +13,7 @@ from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import same_file
 from orchestrator.base.image_names import image_file
+from orchestrator.cli.completion import completer_of, offer_files
 from orchestrator.cli.trust import require_trust
 from orchestrator.config import SETTINGS, Setting, Settings, find_config, load_config, settings_from
 
@@ -88,7 +89,12 @@ def _option(setting: Setting) -> Callable[[Command], Command]:
     if default not in (None, (), {}):
         text += f"  [default: {format_duration(default) if setting.metavar == 'DURATION' else default}]"
     return click.option(
-        f"--{setting.key}", setting.attribute, metavar=setting.metavar, multiple=setting.repeated, help=text
+        f"--{setting.key}",
+        setting.attribute,
+        metavar=setting.metavar,
+        multiple=setting.repeated,
+        help=text,
+        shell_complete=completer_of(setting),
     )
 
 
@@ -98,14 +104,15 @@ def config_option(command: Command) -> Command:
         "--config",
         "config_path",
         metavar="FILE",
+        shell_complete=offer_files,
         help="Settings file. Default: rptwin.toml of the current folder, if there is one.",
     )(command)
 
 
 def image_arguments(command: Command) -> Command:
     """A decorator: ``MAIN.elf REMOTE.elf``, which rptwin.toml may give instead."""
-    command = click.argument("remote", metavar="[REMOTE.elf]", required=False)(command)
-    return click.argument("main", metavar="[MAIN.elf]", required=False)(command)
+    command = click.argument("remote", metavar="[REMOTE.elf]", required=False, shell_complete=offer_files)(command)
+    return click.argument("main", metavar="[MAIN.elf]", required=False, shell_complete=offer_files)(command)
 
 
 def trust_option(command: Command) -> Command:
@@ -176,7 +183,8 @@ def lone_image_options(command: Command) -> Command:
     """A decorator: ``--main ELF`` or ``--remote ELF``, for an image that is given without the other."""
     for role, other in (("remote", "main"), ("main", "remote")):
         text = f"Firmware of the {role} core alone: Python plays the {other} core."
-        command = click.option(f"--{role}", f"lone_{role}", metavar="ELF", help=text)(command)
+        option = click.option(f"--{role}", f"lone_{role}", metavar="ELF", help=text, shell_complete=offer_files)
+        command = option(command)
     return command
 
 

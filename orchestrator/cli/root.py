@@ -38,6 +38,7 @@ _COMMANDS = {
     "new-platform": "A platform of your own to start from, with firmware to try it.",
     "export-renode": "A platform as files for plain Renode.",
     "lint": "What Renode or rptwin would not take of peripheral scripts.",
+    "completion": "Let a shell complete commands, options and their values.",
     "doctor": "What is on this machine, and how to get what is not.",
 }
 

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "rptwin run --pairs pairs.toml -j 4": "tests/integration/test_many_pairs.py",
     "rptwin run main.bin": "tests/integration/test_bare_images.py",
     "rptwin run --svd": "tests/integration/test_svd.py",
+    'eval "$(rptwin completion bash)"': "tests/unit/cli/test_completion.py",
     "rptwin run --watch": "tests/integration/test_watching.py",
     "rptwin run --uart": "tests/integration/test_uarts.py",
     "picocom": "tests/integration/test_uarts.py",
