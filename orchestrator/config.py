@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_TIMEOUT_NS",
     "DEFAULT_WALL_TIME_NS",
     "PROFILES",
+    "RENODE_KEYS",
     "REPORTS",
     "SETTINGS",
     "MachineTable",

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.debugfs import carveouts_text, table_text
+from support.json_schema import report_schema, violations
 
 from orchestrator.board import Board
 from orchestrator.formats.gdb_packets import frame
@@ -38,6 +39,7 @@ class Judged:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
         self.json = json.loads(report.read_text()) if report.exists() else {}
+        assert not self.json or list(violations(self.json, report_schema())) == []
 
     @property
     def verdict(self) -> dict:

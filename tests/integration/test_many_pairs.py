@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.json_schema import report_schema, violations
 
 from orchestrator.base.errors import UsageError
 from orchestrator.pairs import load_pairs
@@ -69,6 +70,7 @@ def test_every_pair_has_its_verdict_and_the_worst_is_the_exit_code(write) -> Non
         "missing": 2,
     }
     assert report["exit_code"] == 2
+    assert list(violations(report, report_schema())) == []
     assert report["runs"][1]["report"]["parameters"]["seed"] == 1
     assert "no.elf" in report["runs"][3]["report"]["error"]
     root = ElementTree.parse(file.parent / "o.xml").getroot()
