@@ -105,8 +105,8 @@ def json_reports() -> str:
         "`importlib.resources.files('orchestrator') / 'report' / 'report.schema.json'`. `schema` in a document is its",
         "version.",
         schema["description"].partition(". ")[2],
-        "Everything that depends on the wall clock stands under `wall_clock`. Times are in nanoseconds, sizes in bytes,",
-        "addresses numbers.",
+        "Everything that depends on the wall clock stands under `wall_clock`. Times are in nanoseconds, sizes in",
+        "bytes, addresses numbers.",
     ]
     documents = [each["$ref"].rpartition("/")[2] for each in schema["anyOf"]]
     for name in (*documents, *(each for each in schema["$defs"] if each not in documents)):
