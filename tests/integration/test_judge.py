@@ -17,7 +17,10 @@ import pytest
 from support.debugfs import carveouts_text, table_text
 from support.json_schema import report_schema, violations
 
+from orchestrator.base.errors import EngineError
 from orchestrator.board import Board
+from orchestrator.engines.renode.discovery import discover
+from orchestrator.engines.renode.installed import Kind
 from orchestrator.formats.gdb_packets import frame
 from orchestrator.formats.resource_table import scan_table
 from orchestrator.formats.translation import AddressRange
@@ -340,3 +343,43 @@ def test_a_server_that_says_nothing_is_an_error_in_time(judge) -> None:
         judged = judge("--gdb", f"localhost:{port}", "--table", "0x1000", "--patience", "300 ms")
     assert judged.code == 2
     assert f"gdb server localhost:{port}: does not answer within 0.3 s" in judged.err
+
+
+@pytest.fixture
+def in_renode(pair, tmp_path: Path) -> Iterator[int]:
+    """A plain Renode with the demo pair, running, from a build; the port of its gdb server."""
+    try:
+        renode = discover().renode
+    except EngineError as missing:
+        pytest.skip(f"no Renode: {missing.what}")
+    program = renode.path / "output" / "bin" / "Release" / "Renode.dll"
+    if renode.kind is not Kind.BUILD or not program.exists():
+        pytest.skip("no Renode: a program of its own is looked for in a build")
+    images, port = pair("demo", AN521), free_port()
+    exported = [sys.executable, "-m", "orchestrator", "export-renode", AN521, "-o", str(tmp_path / "exported")]
+    subprocess.run(exported, stdout=subprocess.DEVNULL, check=True)
+    script = tmp_path / "go.resc"
+    script.write_text(
+        f"$main=@{images.main}\n$remote=@{images.remote}\ninclude @{tmp_path}/exported/{AN521}.resc\n"
+        f'machine StartGdbServer {port} true "sysbus.cpu0"\nstart\n'
+    )
+    command = ["dotnet", str(program), "--console", "--hide-analyzers", "--plain", "-e", f"include @{script}"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
+    )
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
+        time.sleep(0.5)
+    yield port
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.renode
+def test_a_pair_that_runs_in_renode_is_judged(judge, in_renode: int) -> None:
+    options = ("--table", f"main:{AN521_TABLE:#x}", "--platform", AN521, "--twice", "200 ms")
+    judged = until_up(judge, "--gdb", f"localhost:{in_renode}", *options)
+    assert judged.code == 0, judged.err + judged.out
+    assert judged.json["reading"]["looks"] == 2
