@@ -67,23 +67,18 @@ def print_verdict(console: Console, record: Record, *, ended: bool = False) -> N
 
 
 def _headlines(console: Console, record: Record) -> None:
-    """One line for each pair, whole: a terminal breaks it where it likes, and finds the paths in it."""
+    """One line for each pair."""
     for pair in record.pairs:
-        verdict = pair.verdict
-        style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
         name = f"Pair {pair.pair_name}: " if record.further else ""
         files = ", ".join(f"{role} {printable(pair.files[role]) or 'played in Python'}" for role in ROLES)
-        counts = f": {summary(verdict.findings)}"
-        console.print(
-            Text.assemble(name, (verdict.headline, style), counts, f" ({pair.platform.name}, {files})"), soft_wrap=True
-        )
+        print_headline(console, pair, f"{pair.platform.name}, {files}", name)
 
 
-def print_headline(console: Console, record: Record, where: str) -> None:
-    """Of one pair."""
+def print_headline(console: Console, record: Record, where: str, name: str = "") -> None:
+    """The line of one pair, whole: a terminal breaks it where it likes, and finds the paths in it."""
     verdict = record.verdict
     style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
-    text = Text.assemble((verdict.headline, style), f": {summary(verdict.findings)} ({where})")
+    text = Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)} ({where})")
     console.print(text, soft_wrap=True)
 
 

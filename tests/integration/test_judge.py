@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import socket
 import subprocess
@@ -313,28 +314,27 @@ def test_a_table_that_is_nowhere_is_an_error_and_no_hang(judge, qemu: int) -> No
     assert judge("--gdb", f"localhost:{qemu}").code == 2  # nobody says where, and no platform where to look
 
 
-def test_our_own_gdb_server_is_one_and_the_run_goes_on_between_the_looks(judge, pair, tmp_path: Path) -> None:
+def test_our_own_gdb_servers_are_two_and_the_run_goes_on_between_the_looks(judge, pair, tmp_path: Path) -> None:
     images = pair("demo")
     command = [sys.executable, "-m", "orchestrator", "run", "--quiet", "--gdb", "0", "--until", "main:never"]
-    process = subprocess.Popen(
-        [*command, "--timeout", "60 min", str(images.main), str(images.remote)],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # Somebody at a UART, so that virtual time goes no faster than this computer's.
+    command += ["--timeout", "60 min", "--uart", "remote=pty", str(images.main), str(images.remote)]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    peer = -1
     try:
+        terminal = re.fullmatch(r"uart: remote .*: (/\S+)\n", process.stderr.readline())[1]
+        peer = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
         ports = [int(re.fullmatch(r".*localhost:(\d+)\n", process.stderr.readline())[1]) for _ in range(2)]
-        # Another debugger stays, so that virtual time goes no faster than this computer's.
-        with socket.create_connection(("127.0.0.1", ports[1])) as other:
-            other.sendall(frame(b"c"))
-            main = f"main=localhost:{ports[0]}"
-            judged = until_up(judge, "--gdb", main, "--platform", H745, "--table", "0x10040000", "--twice", "300 ms")
+        servers = [f"--gdb={role}=localhost:{port}" for role, port in zip(("main", "remote"), ports, strict=True)]
+        judged = until_up(judge, *servers, "--platform", H745, "--table", f"{SHARED_DA:#x}", "--twice", "300 ms")
         assert judged.code == 0, judged.err + judged.out
         assert judged.verdict["table"]["remote"] == SHARED_DA
+        assert judged.out.count("halted for") == 2
     finally:
         process.kill()
         process.communicate()
+        if peer >= 0:
+            os.close(peer)
 
 
 def test_a_server_that_says_nothing_is_an_error_in_time(judge) -> None:
