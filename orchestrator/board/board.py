@@ -318,7 +318,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return goal.met() or self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
+                return self._runs_in_circles() or self._cut(wall) or goal.met() or EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason, unmet: Unmet | None, quiet_ns: int) -> None:
         names = [core.name for core in self.platform.cores]

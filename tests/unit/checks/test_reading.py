@@ -52,6 +52,23 @@ def test_any_memory_comes_to_a_verdict(data: bytes) -> None:
     assert verdict.to_json()["headline"] == verdict.headline
 
 
+HEALTHY = shared()
+EDITS = st.lists(st.tuples(st.integers(0, 0x2000), st.integers(0, 255)), min_size=1, max_size=12)
+
+
+@given(EDITS)
+def test_a_working_board_with_any_bytes_changed_comes_to_a_verdict(edits: list[tuple[int, int]]) -> None:
+    data = bytearray(HEALTHY)
+    for at, value in edits:
+        data[at] = value
+    given_ = subject(data)
+    look = Look.at(given_)
+    verdict = judge_look(given_, look, still_ns=1_000_000_000)
+    assert verdict.to_json()["exit_code"] in (0, 1)
+    assert all(count > 0 for count in look.waiting().values())
+    assert look.moved_since(look) == {path: Indices(0, 0) for path in look.indices}
+
+
 def test_what_moved_is_the_difference_of_the_indices_across_their_end() -> None:
     data = shared()
     first = subject(data)
