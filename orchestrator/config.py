@@ -26,7 +26,10 @@ __all__ = [
     "DEFAULT_PLATFORM",
     "DEFAULT_TIMEOUT_NS",
     "DEFAULT_WALL_TIME_NS",
+    "OF_ONE_RUN",
     "PROFILES",
+    "RENODE_KEYS",
+    "REPORTS",
     "SETTINGS",
     "TRACES",
     "MachineTable",
@@ -34,8 +37,10 @@ __all__ = [
     "Settings",
     "find_config",
     "load_config",
+    "load_toml",
     "machine_table",
     "parse_pair",
+    "read_setting",
     "settings_from",
 ]
 
@@ -48,6 +53,8 @@ DEFAULT_WALL_TIME_NS = 600_000_000_000  # of wall time: a hundred times what the
 DEFAULT_SAMPLE_NS = 97_000  # no round number: what firmware does every millisecond would always be met, or never
 ANNOTATIONS = ("github",)
 TRACES = ("perfetto", "vcd", "pcapng", "folded", "lcov")  # settings that name a file for what went on
+OF_ONE_RUN = ("html", *TRACES)  # settings that name a file, and that many runs cannot share
+REPORTS = ("json", "junit", "sarif", "annotations")  # settings that say what to write
 PROFILES = ("auto", "linux", "openamp", "nuttx", "common")
 
 _ADDRESS_SPACE = 1 << 32
@@ -110,6 +117,7 @@ class Settings:
     order: bool = False
     fault: tuple[str, ...] = ()
     fault_seed: int = 0
+    svd: str | None = None
 
 
 Parse = Callable[[object, str], object]
@@ -229,7 +237,13 @@ def _files(words: str) -> Parse:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("platform", "NAME|FILE.repl", _text, "Chip to boot: a name from `rptwin platforms`, or a .repl file."),
-    Setting("main", "ELF", _text, "Firmware of the main core (RPTUN master).", is_path=True),
+    Setting(
+        "main",
+        "ELF",
+        _text,
+        "Firmware of the main core (RPTUN master): an ELF file, Intel HEX (.hex), or FILE.bin@ADDRESS.",
+        is_path=True,
+    ),
     Setting("remote", "ELF", _text, "Firmware of the remote core.", is_path=True),
     Setting(
         "firmware",
@@ -395,6 +409,13 @@ SETTINGS: tuple[Setting, ...] = (
         repeated=True,
     ),
     Setting("fault-seed", "NUMBER", _seed, "Draws what a fault leaves open: the same number, the same fault."),
+    Setting(
+        "svd",
+        "FILE",
+        _text,
+        "CMSIS-SVD of the chip: names registers and their fields wherever a message has the address of one.",
+        is_path=True,
+    ),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
@@ -413,19 +434,24 @@ def load_config(path: Path) -> dict[str, object]:
     Raises :class:`UsageError` with the file's name, and what is accepted for an unknown key.
     """
     values: dict[str, object] = {}
-    for key, value in _load_toml(path).items():
+    for key, value in load_toml(path).items():
         if key in MACHINE_TABLES and path.absolute() == Path(CONFIG_NAME).absolute():
             _check_machine_table(key, value, path)
             continue
-        setting = _BY_KEY.get(key)
         if key in MACHINE_TABLES:
             raise UsageError(f"[{key}] is of the machine", where=str(path), advice=f"put it into ./{CONFIG_NAME}")
-        if setting is None:
-            raise UsageError("unknown key", where=str(path), expected=" | ".join(_BY_KEY), found=key)
-        parsed = setting.parse(value, f"{path}: {key}")
-        is_file = setting.is_path or (key == "platform" and isinstance(parsed, str) and parsed.endswith(".repl"))
-        values[setting.attribute] = _beside(path, parsed) if is_file else parsed
+        values |= read_setting(key, value, path, str(path))
     return values
+
+
+def read_setting(key: str, value: object, path: Path, where: str) -> dict[str, object]:
+    """A setting of a file, by its attribute; ``where`` is for messages."""
+    setting = _BY_KEY.get(key)
+    if setting is None:
+        raise UsageError("unknown key", where=where, expected=" | ".join(_BY_KEY), found=key)
+    parsed = setting.parse(value, f"{where}: {key}")
+    is_file = setting.is_path or (key == "platform" and isinstance(parsed, str) and parsed.endswith(".repl"))
+    return {setting.attribute: _beside(path, parsed) if is_file else parsed}
 
 
 _MACHINE_KEYS = {"renode": RENODE_KEYS}
@@ -450,7 +476,8 @@ def _beside(path: Path, file: object) -> object:
     return str(path.parent / str(file))
 
 
-def _load_toml(path: Path) -> dict[str, Any]:
+def load_toml(path: Path) -> dict[str, Any]:
+    """A document; :class:`UsageError` where there is none."""
     try:
         return parse_toml(read_text(path))
     except OSError as error:
@@ -476,7 +503,7 @@ def machine_table(name: str, folder: Path | None = None) -> MachineTable | None:
     folder = folder or Path()
     for file, parts in ((CONFIG_NAME, (name,)), ("pyproject.toml", ("tool", "rptwin", name))):
         path = folder / file
-        value: object = _load_toml(path) if path.is_file() else None
+        value: object = load_toml(path) if path.is_file() else None
         for part in parts:
             value = value.get(part) if isinstance(value, dict) else None
         if value is None:

@@ -6,6 +6,14 @@
         board = rptwin_board("stm32h745", main="main.elf", remote="remote.elf")
         board.run()
 
+``@pytest.mark.rptwin_pairs("pairs.toml")`` runs a test once for each pair of a file (docs/many-pairs.md), which it gets
+as ``rptwin_pair``::
+
+    @pytest.mark.rptwin_pairs("pairs.toml")
+    def test_pair(rptwin_pair, rptwin_board):
+        board = rptwin_board(rptwin_pair)
+        board.run(rptwin_pair.settings.until, rptwin_pair.timeout)
+
 A board that is not up when the test ends, or has an error among its findings, fails the test; with ``judge=False`` the
 test alone decides. ``traces={"perfetto": "run.pftrace"}`` names files as the options of ``rptwin run`` do, which are
 written at the end of the test. What the consoles said stands in the report of a test that failed. What rptwin refuses
@@ -73,11 +81,16 @@ class _Boards:
     def make(
         self, *args: Any, judge: bool = True, traces: Mapping[str, str | PathLike[str]] | None = None, **options: Any
     ) -> Board:
-        """A board; fails the test in one line where there cannot be one."""
+        """A board, or that of a pair of a file; fails the test in one line where there cannot be one."""
         from orchestrator.base.errors import RptwinError
         from orchestrator.board import Board
+        from orchestrator.board.from_settings import board_options
+        from orchestrator.pairs import NamedPair
 
         try:
+            if args and isinstance(args[0], NamedPair):
+                settings = args[0].settings
+                args = (settings.platform, board_options(settings), *args[1:])
             board = self._opened.enter_context(Board(*args, **options))
             if traces:
                 self._trace(board, {key: fspath(path) for key, path in traces.items()})
@@ -132,6 +145,28 @@ class _Boards:
 
     def close(self) -> None:
         self._opened.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the marker."""
+    config.addinivalue_line(
+        "markers", "rptwin_pairs(file): run the test once for each pair of a file, which it gets as rptwin_pair"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of many pairs is as many tests; a file that is wrong is an error where it is collected, in one line."""
+    marker = metafunc.definition.get_closest_marker("rptwin_pairs")
+    if marker is None or "rptwin_pair" not in metafunc.fixturenames:
+        return
+    from orchestrator.base.errors import RptwinError
+    from orchestrator.pairs import load_pairs
+
+    try:
+        pairs = load_pairs(*(metafunc.config.rootpath / each for each in marker.args))
+    except RptwinError as error:
+        raise pytest.UsageError(f"rptwin_pairs: {error}") from None
+    metafunc.parametrize("rptwin_pair", pairs, ids=str)
 
 
 _BOARDS = pytest.StashKey[_Boards]()

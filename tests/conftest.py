@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.json_schema import report_schema, violations
 
 from orchestrator.config import DEFAULT_PLATFORM
+from orchestrator.report import files as report_files
 
 if TYPE_CHECKING:
     from support.golden_texts import GoldenTexts
@@ -27,6 +30,22 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 ALWAYS_SHOWN = ("passed", "failed", "skipped")
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_report_is_as_its_schema_says() -> Iterator[None]:
+    """Whatever JSON a test has rptwin write in this process is held against the schema that comes with it."""
+    write, schema = report_files.write_report, report_schema()
+
+    def checked(path: str, kind: str, text: str) -> None:
+        if kind == "JSON":
+            found = list(violations(json.loads(text), schema))
+            assert not found, f"{path}: {found[:3]}"
+        write(path, kind, text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_files, "write_report", checked)
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 __all__ = [
+    "AttachError",
     "CapabilityError",
     "ElfError",
     "EngineError",
@@ -20,6 +21,7 @@ __all__ = [
     "RingError",
     "RpmsgError",
     "RptwinError",
+    "SvdError",
     "TableError",
     "TranslationError",
     "UsageError",
@@ -149,6 +151,14 @@ class PlacementError(EngineError):
 
 class CapabilityError(EngineError):
     """Something that was asked of an engine that does not have it."""
+
+
+class SvdError(RptwinError):
+    """A file that is to name registers and is no CMSIS-SVD."""
+
+
+class AttachError(RptwinError):
+    """A board that somebody else runs, or what was written down of it, cannot be read."""
 
 
 class UsageError(RptwinError):

@@ -41,9 +41,10 @@ from orchestrator.engines.contract import (
     StopReason,
 )
 from orchestrator.engines.registry import create_engine
-from orchestrator.events import Event, Listener
+from orchestrator.events import Changed, Event, Listener, NotificationSent
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
+from orchestrator.formats.svd import load_svd
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.order import Barriers
@@ -58,6 +59,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Board", "BoardSnapshot", "Until"]
 
+_SHOWING = (Changed, NotificationSent)  # events at which shared memory is looked at
+_BARE = (
+    "bytes without symbols: its table is found when the cores use it, or by --table 0xADDRESS; stacks, sections and"
+    " lines of source are not looked at"
+)
 _OWN_MEMORY = ("renode", "qemu")  # engines that make the machine from text of their own
 _EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (DDI0403E B1.4.2)
 
@@ -107,6 +113,9 @@ class Board:
         self.faults = self._drawn(chip, options)
         self.platform = slowed(options.with_memory(chip), self.faults)
         refuse_without_pair(self.platform)
+        engines_platform = self.platform  # as it was described: names are for people
+        if options.svd is not None:
+            self.platform = replace(self.platform, registers=load_svd(options.svd))
         self.images = load_images(options.main, options.remote)
         if not options.vtor:
             refuse_mixed_up(self.platform, self.images)
@@ -119,6 +128,7 @@ class Board:
         self.end: End | None = None
         self.restored = 0  # how often it went back to a snapshot
         self._stopping = False
+        self._goal: Goal | None = None  # one that an event may meet
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
         self._tells_order = options.order
@@ -127,7 +137,7 @@ class Board:
         self.engine: Engine = (
             create_engine(
                 options.engine,
-                self.platform,
+                engines_platform,
                 options.for_engine(),
             )
             if isinstance(options.engine, str)
@@ -167,6 +177,10 @@ class Board:
         for name, image in images.items():
             self.engine.load(cores[name], image, self.vector_tables[name].address)
         self.pairs = pairs_of(self.platform, images, self.vector_tables, looking, self.engine)
+        for pair in self.pairs.values():
+            for image in pair.images.values():
+                if image.is_bare:
+                    pair.observer.run.notes.add(f"{image.name}: {_BARE}")
         self.engine.subscribe(self._observe)
         self.rtt = Rtt(cores, images, self.engine, self._observe, self._console_size)
         play_cores(
@@ -180,6 +194,9 @@ class Board:
         for pair in self.pairs.values():
             if pair.on_event(event):
                 self.engine.stop()
+        goal = self._goal
+        if goal is not None and isinstance(event.detail, _SHOWING) and goal.met() is not None:
+            self.engine.stop()
 
     def _runs_in_circles(self) -> EndReason | None:
         return next((reason for pair in self.pairs.values() if (reason := pair.runs_in_circles()) is not None), None)
@@ -261,6 +278,7 @@ class Board:
         """
         question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
         goal = goal_of(self, question, attended)
+        self._goal = goal if goal.is_of_events else None
         started = self.engine.time_ns
         deadline = started + parse_duration(timeout, "timeout")
         reason = EndReason.FAILED
@@ -275,7 +293,7 @@ class Board:
             reason = self._cut(wall) or reason
             raise
         finally:
-            self._stopping = False
+            self._stopping, self._goal = False, None
             is_unmet = required and goal.awaited and reason is not EndReason.CONDITION and not reason.is_cut
             self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None, goal.quiet_ns)
         assert self.end is not None
@@ -325,7 +343,7 @@ class Board:
             if stop.reason is StopReason.DEAD:
                 return EndReason.DEAD
             if stop.reason is StopReason.REQUESTED:
-                return self._runs_in_circles() or self._cut(wall) or EndReason.INTERRUPTED
+                return self._runs_in_circles() or self._cut(wall) or goal.met() or EndReason.INTERRUPTED
 
     def _finish(self, reason: EndReason, unmet: Unmet | None, quiet_ns: int) -> None:
         names = [core.name for core in self.platform.cores]

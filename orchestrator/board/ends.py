@@ -31,6 +31,7 @@ class EndReason(enum.StrEnum):
     REPEATING = "repeating"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+    READ = "read"  # no run: the memory of a board that runs elsewhere
 
     @property
     def is_dead_end(self) -> bool:
@@ -65,6 +66,7 @@ END_TEXTS = {
     EndReason.REPEATING: "timeout, and the cores do exactly the same again and again",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.FAILED: "the engine failed",
+    EndReason.READ: "memory was read",
 }
 
 
@@ -78,6 +80,8 @@ class End:
     not_waited_for: tuple[Coming, ...] = ()  # armed at a quiet end; the core by its role, where it has one
 
     def __str__(self) -> str:
+        if self.reason is EndReason.READ:
+            return END_TEXTS[self.reason]
         quiet = f" for {format_duration(self.quiet_ns)}" if self.reason is EndReason.QUIET else ""
         return f"{END_TEXTS[self.reason]}{quiet} at {self.time_ns / 1e9:.6f} s"
 

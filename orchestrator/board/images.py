@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.base.errors import UsageError
-from orchestrator.formats.elf import Image, load_elf
+from orchestrator.formats.bare_image import load_image
+from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import LocatorKind, TableLocator
 from orchestrator.formats.nuttx_config import NuttxRelease
 from orchestrator.formats.resource_entry import Profile
@@ -68,7 +69,7 @@ def load_images(main: str | Path | None, remote: str | Path | None) -> dict[str,
         raise UsageError("no firmware", expected="an ELF file for main, for the remote, or for both", found="neither")
     given = {role: path for role, path in (("main", main), ("remote", remote)) if path is not None}
     names = distinct_names(list(given.values()))
-    return {role: load_elf(path, name=name) for (role, path), name in zip(given.items(), names, strict=True)}
+    return {role: load_image(path, name=name) for (role, path), name in zip(given.items(), names, strict=True)}
 
 
 def distinct_names(paths: Sequence[str | Path]) -> list[str]:
@@ -88,7 +89,7 @@ def load_others(platform: Platform, files: Mapping[str, str | Path]) -> dict[str
         if role in platform.roles:
             advice = f"give its image as that of {role}"
             raise UsageError(f"{name} is {role}", where="firmware", expected="a core without a role", advice=advice)
-    return {platform.core(name).name: load_elf(path) for name, path in files.items()}
+    return {platform.core(name).name: load_image(path) for name, path in files.items()}
 
 
 def table_of_a_python_remote(locator: TableLocator | None) -> int:

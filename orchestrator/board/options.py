@@ -52,6 +52,7 @@ class BoardOptions:
     order: bool = False  # look at barriers and the order of accesses to rings
     faults: Iterable[str] = ()  # to inject: :mod:`orchestrator.board.faults`
     fault_seed: int = 0  # of what these leave open
+    svd: str | Path | None = None  # CMSIS-SVD: the names of registers in messages
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:

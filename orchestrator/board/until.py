@@ -27,6 +27,7 @@ _WORD_CONDITION = re.compile(
     re.ASCII,
 )
 _CONSOLE_CONDITION = re.compile(r"(?P<console>[\w.]+)(?P<kind>[:~])(?P<text>.+)", re.ASCII | re.DOTALL)
+_UP = "up"
 _UNTIL_WORDS = "up | CONSOLE:TEXT | CONSOLE~REGEX | CORE@0xADDRESS[&MASK]=VALUE"
 
 
@@ -63,7 +64,7 @@ def parse_until(text: str, board: Awaited) -> Condition | Question:
 
     :class:`UsageError` names what is accepted.
     """
-    if text == "up":
+    if text == _UP:
         return board.is_up
     word = _WORD_CONDITION.fullmatch(text)
     if word is not None:
@@ -97,10 +98,16 @@ def _words(condition: Condition) -> str:
 
 
 class Goal(Protocol):
-    """What a run waits for; ``awaited`` in words, empty where nothing was asked for or the asker judges."""
+    """What a run waits for; ``awaited`` in words, empty where nothing was asked for or the asker judges.
+
+    ``is_of_events``: an event of the board may meet it, so that the run ends with the turn of that event.
+    """
 
     condition: Condition | None
     awaited: str
+
+    @property
+    def is_of_events(self) -> bool: ...
 
     @property
     def quiet_ns(self) -> int:
@@ -121,6 +128,7 @@ class _Quiet:
 
     condition: Condition | None = None
     awaited = ""
+    is_of_events = False
 
     def __init__(self, board: Awaited, attended: Question | None) -> None:
         self._board = board
@@ -157,9 +165,10 @@ class _Asked:
     condition: Condition | None = None
     quiet_ns = 0
 
-    def __init__(self, question: Question, awaited: str) -> None:
+    def __init__(self, question: Question, awaited: str, *, is_of_events: bool) -> None:
         self._question = question
         self.awaited = awaited
+        self.is_of_events = is_of_events
 
     def met(self) -> EndReason | None:
         return EndReason.CONDITION if self._question() else None
@@ -172,9 +181,11 @@ class _Conditional:
     """The engine says so, of what happens in the whole run and not in a piece of it."""
 
     quiet_ns = 0
+    is_of_events = False
 
-    def __init__(self, board: Awaited, condition: Condition, awaited: str) -> None:
+    def __init__(self, board: Awaited, condition: Condition, awaited: str, attended: Question | None) -> None:
         self.awaited = awaited
+        self._attended = attended
         if isinstance(condition, ConsoleText) and condition.since is None:
             console = board.engine.consoles.get(condition.uart)  # the engine refuses one that it has not
             condition = replace(condition, since=None if console is None else console.total)
@@ -184,7 +195,7 @@ class _Conditional:
         return None
 
     def piece_ns(self, *, repeats: bool) -> int:
-        return _LONG_NS if repeats else _PIECE_NS
+        return _LONG_NS if repeats and self._attended is None else _PIECE_NS
 
 
 def goal_of(board: Awaited, until: str | Condition | Question | None, attended: Question | None) -> Goal:
@@ -195,6 +206,6 @@ def goal_of(board: Awaited, until: str | Condition | Question | None, attended: 
     if until is None:
         return _Quiet(board, attended)
     if isinstance(until, ConsoleText | MemoryEquals):
-        return _Conditional(board, until, awaited or _words(until))
+        return _Conditional(board, until, awaited or _words(until), attended)
     assert callable(until)
-    return _Asked(until, awaited)
+    return _Asked(until, awaited, is_of_events=awaited == _UP)

@@ -20,13 +20,13 @@ from orchestrator.formats.resource_entry import Profile
 from orchestrator.formats.translation import AddressRange
 from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
 from orchestrator.observe.given import GivenVring
-from orchestrator.observe.live import read_live
+from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.run import Run
 from orchestrator.observe.traffic import Actor, MessageLog
 from orchestrator.observe.views import Views
 from orchestrator.platform.model import Platform
 
-__all__ = ["check_live", "check_static"]
+__all__ = ["check_live", "check_static", "look_at"]
 
 
 def check_static(
@@ -98,6 +98,21 @@ def check_live(
     location = table if isinstance(table, TableLocation) else TableLocation(REMOTE, table, f"address {table:#010x}")
     declared = find_declared(images) if images else DeclaredTable(None)
     declared = DeclaredTable(location, None, declared.scan, declared.data)
+    live, run = look_at(views, declared, release)
+    state = State(
+        profile=profile or choose_profile(declared.scan or live.scan)[0],
+        images=images or {},
+        declared=declared,
+        platform=platform,
+        views=views,
+        live=live,
+        run=run,
+    )
+    return relate(apply_rules(state))
+
+
+def look_at(views: Views, declared: DeclaredTable, release: NuttxRelease | None = None) -> tuple[LiveView, Run]:
+    """The table and all that it leads to, and what is in its rings, as of a run that has no past."""
     live = read_live(views, declared, release=release)
     run = Run({})
     for vdev in live.vdevs:
@@ -110,13 +125,4 @@ def check_live(
                 except RingError:
                     continue
                 run.traffic.sync(queue, views, Actor(0, ""), vdev.sides, log, features=vdev.features)
-    state = State(
-        profile=profile or choose_profile(declared.scan or live.scan)[0],
-        images=images or {},
-        declared=declared,
-        platform=platform,
-        views=views,
-        live=live,
-        run=run,
-    )
-    return relate(apply_rules(state))
+    return live, run

@@ -9,6 +9,7 @@ from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, the
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import Cause, causes_of, relate
 from orchestrator.checks.finding import Finding, Severity
+from orchestrator.checks.registers import with_registers
 from orchestrator.checks.sources import with_sources
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
@@ -40,6 +41,7 @@ class Verdict:
     live: LiveView
     views: Views
     notify: Mapping[str, int]
+    knows_rings: bool = True  # False: there was no memory to read them in
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -55,6 +57,8 @@ class Verdict:
     def no_traffic(self) -> tuple[str, ...]:
         """The rings of vdevs at DRIVER_OK through which nothing ever went: they were not seen working."""
         rings = self.run.traffic.rings
+        if not self.knows_rings:
+            return ()
         return tuple(
             ring.path
             for vdev in self.live.vdevs
@@ -71,7 +75,7 @@ class Verdict:
         if not self.up and self.run.cut is not Cut.BY_NOBODY:
             return "RPTUN was not up when the run was cut short"
         if not self.up:
-            return "RPTUN did not come up"
+            return "RPTUN did not come up" if self.run.cores else "RPTUN is not up"
         unseen = self._not_seen()
         if unseen:
             return f"RPTUN came up, and {unseen}"
@@ -180,6 +184,10 @@ class Verdict:
     def _barriers(orders: Orders) -> dict[str, object]:
         return {role: counted._asdict() for role, counted in sorted(orders.counted.items())}
 
+    def _named(self, text: str) -> str:
+        registers = self.views.platform.registers if self.views.platform is not None else None
+        return text if registers is None else registers.named(text)
+
     def _core(self, role: str) -> dict[str, object]:
         core = self.run.cores[role]
         return {
@@ -190,7 +198,7 @@ class Verdict:
             "faults": core.fault_count,
             "faults_handled": sum(each.count for each in core.handled_faults(self.run.time_ns)),
             "guest_errors": core.error_count,
-            "waits_for": list(core.waits_for),
+            "waits_for": [self._named(each) for each in core.waits_for],
             "backtrace": [{"pc": frame.pc, "symbol": frame.symbol, "guess": frame.guess} for frame in core.backtrace],
         }
 
@@ -266,7 +274,9 @@ def judge(observer: Observer, vector_tables: Mapping[str, int] | None = None) ->
         time_ns=observer.run.time_ns,
         profile=observer.profile,
         profile_reason=observer.profile_reason,
-        findings=with_sources(relate(apply_rules(state)), observer.images, observer.platform),
+        findings=with_registers(
+            with_sources(relate(apply_rules(state)), observer.images, observer.platform), observer.platform
+        ),
         run=observer.run,
         live=observer.live,
         views=observer.views,

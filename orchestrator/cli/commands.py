@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from orchestrator.cli.completion import SHELLS, offer_files, offer_platforms, offer_rules, offer_uarts
 from orchestrator.cli.options import (
     BOARD_OPTIONS,
     DEMO_OPTIONS,
@@ -30,12 +31,14 @@ __all__ = [
     "bridge",
     "checks",
     "compare",
+    "completion",
     "console",
     "demo",
     "dissector",
     "doctor",
     "export_renode",
     "inspect",
+    "judge",
     "lint",
     "new_platform",
     "ping",
@@ -64,10 +67,43 @@ def _verbosity(command: Command) -> Command:
     metavar="PORT",
     help="Wait for gdb at this port of this machine (main; the remote's is the next one; 0: any free ones).",
 )
+@click.option(
+    "--uart",
+    "uarts",
+    metavar="NAME=pty|tcp:[HOST:]PORT",
+    shell_complete=offer_uarts,
+    multiple=True,
+    help="Let another program hold the other end of a console: main, remote, or the name of a UART. Waits at power-on "
+    "until somebody has come; port 0 is a free one. Repeatable.",
+)
+@click.option("--watch", is_flag=True, help="Run again whenever an image, the platform or a settings file changes.")
+@click.option(
+    "--pairs",
+    metavar="FILE",
+    shell_complete=offer_files,
+    help="Run every pair of this file (docs/many-pairs.md), with these options; the exit code is the worst one's.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Pairs at a time.  [default: all processors]",
+)
 @config_option
 @trust_option
 @_verbosity
-def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: bool, **typed: object) -> int:
+def run(
+    config_path: str | None,
+    gdb_port: int | None,
+    uarts: tuple[str, ...],
+    watch: bool,
+    pairs: str | None,
+    jobs: int | None,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
     """Boot MAIN.elf and REMOTE.elf, watch RPTUN come up, and give the verdict.
 
     The verdict comes from memory and from what the cores did, never from what they print. The run ends when RPTUN is
@@ -86,14 +122,73 @@ def run(config_path: str | None, gdb_port: int | None, verbose: bool, quiet: boo
       rptwin run --until 'main:ping done' --timeout '20 s' main.elf remote.elf
       rptwin run --vtor main=0x24000000 --json out.json --junit out.xml main.elf remote.elf
       rptwin run --gdb 3333 main.elf remote.elf
+      rptwin run --uart main=pty --uart remote=tcp:4001 main.elf remote.elf
+      rptwin run --pairs pairs.toml -j 4 --junit out.xml
     """
     from orchestrator.engines.early import prepare_engine
 
+    if watch:
+        return _watch(config_path, pairs, typed)
+    if pairs is not None or jobs is not None:
+        return _run_pairs(
+            pairs,
+            jobs,
+            typed | {"--gdb": gdb_port, "--config": config_path, "--uart": uarts},
+            verbose=verbose,
+            quiet=quiet,
+        )
     settings = read_board_settings(config_path, typed)
     prepare_engine(settings.engine)
     from orchestrator.cli.run import Verbosity, run_and_report
 
-    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port)
+    return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), gdb_port, uarts=uarts)
+
+
+def _watch(config_path: str | None, pairs: str | None, typed: dict[str, object]) -> int:
+    import sys
+
+    from orchestrator.cli.watching import files_of, run_whenever
+    from orchestrator.config import find_config
+    from orchestrator.pairs import load_pairs
+
+    def files() -> tuple[Path, ...]:
+        if pairs is not None:
+            return files_of([each.settings for each in load_pairs(pairs)], pairs)
+        config = find_config(config_path)
+        others = [config] if config is not None else []
+        return files_of([read_board_settings(config_path, typed)], *others)
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    return run_whenever([each for each in sys.argv[1:] if each != "--watch"], files, say)
+
+
+def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, verbose: bool, quiet: bool) -> int:
+    import os
+
+    from orchestrator.base.errors import UsageError
+    from orchestrator.cli.options import refuse_overwriting_of
+    from orchestrator.config import OF_ONE_RUN
+    from orchestrator.pairs import load_pairs
+
+    if file is None:
+        raise UsageError("nothing to run side by side", where="--jobs", expected="--pairs FILE")
+    single = {"MAIN": "main", "REMOTE": "remote", "--main": "lone_main", "--remote": "lone_remote"}
+    single |= {"--firmware": "firmware", "--gdb": "--gdb", "--config": "--config", "--uart": "--uart"}
+    single |= {f"--{key}": key for key in OF_ONE_RUN}
+    for name, key in single.items():
+        if typed.pop(key, None) not in (None, ()):
+            raise UsageError("is of one pair", where=name, expected="options that hold for every pair of --pairs")
+    pairs = load_pairs(file, typed)
+    settings = pairs[0].settings
+    for each in pairs:
+        refuse_overwriting_of(each.settings, file)
+    from orchestrator.cli.pairs import run_pairs
+    from orchestrator.cli.run import Verbosity
+
+    jobs = jobs or len(os.sched_getaffinity(0))
+    return run_pairs(pairs, settings, jobs, Verbosity.of(verbose=verbose, quiet=quiet))
 
 
 @click.command()
@@ -261,6 +356,84 @@ def bridge(
     return run_and_report(settings, Verbosity.of(verbose=verbose, quiet=quiet), bridge=options)
 
 
+_READING_OPTIONS = ("table", "vrings", "map", "profile", "nuttx-config", "json", "junit", "sarif", "annotations")
+
+
+@click.command()
+@click.option(
+    "--gdb",
+    metavar="[CORE=]HOST:PORT",
+    multiple=True,
+    help="A gdb server (OpenOCD, J-Link, pyOCD, QEMU, Renode) at a core: main=HOST:PORT, remote=HOST:PORT. Repeatable.",
+)
+@click.option(
+    "--memory",
+    "dumps",
+    metavar="[CORE=]FILE@ADDRESS",
+    multiple=True,
+    help="A dump of memory, and the address of its first byte as main (or CORE) has it. Repeatable.",
+)
+@click.option(
+    "--debugfs",
+    metavar="DIR|FILE",
+    shell_complete=offer_files,
+    help="What a Linux host shows in debugfs: remoteproc0/, with `resource_table` and `carveout_memories`.",
+)
+@click.option(
+    "--twice",
+    metavar="DURATION",
+    help="Look again after so long, and say what moved; 0 s: look once.  [default: 1 s with --gdb, else 0 s]",
+)
+@click.option(
+    "--patience", metavar="DURATION", default="5 s", show_default=True, help="How long a gdb server may take to answer."
+)
+@click.option(
+    "--platform",
+    metavar="NAME|FILE.repl",
+    help="The chip. Default: none, addresses are as given.",
+    shell_complete=offer_platforms,
+)
+@click.option("--main", metavar="ELF", help="Firmware that main runs, for symbols, source lines and more rules.")
+@click.option("--remote", metavar="ELF", help="Firmware that the remote runs: its .resource_table says where that is.")
+@setting_options(*_READING_OPTIONS)
+@config_option
+@_verbosity
+def judge(
+    gdb: tuple[str, ...],
+    dumps: tuple[str, ...],
+    debugfs: str | None,
+    twice: str | None,
+    patience: str,
+    config_path: str | None,
+    verbose: bool,
+    quiet: bool,
+    **typed: object,
+) -> int:
+    """Judge a board that rptwin did not boot, by what stands in its memory; the board is read and never written.
+
+    The table is where --table says, else where an ELF has it, else it is looked for. From there vrings, indices and
+    buffers are read and judged by the rules of `rptwin run`; those that need a watched run are named. Memory of a core
+    that is not given is the other one's, by the platform's translation or --map.
+
+    \b
+    Examples:
+      rptwin judge --gdb localhost:3333 --table 0x30040000
+      rptwin judge --gdb main=localhost:3333 --gdb remote=localhost:3334 --platform stm32h745
+      rptwin judge --memory shared.bin@0x30040000
+      rptwin judge --debugfs /sys/kernel/debug/remoteproc/remoteproc0
+    """
+    from orchestrator.cli.options import read_reading_settings
+
+    settings, platform = read_reading_settings(config_path, typed)
+    from orchestrator.cli.judge import Wanted, judge_board
+    from orchestrator.cli.options import refuse_overwriting_of
+    from orchestrator.cli.run import Verbosity
+
+    wanted = Wanted.of(gdb, dumps, debugfs, twice, patience)
+    refuse_overwriting_of(settings, *wanted.inputs)
+    return judge_board(settings, wanted, platform, Verbosity.of(verbose=verbose, quiet=quiet))
+
+
 @click.command()
 def platforms() -> None:
     """List the chips that rptwin knows, their cores and roles, and which engines run them here, or why not.
@@ -273,7 +446,7 @@ def platforms() -> None:
 
 
 @click.command()
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=offer_rules)
 def checks(rule: str | None) -> None:
     """List every rule with its stage, source and meaning; with RULE, those that begin with it.
 
@@ -380,7 +553,7 @@ def explore(
 
 
 @click.command("export-renode")
-@click.argument("platform")
+@click.argument("platform", shell_complete=offer_platforms)
 @click.option(
     "-o", "--output", metavar="DIR", required=True, type=Path, help="Where to put the files; made if missing."
 )
@@ -468,6 +641,21 @@ def dissector() -> None:
     from orchestrator.trace.pcapng import DISSECTOR
 
     click.echo(DISSECTOR)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options, platforms, engines, rules, consoles and files.
+
+    \b
+    Examples:
+      echo 'eval "$(rptwin completion bash)"' >>~/.bashrc
+      rptwin completion fish >~/.config/fish/completions/rptwin.fish
+    """
+    from orchestrator.cli.completion import completion_script
+
+    click.echo(completion_script(shell))
 
 
 @click.command()

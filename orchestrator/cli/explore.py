@@ -15,11 +15,11 @@ from orchestrator.base.durations import format_duration, parse_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.words import counted
 from orchestrator.board import Board
+from orchestrator.board.from_settings import board_options
 from orchestrator.board.schedule import Schedule, write_schedule
 from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.cli.options import refuse_overwriting, some_image
 from orchestrator.cli.run import Verbosity, run_and_report
-from orchestrator.cli.running import board_options
 from orchestrator.config import Settings
 from orchestrator.explore import Bounds, Exploration, Progress
 from orchestrator.explore import explore as search

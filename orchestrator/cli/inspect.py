@@ -20,7 +20,8 @@ from orchestrator.cli.failures import Clock, reported_failure
 from orchestrator.cli.options import refuse_overwriting, some_image
 from orchestrator.cli.running import named_options
 from orchestrator.config import Settings
-from orchestrator.formats.elf import Image, load_elf
+from orchestrator.formats.bare_image import load_image
+from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import parse_locator
 from orchestrator.formats.resource_entry import Profile
 from orchestrator.observe.declared import DeclaredTable, choose_profile, find_declared
@@ -101,7 +102,7 @@ def _examined(settings: Settings, first: str, second: str | None, role: str | No
     locator = None if settings.table is None else parse_locator(settings.table)
     maps = checked_maps(platform, settings.map)
     names = distinct_names([first, *([second] if second else [])])
-    loaded = [load_elf(path, name=name) for path, name in zip((first, second), names, strict=False) if path]
+    loaded = [load_image(path, name=name) for path, name in zip((first, second), names, strict=False) if path]
     images = _by_role(platform, loaded[0], loaded[1] if len(loaded) > 1 else None, role)
     if not settings.vtor:
         refuse_mixed_up(platform, images)

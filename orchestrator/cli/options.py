@@ -12,6 +12,8 @@ import click
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import same_file
+from orchestrator.base.image_names import image_file
+from orchestrator.cli.completion import completer_of, offer_files
 from orchestrator.cli.trust import require_trust
 from orchestrator.config import SETTINGS, TRACES, Setting, Settings, find_config, load_config, settings_from
 
@@ -24,8 +26,10 @@ __all__ = [
     "image_arguments",
     "lone_image_options",
     "read_board_settings",
+    "read_reading_settings",
     "read_settings",
     "refuse_overwriting",
+    "refuse_overwriting_of",
     "setting_options",
     "some_image",
     "trust_option",
@@ -69,6 +73,7 @@ DEMO_OPTIONS = (
     "order",
     "fault",
     "fault-seed",
+    "svd",
 )
 
 
@@ -92,7 +97,12 @@ def _option(setting: Setting) -> Callable[[Command], Command]:
     if default not in (None, (), {}):
         text += f"  [default: {format_duration(default) if setting.metavar == 'DURATION' else default}]"
     return click.option(
-        f"--{setting.key}", setting.attribute, metavar=setting.metavar, multiple=setting.repeated, help=text
+        f"--{setting.key}",
+        setting.attribute,
+        metavar=setting.metavar,
+        multiple=setting.repeated,
+        help=text,
+        shell_complete=completer_of(setting),
     )
 
 
@@ -102,14 +112,15 @@ def config_option(command: Command) -> Command:
         "--config",
         "config_path",
         metavar="FILE",
+        shell_complete=offer_files,
         help="Settings file. Default: rptwin.toml of the current folder, if there is one.",
     )(command)
 
 
 def image_arguments(command: Command) -> Command:
     """A decorator: ``MAIN.elf REMOTE.elf``, which rptwin.toml may give instead."""
-    command = click.argument("remote", metavar="[REMOTE.elf]", required=False)(command)
-    return click.argument("main", metavar="[MAIN.elf]", required=False)(command)
+    command = click.argument("remote", metavar="[REMOTE.elf]", required=False, shell_complete=offer_files)(command)
+    return click.argument("main", metavar="[MAIN.elf]", required=False, shell_complete=offer_files)(command)
 
 
 def trust_option(command: Command) -> Command:
@@ -122,6 +133,20 @@ def trust_option(command: Command) -> Command:
     )(command)
 
 
+def read_reading_settings(config_path: str | None, typed: Mapping[str, object]) -> tuple[Settings, str | None]:
+    """:func:`read_settings` for what boots no board, and the platform, where anybody has named one."""
+    path = find_config(config_path)
+    in_file = load_config(path) if path else {}
+    settings = read_settings(config_path, typed)
+    return settings, settings.platform if typed.get("platform") or "platform" in in_file else None
+
+
+def refuse_overwriting_of(settings: Settings, *inputs: str | Path) -> None:
+    """:class:`UsageError` for a report that would be written over an input."""
+    outputs = {key: file for key in OUTPUTS if (file := getattr(settings, key)) is not None}
+    refuse_overwriting(outputs, settings, *inputs)
+
+
 def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Settings:
     """Settings file and command line together; :class:`UsageError` for what makes no sense, or is not trusted."""
     path = find_config(config_path)
@@ -129,18 +154,18 @@ def read_settings(config_path: str | None, typed: Mapping[str, object]) -> Setti
     if "trust" in typed:
         unasked = path if config_path is None else None
         require_trust(unasked, typed, settings, trusted=bool(typed["trust"]))
-    outputs = {key: file for key in OUTPUTS if (file := getattr(settings, key)) is not None}
-    refuse_overwriting(outputs, settings, *([path] if path else []))
+    refuse_overwriting_of(settings, *([path] if path else []))
     return settings
 
 
 def refuse_overwriting(outputs: Mapping[str, str], settings: Settings, *others: str | Path) -> None:
     """:class:`UsageError` for an output that is an input, or two that are one; devices may be written to twice."""
     platform = Path(settings.platform)
-    inputs = [settings.main, settings.remote, *settings.firmware.values(), *others]
+    inputs = [settings.main, settings.remote, settings.svd, *settings.firmware.values(), *others]
     if platform.suffix == ".repl":
         inputs += [platform, platform.with_suffix(".toml")]
     taken: list[str | Path] = [each for each in inputs if each is not None]
+    taken += [image_file(each) for each in inputs if each is not None]
     for key, file in outputs.items():
         if file == STANDARD_OUTPUT:
             if STANDARD_OUTPUT in taken:
@@ -166,7 +191,8 @@ def lone_image_options(command: Command) -> Command:
     """A decorator: ``--main ELF`` or ``--remote ELF``, for an image that is given without the other."""
     for role, other in (("remote", "main"), ("main", "remote")):
         text = f"Firmware of the {role} core alone: Python plays the {other} core."
-        command = click.option(f"--{role}", f"lone_{role}", metavar="ELF", help=text)(command)
+        option = click.option(f"--{role}", f"lone_{role}", metavar="ELF", help=text, shell_complete=offer_files)
+        command = option(command)
     return command
 
 

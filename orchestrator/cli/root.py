@@ -29,6 +29,7 @@ _COMMANDS = {
     "ping": "Boot a lone remote and measure its echo.",
     "send": "Boot a lone remote and send it messages.",
     "explore": "Try other schedules of the cores, and find the one that breaks a pair.",
+    "judge": "A board that rptwin did not boot: by gdb, memory dumps or debugfs.",
     "bridge": "Hand a vdev to another process: DPDK, QEMU, or one of your own.",
     "platforms": "The chips that rptwin knows.",
     "checks": "Every rule, and which document demands it.",
@@ -38,6 +39,7 @@ _COMMANDS = {
     "export-renode": "A platform as files for plain Renode.",
     "lint": "What Renode or rptwin would not take of peripheral scripts.",
     "dissector": "Where Wireshark's dissector for captures is.",
+    "completion": "Let a shell complete commands, options and their values.",
     "doctor": "What is on this machine, and how to get what is not.",
 }
 

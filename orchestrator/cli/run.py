@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,9 @@ from orchestrator.report.text import print_report, print_verdict
 from orchestrator.report.traces import Traces
 
 if TYPE_CHECKING:
+    from orchestrator.cli.uarts import Uarts
     from orchestrator.gdb import GdbServer
+    from orchestrator.platform.model import RegisterNames
     from orchestrator.vhost_user import Bridge, BridgeOptions
 
 __all__ = ["Verbosity", "demo_settings", "run_and_report"]
@@ -78,25 +80,39 @@ def demo_settings(typed: Mapping[str, object]) -> Settings:
 
 
 def run_and_report(
-    settings: Settings, verbosity: Verbosity, gdb_port: int | None = None, bridge: BridgeOptions | None = None
+    settings: Settings,
+    verbosity: Verbosity,
+    gdb_port: int | None = None,
+    bridge: BridgeOptions | None = None,
+    uarts: Sequence[str] = (),
 ) -> int:
     """Run a board and report on it: 0 good, 1 findings, 2 when it could not run or a report could not be written.
 
-    With a port, gdb decides when it runs (:mod:`orchestrator.gdb`). With a bridge, another process works a vdev.
+    With a port, gdb decides when it runs (:mod:`orchestrator.gdb`). With a bridge, another process works a vdev; with
+    ``uarts``, others hold the ends of consoles.
     """
     clock = Clock()
     with reported_failure(settings, clock):
         some_image(settings)
-        return _run_and_report(settings, verbosity, clock, gdb_port, bridge)
+        return _run_and_report(settings, verbosity, clock, gdb_port, bridge, uarts)
 
 
 def _run_and_report(
-    settings: Settings, verbosity: Verbosity, clock: Clock, gdb_port: int | None, bridge: BridgeOptions | None
+    settings: Settings,
+    verbosity: Verbosity,
+    clock: Clock,
+    gdb_port: int | None,
+    bridge: BridgeOptions | None,
+    uarts: Sequence[str],
 ) -> int:
-    with _open(settings, verbosity, is_bridged=bridge is not None) as board, _debugger(board, gdb_port) as debugger:
+    with (
+        _open(settings, verbosity, is_bridged=bridge is not None) as board,
+        _debugger(board, gdb_port) as debugger,
+        _peers(board, uarts) as peers,
+    ):
         bridged = None if bridge is None else board.hand_out(bridge)
         traces = Traces.of(settings, board)
-        failure = _run(board, settings, verbosity, debugger)
+        failure = _run(board, settings, verbosity, debugger, peers)
         record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
@@ -155,6 +171,15 @@ def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManag
     return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
 
 
+def _peers(board: Board, uarts: Sequence[str]) -> contextlib.AbstractContextManager[Uarts | None]:
+    """Those who are to come to UARTs."""
+    if not uarts:
+        return contextlib.nullcontext()
+    from orchestrator.cli.uarts import Uarts
+
+    return Uarts(board, uarts, _say)
+
+
 def _announce(board: Board, debugger: GdbServer) -> None:
     """A line for each core that says where it is served."""
     for name in board.vector_tables:
@@ -168,7 +193,9 @@ def _say(text: str) -> None:
         sys.stderr.flush()
 
 
-def _run(board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbServer | None) -> RptwinError | None:
+def _run(
+    board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbServer | None, peers: Uarts | None
+) -> RptwinError | None:
     """Run to the end; what stopped it otherwise, so that what was gathered until then can still be reported."""
     progress = ProgressLine()
 
@@ -176,15 +203,22 @@ def _run(board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbSe
         progress(done)
         if debugger is not None:
             debugger.between_pieces()
+        if peers is not None:
+            peers.between_pieces()
+
+    def is_attended() -> bool:
+        return any(each is not None and each.is_attended() for each in (debugger, peers))
 
     if verbosity is Verbosity.VERBOSE:
-        board.subscribe(_print_event)
+        board.subscribe(lambda event: _print_event(event, board.platform.registers))
     try:
         with interruptible(board):
             if debugger is not None:
                 _announce(board, debugger)
                 debugger.wait_for_client()
-            attended = None if debugger is None else debugger.is_attended
+            if peers is not None:
+                peers.wait_for_peers()
+            attended = None if debugger is None and peers is None else is_attended
             board.run(settings.until, f"{settings.timeout} ns", after_piece, attended)
     except KeyboardInterrupt:
         return EngineError("interrupted")
@@ -209,12 +243,13 @@ def _word(name: str, value: object) -> str:
     return str(value)
 
 
-def _print_event(event: Event) -> None:
+def _print_event(event: Event, registers: RegisterNames | None = None) -> None:
     if isinstance(event.detail, _FREQUENT):
         return
     facts = {k: v for k, v in event.to_json().items() if k not in ("time_ns", "core", "kind", "registers", "backtrace")}
     words = " ".join(f"{name}={_word(name, value)}" for name, value in facts.items() if value not in (None, (), []))
-    sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {words}\n")
+    named = words if registers is None else registers.named(words)
+    sys.stderr.write(f"{event.time_ns / 1e6:12.6f} ms {event.core or 'host':8} {event.kind} {named}\n")
 
 
 def _report(record: Record, verbosity: Verbosity, error: object = None) -> list[RptwinError]:

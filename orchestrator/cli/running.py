@@ -14,13 +14,13 @@ from types import FrameType
 
 from orchestrator.base.errors import UsageError
 from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
-from orchestrator.board import Board, BoardOptions, Progress
-from orchestrator.board.schedule import Schedule, digest, load_schedule
+from orchestrator.board import Board, Progress
+from orchestrator.board.from_settings import board_options
+from orchestrator.board.schedule import digest, load_schedule
 from orchestrator.cli.options import some_image
 from orchestrator.config import SETTINGS, TRACES, Settings
 
-__all__ = ["CountLine", "Interrupt", "ProgressLine", "board_options", "interruptible", "named_options", "open_board"]
-__all__ += ["traced"]
+__all__ = ["CountLine", "Interrupt", "ProgressLine", "interruptible", "named_options", "open_board", "traced"]
 
 _FIRST_S = 0.5  # of wall time before the line appears: short runs show none
 _EVERY_S = 0.1
@@ -35,15 +35,6 @@ def open_board(settings: Settings, *, shares_memory: bool = False) -> Board:
     if settings.schedule is not None:
         _say_of_other_images(settings.schedule, board)
     return board
-
-
-def _schedule(settings: Settings) -> Schedule | None:
-    if settings.schedule is None:
-        return None
-    for name, default in (("quantum", Settings().quantum), ("seed", Settings().seed)):
-        if getattr(settings, name) != default:
-            raise UsageError("contradict each other", where=f"--schedule and --{name}")
-    return load_schedule(settings.schedule)
 
 
 def _say_of_other_images(path: str, board: Board) -> None:
@@ -84,34 +75,6 @@ def named_options() -> Iterator[None]:
         if first in _OPTIONS:
             error.where = f"--{error.where}"
         raise
-
-
-def board_options(settings: Settings) -> BoardOptions:
-    """What the settings tell a board."""
-    return BoardOptions(
-        main=settings.main,
-        remote=settings.remote,
-        others=settings.firmware,
-        engine=settings.engine,
-        profile=settings.profile,
-        table=settings.table,
-        vrings=settings.vrings,
-        memory=settings.memory,
-        vtor=settings.vtor,
-        maps=settings.map,
-        nuttx_config=settings.nuttx_config,
-        notify=settings.notify,
-        quantum_ns=settings.quantum,
-        seed=settings.seed,
-        schedule=_schedule(settings),
-        quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
-        console_size=settings.console_size,
-        coherence=settings.coherence,
-        order=settings.order,
-        faults=settings.fault,
-        fault_seed=settings.fault_seed,
-        wall_time=f"{settings.wall_time} ns",
-    )
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ class DeclaredTable:
     scan: Scan | None = None
     data: bytes = b""
     vrings: tuple[GivenVring, ...] = ()  # without a table
+    told: Scan | None = None  # the table in use, as somebody says it is whose memory is not read (a host's debugfs)
 
     @property
     def can_be_made_at_run_time(self) -> bool:

@@ -236,6 +236,15 @@ class LiveView:
         return bool(self.declared.vrings)
 
     @property
+    def is_up(self) -> bool:
+        """Every vdev at DRIVER_OK and every vring resolved in both views."""
+        return (
+            bool(self.vdevs)
+            and self.is_as_declared
+            and all(vdev.is_driver_ok and vdev.rings and all(r.is_resolved for r in vdev.rings) for vdev in self.vdevs)
+        )
+
+    @property
     def is_as_declared(self) -> bool:
         """Memory holds the table of the image: version, number of entries and offsets, which nobody may change."""
         wanted = self.declared.scan.table if self.declared.scan else None
@@ -279,6 +288,8 @@ def read_live(
     location = declared.location
     if declared.vrings:
         return _live_of_vrings(views, declared)
+    if declared.told is not None:
+        return _live_of(views, declared, declared.told, None, REMOTE, dict(dynamic or {}), release)
     if location is None:
         return LiveView(declared, None, REMOTE, None, {}, (), (), ())
     span = views.span_at(location.role, "table", location.address, 16)
@@ -291,11 +302,26 @@ def read_live(
     if table is None or table.header.ver != 1:
         return LiveView(declared, span, role, scan, _read_all(views, span, 16), (), (), ())
     span = views.span_at(location.role, "table", location.address, table.size)
+    return _live_of(views, declared, scan, span, role, dict(dynamic or {}) | _promised_dynamic(declared), release)
+
+
+def _live_of(
+    views: Views,
+    declared: DeclaredTable,
+    scan: Scan,
+    span: Span | None,
+    role: str,
+    dynamic: Mapping[str, bool],
+    release: NuttxRelease | None,
+) -> LiveView:
+    """What a table that is version 1 leads to."""
+    table = scan.table
+    assert table is not None, "the caller has looked"
     carveouts = tuple(LiveCarveout(each, _carveout_span(views, each)) for each in table.carveouts)
-    known = dict(dynamic or {}) | _promised_dynamic(declared)
-    vdevs = tuple(vdevs_of(table, carveouts, views, known, release))
+    vdevs = tuple(vdevs_of(table, carveouts, views, dynamic, release))
     traces = tuple(_trace(views, each) for each in table.of(Trace))
-    return LiveView(declared, span, role, scan, _read_all(views, span, table.size), vdevs, carveouts, traces)
+    others = {} if span is None else _read_all(views, span, table.size)
+    return LiveView(declared, span, role, scan, others, vdevs, carveouts, traces)
 
 
 def _live_of_vrings(views: Views, declared: DeclaredTable) -> LiveView:

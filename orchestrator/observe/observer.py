@@ -143,12 +143,7 @@ class Observer:
 
     def is_up(self) -> bool:
         """Every vdev at DRIVER_OK and every vring resolved in both views, in the table as last seen."""
-        vdevs = self._live.vdevs
-        return (
-            bool(vdevs)
-            and self._live.is_as_declared
-            and all(vdev.is_driver_ok and vdev.rings and all(r.is_resolved for r in vdev.rings) for vdev in vdevs)
-        )
+        return self._live.is_up
 
     @property
     def last_activity_ns(self) -> int:
@@ -276,7 +271,7 @@ class Observer:
         elif isinstance(detail, NotificationTaken):
             see_taken(self.run, event.time_ns, role, detail)
         elif isinstance(detail, UnmodelledAccess):
-            self.run.see_unmodelled(event.core, detail)
+            self.run.see_unmodelled(event.core, detail, self.platform.registers)
         elif isinstance(detail, Note):
             self.run.notes.add(f"{event.core}: {detail.text}" if event.core else detail.text)
         elif role:

@@ -25,6 +25,7 @@ from orchestrator.observe.history import History
 from orchestrator.observe.order import Orders
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
+from orchestrator.platform.model import RegisterNames
 
 __all__ = ["Channel", "CoreRun", "Cut", "Injected", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
 
@@ -327,11 +328,13 @@ class Run:
         """The first with this name."""
         return next((each for each in self.milestones if each.name == name), None)
 
-    def see_unmodelled(self, core: str, access: UnmodelledAccess) -> None:
+    def see_unmodelled(self, core: str, access: UnmodelledAccess, registers: RegisterNames | None = None) -> None:
         """Count an access to a register that the model lacks."""
         verb = "reads" if access.value is None else "writes"
         at = access.symbol or f"{access.pc:#010x}"
-        self.unmodelled.add(f"{core} at {at} {verb} {access.peripheral} {access.address:#010x}: {access.what}")
+        address = f"{access.address:#010x}"
+        named = address if registers is None else registers.named(address)
+        self.unmodelled.add(f"{core} at {at} {verb} {access.peripheral} {named}: {access.what}")
 
     def see_fault(self, core: CoreRun, time_ns: int, fault: Fault) -> None:
         """Keep the first faults of a core."""

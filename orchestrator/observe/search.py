@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Extent, Memory
 from orchestrator.base.roles import MAIN, REMOTE
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table, scan_table
 from orchestrator.observe.views import Views
 
-__all__ = ["name_of", "places_of_tables", "tables_in_memory"]
+__all__ = ["name_of", "places_of_tables", "tables_in", "tables_in_memory"]
 
 _HEADER = re.compile(  # version 1, up to 16 entries, two words of any kind, the first offset from 0x14 to 0xFFF
     rb"\x01\0\0\0(?=[\x01-\x10]\0\0\0.{8}(?:[\x14-\xff]\0|.[\x01-\x0f])\0\0)", re.DOTALL
@@ -36,19 +37,20 @@ def places_of_tables(views: Views) -> tuple[int, ...]:
     for each in views.environment.ranges:
         if each.name not in seen | constant and each.size <= _MOST_MEMORY:
             seen.add(each.name)
-            found |= set(_tables(views, each.pa, each.size))
+            found |= set(tables_in(views.memories[MAIN], Extent(each.pa, each.size)))
     return tuple(sorted(found))[:_MOST_FOUND]
 
 
-def _tables(views: Views, start: int, size: int) -> Iterator[int]:
+def tables_in(memory: Memory, extent: Extent) -> Iterator[int]:
+    """Addresses of what reads as a table with a vdev in one view; nothing where that cannot be read."""
     try:
-        data = views.memories[MAIN].read(start, size)
+        data = memory.read(extent.start, extent.size)
     except RptwinError:
         return
     for match in islice(_HEADER.finditer(data), _MOST_TRIED):
         if match.start() % 4 == 0:
-            address = start + match.start()
-            scan = scan_table(views.memories[MAIN], address, min(_MOST_TABLE, size - match.start()))
+            address = extent.start + match.start()
+            scan = scan_table(memory, address, min(_MOST_TABLE, extent.size - match.start()))
             if scan.table is not None and not scan.errors and _has_vdev(scan.table):
                 yield address
 

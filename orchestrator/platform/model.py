@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.base.memory import Extent
@@ -26,9 +27,23 @@ __all__ = [
     "Peripheral",
     "Platform",
     "Region",
+    "RegisterNames",
     "Registration",
     "Source",
 ]
+
+
+class RegisterNames(Protocol):
+    """What registers are called, by address."""
+
+    def name_at(self, address: int) -> str | None:
+        """``RCC.CR``; None where there is none."""
+        ...
+
+    def named(self, text: str) -> str:
+        """A message with the names of registers behind their addresses."""
+        ...
+
 
 MAX_INTERRUPTS = 496  # external inputs of an NVIC (DDI0403E B3.4.1)
 
@@ -255,6 +270,7 @@ class Platform:
     fronts: Mapping[str, Path] = field(default_factory=dict)  # Renode type to the script before Renode's own model
     pairs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # roles of further pairs of cores, by name
     external: tuple[tuple[str, Extent], ...] = ()  # where the chip reaches memory that a board may have
+    registers: RegisterNames | None = field(default=None, compare=False)  # where somebody has given their names
     files: tuple[Path, ...] = ()  # that say what it is, scripts and models among them
 
     def with_pair(self, name: str) -> Platform:

@@ -49,6 +49,8 @@ def print_image(console: Console, platform: Platform, role: str, image: Image, b
 
 
 def _boot_lines(image: Image, boot: VectorTable) -> Iterator[str]:
+    if image.is_bare:
+        yield "bytes without symbols, sections or debug information: the table is looked for by --table alone"
     yield f"vector table at {boot.address:#010x} ({boot.how})"
     try:
         sp, reset = image.initial_sp(boot.address), image.reset_vector(boot.address)

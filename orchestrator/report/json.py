@@ -43,6 +43,7 @@ def to_json(record: Record, error: object = None) -> str:
         **({"pairs": further} if further else {}),
         "exit_code": record.exit_code if error is None else 2,
         **({"error": str(error)} if error is not None else {}),
+        **({"reading": record.reading.to_json()} if record.reading is not None else {}),
         "instructions": dict(record.instructions),
         "consoles": dict(record.consoles),
         "wall_clock": {"started": record.wall_clock.started, "seconds": record.wall_clock.seconds},

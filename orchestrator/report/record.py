@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES
-from orchestrator.board import Board, BoardPair, ConsoleLine, End, VectorTable, merged_lines
+from orchestrator.board import Board, BoardPair, ConsoleLine, End, EndReason, VectorTable, merged_lines
+from orchestrator.checks.reading import Indices
 from orchestrator.checks.verdict import Verdict
 from orchestrator.config import Settings
 from orchestrator.formats.elf import Image
@@ -19,7 +20,7 @@ from orchestrator.platform.model import Platform
 if TYPE_CHECKING:
     from orchestrator.trace import Trace
 
-__all__ = ["Record", "WallClock", "record_of"]
+__all__ = ["Reading", "Record", "WallClock", "record_of", "record_of_reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,45 @@ class WallClock:
 
     started: str  # ISO 8601
     seconds: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a board that rptwin did not run was looked at, and what that cannot say."""
+
+    sources: tuple[str, ...]  # "main: gdb server localhost:3333"
+    looks: int
+    pause_ns: int  # between two looks
+    moved: Mapping[str, Indices]  # by ring: how far its indices went in between
+    waiting: Mapping[str, int]  # by ring: messages that the device has not returned
+    left_out: Mapping[str, str]  # why, by rule
+    notes: tuple[str, ...] = ()
+    halted_s: Mapping[str, float] = field(default_factory=dict)  # by source: how long, in the last look
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Rings that moved."""
+        return tuple(path for path, by in self.moved.items() if any(by))
+
+    @property
+    def left_out_by_reason(self) -> dict[str, list[str]]:
+        """Rules that were not applied."""
+        found: dict[str, list[str]] = {}
+        for rule, reason in self.left_out.items():
+            found.setdefault(reason, []).append(rule)
+        return found
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {
+            "sources": list(self.sources),
+            "looks": self.looks,
+            "pause_ns": self.pause_ns,
+            "moved": {path: by._asdict() for path, by in self.moved.items()},
+            "waiting": dict(self.waiting),
+            "not_applied": self.left_out_by_reason,
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)
@@ -58,6 +98,7 @@ class Record:
     pair: str = ""  # its name in the platform; "" for the first
     further: tuple[Record, ...] = ()
     trace: Trace | None = None  # moment by moment, where somebody asked for it
+    reading: Reading | None = None  # no run at all
 
     @property
     def pairs(self) -> tuple[Record, ...]:
@@ -78,6 +119,18 @@ class Record:
     def parameters(self) -> dict[str, object]:
         """What was run, as plain values in a stable order."""
         settings = self.settings
+        if self.reading is not None:
+            return {
+                "platform": self.platform.name,
+                "main": self.files["main"],
+                "remote": self.files["remote"],
+                "sources": list(self.reading.sources),
+                "profile": {"asked": settings.profile, "used": self.profile, "why": self.profile_reason},
+                "table": settings.table,
+                "vrings": list(settings.vrings),
+                "map": list(settings.map),
+                "nuttx_config": settings.nuttx_config,
+            }
         return {
             "platform": self.platform.name,
             "engine": settings.engine,
@@ -105,6 +158,7 @@ class Record:
             "coherence": settings.coherence,
             **({"order": True} if settings.order else {}),
             **({"faults": list(self.faults)} if self.faults else {}),
+            "svd": settings.svd,
         }
 
 
@@ -133,6 +187,35 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock, trace: Tr
     )
     pairs = [pair for name, pair in board.pairs.items() if name]
     return replace(first, further=tuple(_of_further_pair(first, pair) for pair in pairs))
+
+
+def record_of_reading(
+    settings: Settings,
+    platform: Platform,
+    images: Mapping[str, Image],
+    verdict: Verdict,
+    reading: Reading,
+    wall_clock: WallClock,
+) -> Record:
+    """What a report says of memory that was read; ``platform`` has at least two cores that play the roles."""
+    return Record(
+        settings=settings,
+        platform=platform,
+        files={"main": settings.main or "", "remote": settings.remote or ""},
+        images=images,
+        vector_tables={},
+        profile=verdict.profile.value,
+        profile_reason=verdict.profile_reason,
+        end=End(EndReason.READ, verdict.time_ns),
+        live=verdict.live,
+        run=verdict.run,
+        verdict=verdict,
+        lines=(),
+        consoles={},
+        instructions={},
+        wall_clock=wall_clock,
+        reading=reading,
+    )
 
 
 def _of_further_pair(first: Record, pair: BoardPair) -> Record:

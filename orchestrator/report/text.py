@@ -26,7 +26,7 @@ from orchestrator.report.shared_map import parts_in_both_views, print_shared_map
 from orchestrator.report.sources import SourcePaths
 from orchestrator.report.terminal import address, heading, make_console, make_table, printable, rendered
 
-__all__ = ["print_report", "print_verdict", "repeating", "tables_of"]
+__all__ = ["print_headline", "print_report", "print_tables", "print_verdict", "repeating", "tables_of"]
 
 _Section = Callable[[Console, Record], None]
 _PLAYED = {"main": "the host of a lone remote", "remote": "the remote of a lone main"}
@@ -80,16 +80,26 @@ def _titled(record: Record, section: _Section) -> tuple[str, str]:
 
 
 def _headlines(console: Console, record: Record) -> None:
-    """One line for each pair, whole: a terminal breaks it where it likes, and finds the paths in it."""
+    """One line for each pair."""
     for pair in record.pairs:
-        verdict = pair.verdict
-        style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
         name = f"Pair {pair.pair_name}: " if record.further else ""
         files = ", ".join(f"{role} {printable(pair.files[role]) or 'played in Python'}" for role in ROLES)
-        counts = f": {summary(verdict.findings)}"
-        console.print(
-            Text.assemble(name, (verdict.headline, style), counts, f" ({pair.platform.name}, {files})"), soft_wrap=True
-        )
+        print_headline(console, pair, f"{pair.platform.name}, {files}", name)
+
+
+def print_headline(console: Console, record: Record, where: str, name: str = "") -> None:
+    """The line of one pair, whole: a terminal breaks it where it likes, and finds the paths in it."""
+    verdict = record.verdict
+    style = "bold green" if verdict.exit_code == 0 else "bold yellow" if verdict.up else "bold red"
+    text = Text.assemble(name, (verdict.headline, style), f": {summary(verdict.findings)} ({where})")
+    console.print(text, soft_wrap=True)
+
+
+def print_tables(console: Console, record: Record, *, whole: bool) -> None:
+    """Those in which a cause lies, or all that memory alone has."""
+    for section in _OF_MEMORY if whole else _sections_of(record):
+        if section in _OF_MEMORY:
+            section(console, record)
 
 
 def _progress(console: Console, record: Record, *, named: bool) -> None:
@@ -341,6 +351,8 @@ _SECTIONS: tuple[_Section, ...] = (
     _messages,
     _notifications,
 )
+
+_OF_MEMORY: tuple[_Section, ...] = (_table, _vrings, _map, _rings, _messages)
 
 
 def _sections_of(record: Record) -> tuple[_Section, ...]:

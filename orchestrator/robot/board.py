@@ -9,12 +9,14 @@ from robot.api.deco import keyword
 
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.board import Board, BoardOptions, BoardSnapshot, End, EndReason
+from orchestrator.board.from_settings import board_options
 from orchestrator.board.schedule import load_schedule
 from orchestrator.engines.contract import Capability
 from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
+from orchestrator.pairs import load_pairs
 from orchestrator.report.attachment import followed
 from orchestrator.report.traces import Traces
 from orchestrator.robot.suite import Suite, duration_text
@@ -47,6 +49,7 @@ class BoardKeywords(Suite):
         order: bool = False,
         faults: list[str] | None = None,
         fault_seed: int = 0,
+        svd: str | None = None,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -77,6 +80,7 @@ class BoardKeywords(Suite):
             order=order,
             faults=faults or (),
             fault_seed=fault_seed,
+            svd=svd,
             wall_time=wall_time,
         )
         self._open = Board(platform, options)
@@ -92,6 +96,23 @@ class BoardKeywords(Suite):
         state (`Requires`), what is told begins there.
         """
         self._traces = Traces(files, self._board())
+
+    @keyword
+    def start_pair(self, file: str, name: str) -> None:
+        """Puts the board of one pair of a file at power-on, with the settings that stand there.
+
+        ``file`` is one of ``rptwin run --pairs``; ``name`` is a pair of it, with what its matrix adds: ``demo seed=1``.
+        """
+        pairs = {each.name: each.settings for each in load_pairs(file)}
+        if name not in pairs:
+            raise UsageError("no such pair", where=file, expected=" | ".join(pairs), found=name)
+        self._close()
+        self._open = Board(pairs[name].platform, board_options(pairs[name]))
+
+    @keyword
+    def get_pairs(self, file: str) -> list[str]:
+        """The names of the pairs of a file, in its order."""
+        return [each.name for each in load_pairs(file)]
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

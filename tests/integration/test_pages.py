@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 from support import pages
 
+from orchestrator.board import Board
 from orchestrator.config import load_config, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,16 @@ README = ROOT / "README.md"
 ELSEWHERE = {
     "make ": ".ci/run",
     "rptwin run --gdb": "tests/integration/test_gdb.py",
+    "rptwin run --pairs pairs.toml -j 4": "tests/integration/test_many_pairs.py",
+    "rptwin run main.bin": "tests/integration/test_bare_images.py",
+    "rptwin run --svd": "tests/integration/test_svd.py",
+    'eval "$(rptwin completion bash)"': "tests/unit/cli/test_completion.py",
+    "rptwin run --watch": "tests/integration/test_watching.py",
+    "rptwin run --uart": "tests/integration/test_uarts.py",
+    "picocom": "tests/integration/test_uarts.py",
+    "python -m serial.tools.miniterm": "tests/integration/test_uarts.py",
+    "rptwin judge --gdb": "tests/integration/test_judge.py",
+    "rptwin judge --debugfs": "tests/integration/test_judge.py",
     "head -c 100K": "tests/integration/test_vhost_user.py",
     "qemu-storage-daemon": "tests/integration/test_vhost_user.py",
     ".venv/bin/rptwin bridge": "tests/integration/test_vhost_user.py",
@@ -47,7 +58,10 @@ PAGES = {
     "README.md": "stm32h745",
     "docs/gdb.md": "stm32h745",
     "docs/html-report.md": "stm32h745",
+    "docs/judging-a-board.md": "stm32h745",
+    "docs/many-pairs.md": "stm32h745",
     "docs/playing-a-core.md": "mps2_an521",
+    "docs/serial-lines.md": "stm32h745",
     "docs/traces.md": "stm32h745",
     "docs/vhost-user.md": "stm32h745",
 }
@@ -74,6 +88,13 @@ def folder(pair: Callable[..., Pair], tmp_path: Path, request: pytest.FixtureReq
     (tmp_path / "firmware").symlink_to(ROOT / "firmware")
     for name in ("main", "remote"):
         shutil.copyfile(getattr(demo, name), tmp_path / f"{name}.elf")
+    if given is not None:
+        for text in pages.blocks((ROOT / given.params["page"]).read_text(encoding="utf-8"), "toml"):
+            (tmp_path / "pairs.toml").write_text(text)
+    if given is not None and "shared.bin" in given.params["command"].line:
+        with Board("stm32h745", main=demo.main, remote=demo.remote) as board:
+            board.run()
+            (tmp_path / "shared.bin").write_bytes(board.engine.memory("cpu_cm7").read(0x3004_0000, 0x8000))
     return tmp_path
 
 
@@ -104,6 +125,20 @@ def test_the_settings_file_of_the_readme_is_one(tmp_path: Path) -> None:
     settings = settings_from({}, load_config(tmp_path / "rptwin.toml"))
     assert settings.main == str(tmp_path / "build/cm7/main.elf")
     assert settings.timeout == 20_000_000_000
+
+
+def test_the_python_and_the_suite_of_many_pairs_run(folder: Path, pytester: pytest.Pytester) -> None:
+    page = (ROOT / "docs" / "many-pairs.md").read_text(encoding="utf-8")
+    (text,), (test,), (suite,) = (pages.blocks(page, kind) for kind in ("toml", "python", "robotframework"))
+    for name in ("main.elf", "remote.elf"):
+        shutil.copyfile(folder / name, pytester.path / name)
+    for place in (folder, pytester.path):
+        (place / "pairs.toml").write_text(text)
+    (folder / "suite.robot").write_text(suite)
+    said = pages.run("python -m robot --output NONE --log NONE --report NONE suite.robot", folder)
+    assert "3 tests, 3 passed, 0 failed" in said
+    pytester.makepyfile(test)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist").assert_outcomes(passed=3)
 
 
 def test_the_python_of_the_readme_runs(folder: Path, pytester: pytest.Pytester) -> None:

@@ -12,7 +12,8 @@ CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
 @pytest.fixture
 def session(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest(CONFTEST.read_text())
-    pytester.makeini("[pytest]\nmarkers =\n  needs_command(name, package)\n  renode\n")
+    markers = "markers =\n  needs_command(name, package)\n  renode\n"
+    pytester.makeini(f"[pytest]\npythonpath = {CONFTEST.parent}\n{markers}")
     return pytester
 
 

@@ -222,7 +222,9 @@ def cores_give_a_sign_of_life(subject: CoreSubject) -> Iterator[Violation]:
 
 
 def _register(platform: Platform, core: str, poll: Poll) -> str:
-    """A register by its peripheral and offset: ``QUADSPI+0x008``."""
+    """A register by its name where somebody has given names, else its peripheral and offset: ``QUADSPI+0x008``."""
+    if platform.registers is not None and (name := platform.registers.name_at(poll.address)) is not None:
+        return name
     bases = [
         at.address
         for each in platform.peripherals

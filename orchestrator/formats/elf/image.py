@@ -64,6 +64,7 @@ class Image:
     sections: tuple[Section, ...]
     _data: bytes = field(repr=False)
     _headers: tuple[SectionHeader, ...] = field(repr=False)
+    is_bare: bool = False  # bytes alone, of a file that is no ELF: no symbols, sections or debug information
 
     @property
     def data(self) -> bytes:

@@ -105,7 +105,7 @@ def test_help_loads_no_emulator_and_nothing_that_draws() -> None:
 def test_an_unknown_command_is_an_error_that_names_those_there_are() -> None:
     error = error_of(rptwin("runn"))
     assert error.startswith(
-        "no such command: expected run | demo | inspect | console | ping | send | explore | bridge | platforms | "
+        "no such command: expected run | demo | inspect | console | ping | send | explore | judge | bridge | "
     )
     assert error.endswith(", found runn")
 
