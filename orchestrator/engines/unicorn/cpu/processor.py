@@ -125,9 +125,6 @@ class Processor:
             unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
             unicorn_const.UC_HOOK_BLOCK: hooks.core_on_block,
             unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
-            unicorn_const.UC_HOOK_MEM_UNMAPPED
-            | unicorn_const.UC_HOOK_MEM_READ_PROT
-            | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
         }
         installed = {
             kind: self.cpu.hook(kind, binding.function_pointer(function), native) for kind, function in kinds.items()
@@ -140,6 +137,11 @@ class Processor:
     def connect(self, memory: CoreMemory, stub: int) -> None:
         """Memory as this core addresses it, once it is mapped."""
         self.memory, self.stub = memory, stub
+        # Not for memory: Unicorn makes each store slow where there is a hook.
+        kinds = unicorn_const.UC_HOOK_MEM_UNMAPPED
+        kinds |= unicorn_const.UC_HOOK_MEM_READ_PROT | unicorn_const.UC_HOOK_MEM_FETCH_PROT
+        for gap in self.cpu.gaps():
+            self.cpu.hook(kinds, binding.function_pointer(hooks.core_on_invalid), self.native, gap)
 
     @property
     def now(self) -> int:
