@@ -92,9 +92,7 @@ class Machine:
         count_blocks: bool = True,
     ) -> None:
         options = EngineOptions(quantum_ns=quantum_ns)
-        self.engine = UnicornEngine(
-            platform, options, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks
-        )
+        self.engine = UnicornEngine(platform, options, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks)
         self.events: list[Event] = []
         self.engine.subscribe(self.events.append)
         self.images = images

@@ -218,7 +218,9 @@ class Cpu:
             f"cannot map a device at {address:#010x}",
         )
 
-    def hook(self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)) -> ctypes.c_size_t:
+    def hook(
+        self, kind: int, function: int, user: ctypes.Structure, extent: tuple[int, int] = (1, 0)
+    ) -> ctypes.c_size_t:
         """Install a native hook over the addresses from first to last; (1, 0) is the whole address space.
 
         What is returned is for :meth:`unhook`.

@@ -257,7 +257,7 @@ class Processor:
         )
 
     def restore(self, saved: ProcessorSnapshot) -> None:
-        """Go back to :meth:`save`; what was translated is void."""
+        """Go back to :meth:`save`; memory says whether what was translated is void."""
         native = self.native
         self.cpu.uc.context_restore(saved.context)
         native.executed, native.exclusive = saved.executed, saved.exclusive
@@ -269,7 +269,8 @@ class Processor:
         self.delayed_until = saved.delayed_until
         self.activity.restore(saved.activity)
         native.watch_masks = 0
-        self.attention = self.stale_code = True
+        self.attention = True
+        self.stale_code = self.stale_code or bool(self.caches)
 
     def pause_records(self, *, paused: bool) -> None:
         """Whether what runs has been recorded before."""
