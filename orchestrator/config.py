@@ -97,6 +97,9 @@ class Settings:
     seed: int = 0
     schedule: str | None = None
     coherence: str | None = None
+    order: bool = False
+    fault: tuple[str, ...] = ()
+    fault_seed: int = 0
 
 
 Parse = Callable[[object, str], object]
@@ -112,6 +115,7 @@ class Setting:
     help: str
     repeated: bool = False
     is_path: bool = False
+    is_flag: bool = False
 
     @property
     def attribute(self) -> str:
@@ -136,6 +140,12 @@ def _one_of(*words: str) -> Parse:
         return value
 
     return parse
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        _refuse(where, "true | false", value)
+    return value
 
 
 def _positive_duration(value: object, where: str) -> int:
@@ -327,6 +337,23 @@ SETTINGS: tuple[Setting, ...] = (
         "Model the data caches of the cores that have one: `report` what is stale, lost or overwritten without them "
         "showing, or let the cores see what the chip's would (`real`). Default: memory is coherent.",
     ),
+    Setting(
+        "order",
+        "true|false",
+        _flag,
+        "Judge in which order each core makes its accesses to a ring, and the barriers (DMB, DSB) between them.",
+        is_flag=True,
+    ),
+    Setting(
+        "fault",
+        "FAULT",
+        _texts,
+        "Inject a fault: lost:CORE:NUMBER, late:CORE:NUMBER:DURATION, doubled:CORE:NUMBER:DURATION of a notification "
+        "to a core, counted from 1; reset:CORE:TIME, hold:CORE:TIME:DURATION, slow:CORE:FACTOR, flip:ADDRESS.BIT:TIME. "
+        "What is left out at the end is drawn, of `any` all.",
+        repeated=True,
+    ),
+    Setting("fault-seed", "NUMBER", _seed, "Draws what a fault leaves open: the same number, the same fault."),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -21,12 +21,14 @@ __all__ = [
     "ACCESS_WRITES",
     "CACHE_BLOCK",
     "RECORD",
+    "RESET",
     "SYSTEM_RESET",
     "Access",
     "Accessed",
     "ActiveException",
     "Activity",
     "Backtrace",
+    "Barrier",
     "Changed",
     "CoreState",
     "DataCache",
@@ -36,6 +38,8 @@ __all__ = [
     "ExceptionReturn",
     "ExceptionTaken",
     "Fault",
+    "FaultInjected",
+    "Fenced",
     "Frame",
     "GuestError",
     "IncoherenceKind",
@@ -58,6 +62,7 @@ __all__ = [
 
 
 SYSTEM_RESET = "system reset"
+RESET = "reset"  # of one core, from outside
 CACHE_BLOCK = 1 << 10  # bytes: cache maintenance is kept no finer
 
 
@@ -279,7 +284,8 @@ class GuestError:
 class StateChanged:
     """A core was released, held, reset, fell asleep for good or woke; ``why`` names the cause.
 
-    Where the firmware asked for a system reset, ``why`` begins with ``SYSTEM_RESET`` and the backtrace says from where.
+    Where a core alone was reset, by nobody's firmware, ``why`` begins with ``RESET``. Where the firmware asked for a
+    system reset, ``why`` begins with ``SYSTEM_RESET`` and the backtrace says from where.
     """
 
     state: CoreState
@@ -366,6 +372,23 @@ def _packed(access: Access) -> bytes:
     return RECORD.pack(access.time_ns, access.last_ns, access.value or 0, access.before or 0, *numbers)
 
 
+class Barrier(NamedTuple):
+    """A DMB or DSB: accesses before it are made before those behind it (DDI0403E A3.7.3)."""
+
+    time_ns: int  # of the instruction
+    pc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The barriers that a core executed, in order; one behind another, with no observed access in between, is left out.
+
+    Stamped with the end of the turn; it comes before the ``Accessed`` of the same turn.
+    """
+
+    barriers: tuple[Barrier, ...]
+
+
 class IncoherenceKind(enum.StrEnum):
     """What a data cache does to bytes that others access too."""
 
@@ -404,6 +427,14 @@ class Incoherent:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultInjected:
+    """A fault that was asked for has happened to this core; nobody's firmware did it."""
+
+    fault: str  # as it was named when it was asked for
+    what: str  # "hsem channel 1 to cpu_cm4 is lost"
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something the reader of a report should know of the model ("MPU enabled: not enforced")."""
 
@@ -423,8 +454,10 @@ Detail = (
     | GuestError
     | StateChanged
     | Accessed
+    | Fenced
     | Changed
     | Incoherent
+    | FaultInjected
     | Note
 )
 
@@ -464,8 +497,10 @@ _KINDS: dict[type, str] = {
     GuestError: "guest-error",
     StateChanged: "state",
     Accessed: "accessed",
+    Fenced: "fenced",
     Changed: "changed",
     Incoherent: "incoherent",
+    FaultInjected: "fault-injected",
     Note: "note",
 }
 

@@ -8,17 +8,19 @@ people is made in :mod:`orchestrator.report`.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory
-from orchestrator.base.roles import ROLES
+from orchestrator.base.roles import MAIN, ROLES
 from orchestrator.board.consoles import Consoles
 from orchestrator.board.ends import END_TEXTS, End, EndReason, Progress
+from orchestrator.board.faults import Fault, Seen, draw, inject_all, parse_faults, slowed
 from orchestrator.board.images import load_images, load_others, vector_tables_of
 from orchestrator.board.mistakes import refuse_mixed_up
 from orchestrator.board.options import BoardOptions
@@ -34,6 +36,7 @@ from orchestrator.engines.contract import (
     Condition,
     Engine,
     Foreseeing,
+    Ordering,
     Snapshot,
     StopReason,
 )
@@ -43,6 +46,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
+from orchestrator.observe.order import Barriers
 from orchestrator.observe.run import Unmet
 from orchestrator.observe.traffic import Buffer, MessageRecord
 from orchestrator.platform import load_platform, refuse_without_pair
@@ -100,7 +104,8 @@ class Board:
         schedule = options.schedule
         if schedule is not None:
             chip, options = schedule.platform(chip), replace(options, quantum_ns=schedule.quantum_ns)
-        self.platform = options.with_memory(chip)
+        self.faults = self._drawn(chip, options)
+        self.platform = slowed(options.with_memory(chip), self.faults)
         refuse_without_pair(self.platform)
         self.images = load_images(options.main, options.remote)
         if not options.vtor:
@@ -115,6 +120,7 @@ class Board:
         self._stopping = False
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
+        self._tells_order = options.order
         self.bridges: list[Bridge] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
@@ -132,9 +138,27 @@ class Board:
             self._power_on(every, looking)
             if schedule is not None:
                 schedule.begin(self.engine)
+            inject_all(self.engine, self.faults, self.platform)
         except BaseException:
             self.engine.close()
             raise
+
+    @staticmethod
+    def _drawn(platform: Platform, options: BoardOptions) -> tuple[Fault, ...]:
+        """The faults that are asked for; what they leave open is drawn from what a run without them does."""
+
+        def seen() -> Seen:
+            if not isinstance(options.engine, str):
+                raise UsageError("an engine at power-on is for one run", where="faults", expected="exact ones")
+            with Board(platform, replace(options, faults=())) as board:
+                board.run()
+                ledger = board.observer.run.ledger
+                spans = [board.live.span, *(ring.span for ring in board.vrings)]
+                extents = [span.seen_by(MAIN) for span in spans if span is not None]
+                notified = Counter({role: ledger.sent_to(role) for role in ROLES})
+                return Seen(notified, board.last_activity_ns, tuple(each for each in extents if each is not None))
+
+        return draw(parse_faults(options.faults, platform), options.fault_seed, seen)
 
     def _power_on(self, images: Mapping[str, Image], looking: ObserveOptions) -> None:
         """Images are by role, and by name for cores without one."""
@@ -308,13 +332,17 @@ class Board:
         if reason is EndReason.QUIET:
             self.end = End(reason, self.engine.time_ns, quiet_ns, self._coming(quiet_ns))
         states, backtraces, waiting, exceptions, caches = {}, {}, {}, {}, {}
+        barriers, device_memory = {}, {}
         with contextlib.suppress(RptwinError):  # an engine that failed may not know; what was seen is kept
             states = {name: self.engine.state(name) for name in names}
             backtraces = {name: self.engine.backtrace(name) for name in names}
             waiting = {name: self.engine.waiting(name) for name in names}
             exceptions = {name: self.engine.registers(name).get("XPSR", 0) & _EXCEPTION for name in names}
             caches = {name: self.engine.data_cache(name) for name in names}
-        seen = (states, backtraces, waiting, exceptions, unmet, caches)
+            if self._tells_order and isinstance(self.engine, Ordering):
+                barriers = {name: Barriers(*astuple(self.engine.ordered(name))) for name in names}
+                device_memory = {name: self.engine.device_memory(name) for name in names}
+        seen = (states, backtraces, waiting, exceptions, unmet, caches, barriers, device_memory)
         for pair in self.pairs.values():
             pair.observer.finish(self.end.time_ns, reason.value, *seen, cut=reason.cut)
 
@@ -349,8 +377,9 @@ class Board:
 
     @property
     def last_activity_ns(self) -> int:
-        """When memory that a pair shares was last written or a notification last sent."""
-        return max(pair.observer.last_activity_ns for pair in self.pairs.values())
+        """When memory that a pair shares was last written or a notification last sent, or a fault is to be injected."""
+        seen = (pair.observer.last_activity_ns for pair in self.pairs.values())
+        return max((*seen, *(each.time_ns or 0 for each in self.faults)))
 
     def subscribe(self, listener: Listener) -> None:
         """Call this for every event from now on, in order."""

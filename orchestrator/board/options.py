@@ -49,6 +49,9 @@ class BoardOptions:
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # other processes can map the board's memory, as :meth:`Board.hand_out` needs it
     coherence: str | None = None  # "report" or "real": model the cores' data caches
+    order: bool = False  # look at barriers and the order of accesses to rings
+    faults: Iterable[str] = ()  # to inject: :mod:`orchestrator.board.faults`
+    fault_seed: int = 0  # of what these leave open
     wall_time: Duration = DEFAULT_WALL_TIME_NS / 1e9  # time of this computer after which a run ends in any case
 
     def with_memory(self, platform: Platform) -> Platform:
@@ -69,7 +72,7 @@ class BoardOptions:
         if self.coherence is not None and self.coherence not in modes:
             raise UsageError("bad value", where="coherence", expected=" | ".join(modes), found=repr(self.coherence))
         mode = None if self.coherence is None else modes[self.coherence]
-        return EngineOptions(self.quantum_ns, self.seed, self.console_size, self.shares_memory, mode)
+        return EngineOptions(self.quantum_ns, self.seed, self.console_size, self.shares_memory, mode, self.order)
 
     def for_observer(self, platform: Platform) -> ObserveOptions:
         """How the observers look at the board, read from the words here."""
@@ -81,4 +84,5 @@ class BoardOptions:
             notify=checked_notify(platform, self.notify),
             release=parse_release(self.nuttx_config),
             quantum_ns=self.quantum_ns,
+            order=self.order,
         )

@@ -14,6 +14,7 @@ from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile, feature_names, status_names
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.observer import Observer
+from orchestrator.observe.order import Orders
 from orchestrator.observe.run import Cut, Milestone, Run
 from orchestrator.observe.views import Span, Views
 
@@ -171,7 +172,13 @@ class Verdict:
             "notifications": run.ledger.to_json(self.notify),
             "unmodelled": run.unmodelled.to_json(),
             "notes": run.notes.to_json(),
+            **({"barriers": self._barriers(run.orders)} if run.orders is not None else {}),
+            **({"injected": [each.to_json() for each in run.injected]} if run.injected else {}),
         }
+
+    @staticmethod
+    def _barriers(orders: Orders) -> dict[str, object]:
+        return {role: counted._asdict() for role, counted in sorted(orders.counted.items())}
 
     def _core(self, role: str) -> dict[str, object]:
         core = self.run.cores[role]

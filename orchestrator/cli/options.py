@@ -63,6 +63,9 @@ DEMO_OPTIONS = (
     "seed",
     "schedule",
     "coherence",
+    "order",
+    "fault",
+    "fault-seed",
 )
 
 
@@ -80,6 +83,8 @@ def setting_options(*keys: str) -> Callable[[Command], Command]:
 
 def _option(setting: Setting) -> Callable[[Command], Command]:
     text = setting.help
+    if setting.is_flag:
+        return click.option(f"--{setting.key}", setting.attribute, is_flag=True, default=None, help=text)
     default = getattr(Settings(), setting.attribute)
     if default not in (None, (), {}):
         text += f"  [default: {format_duration(default) if setting.metavar == 'DURATION' else default}]"

@@ -87,6 +87,9 @@ def board_options(settings: Settings) -> BoardOptions:
         quiet_for=None if settings.quiet_for is None else f"{settings.quiet_for} ns",
         console_size=settings.console_size,
         coherence=settings.coherence,
+        order=settings.order,
+        faults=settings.fault,
+        fault_seed=settings.fault_seed,
         wall_time=f"{settings.wall_time} ns",
     )
 

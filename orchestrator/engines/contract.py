@@ -19,6 +19,7 @@ from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
 __all__ = [
+    "EVER_NS",
     "SEMIHOSTING",
     "Active",
     "Assistant",
@@ -34,11 +35,16 @@ __all__ = [
     "Delaying",
     "Engine",
     "EngineOptions",
+    "Faulting",
     "Foreseeing",
     "Forking",
+    "InjectedFault",
+    "InjectedKind",
     "MemoryEquals",
     "Monitored",
     "Observing",
+    "Ordered",
+    "Ordering",
     "PlayedCore",
     "Player",
     "Playing",
@@ -69,6 +75,8 @@ class Capability(enum.StrEnum):
     SHARE = "share"  # :class:`Sharing`
     DELAY = "delay"  # :class:`Delaying`
     COHERENCE = "coherence"  # data caches are modelled: ``EngineOptions.coherence``
+    FAULT = "fault"  # :class:`Faulting`
+    ORDER = "order"  # :class:`Ordering`
 
 
 class CoherenceMode(enum.StrEnum):
@@ -87,6 +95,7 @@ class EngineOptions:
     console_size: int = DEFAULT_CONSOLE_SIZE  # bytes that are kept of what each console says
     shares_memory: bool = False  # the board's memory is in files that other processes can map: :class:`Sharing`
     coherence: CoherenceMode | None = None  # model the cores' data caches; None: memory is coherent
+    order: bool = False  # tell the barriers between accesses: :class:`Ordering`
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +344,72 @@ class Delaying(Protocol):
         """Let a core stand still for this long before a cycle of its clock, counted from power-on; at 0 it starts late.
 
         It takes no exception meanwhile, and its timers go on. EngineError for a cycle that has passed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """How many instructions that order accesses a core has executed since power-on; of exclusive pairs the loads."""
+
+    dmb: int = 0
+    dsb: int = 0
+    isb: int = 0
+    exclusive: int = 0
+
+
+@runtime_checkable
+class Ordering(Protocol):
+    """An engine that may have ``Capability.ORDER``; made with ``EngineOptions.order``, else nothing is counted.
+
+    Before each ``Accessed`` of a core, ``Fenced`` has the barriers that came between these accesses.
+    """
+
+    def ordered(self, core: str) -> Ordered: ...
+
+    def device_memory(self, core: str) -> tuple[Extent, ...]:
+        """What is Device or Strongly-ordered memory to this core now, memory or not: accesses to it keep their order
+        among themselves (DDI0403E A3.7.3).
+        """
+        ...
+
+
+EVER_NS = 1 << 62  # longer than any run
+
+
+class InjectedKind(enum.StrEnum):
+    """What goes wrong on a board without anybody's doing."""
+
+    LOST = "lost"  # a notification: as if nobody had rung
+    LATE = "late"  # a notification: it comes ``duration_ns`` later
+    DOUBLED = "doubled"  # a notification: it comes again ``duration_ns`` later
+    RESET = "reset"  # a core, with its private peripherals: it starts again from its vector table
+    HOLD = "hold"  # a core stands still for ``duration_ns``, and takes no exception; its timers go on
+    FLIP = "flip"  # a bit of memory
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedFault:
+    """One fault, exactly. Notifications to a core are counted from 1 as ``NotificationSent`` tells of them."""
+
+    kind: InjectedKind
+    core: str  # that is interrupted, reset or held, or in whose view the address lies
+    number: int = 0  # of a notification
+    time_ns: int = 0  # of the others
+    duration_ns: int = 0
+    address: int = 0
+    bit: int = 0  # 0..7
+
+
+@runtime_checkable
+class Faulting(Protocol):
+    """An engine that may have ``Capability.FAULT``; asking one without it is a CapabilityError."""
+
+    def inject(self, fault: InjectedFault, name: str) -> None:
+        """Have this happen, before the board has run; ``FaultInjected(name)`` tells that it did.
+
+        UsageError where this board has no such thing: no memory at the address, a mailbox of which the platform does
+        not say how a core works it.
         """
         ...
 

@@ -29,6 +29,8 @@ def create_engine(name: str, platform: Platform, options: EngineOptions | None =
     maker = getattr(importlib.import_module(module), cls)
     if options.shares_memory and Capability.SHARE not in getattr(maker, "capabilities", ()):
         raise CapabilityError("no memory that other processes can map", where=f"engine {name}", expected="unicorn")
+    if options.order and Capability.ORDER not in getattr(maker, "capabilities", ()):
+        raise CapabilityError("tells no barriers", where=f"engine {name}", expected="unicorn", found="order")
     if options.coherence is not None and Capability.COHERENCE not in getattr(maker, "capabilities", ()):
         raise CapabilityError("no model of data caches", where=f"engine {name}", expected="unicorn", found="coherence")
     engine: Engine = maker(platform, options)

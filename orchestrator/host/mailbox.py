@@ -132,20 +132,11 @@ class Doorbell:
         return self._access.peek(shown.drive.core, shown.base + shown.drive.enabled)
 
     def _do(self, mailbox: _Access, steps: tuple[MailboxStep, ...], channels: int) -> None:
-        strided = [step for step in steps if step.stride]
-        for step in steps:
-            if not step.stride:
-                self._step(mailbox, step, 0, channels)
-        for channel in (bit for bit in range(mailbox.drive.channels) if strided and channels >> bit & 1):
-            for step in strided:
-                self._step(mailbox, step, channel, 1 << channel)
-
-    def _step(self, mailbox: _Access, step: MailboxStep, channel: int, channels: int) -> None:
-        address = mailbox.base + step.offset + step.stride * channel
-        if step.writes:
-            self._access.write(address, channels if step.value is None else step.value)
-        else:
-            self._access.read(address)
+        for offset, value in mailbox.drive.accesses(steps, channels):
+            if value is None:
+                self._access.read(mailbox.base + offset)
+            else:
+                self._access.write(mailbox.base + offset, value)
 
 
 def _rung(platform: Platform, core: str, able: list[_Access], notify: Mapping[str, int]) -> _Access:

@@ -59,8 +59,16 @@ class AccessObserver:
             less = self._watches.tells_slowly and guard.narrow()
             if more or less:
                 self._watch_stack(guard)
+        places = self._placed(run, live)
+        if run.orders is not None:
+            run.orders.see(role, rows, places)
         both = self._tells_both and not run.traffic.buffers_dropped
-        run.history.see(role, rows, self._placed(run, live), run.traffic, run.outside, knows_owners=both)
+        run.history.see(role, rows, places, run.traffic, run.outside, knows_owners=both)
+
+    def finish(self, run: Run, live: LiveView) -> None:
+        """The run is over: what no access followed is put in its place."""
+        if run.orders is not None:
+            run.orders.finish(self._placed(run, live))
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""

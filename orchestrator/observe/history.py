@@ -23,7 +23,7 @@ from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, Traffic
 from orchestrator.observe.views import Span, Views
 
-__all__ = ["History", "Places", "Step", "Trespass", "Write", "table_field_at"]
+__all__ = ["History", "Places", "RingAt", "Spot", "Step", "Trespass", "Write", "table_field_at"]
 
 _KEPT = 8  # of each kind
 _SLOT = re.compile(r"used\.ring\[(\d+)\]")
@@ -109,7 +109,7 @@ class _Word:
 
 
 @dataclass(frozen=True, slots=True)
-class _RingAt:
+class RingAt:
     """A ring as one core addresses it; ``shift`` leads from there to the addresses of its layout."""
 
     extent: Extent
@@ -136,12 +136,12 @@ class _RingAt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
+class Spot:
     """What lies at one address, as far as an access of one size reaches: cores access the same few again and again."""
 
     fields: tuple[_Field, ...]  # of the table
     buffers: tuple[tuple[int, Buffer], ...]  # and where the core sees each begin
-    ring: _RingAt | None = None
+    ring: RingAt | None = None
     place: tuple[int, int] = (0, 0)  # offset in the ring, size
     is_look: bool = False  # a read says that the core's side looked at what the other side has published
     word: _Word | None = None  # None: none, or the core plays no side
@@ -156,12 +156,12 @@ class Places:
         self.sides = {vdev.path: vdev.sides for vdev in live.vdevs}
         self.count = 0
         self._fields: dict[str, list[_Field]] = {}
-        self._rings: dict[str, list[tuple[int, int, _RingAt]]] = {}  # begin, end
+        self._rings: dict[str, list[tuple[int, int, RingAt]]] = {}  # begin, end
         self._buffers: dict[str, list[tuple[int, int, int, Buffer]]] = {}  # begin, end, number
         self._extents: dict[str, list[Extent]] = {}  # of the buffers, where the table has them
         self._longest = 0  # bytes of a buffer
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
-        self._spots: dict[str, dict[tuple[int, int], _Spot]] = {}  # by address and size
+        self._spots: dict[str, dict[tuple[int, int], Spot]] = {}  # by address and size
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
@@ -202,11 +202,11 @@ class Places:
         for spots in self._spots.values():
             spots.clear()
 
-    def spots(self, role: str) -> Mapping[tuple[int, int], _Spot]:
+    def spots(self, role: str) -> Mapping[tuple[int, int], Spot]:
         """Those that are known, by address and size, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots.get(role, {})
 
-    def find(self, role: str, address: int, size: int) -> _Spot:
+    def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
         spot = self._spot(role, address, size)
         spots = self._spots.setdefault(role, {})
@@ -215,17 +215,17 @@ class Places:
         spots[address, size] = spot
         return spot
 
-    def _spot(self, role: str, address: int, size: int) -> _Spot:
+    def _spot(self, role: str, address: int, size: int) -> Spot:
         end = address + size
         fields = tuple(
             each for each in self._fields.get(role, ()) if each.address < end and address < each.address + each.size
         )
         at = next((ring for start, end, ring in self._rings.get(role, ()) if start <= address < end), None)
         if at is None:
-            return _Spot(fields, self._buffers_at(role, address, size))
+            return Spot(fields, self._buffers_at(role, address, size))
         there = address + at.shift
         word = None if at.side is None else at.word_at(there)
-        return _Spot(
+        return Spot(
             fields,
             (),
             at,
@@ -248,6 +248,10 @@ class Places:
             if end > address:
                 found.append((start, buffer))
         return tuple(found)
+
+    def rings(self, role: str) -> Iterator[RingAt]:
+        """The rings as a core addresses them, by each address that it has for them."""
+        return (ring for _, _, ring in self._rings.get(role, ()))
 
     def extents(self, role: str) -> Iterator[Extent]:
         """The buffers as a core addresses them, those that lie side by side as one."""
@@ -297,7 +301,7 @@ def table_field_at(live: LiveView, views: Views, role: str, address: int) -> str
     return next((each.path for each in found), None)
 
 
-def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
+def _rings(live: LiveView, views: Views, role: str) -> Iterator[RingAt]:
     for vdev in live.vdevs:
         for ring in vdev.rings:
             extent = ring.span.seen_by(role) if ring.span is not None else None
@@ -307,7 +311,7 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[_RingAt]:
                     start, side = ring.layout.extent.start, vdev.sides.side_of(role)
                     key = (ring.path, side) if side is not None else None
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
-                    yield _RingAt(
+                    yield RingAt(
                         at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, key, index_at
                     )
 
@@ -388,7 +392,7 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _see_look(self, spot: _Spot, at: _RingAt, times: int, last_ns: int) -> None:
+    def _see_look(self, spot: Spot, at: RingAt, times: int, last_ns: int) -> None:
         key, place = at.key, spot.place
         if key is None:
             return
@@ -400,7 +404,7 @@ class History:
         if spot.is_look:
             self.looked_ns[key] = last_ns
 
-    def _see_word(self, role: str, access: Access, at: _RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
+    def _see_word(self, role: str, access: Access, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
         assert access.before is not None
         assert access.value is not None
@@ -423,7 +427,7 @@ class History:
                 self._check_slots(step, at, access, views, traffic)
             self._pass_on(step, at, word.owner, access)
 
-    def _check_slots(self, step: Step, at: _RingAt, access: Access, views: Views, traffic: Traffic) -> None:
+    def _check_slots(self, step: Step, at: RingAt, access: Access, views: Views, traffic: Traffic) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
         path, num = at.ring.path, at.layout.num
         written = self._used_slots.pop(path, set())
@@ -444,7 +448,7 @@ class History:
         )
         traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
 
-    def _pass_on(self, step: Step, at: _RingAt, publisher: Side, access: Access) -> None:
+    def _pass_on(self, step: Step, at: RingAt, publisher: Side, access: Access) -> None:
         """An index moves: what lies behind it has another owner from now on."""
         queue = at.queue
         assert access.before is not None
@@ -467,7 +471,7 @@ class History:
                     self._passages += 1
                     self._owned[address] = _Owned(at.path, head, owner, step, size, self._passages)
 
-    def _last_passage(self, address: int, spot: _Spot) -> _Owned | None:
+    def _last_passage(self, address: int, spot: Spot) -> _Owned | None:
         """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
         found = None
         for start, buffer in spot.buffers:
@@ -477,7 +481,7 @@ class History:
         return found
 
     def _see_buffer(
-        self, role: str, row: tuple[int, ...], spot: _Spot, places: Places, outside: Collection[str]
+        self, role: str, row: tuple[int, ...], spot: Spot, places: Places, outside: Collection[str]
     ) -> None:
         _, _, _, _, _, address, size, _, flags, _ = row
         owned, writes = self._last_passage(address, spot), flags & ACCESS_WRITES != 0

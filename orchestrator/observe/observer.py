@@ -20,6 +20,8 @@ from orchestrator.events import (
     CoreState,
     DataCache,
     Event,
+    FaultInjected,
+    Fenced,
     Incoherent,
     Note,
     NotificationIgnored,
@@ -44,8 +46,9 @@ from orchestrator.observe.follow import RingFollower
 from orchestrator.observe.found import TableSearch
 from orchestrator.observe.given import GivenVring
 from orchestrator.observe.live import LiveView, read_live
+from orchestrator.observe.order import Barriers, Orders
 from orchestrator.observe.progress import note_progress, see_core, see_taken
-from orchestrator.observe.run import Channel, CoreRun, Cut, Run, Unmet
+from orchestrator.observe.run import Channel, CoreRun, Cut, Injected, Run, Unmet
 from orchestrator.observe.traffic import Actor
 from orchestrator.observe.views import Views
 from orchestrator.observe.vring_search import VringSearch
@@ -68,6 +71,7 @@ class ObserveOptions:
     notify: Mapping[str, int] = field(default_factory=dict)  # ring path to channel
     release: NuttxRelease | None = None
     quantum_ns: int = DEFAULT_QUANTUM_NS
+    order: bool = False  # barriers are told
 
 
 class Observer:
@@ -95,6 +99,8 @@ class Observer:
         self.views = Views.of({role: memories[name] for role, name in names.items()}, platform, self.options.maps)
         self.declared: DeclaredTable = find_declared(images, self.options.locator, self.options.vrings)
         self.run = Run({role: CoreRun(role, name) for role, name in names.items()})
+        if self.options.order:
+            self.run.orders = Orders()
         self._roles = {name: role for role, name in names.items()}
         self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
         self._raw: bytes | None = None
@@ -193,6 +199,8 @@ class Observer:
         exceptions: Mapping[str, int] | None = None,
         unmet: Unmet | None = None,
         caches: Mapping[str, DataCache | None] | None = None,
+        barriers: Mapping[str, Barriers] | None = None,
+        device_memory: Mapping[str, tuple[Extent, ...]] | None = None,
         *,
         cut: Cut = Cut.BY_NOBODY,
     ) -> None:
@@ -212,6 +220,14 @@ class Observer:
         if cut is not Cut.BY_ENGINE:
             self._look(Actor(time_ns, ""))
         self.run.history.tells = self._accesses.tells
+        orders = self.run.orders
+        if orders is not None:
+            self._accesses.finish(self.run, self._live)
+            orders.counted = {
+                role: found for name, found in (barriers or {}).items() if (role := self._roles.get(name))
+            }
+            found = (device_memory or {}).items()
+            orders.device_memory = {self._roles[name]: extents for name, extents in found if name in self._roles}
 
     # what the engine says
 
@@ -229,6 +245,9 @@ class Observer:
         elif isinstance(detail, Accessed):
             if role in self.run.cores:
                 self._accesses.see(self.run, self._live, role, detail)
+        elif isinstance(detail, Fenced):
+            if role in self.run.cores and self.run.orders is not None:
+                self.run.orders.fence(role, detail.barriers)
         elif isinstance(detail, Incoherent):
             if role in self.run.cores:
                 self.run.coherence.see(role, detail, self._roles)
@@ -238,6 +257,9 @@ class Observer:
                 self.run.ledger.listens(channel, event.time_ns, waiting=number in detail.waiting)
         elif isinstance(detail, (NotificationSent, NotificationIgnored)):  # no union, which would be made at each event
             self._on_notification(event.time_ns, role, detail)
+        elif isinstance(detail, FaultInjected):
+            self.run.last_activity_ns = event.time_ns  # what follows from it is waited for
+            self.run.injected.append(Injected(event.time_ns, role, detail.fault, detail.what))
         elif role and role not in self.run.cores:
             return  # a core of another pair: what it does reaches this one by memory and notifications only
         elif isinstance(detail, NotificationTaken):
@@ -269,6 +291,8 @@ class Observer:
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns
         ledger.recent.append((time_ns, target))
+        if self.run.orders is not None and role in self.run.cores:
+            self.run.orders.notify(role, time_ns)
         sender = role if role and role != target else other_role(target)
         self._look(Actor(time_ns, sender))  # what it published before it rang
         self._follower.vote(self.run, sender, channel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.events import (
+    RESET,
     SYSTEM_RESET,
     CoreState,
     ExceptionReturn,
@@ -45,6 +46,8 @@ def see_core(run: Run, time_ns: int, core: CoreRun, detail: object) -> None:
             core.resets += 1
             if detail.backtrace or core.last_reset is None:
                 core.last_reset = (time_ns, detail)
+        elif detail.why.startswith(RESET):
+            core.reset_ns = time_ns
         if detail.state is CoreState.SLEEPING:
             core.slept = True
             core.slept_ns = time_ns
@@ -90,5 +93,7 @@ def note_progress(run: Run, live: LiveView, before: LiveView, by: Actor) -> None
                 run.reach(by.time_ns, by.role, f"{vdev.path} {name}")
         if vdev.is_driver_ok:
             run.stopped.pop(vdev.path, None)
+            if not earlier & VIRTIO_CONFIG_S_DRIVER_OK:
+                run.driver_ok_ns[vdev.path] = by.time_ns
         elif earlier & VIRTIO_CONFIG_S_DRIVER_OK and vdev.status in (0, VIRTIO_CONFIG_S_NEEDS_RESET):
             run.stopped[vdev.path] = by

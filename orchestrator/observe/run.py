@@ -22,10 +22,11 @@ from orchestrator.events import (
 from orchestrator.observe.coherence import Incoherences
 from orchestrator.observe.faults import FaultPlace, Faults
 from orchestrator.observe.history import History
+from orchestrator.observe.order import Orders
 from orchestrator.observe.stacks import StackGuard
 from orchestrator.observe.traffic import HISTORY, Actor, Traffic
 
-__all__ = ["Channel", "CoreRun", "Cut", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
+__all__ = ["Channel", "CoreRun", "Cut", "Injected", "Ledger", "Milestone", "Run", "Tally", "Unmet"]
 
 _FOR_EVER = 5_000  # exceptions of one channel, and
 _EACH = 100  # for each notification on it: firmware that takes so many does nothing else any more
@@ -52,6 +53,23 @@ class Milestone:
     def to_json(self) -> dict[str, object]:
         """Plain values in a stable order."""
         return {"time_ns": self.time_ns, "core": self.core or None, "name": self.name, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that was injected, when it happened; ``core`` is a role, or the name of a core without one."""
+
+    time_ns: int
+    core: str
+    fault: str  # as it was asked for
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.time_ns / 1e6:.3f} ms: {self.what} ({self.fault})"
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values in a stable order."""
+        return {"time_ns": self.time_ns, "core": self.core, "fault": self.fault, "what": self.what}
 
 
 @dataclass(slots=True)
@@ -198,6 +216,7 @@ class CoreRun:
     lockup: tuple[int, Lockup] | None = None
     resets: int = 0  # of the whole chip, that it asked for
     last_reset: tuple[int, StateChanged] | None = None
+    reset_ns: int | None = None  # when it was last reset alone, by nobody's firmware
     errors: list[tuple[int, GuestError]] = field(default_factory=list)
     error_count: int = 0
     backtrace: Backtrace = ()
@@ -287,10 +306,13 @@ class Run:
     history: History = field(default_factory=History)
     unmodelled: Tally = field(default_factory=Tally)
     notes: Tally = field(default_factory=Tally)
+    injected: list[Injected] = field(default_factory=list)
     outside: set[str] = field(default_factory=set)  # vdevs whose device is another process, which acts at any time
     stacks: dict[str, StackGuard] = field(default_factory=dict)  # by role, where accesses are told
     coherence: Incoherences = field(default_factory=Incoherences)  # where data caches are modelled
+    orders: Orders | None = None  # where barriers are told
     dynamic: dict[str, bool] = field(default_factory=dict)  # rings whose address the host was to choose
+    driver_ok_ns: dict[str, int] = field(default_factory=dict)  # by vdev path: when it last came to DRIVER_OK
     up_ns: int | None = None
     last_activity_ns: int = 0
     _reached: set[tuple[str, str]] = field(default_factory=set)  # core and name of the milestones

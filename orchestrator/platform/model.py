@@ -5,7 +5,7 @@ Made from a Renode platform description (``.repl``) and the ``.toml`` beside it;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -160,6 +160,11 @@ class MailboxStep:
     stride: int = 0  # bytes from one channel to the next; 0: one register for all channels
     value: int | None = None  # what is written; None: a bit for each channel concerned
 
+    def access(self, channel: int, channels: int) -> tuple[int, int | None]:
+        """Offset, and what is written; None: a read."""
+        value = channels if self.value is None else self.value
+        return self.offset + self.stride * channel, value if self.writes else None
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxDrive:
@@ -172,6 +177,16 @@ class MailboxDrive:
     enable: tuple[MailboxStep, ...]  # these channels, and no other, interrupt this core; none where all always do
     clear: tuple[MailboxStep, ...]  # these channels have been seen
     ring: tuple[MailboxStep, ...]  # interrupt the other core
+
+    def accesses(self, steps: tuple[MailboxStep, ...], channels: int) -> Iterator[tuple[int, int | None]]:
+        """What steps are for these channels (a bit for each): offsets in order, with what is written; None: a read."""
+        strided = [step for step in steps if step.stride]
+        for step in steps:
+            if not step.stride:
+                yield step.access(0, channels)
+        for channel in (bit for bit in range(self.channels) if strided and channels >> bit & 1):
+            for step in strided:
+                yield step.access(channel, 1 << channel)
 
 
 @dataclass(frozen=True, slots=True)

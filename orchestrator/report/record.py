@@ -50,6 +50,7 @@ class Record:
     lines: tuple[ConsoleLine, ...]  # of all consoles, by time
     instructions: Mapping[str, int]  # by core
     wall_clock: WallClock
+    faults: tuple[str, ...] = ()  # that were to be injected, exactly
     pair: str = ""  # its name in the platform; "" for the first
     further: tuple[Record, ...] = ()
 
@@ -97,6 +98,8 @@ class Record:
             "console_size": settings.console_size,
             "seed": settings.seed,
             "coherence": settings.coherence,
+            **({"order": True} if settings.order else {}),
+            **({"faults": list(self.faults)} if self.faults else {}),
         }
 
 
@@ -120,6 +123,7 @@ def record_of(board: Board, settings: Settings, wall_clock: WallClock) -> Record
         consoles={name: console.output.decode("utf-8", "replace") for name, console in board.consoles.items()},
         instructions={core.name: board.engine.instructions(core.name) for core in board.platform.cores},
         wall_clock=wall_clock,
+        faults=tuple(map(str, board.faults)),
     )
     pairs = [pair for name, pair in board.pairs.items() if name]
     return replace(first, further=tuple(_of_further_pair(first, pair) for pair in pairs))

@@ -58,6 +58,7 @@ def print_report(console: Console, record: Record, *, whole: bool = False) -> No
 def print_verdict(console: Console, record: Record, *, ended: bool = False) -> None:
     """A line that says whether RPTUN is up and of what, then the findings; of every pair. ``ended``: and how."""
     _headlines(console, record)
+    _injected(console, record)
     for pair in record.pairs:
         if record.further and pair.verdict.findings:
             heading(console, f"Pair {pair.pair_name}")
@@ -87,6 +88,17 @@ def _progress(console: Console, record: Record, *, named: bool) -> None:
         text.append(", " if i else "")
         text.append(str(step), "" if step.time_ns is not None else "bold yellow")
     console.print(text, soft_wrap=True)
+
+
+def _injected(console: Console, record: Record) -> None:
+    """The faults that were injected, and those that never came to it."""
+    came = {each.fault for each in record.run.injected}
+    never = [each for each in record.faults if each not in came and not each.startswith("slow:")]
+    lines = [str(each) for each in record.run.injected]
+    lines += [f"from power-on: {each}" for each in record.faults if each.startswith("slow:")]
+    lines += [f"never came to it: {each}" for each in never]
+    for each in lines:
+        console.print(Text.assemble(("Injected fault", "bold magenta"), f", {each}"), soft_wrap=True)
 
 
 def _how_it_ended(console: Console, record: Record) -> None:

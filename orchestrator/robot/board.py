@@ -42,6 +42,9 @@ class BoardKeywords(Suite):
         seed: int = 0,
         schedule: str | None = None,
         coherence: str | None = None,
+        order: bool = False,
+        faults: list[str] | None = None,
+        fault_seed: int = 0,
         wall_time: float | str = "600 s",
     ) -> None:
         """Puts a board of this platform at power-on, with the firmware of both cores loaded.
@@ -49,8 +52,9 @@ class BoardKeywords(Suite):
         ``platform`` is a name from ``rptwin platforms`` or a ``.repl`` file; ``main`` and ``remote`` are ELF files.
         The core of one that is left out is played in Python: `Start Remote`, `Send Message`; a Python remote wants
         ``table=remote:0xADDRESS``.
-        The options are those of ``rptwin run``, ``schedule`` is a file of ``rptwin explore``; ``wall_time`` is what
-        each keyword that runs may take. A board that was running before is given up. No time passes yet.
+        The options are those of ``rptwin run``, ``schedule`` is a file of ``rptwin explore``, ``faults`` are
+        as ``--fault`` has them; ``wall_time`` is what each keyword that runs may take. A board that was running before
+        is given up. No time passes yet.
         """
         self._close()
         options = BoardOptions(
@@ -68,6 +72,9 @@ class BoardKeywords(Suite):
             seed=seed,
             schedule=None if schedule is None else load_schedule(schedule),
             coherence=coherence,
+            order=order,
+            faults=faults or (),
+            fault_seed=fault_seed,
             wall_time=wall_time,
         )
         self._open = Board(platform, options)

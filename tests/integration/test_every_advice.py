@@ -272,6 +272,8 @@ ELSEWHERE = {
         "unit/virtqueue/test_hostile_peer.py",
     "nothing to do, if the handler is meant to: the core went on with its work each time":
         "integration/test_at_run_time.py",
+    "the other core must be told of the reset, and write 0 to the vdev's status":
+        "integration/test_injected_faults.py",
     "what asks for the reset finds the same after it: an assertion, a fault handler, a watchdog":
         "integration/test_bad_input.py",
     "what stopped it stands above; if nothing did, give --timeout more, or ask for something else":

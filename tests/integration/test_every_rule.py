@@ -13,6 +13,7 @@ from replay import Told
 from support.field_bugs import BUGS
 from support.golden_texts import GoldenTexts, findings_as_text
 from test_coherence import CACHED
+from test_order import RULES as ORDER
 from test_reported_faults import FAULTS
 from test_variants import FAULTY
 
@@ -31,8 +32,10 @@ VARIANTS = {rule for each in (*FAULTY.values(), *CACHED.values()) for rule in ea
 ELSEWHERE = {
     "core.fault-handled": "test_at_run_time.py",
     "core.lockup": "test_python_core.py",
+    "core.reset-unnoticed": "test_injected_faults.py",
     "core.resets": "test_bad_input.py",
     "notification.not-cleared": "test_python_core.py",
+    **dict.fromkeys(ORDER, "test_order.py"),
     "run.until-not-met": "test_cli.py",
 }
 # The features of a vdev in a resource table are its bits 0 to 31; IN_ORDER is bit 35: queues of the library have it.

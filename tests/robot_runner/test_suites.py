@@ -33,8 +33,13 @@ def cases() -> Iterator[object]:
             yield pytest.param(suite, test.name, id=f"{suite}: {test.name}")
 
 
-# Tests of what an engine has not, or a chip: a mailbox that can be told which channels interrupt.
-LACKING = {"renode": ("snapshot",), "qemu": ("snapshot",), "mps2_an521": ("channel-enable",)}
+# Tests of what an engine has not, or a chip: a mailbox that can be told which channels interrupt, a data cache.
+LACKING = {
+    "renode": ("snapshot",),
+    "qemu": ("snapshot",),
+    "mps2_an521": ("channel-enable", "data-cache"),
+    "nrf5340": ("data-cache",),
+}
 
 
 @functools.cache

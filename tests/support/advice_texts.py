@@ -25,6 +25,7 @@ FIRMWARE = (
     "reported.txt",
     "variants-*.txt",
     "coherence-report.txt",
+    "order.txt",
 )  # of pairs of images, run
 _CHECKS = Path(orchestrator.checks.__file__).parent
 _FORMATS = _CHECKS.parent / "formats"  # whose errors a rule passes on

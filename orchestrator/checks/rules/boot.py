@@ -153,6 +153,32 @@ def cores_do_not_reset_the_chip_for_ever(subject: CoreSubject) -> Iterator[Viola
         )
 
 
+@rule(
+    "core.reset-unnoticed",
+    stage=Stage.BOOT,
+    source="virtio 1.2, 2.1: a device that was reset is initialized anew, which begins with 0 in its status",
+    each=_ended,
+    of_absence=True,
+)
+def who_was_reset_negotiates_anew(subject: CoreSubject) -> Iterator[Violation]:
+    """A core that was reset while a vdev was at DRIVER_OK takes part in setting it up once more."""
+    core, run = subject.core, subject.run
+    if core.reset_ns is None or run.time_ns - core.reset_ns < REST_NS:
+        return
+    live = subject.state.live
+    for vdev in live.vdevs if live is not None else ():
+        since = run.driver_ok_ns.get(vdev.path)
+        if vdev.is_driver_ok and since is not None and since < core.reset_ns:
+            yield Violation(
+                at=(Place(core.name, 0, "reset"),),
+                expected=f"{vdev.path} is set up anew",
+                actual=f"reset at {core.reset_ns / 1e6:.3f} ms, and DRIVER_OK is still that of {since / 1e6:.3f} ms",
+                advice="the other core must be told of the reset, and write 0 to the vdev's status",
+                subject=vdev.path,
+                core=core.role,
+            )
+
+
 @rule("core.lockup", stage=Stage.BOOT, source="DDI0403E B1.5.15, lockup", each=cores)
 def cores_do_not_lock_up(subject: CoreSubject) -> Iterator[Violation]:
     """No core locks up."""

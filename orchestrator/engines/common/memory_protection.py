@@ -6,6 +6,7 @@ PMSAv7 (DDI0403E B3.5) of Cortex-M4 and M7, PMSAv8 (DDI0553 B11, "Memory Protect
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -13,7 +14,7 @@ from itertools import pairwise
 from orchestrator.base.memory import Extent
 
 __all__ = ["EXECUTE", "READ", "UNPRIVILEGED_SHIFT", "WRITE", "Caching", "Region", "cacheable_v7", "caching_v7"]
-__all__ += ["regions_v7", "regions_v8"]
+__all__ += ["device_v7", "device_v8", "regions_v7", "regions_v8"]
 
 READ, WRITE, EXECUTE = 1, 2, 4
 UNPRIVILEGED_SHIFT = 3  # a grant is the bits for privileged code and, shifted by this, those for unprivileged code
@@ -155,5 +156,52 @@ def cacheable_v7(registers: tuple[tuple[int, int], ...], *, enabled: bool, backg
         if caching and found and found[-1].end == start:
             found[-1] = Extent(found[-1].start, end - found[-1].start)
         elif caching:
+            found.append(Extent(start, end - start))
+    return tuple(found)
+
+
+# Device and Strongly-ordered memory of the default map (DDI0403E table B3-1; DDI0553B B8.1 has the same).
+_DEFAULT_DEVICE = ((0x4000_0000, 0x6000_0000), (0xA000_0000, _END))
+
+
+def device_v7(registers: tuple[tuple[int, int], ...], *, enabled: bool, background: bool) -> tuple[Extent, ...]:
+    """What is Device or Strongly-ordered memory: TEX 0 or 2 with C 0 (table B3-13); arguments as of
+    :func:`caching_v7`.
+    """
+    regions = regions_v7(registers) if enabled else ()
+
+    def is_device(number: int) -> bool:
+        rasr = registers[number][1]
+        return not rasr >> 17 & 1 and (rasr >> 19 & 7 == 0 or (rasr >> 19 & 7 == 2 and not rasr >> 16 & 1))
+
+    return _device(regions, is_device, background=background or not enabled)
+
+
+def device_v8(
+    registers: tuple[tuple[int, int], ...], attributes: tuple[int, ...], *, enabled: bool, background: bool
+) -> tuple[Extent, ...]:
+    """The same by pairs (MPU_RBAR, MPU_RLAR) and MPU_MAIR0, MPU_MAIR1: an attribute without its upper four bits."""
+    regions = regions_v8(registers) if enabled else ()
+
+    def is_device(number: int) -> bool:
+        index = registers[number][1] >> 1 & 7
+        return not attributes[index // 4] >> 8 * (index % 4) & 0xF0
+
+    return _device(regions, is_device, background=background or not enabled)
+
+
+def _device(regions: tuple[Region, ...], is_device: Callable[[int], bool], *, background: bool) -> tuple[Extent, ...]:
+    edges = {0, _END, *(edge for part in _DEFAULT_DEVICE for edge in part)}
+    edges |= {edge for region in regions for part in region.parts for edge in part}
+    found: list[Extent] = []
+    for start, end in pairwise(sorted(edges)):
+        hits = [region for region in regions if region.covers(start)]
+        if hits:
+            is_one = is_device(hits[-1].number)
+        else:
+            is_one = background and any(low <= start < high for low, high in _DEFAULT_DEVICE)
+        if is_one and found and found[-1].end == start:
+            found[-1] = Extent(found[-1].start, end - found[-1].start)
+        elif is_one:
             found.append(Extent(start, end - start))
     return tuple(found)

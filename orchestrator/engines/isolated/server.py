@@ -172,7 +172,7 @@ class Server:
         if isinstance(self._engine, Perishable):
             self._engine.when_lost(self.lost)
         self._sent = dict.fromkeys(self._engine.consoles, 0)
-        not_in_the_protocol = {Capability.DEBUG, Capability.SHARE, Capability.DELAY}
+        not_in_the_protocol = {Capability.DEBUG, Capability.SHARE, Capability.DELAY, Capability.FAULT, Capability.ORDER}
         capabilities = frozenset(self._engine.capabilities) - not_in_the_protocol
         return messages.Opened(VERSION, capabilities, tuple(self._engine.consoles))
 

@@ -44,6 +44,7 @@ from orchestrator.engines.renode.played import Played, Players
 from orchestrator.engines.renode.polls import PollWatch
 from orchestrator.engines.renode.session import Bus, RenodeSession
 from orchestrator.events import (
+    RESET,
     SYSTEM_RESET,
     Backtrace,
     CoreState,
@@ -356,7 +357,7 @@ class RenodeBoard:
         if again.played is not None:
             again.played.reset()
         self._bus.set_halted(core, again.held)
-        self._say(Event(self.time_ns, core, StateChanged(self.state(core), "reset")))
+        self._say(Event(self.time_ns, core, StateChanged(self.state(core), RESET)))
 
     def _from_reset(self, core: BoardCore) -> None:
         self._bus.reset(core.name, core.model.nvic, self._mailboxes.driven(core.name))

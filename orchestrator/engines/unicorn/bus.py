@@ -179,6 +179,10 @@ class Bus:
         index = bisect.bisect_right(self._starts, address) - 1
         return self._slots[index] if index >= 0 and address < self._ends[index] else None
 
+    def slot_of(self, device: str) -> Slot:
+        """The device of this name, which the core does reach."""
+        return next(each for each in self._slots if each.name == device)
+
     def _is_denied(self, access: Access) -> bool:
         return is_private(access.address) and not self._port.may_use_private_bus(access)
 

@@ -17,7 +17,10 @@ from orchestrator.engines.contract import (
     Condition,
     DebugStop,
     EngineOptions,
+    InjectedFault,
+    InjectedKind,
     MemoryEquals,
+    Ordered,
     Player,
     SharedMemory,
     Stop,
@@ -30,13 +33,14 @@ from orchestrator.engines.unicorn.cpu.signals import Delayed, Released
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.engines.unicorn.host_access import HostMemory, peek, poke
 from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.injection import Injections
 from orchestrator.engines.unicorn.observed import ObservedExtents
 from orchestrator.engines.unicorn.scheduler import Scheduler
 from orchestrator.engines.unicorn.snapshot import BoardSnapshot, restore_board, take_snapshot
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, StateChanged, Waiting
+from orchestrator.events import RESET, Activity, Backtrace, CoreState, DataCache, Listener, StateChanged, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
@@ -77,6 +81,9 @@ class UnicornEngine:
         )
         if options.coherence is not None:
             self.wiring.model_caches(options.coherence, options.seed)
+        if options.order:
+            for core in self.wiring.cores:
+                core.order_log.start()
         self._observed = ObservedExtents(self.wiring.cores)
         # What another process stores, nobody here foresees.
         skips = skip_idle_loops and not options.shares_memory
@@ -128,6 +135,18 @@ class UnicornEngine:
             raise EngineError("a cycle that has passed", where=core, expected=f"{each.now} or later", found=cycle)
         each.timeline.post(cycle, Delayed(each.timeline.count_at(duration_ns)))
 
+    def inject(self, fault: InjectedFault, name: str) -> None:
+        self.core(fault.core)
+        if fault.core in self.wiring.hosted and fault.kind in (InjectedKind.RESET, InjectedKind.HOLD):
+            raise UsageError("Python plays this core", where=f"fault {name}", found=fault.core)
+        if self.wiring.injections is None:
+            self.wiring.injections = Injections(self.wiring, self._flip)
+        self.wiring.injections.add(fault, name)
+
+    def _flip(self, core: str, address: int, bit: int) -> None:
+        memory = self.memory(core)
+        memory.write(address, bytes((memory.read(address, 1)[0] ^ 1 << bit,)))
+
     def part(self) -> None:
         self.wiring.memory.part()
 
@@ -136,7 +155,7 @@ class UnicornEngine:
         each.resets.reset()
         if core in self.wiring.hosted:
             self.wiring.hosted[core].reset()
-        self.wiring.say(core, self.time_ns, StateChanged(each.state, "reset"))
+        self.wiring.say(core, self.time_ns, StateChanged(each.state, RESET))
         if not each.held:
             each.resets.start()
 
@@ -204,6 +223,12 @@ class UnicornEngine:
 
     def data_cache(self, core: str) -> DataCache | None:
         return None if core in self.wiring.hosted else self.core(core).scs.data_cache()
+
+    def ordered(self, core: str) -> Ordered:
+        return self.core(core).order_log.counted()
+
+    def device_memory(self, core: str) -> tuple[Extent, ...]:
+        return self.core(core).scs.mpu.device_memory()
 
     def instructions(self, core: str) -> int:
         return 0 if core in self.wiring.hosted else self.core(core).now

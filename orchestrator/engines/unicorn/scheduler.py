@@ -20,7 +20,7 @@ from orchestrator.engines.unicorn.recurrence import RARE, Recurrence
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import Accessed, Changed, Note
+from orchestrator.events import Accessed, Changed, Fenced, Note
 
 __all__ = ["Scheduler"]
 
@@ -84,8 +84,7 @@ class Scheduler:
                 return Stop(StopReason.REQUESTED, turn.time_ns)
             if is_met is not None and is_met():
                 return Stop(StopReason.CONDITION, turn.time_ns)
-            # Who assists a core may do anything at any time: then nothing says that the board goes on as it did.
-            period = self._recurrence.period() if self._recurrence is not None and not self._assisted else 0
+            period = self._recurrence.period() if self._recurrence is not None and self._may_skip() else 0
             if period:
                 repeats = True
                 self._skip(period, end)
@@ -96,6 +95,13 @@ class Scheduler:
             if all(core.idle for core in self._cores):
                 self._jump(end)
         return Stop(StopReason.TIMEOUT, turn.time_ns, repeats)
+
+    def _may_skip(self) -> bool:
+        """Not where something may come that is in no state: who assists a core may do anything at any time, and a fault
+        waits for a notification that is still to be counted.
+        """
+        injections = self._wiring.injections
+        return not self._assisted and (injections is None or not injections.waits)
 
     def _skip(self, period: int, end: int) -> None:
         """The board does the same for ever: most of that passes at once."""
@@ -173,7 +179,7 @@ class Scheduler:
                 core.run_to(end)
             hosted = self._hosted.get(core.name) if self._hosted else None
             acted = core.ran if hosted is None else self._let_play(hosted)
-            if acted and core.access_log.any():
+            if acted and (core.access_log.any() or core.order_log.any()):
                 self._tell_accesses(core)
             if self._wiring.coherence is not None:
                 self._wiring.tell_incoherence()
@@ -188,7 +194,9 @@ class Scheduler:
                         )
 
     def _tell_accesses(self, core: Core) -> None:
-        records = core.access_log.take()
+        barriers, records = core.order_log.take(), core.access_log.take()
+        if barriers:
+            self._wiring.emit(core, Fenced(barriers))
         if records:
             self._wiring.emit(core, Accessed(records))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.base.console_output import OutputState
 from orchestrator.engines.unicorn.cpu.core import CoreSnapshot
+from orchestrator.engines.unicorn.injection import InjectionState
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
 
@@ -29,6 +30,8 @@ class BoardSnapshot:
     consoles: dict[str, OutputState]
     passed_gates: frozenset[int]
     caches: tuple[object, ...]
+    injections: InjectionState | None
+    ordered: tuple[tuple[int, ...], ...]
 
 
 def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
@@ -48,6 +51,8 @@ def take_snapshot(owner: object, wiring: Wiring, turn: Turn) -> BoardSnapshot:
         {name: console.save() for name, console in wiring.consoles.items()},
         frozenset(wiring.gates.passed),
         () if wiring.coherence is None else wiring.coherence.save(),
+        None if wiring.injections is None else wiring.injections.save(),
+        tuple(core.order_log.save() for core in wiring.cores),
     )
 
 
@@ -59,8 +64,12 @@ def restore_board(snapshot: BoardSnapshot, wiring: Wiring, turn: Turn) -> None:
         core.load(saved)
     for name, device in wiring.devices.items():
         device.restore(snapshot.devices[name])
+    for core, ordered in zip(wiring.cores, snapshot.ordered, strict=True):
+        core.order_log.restore(ordered)
     if wiring.coherence is not None:
         wiring.coherence.restore(snapshot.caches)
+    if wiring.injections is not None and snapshot.injections is not None:
+        wiring.injections.restore(snapshot.injections)
     wiring.mailboxes.restore(snapshot.mailboxes)
     wiring.gates.passed = set(snapshot.passed_gates)
     wiring.look_at_gates()

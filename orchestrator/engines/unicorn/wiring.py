@@ -22,6 +22,7 @@ from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.cpu.signals import Alarm, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.gates import GatedDevice, Gates
 from orchestrator.engines.unicorn.hosted import HostedCore
+from orchestrator.engines.unicorn.injection import Injections
 from orchestrator.engines.unicorn.memory import BoardMemory, MemoryView
 from orchestrator.engines.unicorn.peripherals import Peripherals
 from orchestrator.engines.unicorn.turn import Turn
@@ -33,6 +34,7 @@ from orchestrator.events import (
     Listener,
     Note,
     NotificationIgnored,
+    NotificationSent,
     StateChanged,
 )
 from orchestrator.platform.model import Platform
@@ -60,6 +62,7 @@ class Wiring:
     ) -> None:
         self.platform = platform
         self.coherence: Coherence | None = None
+        self.injections: Injections | None = None
         self.listeners: list[Listener] = []
         self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
@@ -259,6 +262,13 @@ class Wiring:
                 if isinstance(detail, NotificationIgnored) and self._runs_firmware(core.name):
                     detail = replace(detail, pc=core.storing_pc)  # noqa: PLW2901  # the same, with who did it
                 self.say(core.name, core.time_ns, detail)
+                if self.injections is not None and isinstance(detail, NotificationSent):
+                    self.injections.sent(core, detail)
+
+    def mailbox_changed(self, core: Core, slot: Slot) -> None:
+        """A fault has changed a mailbox in a core's name: nobody is told."""
+        for _ in self.mailboxes.stored(slot.name, core.name):
+            pass
 
     def interrupt_taken(self, core: Core, interrupt: int) -> None:
         for taken in self.mailboxes.taken(core.name, interrupt):
@@ -327,6 +337,9 @@ class Wiring:
             core.timeline.post_alarm(count, Alarm(name))
 
     def alarm(self, core: Core, name: str, count: int) -> None:
+        if self.injections is not None and self.injections.has(name):
+            self.injections.happen(core, name)
+            return
         if self.alarms.get(name) == count * 1000 // core.mips:
             del self.alarms[name]
         device = self.devices[name]

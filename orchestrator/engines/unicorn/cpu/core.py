@@ -33,6 +33,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.cpu.ports import Ports
 from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
@@ -228,6 +229,10 @@ class Core:
     @property
     def access_log(self) -> AccessLog:
         return self._p.access_log
+
+    @property
+    def order_log(self) -> OrderLog:
+        return self._p.order_log
 
     @property
     def loop(self) -> IdleLoop | None:

@@ -21,6 +21,8 @@ from orchestrator.engines.common.memory_protection import (
     Region,
     cacheable_v7,
     caching_v7,
+    device_v7,
+    device_v8,
     regions_v7,
     regions_v8,
 )
@@ -230,6 +232,13 @@ class Mpu:
     def cacheable(self) -> tuple[Extent, ...]:
         """Where a data cache may keep bytes (PMSAv7: no Cortex-M33 has one)."""
         return cacheable_v7(tuple(self.regions), enabled=self.enabled, background=bool(self.control & _PRIVDEFENA))
+
+    def device_memory(self) -> tuple[Extent, ...]:
+        """What is Device or Strongly-ordered memory."""
+        regions, background = tuple(self.regions), bool(self.control & _PRIVDEFENA)
+        if self.armv8:
+            return device_v8(regions, tuple(self.mair), enabled=self.enabled, background=background)
+        return device_v7(regions, enabled=self.enabled, background=background)
 
     def caching(self, cacr: int) -> tuple[tuple[int, Caching], ...]:
         """How memory is cached from each address on; ``cacr`` is the L1 Cache Control Register (DDI0489F 3.3.3)."""

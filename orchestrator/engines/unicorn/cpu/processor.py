@@ -21,6 +21,7 @@ from orchestrator.engines.unicorn.cache.model import CacheModel
 from orchestrator.engines.unicorn.cpu.access_log import AccessLog
 from orchestrator.engines.unicorn.cpu.activity import ActivityLog
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
+from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
 from orchestrator.engines.unicorn.native.abi import CoreState, hooks
@@ -83,6 +84,7 @@ class Processor:
         self.native.has_limits = model == "cortex-m33"
         self.native_pointer = binding.address_of(self.native)
         self.access_log = AccessLog(self.native, name, mips)
+        self.order_log = OrderLog(self.native, name, mips)
         self.caches: tuple[CacheModel, ...] = ()  # of the board, where they are modelled
         self.activity = ActivityLog(mips)
         self.taken: Counter[int] = Counter()  # exceptions since power-on, by number
@@ -285,6 +287,7 @@ class Processor:
     def close(self) -> None:
         """Free what is native."""
         self.access_log.close()
+        self.order_log.close()
         hooks.core_free_blocks(self.native_pointer)
         self.cpu.close()
 

@@ -88,6 +88,15 @@ class ResetUnit:
             self._port.emit(StateChanged(CoreState.RUNNING, why))
             self.start()
 
+    def restart(self, why: str) -> None:
+        """Start from the vector table again, with the core's private peripherals reset; one that is held stays so."""
+        if not self._p.held:
+            self._loops.leave()
+            self._reset_private()
+            self._timeline.reset()
+            self._port.emit(StateChanged(CoreState.RUNNING, why))
+            self.start()
+
     def reset(self) -> None:
         """Power-on state of the core and its private peripherals; memory and the shared devices stay."""
         self._reset_private()

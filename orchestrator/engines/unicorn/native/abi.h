@@ -176,6 +176,22 @@ struct accesses {
     struct record part;     /* the last access, if its count is not 0: more of it may come */
 };
 
+enum { SEEN_DMB, SEEN_DSB, SEEN_ISB, SEEN_EXCLUSIVE, SEEN_KINDS };
+
+struct barrier {
+    uint64_t executed; /* as of the record of an access */
+    uint32_t pc, spare;
+};
+
+/* DMB and DSB since they were last taken, those that have an observed access before them. */
+struct order {
+    uint64_t seen[SEEN_KINDS]; /* since power-on */
+    struct barrier *barriers;
+    uint32_t count, capacity;
+    uint32_t accesses; /* how many were recorded at the last one */
+    uint32_t lost;     /* no memory for one */
+};
+
 struct core {
     uint64_t executed;   /* instructions since power-on, sleep counted as executed */
     uint64_t limit;      /* stop before the instruction that would exceed this */
@@ -229,6 +245,7 @@ struct core {
     void **saved_pointers;
     reg_read_batch_fn reg_read_batch;
     struct accesses *accesses; /* null: nothing is observed */
+    struct order *order; /* null: nobody asks for barriers */
     uint32_t *grown;     /* counts pages that a cache came to hold lines of; null: no cache is modelled */
     uint32_t grown_seen; /* what the TLB takes into account */
     uint32_t number;     /* of the core */

@@ -44,6 +44,7 @@ __all__ = [
     "TURNS_NEWS",
     "TURNS_SLICE",
     "AccessesState",
+    "BarrierState",
     "CacheState",
     "Compared",
     "CoreState",
@@ -51,6 +52,7 @@ __all__ = [
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "OrderState",
     "PageBits",
     "ProbeState",
     "Seat",
@@ -174,6 +176,18 @@ class TurnsState(ctypes.Structure):
     _fields_ = _HEADER.fields("turns")
 
 
+class BarrierState(ctypes.Structure):
+    """``struct barrier``."""
+
+    _fields_ = _HEADER.fields("barrier")
+
+
+class OrderState(ctypes.Structure):
+    """``struct order``."""
+
+    _fields_ = _HEADER.fields("order")
+
+
 class FramesState(ctypes.Structure):
     """``struct frames``."""
 
@@ -238,6 +252,8 @@ hooks.accesses_take.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.accesses_take.restype = ctypes.c_uint32
 hooks.accesses_free.argtypes = (ctypes.c_void_p,)
 hooks.accesses_free.restype = None
+hooks.order_free.argtypes = (ctypes.c_void_p,)
+hooks.order_free.restype = None
 hooks.cache_load.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 hooks.cache_load.restype = None
 hooks.cache_store.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)

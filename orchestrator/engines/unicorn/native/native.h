@@ -72,6 +72,10 @@ void put_flags_back(struct core *c);
 int skip_ends(struct core *c, uint32_t address);
 void set_it(const struct core *c, uint32_t it);
 
+/* order.c */
+int is_barrier(uint32_t first, uint32_t second);
+void note_barrier(struct core *c, uint32_t second);
+
 /* accesses.c */
 enum { AS_MADE, ONE_ACCESS, DOUBLES }; /* of bytes_asked_for() */
 int is_exclusive_store(uint32_t first, uint32_t second);

@@ -106,7 +106,7 @@ static void stop(struct core *c, void *uc, uint32_t reason)
     c->emu_stop(uc);
 }
 
-enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, UNDEFINED, STACK_LIMIT };
+enum kind { PLAIN, STOP, EXCLUSIVE, FAULTMASK, FLOAT, BARRIER, DIVIDE, ALIGNED, ACCESS, STACK_POINTER, UNDEFINED, STACK_LIMIT };
 
 /* Coprocessors 10 and 11 (A5.3.18); with 11 in bits [9:8] of the first halfword an instruction is undefined. */
 static int is_float(uint32_t first, uint32_t second)
@@ -179,6 +179,8 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
         return STOP;
     if (is_exclusive_load(first, second))
         return EXCLUSIVE;
+    if (c->order && is_barrier(first, second))
+        return BARRIER;
     if ((first & 0xFFF0) == 0xF380 && (second & 0xF300) == 0x8000) { /* MSR (B5.2.3); SSAT and USAT begin likewise */
         if (c->guard.watch_faultmask && (second & 0xFF) == 0x13)
             return FAULTMASK;
@@ -330,6 +332,10 @@ static int look_at(struct core *c, void *uc, uint32_t address)
     }
     if (kind == EXCLUSIVE)
         c->exclusive = 1;
+    if (kind == BARRIER)
+        note_barrier(c, second);
+    if (kind == EXCLUSIVE && c->order)
+        c->order->seen[SEEN_EXCLUSIVE]++;
     if (kind == FAULTMASK)
         c->limit = c->executed + 1;
     if (kind == STACK_LIMIT && is_executed(c, address) && !is_unprivileged_mode(c))

@@ -21,7 +21,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Whether what has been recorded, or what is watched, is to be told. */
 static int has_news(const struct turns *t, const struct core *c)
 {
-    return (c->accesses && c->accesses->any) || !are_same(t->watched, t->watched_count);
+    return (c->accesses && c->accesses->any) || (c->order && c->order->count) || !are_same(t->watched, t->watched_count);
 }
 
 /* A core whose share has ended may stand in an idle loop (loop_skipper.py); whether Python is to look. */
