@@ -276,14 +276,17 @@ void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     struct blocks *all = c->blocks;
     uint32_t address = (uint32_t)address64;
-    struct seen *seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
+    struct seen *seen;
     (void)uc;
 
     c->block = 0;
+    if (!c->fast) /* only where Unicorn's hooks are not what they are taken to be */
+        return;
     if (all->one_shot) {
         all->one_shot = 0;
         return;
     }
+    seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
     if (seen->address != address) {
         seen->address = address;
         seen->left = seen->again = HOT;
