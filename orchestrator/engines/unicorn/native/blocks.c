@@ -117,6 +117,7 @@ static void drop_blocks(struct core *c)
     struct blocks *all = c->blocks;
     memset(all->seen, 0, sizeof all->seen);
     c->guard.ctl(c->uc, c->guard.flush_code);
+    c->guard.ctl(c->uc, c->guard.flush_tlb); /* devices stand in it otherwise while blocks are not counted */
     all->pool = all->used = 0;
     c->drop_blocks = 0;
 }

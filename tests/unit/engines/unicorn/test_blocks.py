@@ -11,6 +11,8 @@ import random
 import pytest
 
 from conformance.sequences import Sequence, generate
+from orchestrator.base.memory import Extent
+from orchestrator.engines.contract import Watchpoint
 
 US = 1_000
 
@@ -243,3 +245,47 @@ def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
     assert len(quick.events) > 100
     assert quick.core.native.fast
     assert not slow.core.native.fast
+
+
+_READS = """
+reset: poke SYST_CSR + 4, 0xFFFFFF
+    poke SYST_CSR, 5
+    ldr r0, =WHERE
+    ldr r1, =OTHER
+    str r1, [r0]
+    mov r2, #0
+1:  bl counter
+    bl there
+    b 1b
+counter: ldr r4, =SYST_CSR + 8
+    ldr r4, [r4]
+    bx lr
+there: ldr r4, [r0]
+    ldr r4, [r4]
+    add r2, r4
+    eor r2, r4
+    bx lr
+    .bss
+WHERE: .skip 4
+OTHER: .skip 4
+WATCHED: .skip 4
+    .text
+"""
+
+
+def test_a_block_that_comes_to_a_device_after_a_watchpoint_is_taken_back(boot):
+    """While there is one, each instruction is called for, and devices are reached past what takes blocks back."""
+    quick, slow = (boot(_READS, count_blocks=blocks) for blocks in (True, False))
+    for machine in (quick, slow):
+        machine.run_us(300)
+        machine.core.debugger.attach(lambda _stop: None)
+        debug = machine.core.debugger.core_debug
+        debug.set_watchpoints((Watchpoint(Extent(machine.symbol("WATCHED"), 4), reads=False, writes=True),))
+        assert not machine.core.native.fast
+        machine.run_us(300)
+        machine.core.debugger.attach(None)
+        machine.run_us(300)
+        machine.write(machine.symbol("WHERE"), 0xE000_E018)
+        machine.run_us(300)
+    assert quick.core.native.fast
+    assert _state(quick) == _state(slow)
