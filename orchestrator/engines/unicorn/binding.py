@@ -147,6 +147,9 @@ class Cpu:
         self.uc.ctl_set_tcg_buffer_size(_TRANSLATED)
         self.handle: ctypes.c_void_p = self.uc._uch
         self._keep: list[object] = []  # callbacks and structs that the library points to
+        self._mapped: list[tuple[int, int]] = []  # first and last address of memory
+        self._refusing: list[tuple[int, int]] = []  # of them, those of which a part refuses stores
+        self._refused: CoreState | None = None  # whose hook such a store calls
         self._word = ctypes.c_uint64()
         self._word_pointer = ctypes.byref(self._word)
 
@@ -166,6 +169,7 @@ class Cpu:
             ),
             f"cannot map {size:#x} bytes at {address:#010x}",
         )
+        self._mapped.append((address, address + size - 1))
         # A mapping that begins without the right to write lets stores through all the same.
         if not writable:
             self.protect(address, size, writable=False)
@@ -174,9 +178,13 @@ class Cpu:
         """A private page of code that the guest can neither read nor write."""
         self.uc.mem_map(address, PAGE_SIZE, unicorn_const.UC_PROT_EXEC)
         self.uc.mem_write(address, code)
+        if self._refused is not None:
+            self._hook_refusals((address, address + PAGE_SIZE - 1), self._refused)
 
     def protect(self, address: int, size: int, *, writable: bool) -> None:
         """Allow or refuse stores; a refused one calls the hook of :meth:`on_protected_write`."""
+        if not writable:
+            self._expect_refusals(address)
         protection = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
         if writable:
             protection |= unicorn_const.UC_PROT_WRITE
@@ -237,6 +245,26 @@ class Cpu:
         """Remove a hook; blocks that were translated with it still call it until the next :meth:`flush`."""
         self._checked(uclib.uc_hook_del(self.handle, hook), "cannot remove a hook")
 
+    def _expect_refusals(self, address: int) -> None:
+        """Stores are slower in memory for which there is a hook: it is installed when the first page refuses them."""
+        extent = next(each for each in self._mapped if each[0] <= address <= each[1])
+        if extent not in self._refusing:
+            self._refusing.append(extent)
+            if self._refused is not None:
+                self._hook_refusals(extent, self._refused)
+
+    def _hook_refusals(self, extent: tuple[int, int], state: CoreState) -> None:
+        self.hook(unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_pointer(hooks.core_on_protected), state, extent)
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """First and last addresses of what is no memory; what lies above 4 GB is the last of them."""
+        found, first = [], 0
+        for start, last in sorted(self._mapped):
+            if start > first:
+                found.append((first, start - 1))
+            first = last + 1
+        return [*found, (first, (1 << 64) - 1)]
+
     def on_protected_write(self, state: CoreState, handler: Any) -> None:
         """Call ``handler(address, data)`` for a store of ``state``'s core to memory that refuses it.
 
@@ -251,8 +279,9 @@ class Cpu:
         wrapped = _PROTECT_CALLBACK(callback)
         self._keep.append(wrapped)
         state.protected_write = function_pointer(wrapped)
-        below_aliases = (0, ADDRESS_SPACE - 1)  # of guarded memory
-        self.hook(unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_pointer(hooks.core_on_protected), state, below_aliases)
+        self._refused = state
+        for extent in self._refusing:
+            self._hook_refusals(extent, state)
 
     def read(self, register: int) -> int:
         self._word.value = 0

@@ -122,17 +122,6 @@ class Accesses:
             return True
         return access.address == STIR and access.value is not None and self._scs.ccr & _USERSETMPEND != 0
 
-    def guarded_read(self, address: int, size: int) -> int:
-        """A load that native code cannot make while the MPU is in use."""
-        return self.bus.read(address, size)
-
-    def guarded_write(self, address: int, size: int, value: int) -> None:
-        """A store likewise."""
-        if self._p.memory.mapping_at(address) is None:
-            self.bus.write(address, size, value)
-        else:
-            self.store_to_protected_page(address, value.to_bytes(8, "little")[:size])
-
     def store_to_protected_page(self, address: int, data: bytes) -> None:
         """A store met a page that is executed elsewhere, or memory that no store changes."""
         try:

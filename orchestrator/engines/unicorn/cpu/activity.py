@@ -7,7 +7,6 @@ somebody asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name
@@ -107,8 +106,9 @@ class ActivityLog:
     # --- snapshots
 
     def save(self) -> object:
-        return deepcopy((self._entered, self._asleep, self._woken, self._ends, self._forgotten))
+        return dict(self._entered), self._asleep, self._woken, dict(self._ends), self._forgotten
 
     def restore(self, saved: object) -> None:
         assert isinstance(saved, tuple)
-        self._entered, self._asleep, self._woken, self._ends, self._forgotten = deepcopy(saved)
+        entered, self._asleep, self._woken, ends, self._forgotten = saved
+        self._entered, self._ends = dict(entered), dict(ends)

@@ -74,7 +74,7 @@ class CodeMarks:
         self._state.page = 0xFFFF_FFFF
         self._state.clean_page = self._state.marked_page = NO_PAGE
         self._state.bits = None
-        self._state.drop_blocks = max(1, self._state.drop_blocks)
+        self._state.drop_blocks = 1
 
     def mark(self, page: int, code: int, behind: int = 0, *, live: bool = False) -> None:
         """Mark a page: ``code`` is where its bytes lie, ``behind`` the halfword after it; stores change a ``live`` one.

@@ -199,13 +199,15 @@ class Core:
         self._p.access_log.stale = self._p.counts_blocks  # only native code that fills the TLB takes a block back
         self._unit.connect(secure_fp=self.model.model == "cortex-m33")
 
+    # What native code cannot do itself.
+
     def _guarded_read(self, address: int, size: int) -> int:
         self.before_call()
-        return self._accesses.guarded_read(address, size)
+        return self.bus.read(address, size)
 
     def _guarded_write(self, address: int, size: int, value: int) -> None:
         self.before_call()
-        self._accesses.guarded_write(address, size, value)
+        self.bus.write(address, size, value)
 
     def _protected_write(self, address: int, data: bytes) -> None:
         self.before_call()

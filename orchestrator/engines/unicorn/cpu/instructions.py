@@ -138,4 +138,6 @@ class Instructions:
             self.board.executes(mapping, address)
             start = (page << abi.PAGE_BITS) - mapping.extent.start
             behind = int.from_bytes(mapping.seen[start + abi.PAGE_SIZE : start + abi.PAGE_SIZE + 2], "little")
+            if mapping.store.region.writable and self._p.native.guard.on:
+                self._p.cpu.forget_pages()  # native code leaves the right to execute to pages that are known
             self._marks.mark(page, mapping.pointer + start, behind, live=mapping.store.region.writable)

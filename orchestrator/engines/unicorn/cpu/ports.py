@@ -138,10 +138,10 @@ class Ports:
 
     def traps_changed(self) -> None:
         ccr = self.scs.ccr
-        self._p.native.traps = (abi.TRAP_DIVISION if ccr & _DIV_0_TRP else 0) | (
-            abi.TRAP_UNALIGNED if ccr & _UNALIGN_TRP else 0
-        )
-        self.marks.forget()
+        traps = (abi.TRAP_DIVISION if ccr & _DIV_0_TRP else 0) | (abi.TRAP_UNALIGNED if ccr & _UNALIGN_TRP else 0)
+        if traps != self._p.native.traps:
+            self._p.native.traps = traps
+            self.marks.forget()
         self._p.end_slice()
 
     def protection_changed(self) -> None:

@@ -127,9 +127,6 @@ class Processor:
             unicorn_const.UC_HOOK_CODE: hooks.core_on_code,
             unicorn_const.UC_HOOK_BLOCK: hooks.core_on_block,
             unicorn_const.UC_HOOK_INTR: hooks.core_on_exception,
-            unicorn_const.UC_HOOK_MEM_UNMAPPED
-            | unicorn_const.UC_HOOK_MEM_READ_PROT
-            | unicorn_const.UC_HOOK_MEM_FETCH_PROT: hooks.core_on_invalid,
         }
         installed = {
             kind: self.cpu.hook(kind, binding.function_pointer(function), native) for kind, function in kinds.items()
@@ -142,6 +139,11 @@ class Processor:
     def connect(self, memory: CoreMemory, stub: int) -> None:
         """Memory as this core addresses it, once it is mapped."""
         self.memory, self.stub = memory, stub
+        # Not for memory: Unicorn makes each store slow where there is a hook.
+        kinds = unicorn_const.UC_HOOK_MEM_UNMAPPED
+        kinds |= unicorn_const.UC_HOOK_MEM_READ_PROT | unicorn_const.UC_HOOK_MEM_FETCH_PROT
+        for gap in self.cpu.gaps():
+            self.cpu.hook(kinds, binding.function_pointer(hooks.core_on_invalid), self.native, gap)
 
     @property
     def now(self) -> int:
@@ -257,7 +259,7 @@ class Processor:
         )
 
     def restore(self, saved: ProcessorSnapshot) -> None:
-        """Go back to :meth:`save`; what was translated is void."""
+        """Go back to :meth:`save`; memory says whether what was translated is void."""
         native = self.native
         self.cpu.uc.context_restore(saved.context)
         native.executed, native.exclusive = saved.executed, saved.exclusive
@@ -269,7 +271,8 @@ class Processor:
         self.delayed_until = saved.delayed_until
         self.activity.restore(saved.activity)
         native.watch_masks = 0
-        self.attention = self.stale_code = True
+        self.attention = True
+        self.stale_code = self.stale_code or bool(self.caches)
 
     def pause_records(self, *, paused: bool) -> None:
         """Whether what runs has been recorded before."""

@@ -175,11 +175,15 @@ class Device:
         raise NotImplementedError
 
     def snapshot(self) -> object:
-        return {name: deepcopy(getattr(self, name)) for name in (*self.state, *self._declared)}
+        return {name: _copied(getattr(self, name)) for name in (*self.state, *self._declared)}
 
     def restore(self, state: Any) -> None:
         for name, value in state.items():
-            setattr(self, name, deepcopy(value))
+            setattr(self, name, _copied(value))
+
+
+def _copied(value: Any) -> Any:
+    return value if type(value) is int else deepcopy(value)
 
 
 def _then(write: Callable[[Any, int], None], effect: str) -> Callable[[Any, int], None]:

@@ -289,7 +289,7 @@ class ScriptDevice:
         waiting: list[Any] = [value for name, value in self._scope.items() if name not in self._api]
         while waiting:
             value = waiting.pop()
-            if id(value) in seen:
+            if type(value) in _PLAIN or id(value) in seen:
                 continue
             seen.add(id(value))
             match value:
@@ -313,6 +313,9 @@ class ScriptDevice:
                 case _ if hasattr(value, "__self__") and hasattr(value, "__func__"):
                     waiting += [value.__self__, value.__func__]
         return functions, classes
+
+
+_PLAIN = frozenset((int, bool, str, bytes, float, type(None)))
 
 
 class _ScriptAt:

@@ -115,11 +115,6 @@ class BoardMemory:
             for mapping in executors:
                 mapping.forget()
 
-    def all_changed(self) -> None:
-        """Any byte may have changed (power-on, restore)."""
-        for executed in self._regions.values():
-            self.changes(executed.store, 0, executed.store.region.size)
-
     def save(self, *, writable_only: bool = False) -> dict[str, bytes]:
         return {
             name: bytes(executed.store.view)
@@ -133,8 +128,15 @@ class BoardMemory:
 
     def restore(self, saved: dict[str, bytes]) -> None:
         for name, data in saved.items():
-            self._regions[name].store.view[:] = data
-        self.all_changed()
+            executed = self._regions[name]
+            before = bytes(executed.store.view)
+            if before == data:
+                continue
+            executed.store.view[:] = data
+            for page in tuple(executed.by_page):  # what was translated of other pages holds
+                start = page << PAGE_BITS
+                if before[start : start + PAGE] != data[start : start + PAGE]:
+                    self.changes(executed.store, start, PAGE)
 
     def part(self) -> None:
         """In a copy of this process: nothing is shared with the process that it was copied from."""

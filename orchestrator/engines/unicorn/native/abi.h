@@ -144,7 +144,7 @@ struct guard {
     int32_t flush_tlb;      /* the control that drops the TLB */
     int32_t flush_code, remove_code, request_code; /* all translations; that at an address; make one there */
     uint32_t version;       /* of what is granted */
-    slow_read_fn slow_read; /* a device; a store that may change code or nothing */
+    slow_read_fn slow_read; /* a device */
     slow_write_fn slow_write;
 };
 
@@ -250,7 +250,7 @@ struct core {
     uint32_t grown_seen; /* what the TLB takes into account */
     uint32_t number;     /* of the core */
     uint32_t fast;       /* blocks.c: code that runs often is counted by blocks */
-    uint32_t drop_blocks; /* what is known of blocks is void; 2: and each translation */
+    uint32_t drop_blocks; /* what is known of blocks is void, and each translation */
     uint32_t called;     /* Python has been, in this run */
     uint32_t reserved;
     uint32_t turn_back;  /* a block is not to be executed as it is */

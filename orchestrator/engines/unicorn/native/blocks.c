@@ -108,7 +108,7 @@ void core_set_fast(struct core *c, uint32_t fast)
         everywhere(c->blocks->block_hook);
     else
         nowhere(c->blocks->block_hook);
-    c->drop_blocks = 2;
+    c->drop_blocks = 1;
 }
 
 /* What is known of blocks is void, and all that was translated. */
@@ -116,8 +116,8 @@ static void drop_blocks(struct core *c)
 {
     struct blocks *all = c->blocks;
     memset(all->seen, 0, sizeof all->seen);
-    if (c->drop_blocks > 1 || all->pool || all->used)
-        c->guard.ctl(c->uc, c->guard.flush_code);
+    c->guard.ctl(c->uc, c->guard.flush_code);
+    c->guard.ctl(c->uc, c->guard.flush_tlb); /* devices stand in it otherwise while blocks are not counted */
     all->pool = all->used = 0;
     c->drop_blocks = 0;
 }
@@ -146,12 +146,12 @@ static void turn_back(struct core *c, uint32_t why, uint32_t address)
 }
 
 /* An instruction that is more than registers and memory, or that decides more than its registers show: what changes or
- * reads special registers, exceptions, hints, exclusive and unprivileged accesses, coprocessors. */
+ * reads special registers, exceptions, exclusive and unprivileged accesses, coprocessors. */
 static int is_special(uint32_t first, uint32_t second)
 {
     if (!is_wide(first))
         return (first & 0xFF00) == 0xDF00 || (first & 0xFF00) == 0xDE00 || (first & 0xFF00) == 0xBE00 || /* SVC UDF BKPT */
-               (first & 0xFFE0) == 0xB660 || (first & 0xFF0F) == 0xBF00;                           /* CPS, hints */
+               (first & 0xFFE0) == 0xB660; /* CPS */
     if ((first & 0xF800) == 0xF000 && (second & 0xD000) == 0x8000 && (first & 0x0380) == 0x0380)
         return 1; /* MSR, MRS, hints, barriers, UDF.W */
     if ((first & 0xFFE0) == 0xE840 || (first & 0xFFE0) == 0xE8C0)
@@ -189,7 +189,7 @@ static int analyse(const struct core *c, const struct bits *bits, struct block *
             return 0;
         if (!needs_no_look(c, first, second, &b->floats) || is_special(first, second))
             return 0;
-        if ((first & 0xFF00) == 0xBF00) { /* IT: hints are special */
+        if ((first & 0xFF00) == 0xBF00 && (first & 0xF)) { /* IT */
             if (b->it != NO_ADDRESS || it)
                 return 0;
             b->it = address;
@@ -277,14 +277,17 @@ void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     struct blocks *all = c->blocks;
     uint32_t address = (uint32_t)address64;
-    struct seen *seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
+    struct seen *seen;
     (void)uc;
 
     c->block = 0;
+    if (!c->fast) /* only where Unicorn's hooks are not what they are taken to be */
+        return;
     if (all->one_shot) {
         all->one_shot = 0;
         return;
     }
+    seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
     if (seen->address != address) {
         seen->address = address;
         seen->left = seen->again = HOT;
@@ -311,8 +314,12 @@ static void count(struct core *c, struct block *b)
 /* A block that is not to be counted as a whole, or not at all. */
 static __attribute__((noinline)) void not_counted(struct core *c, struct block *b)
 {
-    if (c->stopping || c->denied || c->turn_back) /* Unicorn was asked to stop, and does so now */
+    if (c->denied || c->turn_back) /* Unicorn was asked to stop, and does so now */
         return;
+    if (c->stopping) { /* within an IT block, where Unicorn does not */
+        look(c, c->uc, b->address, 2);
+        return;
+    }
     if ((c->skipping || c->undo) && ends_skipping(c, b->address))
         return;
     if (b->map != c->guard.version) {
@@ -453,7 +460,7 @@ void blocks_before_run(struct core *c)
 {
     c->block = 0;
     c->turn_back = 0;
-    if (c->drop_blocks)
+    if (c->drop_blocks && c->guard.ctl)
         drop_blocks(c);
 }
 

@@ -115,7 +115,8 @@ static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_ent
     uniform = all == any && (all & wanted) && (all & ~next & (READ | WRITE)) == 0;
     if (uniform && !(c->accesses && accesses_has(c->accesses, page, page + PAGE_MASK)) && !is_cached_page(c, page) &&
         !(c->fast && g->devices && g->devices[page >> PAGE_SHIFT])) {
-        entry->perms = all;
+        /* Where code may run, Unicorn looks at each store; all of the TLB is dropped when it first does. */
+        entry->perms = type == MEM_FETCH || !c->fast || c->pages[page >> PAGE_SHIFT] != UNSEEN ? all : all & (READ | WRITE);
         return 1;
     }
     if (type == MEM_FETCH) { /* look() asks for each instruction where the page is mixed */
@@ -182,14 +183,16 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
 {
     struct core *c = user;
     const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
-    (void)uc;
     if (w && c->accesses)
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
         return;
-    if (!w || !w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT]) {
+    if (!w) {
         c->called = 1;
         c->guard.slow_write((uint32_t)address, size, value);
+    } else if (!w->code || w->code[((uint32_t)address - w->start) >> PAGE_SHIFT]) {
+        c->called = 1;
+        c->protected_write(uc, MEM_WRITE_PROT, (uint32_t)address, (int)size, (int64_t)value, c);
     } else {
         memcpy(w->bytes + ((uint32_t)address - w->start), &value, size);
     }

@@ -48,6 +48,7 @@ uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint3
 uint32_t register_of(const struct core *c, uint32_t number);
 
 int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats);
+void look(struct core *c, void *uc, uint32_t address, uint32_t size);
 int ends_skipping(struct core *c, uint32_t address);
 int have_masks_changed(struct core *c);
 void core_on_code(void *uc, uint64_t address, uint32_t size, void *user);

@@ -368,7 +368,7 @@ int have_masks_changed(struct core *c)
     return memcmp(now, c->masks, sizeof now) != 0;
 }
 
-static void look(struct core *c, void *uc, uint32_t address, uint32_t size)
+void look(struct core *c, void *uc, uint32_t address, uint32_t size)
 {
     if (ends_skipping(c, address))
         return;

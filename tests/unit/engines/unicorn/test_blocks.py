@@ -11,6 +11,8 @@ import random
 import pytest
 
 from conformance.sequences import Sequence, generate
+from orchestrator.base.memory import Extent
+from orchestrator.engines.contract import Watchpoint
 
 US = 1_000
 
@@ -26,7 +28,7 @@ reset: poke SYST_CSR + 4, {reload}
     ldr r0, =SHCSR
     ldr r1, =7 << 16
     str r1, [r0]
-again: ldr r4, =table
+again: ldr r4, =TABLE
 1:  ldr r5, [r4], #4
     cmp r5, #0
     beq again
@@ -37,7 +39,7 @@ again: ldr r4, =table
     ldr r1, ={r1}
     ldr r2, ={r2}
     ldr r3, =0xFFFFFFFF
-    ldr r7, =area
+    ldr r7, =AREA
     ldr r8, =STIR
     and r9, r6, #3
     blx lr
@@ -51,22 +53,26 @@ again: ldr r4, =table
 
 @ Plain memory most of the time, and now and then what only looks so to the code.
 visits: push {{r4, lr}}
-    ldr r4, =visit
+    ldr r4, =VISIT
     ldr r0, [r4]
     add r0, #1
     str r0, [r4]
-    ldr r1, =area
+    ldr r1, =AREA
     mov r2, #0x41
     tst r0, #{mask}
     it eq
     ldreq r1, ={rare}
     bl touch
-    ldr r1, =area
+    ldr r1, =AREA
     tst r0, #{mask} << 1
     it eq
     addeq r1, #{skew}
     bl pairs
     bl floats
+    mov r0, r2
+    bl returns
+    lsr r0, #8
+    bl returns
     pop {{r4, pc}}
 touch: add r3, r2, #1
     str r2, [r1]
@@ -74,6 +80,24 @@ touch: add r3, r2, #1
     ldr r2, [r1, #4]
     add r3, r2
     str r3, [r4, #4]
+    bx lr
+returns: and r0, #0x7F
+    cmp r0, #80
+    itt lo
+    addlo r3, #1
+    bxlo lr
+    cmp r0, #100
+    ittte hi
+    addhi r3, #3
+    lsrhi r3, #1
+    movhi r0, #1
+    movls r0, #2
+    ands r1, r3, #3
+    it eq
+    addeq r3, #2
+    it ne
+    bxne lr
+    nop
     bx lr
 pairs: ldrd r2, r3, [r1]
     adds r2, r3
@@ -90,9 +114,9 @@ floats: vmov s0, r0
     bx lr
 
 @ Copies the second half of the sequences to memory that can be written, and changes one of them while it is known.
-fetch: ldr r0, =in_flash
-    ldr r1, =in_ram
-    ldr r2, =in_flash_end
+fetch: ldr r0, =IN_FLASH
+    ldr r1, =IN_RAM
+    ldr r2, =IN_FLASH_END
 1:  ldr r3, [r0], #4
     str r3, [r1], #4
     cmp r0, r2
@@ -103,13 +127,13 @@ fetch: ldr r0, =in_flash
 
 sv_call: log 1
     bx lr
-sys_tick: ldr r0, =ticks
+sys_tick: ldr r0, =TICKS
     ldr r1, [r0]
     add r1, #1
     str r1, [r0]
     tst r1, #15
     bne 1f
-    ldr r2, =in_ram         @ the first instruction of code that has run: MOVS r0, #tick
+    ldr r2, =IN_RAM         @ the first instruction of code that has run: MOVS r0, #tick
     and r3, r1, #0xFF
     orr r3, #0x2000
     strh r3, [r2]
@@ -118,11 +142,11 @@ irq0: b counts
 irq1: b counts
 irq2: b counts
 irq3: b counts
-counts: ldr r0, =ticks
+counts: ldr r0, =TICKS
     ldr r1, [r0, #4]
     add r1, #1
     str r1, [r0, #4]
-    ldr r2, =area
+    ldr r2, =AREA
     ldm r2, {{r1, r3}}
     bx lr
 bus_fault: b skips
@@ -142,25 +166,25 @@ skips: ldr r1, [sp, #24]    @ over the instruction that faults
     bx lr
     .ltorg
     .align 2
-table: {table}
+TABLE: {table}
     .word 0
     .align 2
 {in_flash_only}
     .align 2
-in_flash: {in_flash}
+IN_FLASH: {in_flash}
     .align 2
-in_flash_end:
+IN_FLASH_END:
     .bss
     .align 3
-ticks: .skip 8
-visit: .skip 16
+TICKS: .skip 8
+VISIT: .skip 16
     .align 5
-area: .skip 256
+AREA: .skip 256
     .align 2
-in_ram: .skip 4096
+IN_RAM: .skip 4096
     .text
 """
-_RARE = ("USART", "NOWHERE", "0x08000000", "SYST_CSR + 4", "area + 1", "in_ram", "0xFFFFFFF8", "PULLER")
+_RARE = ("USART", "NOWHERE", "0x08000000", "SYST_CSR + 4", "AREA + 1", "IN_RAM", "0xFFFFFFF8", "PULLER")
 
 
 def _label(number: int) -> str:
@@ -179,7 +203,7 @@ def program(seed: str) -> str:
     words = [f"{_label(number)}" for number in range(4)]
     offset = 0
     for each in halves[1]:
-        words.append(f"in_ram + {offset + 1}")
+        words.append(f"IN_RAM + {offset + 1}")
         offset += 2 * len(each.code)
     chance.shuffle(words)
     return _PROGRAM.format(
@@ -214,10 +238,54 @@ def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
         boot(texts[0], other=texts[1], quantum_ns=quantum_ns, skip_idle_loops=True, count_blocks=blocks)
         for blocks in (True, False)
     )
-    for _piece in range(12):
-        piece = chance.randrange(1, 1500) * US
+    for _piece in range(8):
+        piece = chance.randrange(1, 160) * US
         assert quick.engine.run(piece) == slow.engine.run(piece)
         assert _state(quick) == _state(slow)
     assert len(quick.events) > 100
     assert quick.core.native.fast
     assert not slow.core.native.fast
+
+
+_READS = """
+reset: poke SYST_CSR + 4, 0xFFFFFF
+    poke SYST_CSR, 5
+    ldr r0, =WHERE
+    ldr r1, =OTHER
+    str r1, [r0]
+    mov r2, #0
+1:  bl counter
+    bl there
+    b 1b
+counter: ldr r4, =SYST_CSR + 8
+    ldr r4, [r4]
+    bx lr
+there: ldr r4, [r0]
+    ldr r4, [r4]
+    add r2, r4
+    eor r2, r4
+    bx lr
+    .bss
+WHERE: .skip 4
+OTHER: .skip 4
+WATCHED: .skip 4
+    .text
+"""
+
+
+def test_a_block_that_comes_to_a_device_after_a_watchpoint_is_taken_back(boot):
+    """While there is one, each instruction is called for, and devices are reached past what takes blocks back."""
+    quick, slow = (boot(_READS, count_blocks=blocks) for blocks in (True, False))
+    for machine in (quick, slow):
+        machine.run_us(300)
+        machine.core.debugger.attach(lambda _stop: None)
+        debug = machine.core.debugger.core_debug
+        debug.set_watchpoints((Watchpoint(Extent(machine.symbol("WATCHED"), 4), reads=False, writes=True),))
+        assert not machine.core.native.fast
+        machine.run_us(300)
+        machine.core.debugger.attach(None)
+        machine.run_us(300)
+        machine.write(machine.symbol("WHERE"), 0xE000_E018)
+        machine.run_us(300)
+    assert quick.core.native.fast
+    assert _state(quick) == _state(slow)
