@@ -94,7 +94,7 @@ class _Module:
                 return ["".join(each) for each in product(*pair)]
             case ast.IfExp(body=body, orelse=orelse):
                 return [*self._texts(body, scope), *(self._texts(orelse, scope) or [""])]
-            case ast.Attribute(attr="advice"):
+            case ast.Attribute(attr="advice") | ast.Call(args=[ast.Attribute(attr="advice")]):
                 return []  # of a violation or an error, passed on
             case ast.BoolOp(values=values):
                 return [text for each in values for text in self._texts(each, scope)]
