@@ -30,7 +30,7 @@ from orchestrator.platform.model import Platform
 __all__ = ["Indices", "Look", "Subject", "judge_look", "not_applied"]
 
 _WHOLE = 1 << 16  # values of an index
-_OF_A_RUN = ("cache.", "core.", "endpoint.", "notification.", "run.")  # prefixes, and names:
+_OF_A_RUN = ("cache.", "core.", "endpoint.", "notification.", "order.", "run.")  # prefixes, and names:
 _NEED_A_RUN = {
     "buffer.not-offered-again",
     "buffer.not-returned",
