@@ -20,7 +20,7 @@ written at the end of the test. What the consoles said stands in the report of a
 (a file that is not there) is one line.
 
 The run of a board whose test failed is written as a page for a browser, into the folder of ``--rptwin-html`` or of the
-setting ``rptwin_html``; "none" writes none, and follows no board.
+setting ``rptwin_html``; "none" writes none, and follows no board. ``--rptwin-gdb PORT`` has every board wait for a gdb.
 """
 # ruff: noqa: PLC0415  # every pytest run of every project loads this module: it must cost nothing until it is used
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike, fspath
@@ -38,6 +39,7 @@ import pytest
 
 if TYPE_CHECKING:
     from orchestrator.board import Board
+    from orchestrator.gdb import GdbServer
     from orchestrator.trace import TraceCollector
 
 __all__ = ["rptwin_board"]
@@ -48,10 +50,13 @@ _WITHOUT_CACHE = "rptwin-artifacts"  # in the project's folder, where pytest has
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the pages of failed tests go."""
-    text = 'Folder for the pages of rptwin boards whose test failed; "none" writes none. Default: in pytest\'s cache.'
-    parser.getgroup("rptwin").addoption("--rptwin-html", metavar="DIR", default=None, help=text)
-    parser.addini("rptwin_html", f"{text} Relative to the project's folder.", default="")
+    """Where the pages of failed tests go, and where gdb comes."""
+    group = parser.getgroup("rptwin")
+    pages = 'Folder for the pages of rptwin boards whose test failed; "none" writes none. Default: in pytest\'s cache.'
+    group.addoption("--rptwin-html", metavar="DIR", default=None, help=pages)
+    parser.addini("rptwin_html", f"{pages} Relative to the project's folder.", default="")
+    gdb = "Serve gdb on the boards of tests, from this port on (0: any free ones): each waits at power-on for a gdb."
+    group.addoption("--rptwin-gdb", metavar="PORT", type=int, default=None, help=gdb)
 
 
 def _folder_name(config: pytest.Config) -> str:
@@ -68,11 +73,32 @@ def _folder_of(config: pytest.Config) -> Path:
     return config.rootpath / _WITHOUT_CACHE if cache is None else Path(cache.mkdir("rptwin"))
 
 
+def _debugger_of(config: pytest.Config) -> Callable[[Board], GdbServer] | None:
+    """Serves gdb on a board, where that was asked for; what pytest captures is not where somebody waits for a port."""
+    port: int | None = config.getoption("--rptwin-gdb")
+    if port is None:
+        return None
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(text: str) -> None:
+        with contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled():
+            sys.stderr.write(f"\r{text}\n")
+            sys.stderr.flush()
+
+    def serve(board: Board) -> GdbServer:
+        from orchestrator.gdb import serve_gdb
+
+        return serve_gdb(board, port, say)
+
+    return serve
+
+
 class _Boards:
     """The boards of one test, in the order in which it made them."""
 
-    def __init__(self, *, followed: bool) -> None:
+    def __init__(self, *, followed: bool, debug: Callable[[Board], GdbServer] | None = None) -> None:
         self._followed = followed
+        self._debug = debug
         self._opened = ExitStack()
         self._judged: list[Board] = []
         self._every: list[Board] = []
@@ -92,6 +118,8 @@ class _Boards:
                 settings = args[0].settings
                 args = (settings.platform, board_options(settings), *args[1:])
             board = self._opened.enter_context(Board(*args, **options))
+            if self._debug is not None:
+                self._opened.enter_context(self._debug(board)).wait_for_client()
             if traces:
                 self._trace(board, {key: fspath(path) for key, path in traces.items()})
         except RptwinError as error:
@@ -177,7 +205,7 @@ def rptwin_board(request: pytest.FixtureRequest) -> Iterator[Callable[..., Board
     """Makes boards: takes the arguments of ``orchestrator.board.Board``, ``judge=False`` to judge by oneself, and
     ``traces``: paths by the names of options, as ``{"vcd": "run.vcd"}``.
     """
-    boards = _Boards(followed=_folder_name(request.config) != _NO_PAGES)
+    boards = _Boards(followed=_folder_name(request.config) != _NO_PAGES, debug=_debugger_of(request.config))
     request.node.stash[_BOARDS] = boards
     yield boards.make
     boards.close()

@@ -3,7 +3,7 @@
 In: a platform, ELF files and options. Out: :class:`Board`, its consoles, and how a run ended.
 """
 
-from orchestrator.board.board import Board, BoardSnapshot, Until
+from orchestrator.board.board import Attendant, Board, BoardSnapshot, Until
 from orchestrator.board.console_lines import ConsoleLine, LineReader, in_order, merged_lines
 from orchestrator.board.consoles import BoardConsole, Consoles
 from orchestrator.board.ends import QUIET_NS, End, EndReason, Progress
@@ -14,6 +14,7 @@ from orchestrator.board.until import parse_until
 
 __all__ = [
     "QUIET_NS",
+    "Attendant",
     "Board",
     "BoardConsole",
     "BoardOptions",

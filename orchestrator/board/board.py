@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from orchestrator.host import Host, PythonRemote
     from orchestrator.vhost_user import Bridge, BridgeOptions
 
-__all__ = ["Board", "BoardSnapshot", "Until"]
+__all__ = ["Attendant", "Board", "BoardSnapshot", "Until"]
 
 _SHOWING = (Changed, NotificationSent)  # events at which shared memory is looked at
 _BARE = (
@@ -69,6 +69,18 @@ _EXCEPTION = 0x1FF  # of xPSR: the number of the exception whose handler runs (D
 
 Until = str | Condition | Callable[["Board"], bool]
 """What ends a run: text for :func:`parse_until`, a condition of the engine, or a function asked every 10 ms."""
+
+
+class Attendant(Protocol):
+    """Who takes part in a run from outside: a debugger, the other end of a UART."""
+
+    def is_attended(self) -> bool:
+        """Whether anybody is there: then a run does not end because nothing happens, or because it takes long."""
+        ...
+
+    def between_pieces(self) -> None:
+        """The board stands between two turns; it goes on when this returns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,7 @@ class Board:
         self._console_size = options.console_size
         self._tells_order = options.order
         self.bridges: list[Bridge] = []
+        self._attendants: list[Attendant] = []
         self._wall_time_ns = parse_duration(options.wall_time, "wall_time")
         self.engine: Engine = (
             create_engine(
@@ -255,6 +268,10 @@ class Board:
         self.bridges.append(bridge)
         return bridge
 
+    def attend(self, attendant: Attendant) -> None:
+        """Have somebody take part in every run from now on."""
+        self._attendants.append(attendant)
+
     # running
 
     def run(
@@ -270,12 +287,14 @@ class Board:
 
         Without a condition the run ends when RPTUN is up and nothing was written to shared memory or notified for as
         long as ``quiet_for`` says (by itself ``QUIET_NS``; ``UNANSWERED_NS`` while buffers were offered and none was
-        used), unless it is ``attended`` then.
+        used), unless it is ``attended`` then, by itself by those who :meth:`attend`.
         It also ends when no core can run again, at :meth:`stop`, and when wall time is up (not when it is attended).
         A condition that the firmware did not meet until then is a finding, ``run.until-not-met``, where it is
         ``required``; a function is the caller's own question, and for the caller to judge.
         KeyboardInterrupt and errors of the engine pass through; what was gathered until then stays.
         """
+        if attended is None and self._attendants:
+            attended = self._is_attended
         question: Question | str | Condition | None = until if not callable(until) else (lambda: until(self))
         goal = goal_of(self, question, attended)
         self._goal = goal if goal.is_of_events else None
@@ -298,6 +317,9 @@ class Board:
             self._finish(reason, Unmet(goal.awaited, started) if is_unmet else None, goal.quiet_ns)
         assert self.end is not None
         return self.end
+
+    def _is_attended(self) -> bool:
+        return any(each.is_attended() for each in self._attendants)
 
     def run_for(self, duration: Duration) -> End:
         """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, REPEATING or DEAD."""
@@ -338,6 +360,8 @@ class Board:
             if progress is not None:
                 cores = self.platform.cores
                 progress(Progress(stop.time_ns, deadline, sum(self.engine.instructions(core.name) for core in cores)))
+            for each in self._attendants:
+                each.between_pieces()
             if stop.reason is StopReason.CONDITION:
                 return EndReason.CONDITION
             if stop.reason is StopReason.DEAD:

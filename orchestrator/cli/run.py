@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, PlacementError, ReportError, RptwinError, UsageError
 from orchestrator.base.words import counted, times
-from orchestrator.board import Board, EndReason, Progress
+from orchestrator.board import Board, EndReason
 from orchestrator.board.ends import END_TEXTS
 from orchestrator.cli.errors import COULD_NOT_RUN, complain, give_up_stdout
 from orchestrator.cli.failures import Clock, reported_failure
@@ -112,7 +112,7 @@ def _run_and_report(
     ):
         bridged = None if bridge is None else board.hand_out(bridge)
         traces = Traces.of(settings, board)
-        failure = _run(board, settings, verbosity, debugger, peers)
+        failure = _run(board, settings, verbosity, [each for each in (debugger, peers) if each is not None])
         record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
@@ -165,10 +165,9 @@ def _debugger(board: Board, port: int | None) -> contextlib.AbstractContextManag
     """The server that was asked for."""
     if port is None:
         return contextlib.nullcontext()
-    from orchestrator.gdb import GdbServer
+    from orchestrator.gdb import serve_gdb
 
-    cores = [board.platform.core(name).name for name in board.vector_tables]
-    return GdbServer(board.engine, cores, port, end_run=board.stop, is_ending=lambda: board.is_stopping, say=_say)
+    return serve_gdb(board, port, _say)
 
 
 def _peers(board: Board, uarts: Sequence[str]) -> contextlib.AbstractContextManager[Uarts | None]:
@@ -180,13 +179,6 @@ def _peers(board: Board, uarts: Sequence[str]) -> contextlib.AbstractContextMana
     return Uarts(board, uarts, _say)
 
 
-def _announce(board: Board, debugger: GdbServer) -> None:
-    """A line for each core that says where it is served."""
-    for name in board.vector_tables:
-        core = board.platform.core(name).name
-        _say(f"gdb: {name if name == core else f'{name} ({core})'}: target remote localhost:{debugger.ports[core]}")
-
-
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
@@ -194,32 +186,17 @@ def _say(text: str) -> None:
 
 
 def _run(
-    board: Board, settings: Settings, verbosity: Verbosity, debugger: GdbServer | None, peers: Uarts | None
+    board: Board, settings: Settings, verbosity: Verbosity, awaited: Sequence[GdbServer | Uarts]
 ) -> RptwinError | None:
     """Run to the end; what stopped it otherwise, so that what was gathered until then can still be reported."""
     progress = ProgressLine()
-
-    def after_piece(done: Progress) -> None:
-        progress(done)
-        if debugger is not None:
-            debugger.between_pieces()
-        if peers is not None:
-            peers.between_pieces()
-
-    def is_attended() -> bool:
-        return any(each is not None and each.is_attended() for each in (debugger, peers))
-
     if verbosity is Verbosity.VERBOSE:
         board.subscribe(lambda event: _print_event(event, board.platform.registers))
     try:
         with interruptible(board):
-            if debugger is not None:
-                _announce(board, debugger)
-                debugger.wait_for_client()
-            if peers is not None:
-                peers.wait_for_peers()
-            attended = None if debugger is None and peers is None else is_attended
-            board.run(settings.until, f"{settings.timeout} ns", after_piece, attended)
+            for each in awaited:
+                each.wait_for_client()
+            board.run(settings.until, f"{settings.timeout} ns", progress)
     except KeyboardInterrupt:
         return EngineError("interrupted")
     except EngineError as error:

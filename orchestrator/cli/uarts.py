@@ -202,6 +202,7 @@ class Uarts:
         except BaseException:
             self.close()
             raise
+        board.attend(self)
 
     def __enter__(self) -> Uarts:
         for each in self._uarts:
@@ -226,7 +227,7 @@ class Uarts:
         """Whether anybody is there."""
         return any(each.is_attended for each in self._uarts)
 
-    def wait_for_peers(self) -> None:
+    def wait_for_client(self) -> None:
         """Hold the board at power-on until somebody has come to each UART, or the run is to end."""
         for each in self._uarts:
             while not self._look(each) and not self._board.is_stopping:

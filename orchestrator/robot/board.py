@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from robot.api import SkipExecution
+from robot.api import SkipExecution, logger
 from robot.api.deco import keyword
 
 from orchestrator.base.errors import EngineError, UsageError
@@ -16,6 +16,7 @@ from orchestrator.engines.qemu.process import find_qemu
 from orchestrator.engines.registry import ENGINES
 from orchestrator.engines.renode.discovery import discover
 from orchestrator.events import CoreState
+from orchestrator.gdb import serve_gdb
 from orchestrator.pairs import load_pairs
 from orchestrator.report.attachment import followed
 from orchestrator.report.traces import Traces
@@ -113,6 +114,18 @@ class BoardKeywords(Suite):
     def get_pairs(self, file: str) -> list[str]:
         """The names of the pairs of a file, in its order."""
         return [each.name for each in load_pairs(file)]
+
+    @keyword
+    def serve_gdb(self, port: int = 3333) -> dict[str, int]:
+        """Serves gdb on the cores of the board, and waits until one has come and let the board go.
+
+        ``port`` is the first core's, those after it the others'; 0: any free ones. Returned are the ports by core.
+        Best used right after `Start Board`; then every keyword that runs goes at the pace of who debugs.
+        """
+        server = serve_gdb(self._board(), port, logger.console)
+        self._debuggers.append(server)
+        server.wait_for_client()
+        return server.ports
 
     @keyword
     def skip_without_engine(self, engine: str) -> None:

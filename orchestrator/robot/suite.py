@@ -11,6 +11,7 @@ from orchestrator.base.errors import UsageError
 from orchestrator.base.words import counted
 from orchestrator.board import Board, BoardSnapshot
 from orchestrator.checks import Finding
+from orchestrator.gdb import GdbServer
 from orchestrator.observe.live import LiveRing, LiveVdev
 from orchestrator.report.files import write_documents
 from orchestrator.report.plain import plain_findings
@@ -30,6 +31,7 @@ class Suite:
         self._open: Board | None = None
         self._collector: TraceCollector | None = None  # of what goes on on it, where pages are wanted
         self._traces: Traces | None = None
+        self._debuggers: list[GdbServer] = []
         self._testers: list[Tester] = []  # a tester's id is its index
         self._states: dict[str, BoardSnapshot] = {}  # by the name under which a test provides it
         self._default_tester: int | None = None
@@ -43,6 +45,9 @@ class Suite:
         """Give the board up, and write the traces that were asked for."""
         unwritten = [] if self._traces is None else write_documents(self._traces.documents())
         self._traces = None
+        for debugger in self._debuggers:
+            debugger.close()
+        self._debuggers.clear()
         if self._open is not None:
             self._open.close()
         self._open = self._collector = None

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import click
 import pytest
 from support import pages
 
 from orchestrator.board import Board
+from orchestrator.cli.root import main as cli
 from orchestrator.config import load_config, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,3 +182,31 @@ def test_three_dots_stand_for_any_lines(shown: str, printed: str, is_shown: bool
 def test_a_command_ends_where_its_output_begins() -> None:
     text = "```console\n$ one \\\n    --more  # why\nsaid\n$ two\n```\n"
     assert pages.commands(text) == [pages.Command("one     --more", "said\n"), pages.Command("two", "")]
+
+
+def recipes() -> list[tuple[str, str]]:
+    """The commands of rptwin in jobs and containers, by page."""
+    found = []
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        lines = [line for block in pages.blocks(text, "yaml") for line in block.splitlines()]
+        runs = [line for line in lines if re.search(r"(run:|^\s+-) rptwin \w", line)]
+        found += [(page.name, line[line.index("rptwin ") :]) for line in runs]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), recipes())
+def test_a_command_of_a_job_has_options_that_there_are(page: str, line: str) -> None:
+    _, command, *arguments = shlex.split(line)
+    assert isinstance(cli, click.Group)
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None, page
+    with found.make_context(command, arguments) as context:
+        assert context.params
+
+
+@pytest.mark.parametrize("page", ["docs/gdb.md"])
+def test_the_settings_of_an_editor_are_json(page: str) -> None:
+    (text,) = pages.blocks((ROOT / page).read_text(encoding="utf-8"), "json")
+    names = {each["name"] for each in json.loads(text)["configurations"]}
+    assert set(json.loads(text)["compounds"][0]["configurations"]) == names
