@@ -322,9 +322,9 @@ def test_our_own_gdb_servers_are_two_and_the_run_goes_on_between_the_looks(judge
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peer = -1
     try:
+        ports = [int(re.fullmatch(r".*localhost:(\d+)\n", process.stderr.readline())[1]) for _ in range(2)]
         terminal = re.fullmatch(r"uart: remote .*: (/\S+)\n", process.stderr.readline())[1]
         peer = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
-        ports = [int(re.fullmatch(r".*localhost:(\d+)\n", process.stderr.readline())[1]) for _ in range(2)]
         servers = [f"--gdb={role}=localhost:{port}" for role, port in zip(("main", "remote"), ports, strict=True)]
         judged = until_up(judge, *servers, "--platform", H745, "--table", f"{SHARED_DA:#x}", "--twice", "300 ms")
         assert judged.code == 0, judged.err + judged.out
