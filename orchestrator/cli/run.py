@@ -107,12 +107,14 @@ def _run_and_report(
 ) -> int:
     with (
         _open(settings, verbosity, is_bridged=bridge is not None) as board,
-        _debugger(board, gdb_port) as debugger,
-        _peers(board, uarts) as peers,
+        contextlib.ExitStack() as attending,
     ):
         bridged = None if bridge is None else board.hand_out(bridge)
         traces = Traces.of(settings, board)
-        failure = _run(board, settings, verbosity, [each for each in (debugger, peers) if each is not None])
+        with interruptible(board):  # before anybody is told where to come: who comes may send a signal at once
+            debugger = attending.enter_context(_debugger(board, gdb_port))
+            peers = attending.enter_context(_peers(board, uarts))
+            failure = _run(board, settings, verbosity, [each for each in (debugger, peers) if each is not None])
         record = record_of(board, settings, clock.read(), traces.trace)
         if debugger is not None:
             debugger.ended(COULD_NOT_RUN if failure is not None else record.exit_code)
@@ -193,10 +195,9 @@ def _run(
     if verbosity is Verbosity.VERBOSE:
         board.subscribe(lambda event: _print_event(event, board.platform.registers))
     try:
-        with interruptible(board):
-            for each in awaited:
-                each.wait_for_client()
-            board.run(settings.until, f"{settings.timeout} ns", progress)
+        for each in awaited:
+            each.wait_for_client()
+        board.run(settings.until, f"{settings.timeout} ns", progress)
     except KeyboardInterrupt:
         return EngineError("interrupted")
     except EngineError as error:
