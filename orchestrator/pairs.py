@@ -11,7 +11,8 @@
     remote = "build/remote.elf"
     matrix = { engine = ["unicorn", "qemu"], seed = [0, 1, 2] }
 
-Keys are those of ``rptwin.toml``, but for the reports: there is one for all. Paths are relative to the file.
+Keys are those of ``rptwin.toml``, but for the reports: there is one for all. Paths are relative to the file. Pages and
+traces are named when all are run, with ``{pair}`` for the pair's name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _MOST_PAIRS = 10_000
 _KEYS = ("defaults", "pair")
 _OWN = ("name", "matrix")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_PLACE = "{pair}"
+_NOT_OF_FILES = re.compile(r"^\.+|[^A-Za-z0-9._=+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,27 @@ def load_pairs(path: str | Path, typed: Mapping[str, object] | None = None) -> t
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
         raise UsageError("a name twice", where=str(path), expected="a name of its own for each [[pair]]", found=twice)
-    return tuple(pairs)
+    return tuple(_with_files_of_their_own(pairs))
+
+
+def _with_files_of_their_own(pairs: Iterable[NamedPair]) -> Iterator[NamedPair]:
+    """What one run writes, with the name of each pair in that of the file."""
+    taken: set[str] = set()
+    for pair in pairs:
+        stem = name = _NOT_OF_FILES.sub("-", pair.name)
+        for number in itertools.count(2):
+            if stem.lower() not in taken:  # some file systems see no difference
+                break
+            stem = f"{name}-{number}"
+        taken.add(stem.lower())
+        files = {key: file for key in OF_ONE_RUN if (file := getattr(pair.settings, key)) is not None}
+        for key, file in files.items():
+            if _PLACE not in file:
+                raise UsageError(
+                    "one file for every pair", where=f"--{key}", expected=f"{_PLACE} where its name goes", found=file
+                )
+            files[key] = file.replace(_PLACE, stem)
+        yield dataclasses.replace(pair, settings=dataclasses.replace(pair.settings, **files))
 
 
 def _table(value: object, where: str) -> dict[str, Any]:
@@ -89,7 +112,8 @@ def _settings(values: Mapping[str, object], path: Path, where: str) -> dict[str,
         if key in REPORTS:
             raise UsageError(f"{key} is of all pairs", where=where, advice=f"give --{key} on the command line")
         if key in OF_ONE_RUN:
-            raise UsageError(f"{key} is of one run", where=where, advice="run that pair alone: `rptwin run`")
+            advice = f"give --{key}, with {_PLACE} in the name of the file, on the command line"
+            raise UsageError(f"{key} is of a run", where=where, advice=advice)
         found |= read_setting(key, value, path, where)
     return found
 

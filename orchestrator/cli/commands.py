@@ -169,14 +169,12 @@ def _run_pairs(file: str | None, jobs: int | None, typed: dict[str, object], *, 
 
     from orchestrator.base.errors import UsageError
     from orchestrator.cli.options import refuse_overwriting_of
-    from orchestrator.config import OF_ONE_RUN
     from orchestrator.pairs import load_pairs
 
     if file is None:
         raise UsageError("nothing to run side by side", where="--jobs", expected="--pairs FILE")
     single = {"MAIN": "main", "REMOTE": "remote", "--main": "lone_main", "--remote": "lone_remote"}
     single |= {"--firmware": "firmware", "--gdb": "--gdb", "--config": "--config", "--uart": "--uart"}
-    single |= {f"--{key}": key for key in OF_ONE_RUN}
     for name, key in single.items():
         if typed.pop(key, None) not in (None, ()):
             raise UsageError("is of one pair", where=name, expected="options that hold for every pair of --pairs")

@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, NoReturn
 
@@ -35,12 +35,13 @@ from orchestrator.config import Settings
 from orchestrator.pairs import NamedPair
 from orchestrator.report.annotations import to_github
 from orchestrator.report.documents import documents_of, error_documents, takes_standard_output
-from orchestrator.report.files import write_documents
+from orchestrator.report.files import Document, write_documents
 from orchestrator.report.findings import summary
 from orchestrator.report.merged import Part, merged_documents
 from orchestrator.report.record import Record, record_of
 from orchestrator.report.terminal import heading, make_console, make_table, printable, rendered
 from orchestrator.report.text import print_report, print_verdict
+from orchestrator.report.traces import Traces
 
 __all__ = ["run_pairs"]
 
@@ -51,7 +52,10 @@ _NOT_RUN = "not run"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a child tells of its pair; ``documents`` are its reports by setting, ``text`` is for people."""
+    """What a child tells of its pair; ``documents`` are its reports by setting, ``text`` is for people.
+
+    ``unwritten`` says which of its own files could not be.
+    """
 
     exit_code: int
     headline: str
@@ -59,19 +63,33 @@ class Outcome:
     time_ns: int | None = None
     text: str = ""
     documents: tuple[tuple[str, str], ...] = ()
+    unwritten: tuple[str, ...] = ()
 
     @classmethod
     def of_error(cls, settings: Settings, error: object, clock: Clock) -> Outcome:
         """A pair that could not be run."""
-        documents = error_documents(_in_memory(settings), error, clock.read())
-        texts = tuple((each.path, str(each.text())) for each in documents if each.path is not None)
-        return cls(COULD_NOT_RUN, f"error: {error}", documents=texts)
+        shared, own = _shared_and_own(error_documents(_in_memory(settings), error, clock.read()))
+        return cls(COULD_NOT_RUN, f"error: {error}", documents=shared, unwritten=_unwritten(own))
+
+
+_SHARED = ("json", "junit", "sarif")
 
 
 def _in_memory(settings: Settings) -> Settings:
-    """Reports under the names of their settings: the parent writes them."""
-    wanted = {key: key for key in ("json", "junit", "sarif") if getattr(settings, key) is not None}
+    """What is one document for all under the names of its settings: the parent writes it."""
+    wanted = {key: key for key in _SHARED if getattr(settings, key) is not None}
     return dataclasses.replace(settings, **wanted)  # type: ignore[arg-type]  # texts
+
+
+def _shared_and_own(documents: Iterable[Document]) -> tuple[tuple[tuple[str, str], ...], tuple[Document, ...]]:
+    """The texts of what the parent writes, by setting, and what is a file of the pair."""
+    wanted = [each for each in documents if each.path is not None]
+    shared = tuple((each.path, str(each.text())) for each in wanted if each.path in _SHARED)
+    return shared, tuple(each for each in wanted if each.path not in _SHARED)
+
+
+def _unwritten(documents: Iterable[Document]) -> tuple[str, ...]:
+    return tuple(str(each) for each in write_documents(documents))
 
 
 class _Child:
@@ -134,13 +152,15 @@ def _run(settings: Settings, verbosity: Verbosity, begin: Callable[[], None]) ->
     try:
         begin()
         with open_board(settings) as board:
+            traces = Traces.of(settings, board)
             failure = _run_board(board, settings)
-            record = record_of(board, settings, clock.read())
+            record = record_of(board, settings, clock.read(), traces.trace)
+            unwritten = _unwritten(traces.documents())
     except (RptwinError, KeyboardInterrupt) as error:
         return Outcome.of_error(settings, error if isinstance(error, RptwinError) else "interrupted", clock)
     except MemoryError:
         return Outcome.of_error(settings, EngineError("out of memory"), clock)
-    return _outcome(record, failure, verbosity)
+    return _outcome(record, failure, verbosity, unwritten)
 
 
 def _run_board(board: Board, settings: Settings) -> EngineError | None:
@@ -155,7 +175,7 @@ def _run_board(board: Board, settings: Settings) -> EngineError | None:
     return EngineError(END_TEXTS[reason]) if reason.is_cut else None
 
 
-def _outcome(record: Record, failure: EngineError | None, verbosity: Verbosity) -> Outcome:
+def _outcome(record: Record, failure: EngineError | None, verbosity: Verbosity, unwritten: tuple[str, ...]) -> Outcome:
     settings, verdict = record.settings, record.verdict
 
     def show(console: Console) -> None:
@@ -164,17 +184,19 @@ def _outcome(record: Record, failure: EngineError | None, verbosity: Verbosity) 
         else:
             print_verdict(console, record, ended=True)
 
-    code = COULD_NOT_RUN if failure is not None else record.exit_code
+    shared, own = _shared_and_own(documents_of(dataclasses.replace(record, settings=_in_memory(settings)), failure))
+    unwritten += _unwritten(own)
+    code = COULD_NOT_RUN if failure is not None or unwritten else record.exit_code
     is_shown = verbosity is Verbosity.VERBOSE or (code != 0 and verbosity is Verbosity.NORMAL)
     text = rendered(make_console(sys.stdout), show) if is_shown else ""
-    documents = documents_of(dataclasses.replace(record, settings=_in_memory(settings)), failure)
     return Outcome(
         exit_code=code,
         headline=verdict.headline if failure is None else f"{verdict.headline} ({failure})",
         findings=summary([each for pair in record.pairs for each in pair.verdict.findings]),
         time_ns=record.end.time_ns,
         text=text + (to_github(record) if settings.annotations == "github" else ""),
-        documents=tuple((each.path, str(each.text())) for each in documents if each.path is not None),
+        documents=shared,
+        unwritten=unwritten,
     )
 
 
@@ -203,6 +225,9 @@ def run_pairs(pairs: Sequence[NamedPair], settings: Settings, jobs: int, verbosi
     failures = _report(pairs, every, settings, clock, stream)
     for each in failures:
         complain(each)
+    for pair, outcome in zip(pairs, every, strict=True):
+        for text in outcome.unwritten:
+            complain(f"{pair}: {text}")
     if interrupted:
         complain("interrupted")
     return COULD_NOT_RUN if failures or interrupted else max(each.exit_code for each in every)

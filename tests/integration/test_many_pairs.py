@@ -124,6 +124,24 @@ def test_a_process_that_dies_is_an_error_of_its_pair_alone(write) -> None:
     assert [each["exit_code"] for each in runs] == [2, 0]
 
 
+def test_each_pair_has_a_page_and_traces_of_its_own(write) -> None:
+    file = write('name = "good"\nmatrix = { seed = [0] }', 'name = "a/b"', 'name = "a b"', 'name = ".."', MISSING)
+    done = start(file, "--html", "{pair}.html", "--vcd", "{pair}.vcd", "--pcapng", "no/{pair}.pcapng")
+    _, err = done.communicate(timeout=LIMIT_S)
+    assert done.returncode == 2
+    stems = ["good-seed=0", "a-b", "a-b-2", "-"]
+    assert {each.name for each in file.parent.glob("*.html")} == {f"{each}.html" for each in [*stems, "missing"]}
+    assert {each.name for each in file.parent.glob("*.vcd")} == {f"{each}.vcd" for each in stems}
+    assert "no.elf: cannot be read" in (file.parent / "missing.html").read_text()
+    assert "$enddefinitions" in (file.parent / "a-b-2.vcd").read_text()
+    lines = [each for each in err.splitlines() if "not written" in each]
+    assert (
+        lines[0]
+        == "rptwin: error: good seed=0: no/good-seed=0.pcapng: trace (pcapng) not written: No such file or directory"
+    )
+    assert len(lines) == len(stems)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -133,6 +151,7 @@ def test_a_process_that_dies_is_an_error_of_its_pair_alone(write) -> None:
         ("[other]\n", "unknown key: expected defaults | pair, found other"),
         ('[[pair]]\ncolour = "red"', "unknown key"),
         ('[[pair]]\njson = "x.json"', "json is of all pairs"),
+        ('[[pair]]\nhtml = "x.html"', "html is of a run; give --html, with {pair} in the name of the file"),
         ('[[pair]]\ntimeout = "long"', "pair 1: timeout: not a duration"),
         ("[[pair]]\nmatrix = 3", "pair 1: matrix: bad value: expected a table"),
         ("[[pair]]\nmatrix = { seed = 3 }", "matrix.seed: bad value: expected a list"),
@@ -164,6 +183,11 @@ def test_a_file_that_is_wrong_is_one_line(tmp_path: Path, text: str, says: str) 
         (("--config", "x.toml"), "--config: is of one pair"),
         (("--json", "pairs.toml"), "would be written over a file"),
         (("-j", "0"), "0 is not in the range"),
+        (
+            ("--html", "all.html"),
+            "--html: one file for every pair: expected {pair} where its name goes, found all.html",
+        ),
+        (("--vcd", "-"), "--vcd: one file for every pair"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(write, rptwin, options, says: str) -> None:
