@@ -11,7 +11,9 @@
 
 #include "native.h"
 
-enum { HOT = 16, HOTTEST = 1 << 20 };   /* how often a block runs before it is translated anew; again, twice as often */
+/* How often a block runs before it is translated anew; again, twice as often, up to one bound for what could be counted
+ * (a translation removes those that hold its first instruction too) and another for what could not. */
+enum { HOT = 16, HOTTER = 256, HOTTEST = 1 << 20 };
 enum { SEEN_BLOCKS = 1 << 14, TOUCHED = 1 << 14, POOL = 256, MOST_POOLS = 256 };
 enum { TAIL = 1, TRANSLATE, STALE, TAKE_BACK }; /* values of core.turn_back */
 enum { HOOK_BEGIN = 3, HOOK_END, HOOK_CALLBACK, HOOK_USER }; /* words of Unicorn's struct hook */
@@ -40,8 +42,8 @@ struct blocks {
     struct block *pools[MOST_POOLS];
     uint32_t pool, used; /* the pool in use, blocks of it */
     uint64_t *code_hook, *block_hook;
-    uint32_t one_shot;   /* the next block is the translation for which ITSTATE is in other words */
-    uint32_t marked;     /* this run began so */
+    uint32_t begins;     /* a run, with the next block: anywhere in the code, or in the translation for other words */
+    uint32_t marked;     /* ITSTATE is in other words */
     uint32_t passed;     /* of the IT block: one bit for each instruction that runs */
     uint32_t back_pc, back_block; /* where it goes on; the block that was taken back */
     uint64_t back_executed;
@@ -51,6 +53,11 @@ struct blocks {
 static uint32_t touched_at(uint32_t address)
 {
     return (address >> 1) & (TOUCHED - 1);
+}
+
+static uint32_t seen_at(uint32_t address)
+{
+    return (address >> 1) & (SEEN_BLOCKS - 1);
 }
 
 static void set_bounds(uint64_t *hook, uint64_t begin, uint64_t end)
@@ -225,8 +232,8 @@ static void remove_translation(struct core *c, uint32_t address)
     c->guard.ctl(c->uc, c->guard.remove_code, (uint64_t)address, (uint64_t)address + 1);
 }
 
-/* Translates the block at an address anew, in the form that it can have. */
-static void translate(struct core *c, uint32_t address, uint32_t size)
+/* Translates the block at an address anew, in the form that it can have; whether it is counted then. */
+static int translate(struct core *c, uint32_t address, uint32_t size)
 {
     struct { uint64_t pc; uint16_t instructions, size; } done = {0, 0, 0}; /* uc_tb */
     struct blocks *all = c->blocks;
@@ -235,12 +242,12 @@ static void translate(struct core *c, uint32_t address, uint32_t size)
     int counted;
 
     if (mark == UNSEEN || size == 0 || (address & PAGE_MASK) + size > PAGE_MASK + 1 || is_in_it(c))
-        return;
+        return 0;
     if (c->guard.on && is_mixed_code(c, address))
-        return;
+        return 0;
     b = new_block(c);
     if (!b)
-        return;
+        return 0;
     b->core = c;
     b->address = address;
     b->size = size;
@@ -269,6 +276,18 @@ static void translate(struct core *c, uint32_t address, uint32_t size)
     all->block_hook[HOOK_USER] = all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
     if (counted && (done.size != size || done.instructions != b->most)) /* other code than was looked at */
         remove_translation(c, address);
+    return counted;
+}
+
+/* A block that is hot. */
+static void heat(struct core *c, uint32_t address)
+{
+    struct seen *seen = &c->blocks->seen[seen_at(address)];
+    uint32_t most = translate(c, address, c->block_size) ? HOTTER : HOTTEST;
+    if (seen->address != address) /* all are forgotten */
+        return;
+    seen->again = seen->again < most ? 2 * seen->again : most;
+    seen->left = seen->again;
 }
 
 /* A block begins that has a call for each instruction too. */
@@ -283,11 +302,11 @@ void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
     c->block = 0;
     if (!c->fast) /* only where Unicorn's hooks are not what they are taken to be */
         return;
-    if (all->one_shot) {
-        all->one_shot = 0;
+    if (all->begins) {
+        all->begins = 0;
         return;
     }
-    seen = &all->seen[(address >> 1) & (SEEN_BLOCKS - 1)];
+    seen = &all->seen[seen_at(address)];
     if (seen->address != address) {
         seen->address = address;
         seen->left = seen->again = HOT;
@@ -297,8 +316,7 @@ void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
         seen->left += !seen->left;
         return;
     }
-    seen->again = seen->again < HOTTEST ? 2 * seen->again : seen->again;
-    seen->left = seen->again;
+    seen->left = 1;
     c->block_size = size;
     turn_back(c, TRANSLATE, address);
 }
@@ -453,13 +471,14 @@ static void say_it_in_other_words(struct core *c)
         return;
     value |= OTHER_WORDS;
     c->reg_write(c->uc, c->cpsr_id, &value);
-    c->blocks->one_shot = c->blocks->marked = 1;
+    c->blocks->marked = 1;
 }
 
 void blocks_before_run(struct core *c)
 {
     c->block = 0;
     c->turn_back = 0;
+    c->blocks->begins = 1;
     if (c->drop_blocks && c->guard.ctl)
         drop_blocks(c);
 }
@@ -470,7 +489,7 @@ int blocks_go_on(struct core *c)
     struct blocks *all = c->blocks;
     uint32_t why = c->turn_back;
 
-    all->one_shot = 0;
+    all->begins = 1;
     if (all->marked) {
         uint32_t value = 0;
         all->marked = 0;
@@ -505,7 +524,7 @@ int blocks_go_on(struct core *c)
         say_it_in_other_words(c);
         break;
     case TRANSLATE:
-        translate(c, c->address, c->block_size);
+        heat(c, c->address);
         break;
     case STALE:
         remove_translation(c, c->address);
