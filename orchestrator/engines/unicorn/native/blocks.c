@@ -14,6 +14,7 @@
 /* How often a block runs before it is translated anew; again, twice as often, up to one bound for what could be counted
  * (a translation removes those that hold its first instruction too) and another for what could not. */
 enum { HOT = 16, HOTTER = 256, HOTTEST = 1 << 20 };
+enum { CALLS = 32, NO_BASE = 0xFF };
 enum { SEEN_BLOCKS = 1 << 14, TOUCHED = 1 << 14, POOL = 256, MOST_POOLS = 256 };
 enum { TAIL = 1, TRANSLATE, STALE, TAKE_BACK }; /* values of core.turn_back */
 enum { HOOK_BEGIN = 3, HOOK_END, HOOK_CALLBACK, HOOK_USER }; /* words of Unicorn's struct hook */
@@ -24,12 +25,13 @@ enum { INVALID_STATE = 18 };
 struct block {
     struct core *core;
     uint32_t address, size;
-    uint32_t count;    /* instructions outside of an IT block */
+    uint32_t count;    /* instructions without a call */
     uint32_t most;     /* all of them */
     uint32_t last;     /* address of the last one */
     uint32_t floats;   /* it has floating-point instructions */
-    uint32_t it, it_state, it_count; /* address of an IT instruction, what follows it, how many; NO_ADDRESS: none */
     uint32_t map;      /* guard.version for which its page was looked at */
+    uint32_t first_call, last_call; /* addresses: from there to there each has a call; NO_ADDRESS: none */
+    uint8_t bases[CALLS];           /* by halfword behind the first: what register must be aligned there, or NO_BASE */
 };
 
 struct seen {
@@ -44,7 +46,7 @@ struct blocks {
     uint64_t *code_hook, *block_hook;
     uint32_t begins;     /* a run, with the next block: anywhere in the code, or in the translation for other words */
     uint32_t marked;     /* ITSTATE is in other words */
-    uint32_t passed;     /* of the IT block: one bit for each instruction that runs */
+    uint32_t passed;     /* a bit for each halfword at which an instruction with a call ran */
     uint32_t back_pc, back_block; /* where it goes on; the block that was taken back */
     uint64_t back_executed;
     uint32_t control;
@@ -111,10 +113,6 @@ void core_set_fast(struct core *c, uint32_t fast)
     if (!c->blocks || c->fast == fast)
         return;
     c->fast = fast;
-    if (fast)
-        everywhere(c->blocks->block_hook);
-    else
-        nowhere(c->blocks->block_hook);
     c->drop_blocks = 1;
 }
 
@@ -122,6 +120,10 @@ void core_set_fast(struct core *c, uint32_t fast)
 static void drop_blocks(struct core *c)
 {
     struct blocks *all = c->blocks;
+    if (c->fast)
+        everywhere(all->block_hook);
+    else
+        nowhere(all->block_hook);
     memset(all->seen, 0, sizeof all->seen);
     c->guard.ctl(c->uc, c->guard.flush_code);
     c->guard.ctl(c->uc, c->guard.flush_tlb); /* devices stand in it otherwise while blocks are not counted */
@@ -170,45 +172,58 @@ static int is_special(uint32_t first, uint32_t second)
     return is_unprivileged_access(first, second) || (first & 0xFE50) == 0xE850;
 }
 
-/* Within an IT block only some instructions set flags. */
-static int sets_flags(uint32_t first, uint32_t second)
+static int is_it(uint32_t first)
 {
-    if (!is_wide(first))
-        return (first & 0xF800) == 0x2800 || (first & 0xFFC0) == 0x4200 || (first & 0xFF80) == 0x4280 || (first & 0xFF00) == 0x4500;
-    return (first & 0x10) && ((first & 0xFE00) == 0xEA00 || ((first & 0xF800) == 0xF000 && !(second & 0x8000)));
+    return (first & 0xFF00) == 0xBF00 && (first & 0xF);
+}
+
+/* A call for an instruction, and for those between it and others that have one. */
+static int add_call(struct block *b, uint32_t address, int base)
+{
+    uint32_t at;
+    if (b->first_call == NO_ADDRESS)
+        b->first_call = address;
+    at = (address - b->first_call) / 2;
+    if (at >= CALLS)
+        return 0;
+    b->last_call = address;
+    if (base >= 0)
+        b->bases[at] = (uint8_t)base;
+    return 1;
 }
 
 /* What a block consists of. 0: it needs a call for each instruction. */
 static int analyse(const struct core *c, const struct bits *bits, struct block *b)
 {
     uint16_t code[PAGE_MASK / 2 + 1];
-    uint32_t it = 0, count = b->size / 2;
+    uint32_t it = 0, count = b->size / 2, uncalled = 0;
     if (c->guard.mem_read(c->uc, b->address, code, b->size) != 0)
         return 0;
-    b->count = b->most = b->floats = b->it_state = b->it_count = 0;
-    b->it = NO_ADDRESS;
+    b->count = b->most = b->floats = 0;
+    b->first_call = b->last_call = NO_ADDRESS;
+    memset(b->bases, NO_BASE, sizeof b->bases);
     for (uint32_t at = 0; at < count;) {
         uint32_t first = code[at], second = at + 1 < count ? code[at + 1] : 0, address = b->address + 2 * at;
         uint32_t half = (address & PAGE_MASK) >> 1, step = is_wide(first) ? 2 : 1;
+        int base = -1;
         if (bits && bits->stop[half >> 3] & 1u << (half & 7))
             return 0;
         if (c->blocks->touched[touched_at(address) / 8] & 1u << (touched_at(address) & 7))
             return 0;
-        if (!needs_no_look(c, first, second, &b->floats) || is_special(first, second))
+        if (!needs_no_look(c, first, second, &b->floats, &base) || is_special(first, second))
             return 0;
-        if ((first & 0xFF00) == 0xBF00 && (first & 0xF)) { /* IT */
-            if (b->it != NO_ADDRESS || it)
+        if (it && (base >= 0 || is_it(first))) /* a stop is not obeyed there */
+            return 0;
+        if (it || base >= 0) {
+            if (b->first_call != NO_ADDRESS)
+                b->count -= uncalled;
+            uncalled = 0;
+            if (!add_call(b, address, base))
                 return 0;
-            b->it = address;
-            b->it_state = first & 0xFF;
-            it = b->it_state;
-            b->count++;
-        } else if (it) {
-            b->it_count++;
             it = it_advance(it);
-            if (it && sets_flags(first, second))
-                return 0;
         } else {
+            it = is_it(first) ? first & 0xFF : 0;
+            uncalled++;
             b->count++;
         }
         b->most++;
@@ -230,6 +245,16 @@ static int is_in_it(const struct core *c)
 static void remove_translation(struct core *c, uint32_t address)
 {
     c->guard.ctl(c->uc, c->guard.remove_code, (uint64_t)address, (uint64_t)address + 1);
+}
+
+/* A block begins that has a call for each instruction, and no other form. */
+static void block_is_called_for(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct core *c = user;
+    (void)uc;
+    (void)address;
+    (void)size;
+    c->block = 0;
 }
 
 /* Translates the block at an address anew, in the form that it can have; whether it is counted then. */
@@ -258,22 +283,19 @@ static int translate(struct core *c, uint32_t address, uint32_t size)
     if (counted) {
         all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_begins;
         all->block_hook[HOOK_USER] = (uint64_t)(uintptr_t)b;
-        if (b->it == NO_ADDRESS) {
+        if (b->first_call == NO_ADDRESS) {
             nowhere(all->code_hook);
         } else {
-            set_bounds(all->code_hook, b->it, b->it);
-            all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_at_it;
-            all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)b;
+            set_bounds(all->code_hook, b->first_call, b->last_call);
         }
     } else {
-        nowhere(all->block_hook);
+        all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_is_called_for;
     }
     c->guard.ctl(c->uc, c->guard.request_code, (uint64_t)address, &done);
     everywhere(all->block_hook);
     everywhere(all->code_hook);
     all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_block;
-    all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_code;
-    all->block_hook[HOOK_USER] = all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
+    all->block_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
     if (counted && (done.size != size || done.instructions != b->most)) /* other code than was looked at */
         remove_translation(c, address);
     return counted;
@@ -382,41 +404,15 @@ void block_begins(void *uc, uint64_t address, uint32_t size, void *user)
     count(c, b);
 }
 
-/* Before an IT instruction: how many of those behind it will run. */
-void block_at_it(void *uc, uint64_t address, uint32_t size, void *user)
-{
-    struct block *b = user;
-    struct core *c = b->core;
-    uint32_t flags = read_flags(c), state = b->it_state;
-    (void)uc;
-    (void)address;
-    (void)size;
-
-    for (uint32_t i = 0; i < b->it_count; i++, state = it_advance(state)) {
-        if (passes(state >> 4, flags)) {
-            c->blocks->passed |= 1u << i;
-            c->executed++;
-        }
-    }
-}
-
 /* Instructions of the present block that ran before the one at an address. */
 static uint64_t executed_before(const struct core *c, uint32_t address)
 {
     const struct block *b = c->block;
     uint64_t count = c->executed - b->count - (uint32_t)__builtin_popcount(c->blocks->passed);
-    uint32_t in_it = 0, it = 0;
     for (uint32_t at = b->address; at < address;) {
         uint16_t first = 0;
         c->guard.mem_read(c->uc, at, &first, sizeof first);
-        if (it) {
-            count += c->blocks->passed >> in_it++ & 1;
-            it = it_advance(it);
-        } else {
-            count++;
-        }
-        if (at == b->it)
-            it = b->it_state;
+        count += at < b->first_call || at > b->last_call ? 1 : c->blocks->passed >> ((at - b->first_call) / 2) & 1;
         at += is_wide(first) ? 4 : 2;
     }
     return count;
@@ -446,6 +442,19 @@ void take_back(struct core *c)
     c->turn_back = TAKE_BACK;
     c->emu_stop(c->uc);
     c->guard.ctl(c->uc, c->guard.flush_tlb);
+}
+
+/* Before an instruction of a counted block that has a call of its own, if it runs. */
+void block_goes_on(struct core *c, uint32_t address)
+{
+    const struct block *b = c->block;
+    uint32_t at = (address - b->first_call) / 2;
+    if (b->bases[at] != NO_BASE && register_of(c, b->bases[at]) & 3) {
+        take_back(c);
+        return;
+    }
+    c->blocks->passed |= 1u << at;
+    c->executed++;
 }
 
 int is_taken_back(const struct core *c)

@@ -47,7 +47,7 @@ int is_single_access(uint32_t first);
 uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size);
 uint32_t register_of(const struct core *c, uint32_t number);
 
-int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats);
+int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats, int *base);
 void look(struct core *c, void *uc, uint32_t address, uint32_t size);
 int ends_skipping(struct core *c, uint32_t address);
 int have_masks_changed(struct core *c);
@@ -56,7 +56,7 @@ void core_on_code(void *uc, uint64_t address, uint32_t size, void *user);
 /* blocks.c */
 void core_on_block(void *uc, uint64_t address, uint32_t size, void *user);
 void block_begins(void *uc, uint64_t address, uint32_t size, void *user);
-void block_at_it(void *uc, uint64_t address, uint32_t size, void *user);
+void block_goes_on(struct core *c, uint32_t address);
 void take_back(struct core *c);
 int is_taken_back(const struct core *c);
 void blocks_before_run(struct core *c);

@@ -197,12 +197,14 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
     return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
 }
 
-/* Whether an instruction may run without a look at it, but for those of floating point. */
-int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats)
+/* Whether an instruction may run without a look at it, but for those of floating point and at its base register, which
+ * must be aligned (-1: none). */
+int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats, int *base)
 {
     enum kind kind = kind_of(c, first, second);
     *floats |= is_wide(first) && is_float(first, second);
-    return kind == PLAIN || kind == FLOAT;
+    *base = kind == ALIGNED ? aligned_base(first, second) : -1;
+    return kind == PLAIN || kind == FLOAT || kind == ALIGNED;
 }
 
 /* Fills a page's bits from `code` and `behind`; 0 when there is nothing to look at. */
@@ -436,7 +438,10 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     uint32_t address = (uint32_t)address64;
 
-    c->block = 0;
+    if (c->block) {
+        block_goes_on(c, address);
+        return;
+    }
     /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */
     if (address - c->clean_page <= PAGE_MASK - 3 && c->executed < c->limit) {
         c->address = address;
