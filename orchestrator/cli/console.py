@@ -33,6 +33,7 @@ from orchestrator.report.traces import Traces
 __all__ = ["ConsoleLines", "Keyboard", "converse"]
 
 _SILENT_NS = 50_000_000  # no console has said anything for this long: it waits for input
+_WORKING_NS = 1_000_000_000  # the same where shared memory is worked on all the while
 _LONGEST_NS = 2_000_000_000  # for what a line of input sets off
 _FRAME_NS = 20_000_000  # of virtual time between two looks at the keyboard
 
@@ -129,7 +130,10 @@ def _write(board: Board, settings: Settings, clock: Clock, traces: Traces) -> in
 
 
 def _silent(lines: ConsoleLines) -> Callable[[Board], bool]:
-    """Whether no console has said anything for ``_SILENT_NS`` up to now."""
+    """Whether no console has said anything for ``_SILENT_NS`` up to now, and nobody is working on an answer.
+
+    Where cores talk all the time, silence of ``_WORKING_NS`` is enough.
+    """
     total, since_ns = lines.total, -1
 
     def ask(board: Board) -> bool:
@@ -137,7 +141,8 @@ def _silent(lines: ConsoleLines) -> Callable[[Board], bool]:
         now_total = lines.total
         if now_total != total or since_ns < 0:
             total, since_ns = now_total, board.time_ns
-        return board.time_ns - since_ns >= _SILENT_NS
+        silent_ns, quiet_ns = board.time_ns - since_ns, board.time_ns - board.last_activity_ns
+        return silent_ns >= _WORKING_NS or min(silent_ns, quiet_ns) >= _SILENT_NS
 
     return ask
 

@@ -81,7 +81,7 @@ def explore_and_report(settings: Settings, wanted: Wanted, verbosity: Verbosity)
 def _summary(found: Exploration, wanted: Wanted) -> Iterator[str]:
     rate = len(found.tried) / found.seconds if found.seconds else 0
     bound = ", interrupted" if found.is_interrupted else "" if found.is_whole else ", cut off by --count or --for"
-    how = f"{rate:.0f} a second, {wanted.bounds.jobs} at a time{bound}"
+    how = f"{rate:.{0 if rate >= 10 else 1}f} a second, {wanted.bounds.jobs} at a time{bound}"
     yield f"{counted(len(found.tried), 'schedule')} in {found.seconds:.1f} s ({how})"
     for verdict, count, first in found.verdicts():
         yield f"{count:7}  {verdict}"

@@ -567,6 +567,13 @@ def test_lines_from_a_pipe_go_to_the_console_that_was_chosen_last(pair: Pair) ->
     assert result.stderr.startswith("rptwin: error: no such console: expected main | remote | ")
 
 
+def test_a_command_that_says_nothing_while_it_works_is_waited_for(pair: Pair) -> None:
+    """Pings of more than 50 ms of virtual time, and a summary at the end."""
+    result = rptwin("console", pair.main, pair.remote, text="ping 1600 8\n")
+    assert "1600 pings: 1600 good, 0 bad, 0 lost" in result.stdout
+    assert float(result.stdout.splitlines()[-1].split()[0]) > 51
+
+
 def test_lines_of_all_consoles_come_in_the_order_of_time(pair: Pair) -> None:
     lines = rptwin("console", pair.main, pair.remote, text="").stdout.splitlines()
     matched = (re.match(r" +(\d+\.\d{3}) ms  (\w+) ", line) for line in lines)
