@@ -58,6 +58,8 @@ __all__ = [
     "UnmodelledAccess",
     "Waiting",
     "access_of",
+    "address_and_size",
+    "touched",
 ]
 
 
@@ -322,6 +324,7 @@ class Access(NamedTuple):
 
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
+_TOUCH = struct.Struct("<8xQ20xQ2I4x")  # of the same: the last time, address and size as one number, count, flags
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -339,6 +342,14 @@ class Accessed:
         """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
         return RECORD.iter_unpack(self.records)
 
+    def touches(self) -> Iterator[tuple[int, int, int, int]]:
+        """Of each the last time, what is touched (:func:`touched`), how often, and the flags."""
+        return _TOUCH.iter_unpack(self.records)
+
+    def row(self, number: int) -> tuple[int, ...]:
+        """One of :meth:`rows`."""
+        return RECORD.unpack_from(self.records, number * RECORD.size)
+
     @property
     def accesses(self) -> tuple[Access, ...]:
         """Unpacked anew by each call."""
@@ -347,6 +358,16 @@ class Accessed:
     @classmethod
     def of(cls, accesses: Iterable[Access]) -> Accessed:
         return cls(b"".join(map(_packed, accesses)))
+
+
+def touched(address: int, size: int) -> int:
+    """The bytes that an access touches as one number: the address in the lower 32 bits, the size above them."""
+    return size << 32 | address
+
+
+def address_and_size(what: int) -> tuple[int, int]:
+    """The other way round."""
+    return what & 0xFFFF_FFFF, what >> 32
 
 
 def access_of(row: tuple[int, ...]) -> Access:

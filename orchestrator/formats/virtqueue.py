@@ -92,6 +92,8 @@ class RingFlags(Structure):
 
 
 _HEAD_SIZE = RingFlags.size
+_NEAR = 1024  # bytes
+_NEXT_AT = Descriptor.offset_of("next")
 
 
 def descriptor_table_size(num: int) -> int:
@@ -301,6 +303,8 @@ class SplitRing:
         self.name = name
         self._translate = translate
         self._table = _Table(layout.desc, layout.num, "desc")
+        apart = layout.used - layout.avail
+        self._apart = apart if _HEAD_SIZE <= apart < _NEAR else 0  # of the two heads, where one look at both is cheaper
 
     def place(self, address: int, path: str) -> Place:
         """An address of this ring's view with a path below the ring's name."""
@@ -321,6 +325,13 @@ class SplitRing:
     def _halfword(self, address: int, path: str) -> int:
         return int.from_bytes(self._read(address, 2, path), "little")
 
+    def _read_slot(self, address: int, size: int, part: str, slot: int) -> bytes:
+        """An entry of a table or a ring; what it is called is made up where it cannot be read."""
+        try:
+            return self.memory.read(address, size)
+        except RptwinError:
+            return self._read(address, size, f"{part}[{slot}]")
+
     def desc(self, index: int) -> Descriptor:
         """Descriptor ``index``; ``ring.index-out-of-range`` past the queue size."""
         path = f"desc[{index}]"
@@ -340,8 +351,11 @@ class SplitRing:
     @property
     def heads(self) -> bytes:
         """``flags`` and ``idx`` of both rings: the same as long as nothing is published."""
-        layout, read = self.layout, self.memory.read
+        layout, read, apart = self.layout, self.memory.read, self._apart
         try:
+            if apart:
+                data = read(layout.avail, apart + _HEAD_SIZE)
+                return data[:_HEAD_SIZE] + data[apart:]
             return read(layout.avail, _HEAD_SIZE) + read(layout.used, _HEAD_SIZE)
         except RptwinError:  # once more, to say which
             avail = self._read(layout.avail, _HEAD_SIZE, "avail.flags")
@@ -349,7 +363,9 @@ class SplitRing:
 
     def avail_ring(self, slot: int) -> int:
         """The chain head in a slot, counted modulo the queue size; not yet checked to be a descriptor's index."""
-        return self._halfword(self.layout.avail_ring_at(slot), f"avail.ring[{slot % self.layout.num}]")
+        layout = self.layout
+        data = self._read_slot(layout.avail_ring_at(slot), 2, "avail.ring", slot % layout.num)
+        return int.from_bytes(data, "little")
 
     @property
     def used_event(self) -> int:
@@ -368,8 +384,9 @@ class SplitRing:
 
     def used_ring(self, slot: int) -> UsedElement:
         """The element in a slot, counted modulo the queue size."""
-        path = f"used.ring[{slot % self.layout.num}]"
-        return UsedElement.unpack_from(self._read(self.layout.used_ring_at(slot), UsedElement.size, path))
+        layout = self.layout
+        data = self._read_slot(layout.used_ring_at(slot), UsedElement.size, "used.ring", slot % layout.num)
+        return UsedElement.unpack_from(data)
 
     @property
     def avail_event(self) -> int:
@@ -459,26 +476,27 @@ class SplitRing:
     def _walk(self, table: _Table, head: int) -> Iterator[ChainElement]:
         """Each descriptor once, from ``head`` along ``next``: a loop is over when it comes back."""
         seen: set[int] = set()
-        index, address, path = head, table.base, f"{table.path}[{head}]"
+        index, before = head, None
         while True:
-            self._check_index(index, table.entries, address, path)
-            address, path = table.base + Descriptor.size * index, f"{table.path}[{index}]"
+            if not 0 <= index < table.entries:
+                self._check_index(index, table.entries, *table.link(head, before))
+            address = table.base + Descriptor.size * index
             if index in seen:
                 raise RingError(
                     "chain comes back to a descriptor that it has already used",
                     rule="ring.desc-loop",
-                    where=self.place(address, path),
+                    where=self.place(address, f"{table.path}[{index}]"),
                     expected=f"an end within {table.entries} descriptors",
                     found=f"index {index} again after {len(seen)}",
                 )
             seen.add(index)
-            data = self._read(address, Descriptor.size, path)
+            data = self._read_slot(address, Descriptor.size, table.path, index)
             element = _element(index, data, self.memory.view, address, self.name, table.path)
             yield element
             descriptor = element.descriptor
-            if not descriptor.has_next:
+            if not descriptor.flags & _NEXT:
                 return
-            index, address, path = descriptor.next, address + Descriptor.offset_of("next"), f"{path}.next"
+            index, before = descriptor.next, index
 
     def _indirect(self, element: ChainElement) -> _Table:
         """The table that a descriptor names, checked against virtio 1.3, 2.7.5.3.1."""
@@ -515,3 +533,9 @@ class _Table(NamedTuple):
     base: int
     entries: int
     path: str
+
+    def link(self, head: int, before: int | None) -> tuple[int, str]:
+        """Address and path of what names a descriptor: the one before it in its chain, or the head itself."""
+        if before is None:
+            return self.base, f"{self.path}[{head}]"
+        return self.base + Descriptor.size * before + _NEXT_AT, f"{self.path}[{before}].next"

@@ -7,7 +7,7 @@ from itertools import islice
 
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.events import Accessed, access_of
+from orchestrator.events import Accessed
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Places
@@ -20,7 +20,6 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["AccessObserver"]
 
-_ADDRESS = 5  # in a row of numbers
 _MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
 
 
@@ -56,19 +55,18 @@ class AccessObserver:
 
     def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
-        rows = list(detail.rows())
         guard = run.stacks.get(role)
         if guard is not None:
-            near = [row for row in rows if any(start <= row[_ADDRESS] < end for start, end, _ in guard.windows)]
-            more = bool(near) and guard.see(map(access_of, near), self._views.memories[role])
+            near = guard.nearby(detail)
+            more = bool(near) and guard.see(near, self._views.memories[role])
             less = self._watches.tells_slowly and guard.narrow()
             if more or less:
                 self._watch_stack(guard)
         places = self._placed(run, live)
         if run.orders is not None:
-            run.orders.see(role, rows, places)
+            run.orders.see(role, detail.rows(), places)
         both = self._tells_both and not run.traffic.buffers_dropped
-        run.history.see(role, rows, places, run.traffic, run.outside, knows_owners=both)
+        run.history.see(role, detail, places, run.traffic, run.outside, knows_owners=both)
 
     def finish(self, run: Run, live: LiveView) -> None:
         """The run is over: what no access followed is put in its place."""

@@ -12,7 +12,7 @@ from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.observe.live import LiveVdev, LiveView
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, Run
-from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic
+from orchestrator.observe.traffic import Actor, MessageLog, RingTraffic, heads_of
 from orchestrator.observe.views import Views
 
 __all__ = ["RingFollower"]
@@ -46,12 +46,15 @@ class _Followed:
     is_rpmsg: bool
     is_driver_ok: bool
     features: Feature | None
+    has_event_idx: bool
     queues: tuple[SplitRing, ...]  # those that have memory
 
     @classmethod
     def of(cls, vdev: LiveVdev, queues: tuple[SplitRing, ...]) -> _Followed:
         """By its entry, and its rings as they were opened."""
-        return cls(vdev, vdev.path, vdev.sides, vdev.is_rpmsg, vdev.is_driver_ok, vdev.features, queues)
+        features = vdev.features
+        has_event_idx = features is not None and Feature.EVENT_IDX in features
+        return cls(vdev, vdev.path, vdev.sides, vdev.is_rpmsg, vdev.is_driver_ok, features, has_event_idx, queues)
 
 
 class RingFollower:
@@ -85,9 +88,13 @@ class RingFollower:
         by, used_by = _actors(vdev, turn, is_outside=path in run.outside)
         io, moved = self.io.get(path), False
         for queue in vdev.queues:
-            before = _Published.of(traffic.ring(queue.name))
+            ring, heads = traffic.ring(queue.name), heads_of(queue)
+            is_still = heads is not None and heads == ring.heads and not vdev.has_event_idx
+            if is_still and (vdev.is_driver_ok or not ring.faults):
+                continue
+            before = _Published.of(ring)
             posted, used = traffic.sync(
-                queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by
+                queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by, heads=heads
             )
             if posted or used:
                 moved = True
@@ -97,7 +104,7 @@ class RingFollower:
                 traffic.restart(queue.name, counting=False)
         if moved:
             traffic.settle(path)
-            if log is not None:
+            if log is not None and log.has_firsts():
                 self._note_messages(run, log, path)
 
     def _note_moves(

@@ -10,13 +10,23 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the
-from orchestrator.events import ACCESS_FRAME, ACCESS_STORES, ACCESS_WRITES, Access, access_of
+from orchestrator.events import (
+    ACCESS_FRAME,
+    ACCESS_STORES,
+    ACCESS_WRITES,
+    Access,
+    Accessed,
+    access_of,
+    address_and_size,
+    touched,
+)
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
 from orchestrator.formats.virtqueue import RingLayout, SplitRing, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
@@ -72,6 +82,7 @@ class Trespass:
 class _Owned:
     """A buffer as it changes hands; ``order`` counts the passages of all."""
 
+    vdev: str
     ring: str
     head: int
     owner: Side
@@ -123,16 +134,13 @@ class RingAt:
     side: Side | None  # that the core plays
     key: tuple[str, Side] | None  # path and side
     index_at: int  # of the index that the other side moves, by its address in the layout
-    words: dict[int, _Word | None] = field(default_factory=dict)  # by the address in the layout
 
-    def word_at(self, address: int) -> _Word | None:
-        """The field that an address of the layout lies in, found once."""
-        try:
-            return self.words[address]
-        except KeyError:
-            name = self.layout.path_of(address)
-            word = self.words[address] = None if name is None else _Word.of(name)
-            return word
+
+@lru_cache(maxsize=_MAX_SPOTS)
+def _word_at(layout: RingLayout, address: int) -> _Word | None:
+    """The field of a ring that an address lies in, found once: rings stay where they are."""
+    name = layout.path_of(address)
+    return None if name is None else _Word.of(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,7 @@ class Spot:
     is_look: bool = False  # a read says that the core's side looked at what the other side has published
     word: _Word | None = None  # None: none, or the core plays no side
     is_own: bool = False  # the core's side may write this word at any time, and publishes nothing by it
+    says_nothing: bool = False  # nobody asks who wrote here, nor, outside of the rings, who looked
 
 
 class Places:
@@ -153,7 +162,7 @@ class Places:
 
     def __init__(self, live: LiveView, views: Views, buffers: Mapping[int, Buffer]) -> None:
         self.live, self.views = live, views
-        self.sides = {vdev.path: vdev.sides for vdev in live.vdevs}
+        self._sides = {(role, vdev.path): vdev.sides.side_of(role) for vdev in live.vdevs for role in views.memories}
         self.count = 0
         self._fields: dict[str, list[_Field]] = {}
         self._rings: dict[str, list[tuple[int, int, RingAt]]] = {}  # begin, end
@@ -161,11 +170,12 @@ class Places:
         self._extents: dict[str, list[Extent]] = {}  # of the buffers, where the table has them
         self._longest = 0  # bytes of a buffer
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
-        self._spots: dict[str, dict[tuple[int, int], Spot]] = {}  # by address and size
+        self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
+        self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
-            self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
+            self._buffers[role], self._extents[role], self._spots[role], self._outside[role] = [], [], {}, []
         self.add(buffers)
 
     def add(self, buffers: Mapping[int, Buffer], moved: Iterable[int] = ()) -> None:
@@ -199,20 +209,28 @@ class Places:
                     del known[bisect.bisect_left(known, (at.start, at.end, number))]
 
     def _forget_spots(self) -> None:
-        for spots in self._spots.values():
-            spots.clear()
+        """Those where a buffer may lie."""
+        for role, outside in self._outside.items():
+            for what in outside:
+                del self._spots[role][what]
+            outside.clear()
 
-    def spots(self, role: str) -> Mapping[tuple[int, int], Spot]:
-        """Those that are known, by address and size, as long as nothing is added; :meth:`find` finds the others."""
-        return self._spots.get(role, {})
+    def spots(self, role: str) -> Mapping[int, Spot]:
+        """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
+        return self._spots[role]
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
-        spot = self._spot(role, address, size)
-        spots = self._spots.setdefault(role, {})
+        spots, what = self._spots[role], touched(address, size)
+        spot = spots.get(what)
+        if spot is not None:
+            return spot
         if len(spots) >= _MAX_SPOTS:
             spots.clear()
-        spots[address, size] = spot
+            self._outside[role].clear()
+        spot = spots[what] = self._spot(role, address, size)
+        if spot.ring is None:
+            self._outside[role].append(what)
         return spot
 
     def _spot(self, role: str, address: int, size: int) -> Spot:
@@ -222,9 +240,11 @@ class Places:
         )
         at = next((ring for start, end, ring in self._rings.get(role, ()) if start <= address < end), None)
         if at is None:
-            return Spot(fields, self._buffers_at(role, address, size))
+            buffers = self._buffers_at(role, address, size)
+            return Spot(fields, buffers, says_nothing=not (fields or buffers))
         there = address + at.shift
-        word = None if at.side is None else at.word_at(there)
+        word = None if at.side is None else _word_at(at.layout, there)
+        is_own = word is not None and word.owner is at.side and not word.is_index
         return Spot(
             fields,
             (),
@@ -232,7 +252,8 @@ class Places:
             (there - at.start, size),
             at.index_at < there + size and there < at.index_at + 2,
             word,
-            word is not None and word.owner is at.side and not word.is_index,
+            is_own,
+            says_nothing=not fields and (word is None or (is_own and word.slot is None and not word.is_wish)),
         )
 
     def _buffers_at(self, role: str, address: int, size: int) -> tuple[tuple[int, Buffer], ...]:
@@ -248,6 +269,10 @@ class Places:
             if end > address:
                 found.append((start, buffer))
         return tuple(found)
+
+    def side_of(self, role: str, vdev: str) -> Side | None:
+        """The side of a vdev that a core plays; None: none."""
+        return self._sides.get((role, vdev))
 
     def rings(self, role: str) -> Iterator[RingAt]:
         """The rings as a core addresses them, by each address that it has for them."""
@@ -337,43 +362,55 @@ class History:
     def see(
         self,
         role: str,
-        rows: Iterable[tuple[int, ...]],
+        told: Accessed,
         places: Places,
         traffic: Traffic,
         outside: Collection[str] = (),
         *,
         knows_owners: bool = True,
     ) -> None:
-        """The accesses of one core's turn, in order, as numbers (``Accessed.rows``).
+        """The accesses of one core's turn, in order.
 
         Whose a buffer is, is known where both cores' accesses are told, and where the vdev is not one of those that
         another process works (``outside``).
         """
         self.told = True
         spots = places.spots(role)
-        for row in rows:
-            _, last_ns, _, _, _, address, size, times, flags, _ = row
-            spot = spots.get((address, size)) or places.find(role, address, size)
+        ring: RingAt | None = None
+        reads: Counter[tuple[int, int]] | None = None  # of that one
+        for number, (last_ns, what, times, flags) in enumerate(told.touches()):
+            spot = spots.get(what) or places.find(role, *address_and_size(what))
             at = spot.ring
-            if at is not None and not flags & ACCESS_WRITES:
-                self._see_look(spot, at, times, last_ns)
+            if at is not None and not flags & ACCESS_WRITES:  # most of them: no call for each
+                if at is not ring:
+                    ring, reads = at, self._reads_of(at)
+                if reads is not None:
+                    place = spot.place
+                    if place in reads or len(reads) < _MAX_READS:
+                        reads[place] += times
+                    if spot.is_look and at.key is not None:
+                        self.looked_ns[at.key] = last_ns
+                continue
+            if spot.says_nothing:
                 continue
             if spot.fields:
                 if flags & ACCESS_WRITES:
                     for each in spot.fields:
-                        self._see_field(role, access_of(row), each)
+                        self._see_field(role, access_of(told.row(number)), each)
                 else:
                     self.read_table_ns[role] = last_ns
             if at is None:
                 if spot.buffers and knows_owners and not flags & ACCESS_FRAME:
-                    self._see_buffer(role, row, spot, places, outside)
+                    owned = self._last_passage(address_and_size(what)[0], spot)
+                    if owned is not None and places.side_of(role, owned.vdev) is not owned.owner:
+                        self._see_buffer(role, told.row(number), owned, places, outside)
             elif spot.word is not None and flags & ACCESS_STORES == ACCESS_STORES:
                 if spot.word.slot is not None:
                     self._used_slots.setdefault(at.path, set()).add(spot.word.slot)
                 if spot.word.is_wish and spot.is_own:
                     self.wishes.setdefault(at.path, set()).add(spot.place[0])
                 if not spot.is_own:
-                    self._see_word(role, access_of(row), at, spot.word, places.views, traffic)
+                    self._see_word(role, access_of(told.row(number)), at, spot.word, places.views, traffic)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
@@ -392,17 +429,9 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _see_look(self, spot: Spot, at: RingAt, times: int, last_ns: int) -> None:
-        key, place = at.key, spot.place
-        if key is None:
-            return
-        reads = self.reads.get(key)
-        if reads is None:
-            reads = self.reads[key] = Counter()
-        if place in reads or len(reads) < _MAX_READS:
-            reads[place] += times
-        if spot.is_look:
-            self.looked_ns[key] = last_ns
+    def _reads_of(self, at: RingAt) -> Counter[tuple[int, int]] | None:
+        """What the core's side has read of a ring; None: it plays no side."""
+        return None if at.key is None else self.reads.setdefault(at.key, Counter())
 
     def _see_word(self, role: str, access: Access, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
@@ -456,7 +485,7 @@ class History:
         count = (access.value - access.before) & 0xFFFF
         if queue is None or count > at.layout.num:
             return
-        driver = publisher is Side.DRIVER
+        driver, owner, vdev = publisher is Side.DRIVER, publisher.other, at.vdev.path
         taken = Taken()
         for index in range(access.before, access.before + count):
             try:
@@ -464,12 +493,11 @@ class History:
                 elements = queue.chain(head, taken)
             except RingError:
                 continue
-            owner = publisher.other
             for each in elements:
                 address, size = each.descriptor.addr, each.descriptor.len
                 if address in self._owned or len(self._owned) < MAX_BUFFERS:
                     self._passages += 1
-                    self._owned[address] = _Owned(at.path, head, owner, step, size, self._passages)
+                    self._owned[address] = _Owned(vdev, at.path, head, owner, step, size, self._passages)
 
     def _last_passage(self, address: int, spot: Spot) -> _Owned | None:
         """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
@@ -481,18 +509,13 @@ class History:
         return found
 
     def _see_buffer(
-        self, role: str, row: tuple[int, ...], spot: Spot, places: Places, outside: Collection[str]
+        self, role: str, row: tuple[int, ...], owned: _Owned, places: Places, outside: Collection[str]
     ) -> None:
+        """An access to what the other side has."""
         _, _, _, _, _, address, size, _, flags, _ = row
-        owned, writes = self._last_passage(address, spot), flags & ACCESS_WRITES != 0
-        if owned is None:
-            return
-        vdev = owned.ring.partition(".")[0]
-        if vdev in outside:
-            return
-        sides = places.sides.get(vdev)
-        side = sides.side_of(role) if sides is not None else None
-        if side is None or owned.owner is side:
+        writes = flags & ACCESS_WRITES != 0
+        side = places.side_of(role, owned.vdev)
+        if side is None or owned.vdev in outside:
             return
         if side is Side.DRIVER and not writes:
             return  # a driver may look at what it has sent

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from orchestrator.base.errors import FormatError, RingError, RptwinError
-from orchestrator.base.memory import Located, Place
+from orchestrator.base.memory import Extent, Located, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role
 from orchestrator.formats.nuttx_config import NuttxConfig, NuttxRelease, decode_nuttx_config
 from orchestrator.formats.resource_entry import (
@@ -191,7 +192,7 @@ class LiveVdev:
         return bool(self.entry.value.head.gfeatures & Feature.BUFADDR) and any(places)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveView:
     """The table in memory and everything that it leads to."""
 
@@ -204,13 +205,18 @@ class LiveView:
     carveouts: tuple[LiveCarveout, ...]
     traces: tuple[LiveTrace, ...]
 
-    @property
+    @cached_property
+    def extent(self) -> Extent | None:
+        """The table's, in the view that it was read in."""
+        return None if self.span is None else self.span.seen_by(self.role)
+
+    @cached_property
     def table(self) -> Table | None:
         """The table, if there is one: version 1 and all entries within bounds, or as many as are."""
         found = self.scan.table if self.scan else None
         return found if found is not None and found.header.ver == 1 else None
 
-    @property
+    @cached_property
     def rings(self) -> tuple[LiveRing, ...]:
         """Every vring of every vdev."""
         return tuple(ring for vdev in self.vdevs for ring in vdev.rings)

@@ -115,11 +115,17 @@ class MessageLog:
     _claimed: list[Reused] = field(default_factory=list)  # in the look at the rings that goes on
     blank_in_row: int = 0  # messages without source, destination and payload, up to the last one
     _sources: set[tuple[Side, int]] = field(default_factory=set)
+    _firsts: int = 0  # sides that have sent, and announcements, when they were last asked for
 
     @property
     def is_blank_for_ever(self) -> bool:
         """Buffers go to and fro in which nobody ever wrote a message."""
         return self.blank_in_row >= _FOR_EVER
+
+    def has_firsts(self) -> bool:
+        """Whether a side has sent its first message, or announced something, since the last call."""
+        before, self._firsts = self._firsts, len(self.sent) + len(self.announced)
+        return self._firsts != before
 
     def sent_by(self, role: str) -> int:
         """How many messages a core sent."""

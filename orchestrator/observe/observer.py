@@ -239,61 +239,70 @@ class Observer:
 
     def on_event(self, event: Event) -> None:
         """Take the next event; in order."""
-        role, detail = self._roles.get(event.core, event.core), event.detail
-        watched = self._watches.find(detail.watch) if isinstance(detail, Changed) else None
-        if isinstance(detail, Changed) and watched is None:
-            return  # of another pair, or of nobody's pair
-        self.run.time_ns = max(self.run.time_ns, event.time_ns)
-        if watched is not None and watched.kind is WatchedKind.CANDIDATE:
-            self._on_candidate(event.time_ns, role, watched)
-        elif watched is not None:
-            self._on_changed(event.time_ns, role, watched.kind)
-        elif isinstance(detail, Accessed):
-            if role in self.run.cores:
-                self._accesses.see(self.run, self._live, role, detail)
+        time_ns, core, detail = event.time_ns, event.core, event.detail
+        role, run = self._roles.get(core, core), self.run
+        if isinstance(detail, Changed):
+            watched = self._watches.find(detail.watch)
+            if watched is None:
+                return  # of another pair, or of nobody's pair
+            run.time_ns = max(run.time_ns, time_ns)
+            self._on_changed(time_ns, role, watched)
+            return
+        run.time_ns = max(run.time_ns, time_ns)
+        if isinstance(detail, Accessed):
+            if role in run.cores:
+                self._accesses.see(run, self._live, role, detail)
+        elif isinstance(detail, NotificationSent):
+            self._on_sent(time_ns, role, detail)
+        elif isinstance(detail, NotificationIgnored):
+            self._on_ignored(time_ns, detail)
         elif isinstance(detail, Fenced):
-            if role in self.run.cores and self.run.orders is not None:
-                self.run.orders.fence(role, detail.barriers)
+            if role in run.cores and run.orders is not None:
+                run.orders.fence(role, detail.barriers)
         elif isinstance(detail, Incoherent):
-            if role in self.run.cores:
-                self.run.coherence.see(role, detail, self._roles)
+            if role in run.cores:
+                run.coherence.see(role, detail, self._roles)
         elif isinstance(detail, NotificationListened):
             for number in detail.channels if role else ():
                 channel = Channel(role, detail.mailbox, number)
-                self.run.ledger.listens(channel, event.time_ns, waiting=number in detail.waiting)
-        elif isinstance(detail, (NotificationSent, NotificationIgnored)):  # no union, which would be made at each event
-            self._on_notification(event.time_ns, role, detail)
+                run.ledger.listens(channel, time_ns, waiting=number in detail.waiting)
         elif isinstance(detail, FaultInjected):
-            self.run.last_activity_ns = event.time_ns  # what follows from it is waited for
-            self.run.injected.append(Injected(event.time_ns, role, detail.fault, detail.what))
-        elif role and role not in self.run.cores:
+            run.last_activity_ns = time_ns  # what follows from it is waited for
+            run.injected.append(Injected(time_ns, role, detail.fault, detail.what))
+        elif role and role not in run.cores:
             return  # a core of another pair: what it does reaches this one by memory and notifications only
         elif isinstance(detail, NotificationTaken):
-            see_taken(self.run, event.time_ns, role, detail)
+            see_taken(run, time_ns, role, detail)
         elif isinstance(detail, UnmodelledAccess):
-            self.run.see_unmodelled(event.core, detail, self.platform.registers)
+            run.see_unmodelled(core, detail, self.platform.registers)
         elif isinstance(detail, Note):
-            self.run.notes.add(f"{event.core}: {detail.text}" if event.core else detail.text)
+            run.notes.add(f"{core}: {detail.text}" if core else detail.text)
         elif role:
-            see_core(self.run, event.time_ns, self.run.cores[role], detail)
+            see_core(run, time_ns, run.cores[role], detail)
 
     def on_ring_fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
         """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
         self.run.traffic.ring(ring).fault(error, Actor(time_ns, role))
 
-    def _on_notification(self, time_ns: int, role: str, detail: NotificationSent | NotificationIgnored) -> None:
+    def _on_ignored(self, time_ns: int, detail: NotificationIgnored) -> None:
         ledger = self.run.ledger
         target = self._roles.get(detail.target)
         if target is None:
             return  # a core of another pair
         channel = Channel(target, detail.mailbox, detail.channel)
         self.run.last_activity_ns = time_ns
-        if isinstance(detail, NotificationIgnored):
-            ledger.ignored[channel] += 1
-            ledger.last_ignored_ns[channel] = time_ns
-            if detail.pc is not None:
-                ledger.last_ignored_pc[channel] = detail.pc
-            return
+        ledger.ignored[channel] += 1
+        ledger.last_ignored_ns[channel] = time_ns
+        if detail.pc is not None:
+            ledger.last_ignored_pc[channel] = detail.pc
+
+    def _on_sent(self, time_ns: int, role: str, detail: NotificationSent) -> None:
+        ledger = self.run.ledger
+        target = self._roles.get(detail.target)
+        if target is None:
+            return  # a core of another pair
+        channel = Channel(target, detail.mailbox, detail.channel)
+        self.run.last_activity_ns = time_ns
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns
         ledger.recent.append((time_ns, target))
@@ -302,10 +311,12 @@ class Observer:
         sender = role if role and role != target else other_role(target)
         self._look(Actor(time_ns, sender))  # what it published before it rang
         self._follower.vote(self.run, sender, channel)
-        if sender in self.run.cores:
-            self.run.cores[sender].has_notified = True
-            self.run.cores[sender].act(time_ns)
-            self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
+        core = self.run.cores.get(sender)
+        if core is not None:
+            if not core.has_notified:
+                self.run.reach(time_ns, sender, f"first notification to {target}", str(channel))
+            core.has_notified = True
+            core.act(time_ns)
         if self._search is not None and self._search.is_due():
             self._search.look(self.views, self.images, self._watches, self.options.release)
             if not self._search.candidates and self._rings_found.look(self.views):
@@ -350,12 +361,16 @@ class Observer:
         self._read_table(Actor(time_ns, ""))
         self._look(Actor(time_ns, ""))
 
-    def _on_changed(self, time_ns: int, role: str, kind: WatchedKind) -> None:
+    def _on_changed(self, time_ns: int, role: str, watched: Watched) -> None:
+        if watched.kind is WatchedKind.CANDIDATE:
+            self._on_candidate(time_ns, role, watched)
+            return
         self.run.last_activity_ns = time_ns
-        if role in self.run.cores:
-            self.run.cores[role].has_written = True
-            self.run.cores[role].act(time_ns)
-        if kind is not WatchedKind.CARVEOUT:
+        core = self.run.cores.get(role)
+        if core is not None:
+            core.has_written = True
+            core.act(time_ns)
+        if watched.kind is not WatchedKind.CARVEOUT:
             self._look(Actor(time_ns, role))
 
     # looking at memory
@@ -370,8 +385,7 @@ class Observer:
             self.run.up_ns = by.time_ns
 
     def _table_has_changed(self) -> bool:
-        span = self._live.span
-        extent = None if span is None else span.seen_by(self._live.role)
+        extent = self._live.extent
         if extent is None:
             return self._live.is_given  # whether it is ready is read from the rings
         try:

@@ -7,11 +7,12 @@ does where the pushes before it, with no return in between, lie just above the e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
-from orchestrator.events import Access
+from orchestrator.events import Access, Accessed, access_of, address_and_size
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Step
 
@@ -20,6 +21,8 @@ __all__ = ["StackGuard"]
 _NEAR = 1 << 10  # bytes on both sides of the end: a frame without a push that is larger is not seen to cross
 _CLOSE = 1 << 8  # the same above the end, where an engine tells slowly and the core works near the end all the time
 _MANY = 2_000  # accesses there: a small stack in use, an idle thread's
+_MOST_AWAY = 4096  # that are remembered
+_WHAT = itemgetter(1)  # of ``Accessed.touches``
 _DEPTH = 1 << 14  # bytes below the end that are looked at once it was crossed, for the deepest push
 
 
@@ -40,6 +43,7 @@ class StackGuard:
     is_narrow: bool = False
     aliases: tuple[tuple[Extent, int], ...] = ()  # of its memory: where else the core has it, and how far from here
     _windows: tuple[tuple[int, int, int], ...] | None = None  # where what is observed is seen; None: not yet found
+    _away: set[int] = field(default_factory=set)  # what was touched outside of these
 
     @classmethod
     def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
@@ -63,7 +67,19 @@ class StackGuard:
         """Where the core has what is observed, whichever address the engine names, and how far each is from here."""
         if self._windows is None:
             self._windows = tuple(self._find_windows())
+            self._away.clear()
         return self._windows
+
+    def nearby(self, told: Accessed) -> list[Access]:
+        """The accesses of a turn that the core made there, in order; mostly there are none."""
+        windows, away = self.windows, self._away
+        unknown = set(map(_WHAT, told.touches())) - away
+        if not unknown:
+            return []
+        found = {what for what in unknown if any(s <= address_and_size(what)[0] < e for s, e, _ in windows)}
+        if len(away) < _MOST_AWAY:
+            away |= unknown - found
+        return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
 
     def narrow(self) -> bool:
         """Observe less, if there is much to see and nothing to say; whether less is to be observed from now on."""

@@ -46,7 +46,16 @@ __all__ = [
     "Suppression",
     "Traffic",
     "UnexpectedDirection",
+    "heads_of",
 ]
+
+
+def heads_of(ring: SplitRing) -> bytes | None:
+    """Flags and indices of a ring, which are the same as long as nothing is published; None: it cannot be read."""
+    try:
+        return ring.heads
+    except RingError:
+        return None
 
 
 @dataclass(slots=True)
@@ -105,18 +114,20 @@ class Traffic(Buffers):
         *,
         features: Feature | None = None,
         used_by: Actor | None = None,
+        heads: bytes | None = None,
     ) -> tuple[int, int]:
         """Look at a ring after a turn: how many chains were made available and how many used since the last look.
 
         ``sides`` says which core makes buffers available; ``io`` where offsets may count from,
-        ``features`` what was negotiated; None: nobody knows; ``used_by`` who has used what was, if it is not ``by``.
+        ``features`` what was negotiated; None: nobody knows; ``used_by`` who has used what was, if it is not ``by``;
+        ``heads`` what :func:`heads_of` has just read.
 
         Never raises for what stands in memory: what breaks the protocol is kept as a fault.
         """
         traffic = self.ring(ring.name)
         event_idx = features is not None and int(features) & _EVENT_IDX != 0
         try:
-            heads = ring.heads
+            heads = heads or ring.heads
             if heads == traffic.heads and not event_idx:
                 return 0, 0
             traffic.heads = heads

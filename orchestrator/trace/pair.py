@@ -157,14 +157,13 @@ class PairCollector:
         places = self._observer.places
         if places is None:
             return
-        spots = places.spots(role)
         for row in detail.rows():
             time_ns, _, value, _, pc, address, size, _, flags, _ = row
             if not flags & ACCESS_WRITES:
                 if self._unread:
                     self._see_read(time_ns, role, address, size, places)
             elif flags & ACCESS_STORES == ACCESS_STORES:
-                spot = spots.get((address, size)) or places.find(role, address, size)
+                spot = places.find(role, address, size)
                 if spot.ring is not None:
                     self._store(time_ns, core, pc, spot.ring.path, spot.place[0], value.to_bytes(size, "little"))
                 for each in spot.fields:
@@ -173,7 +172,7 @@ class PairCollector:
                         self._set_field(time_ns, core, pc, each.path, after)
 
     def _see_read(self, time_ns: int, role: str, address: int, size: int, places: Places) -> None:
-        spot = places.spots(role).get((address, size)) or places.find(role, address, size)
+        spot = places.find(role, address, size)
         for _, buffer in spot.buffers:
             message = self._unread.pop((role, buffer.address), None)
             if message is not None and (message.seen_ns is None or time_ns < message.seen_ns):
