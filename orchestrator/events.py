@@ -346,6 +346,9 @@ class Accessed:
         """Of each the last time, what is touched (:func:`touched`), how often, and the flags."""
         return _TOUCH.iter_unpack(self.records)
 
+    def __len__(self) -> int:
+        return len(self.records) // RECORD.size
+
     def row(self, number: int) -> tuple[int, ...]:
         """One of :meth:`rows`."""
         return RECORD.unpack_from(self.records, number * RECORD.size)

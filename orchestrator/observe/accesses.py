@@ -57,8 +57,9 @@ class AccessObserver:
         """What a core did in its turn, before what it changed is looked at."""
         guard = run.stacks.get(role)
         if guard is not None:
-            near = guard.nearby(detail)
-            more = bool(near) and guard.see(near, self._views.memories[role])
+            memory = self._views.memories[role]
+            near = guard.nearby(detail, memory)
+            more = bool(near) and guard.see(near, memory)
             less = self._watches.tells_slowly and guard.narrow()
             if more or less:
                 self._watch_stack(guard)

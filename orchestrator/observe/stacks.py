@@ -6,13 +6,14 @@ does where the pushes before it, with no return in between, lie just above the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from operator import itemgetter
 
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
-from orchestrator.events import Access, Accessed, access_of, address_and_size
+from orchestrator.events import ACCESS_WRITES, Access, Accessed, access_of, address_and_size, touched
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Step
 
@@ -23,6 +24,7 @@ _CLOSE = 1 << 8  # the same above the end, where an engine tells slowly and the 
 _MANY = 2_000  # accesses there: a small stack in use, an idle thread's
 _MOST_AWAY = 4096  # that are remembered
 _WHAT = itemgetter(1)  # of ``Accessed.touches``
+Code = Callable[[int], tuple[int, int]]  # by the program counter: the instruction there
 _DEPTH = 1 << 14  # bytes below the end that are looked at once it was crossed, for the deepest push
 
 
@@ -70,16 +72,33 @@ class StackGuard:
             self._away.clear()
         return self._windows
 
-    def nearby(self, told: Accessed) -> list[Access]:
-        """The accesses of a turn that the core made there, in order; mostly there are none."""
+    def nearby(self, told: Accessed, memory: Memory) -> list[Access]:
+        """What the core did there in its turn, in order; mostly nothing.
+
+        Where nothing is pushed below the end it is the last access alone that says anything: others are left out.
+        """
         windows, away = self.windows, self._away
         unknown = set(map(_WHAT, told.touches())) - away
         if not unknown:
             return []
-        found = {what for what in unknown if any(s <= address_and_size(what)[0] < e for s, e, _ in windows)}
+        found = {what: here for what in unknown if (here := _here(address_and_size(what)[0], windows)) is not None}
         if len(away) < _MOST_AWAY:
-            away |= unknown - found
-        return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
+            away |= unknown - found.keys()
+        code = cache(partial(_code, memory))
+        below = {what for what, here in found.items() if here < self.end}
+        if self.crossed is not None or (below and _has_push(told, below, code)):
+            return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
+        count = sum(map(found.__contains__, map(_WHAT, told.touches())))
+        for number in reversed(range(len(told))):
+            access = access_of(told.row(number))
+            here = found.get(touched(access.address, access.size))
+            if here is None:
+                continue
+            if _is_push(access, code) if access.writes else self._ends_descent(access, here, code):
+                self.seen += count - 1
+                return [access]
+        self.seen += count
+        return []
 
     def narrow(self) -> bool:
         """Observe less, if there is much to see and nothing to say; whether less is to be observed from now on."""
@@ -90,14 +109,17 @@ class StackGuard:
 
     def see(self, accesses: Iterable[Access], memory: Memory) -> bool:
         """What the core did in its turn, in order; whether more is to be observed from now on."""
-        before, windows = self.crossed, self.windows
-        for told in accesses:
+        before, windows, code = self.crossed, self.windows, cache(partial(_code, memory))
+        for access in accesses:
             self.seen += 1
-            for start, end, distance in windows:
-                if start <= told.address < end:
-                    access = told._replace(address=told.address + distance) if distance else told
-                    self._see_here(access, memory)
-                    break
+            here = _here(access.address, windows)
+            if here is None:
+                continue
+            if not access.writes:
+                if self._ends_descent(access, here, code):
+                    self.near = None
+            elif _is_push(access, code):
+                self._push(access, here)
         if self.crossed is before:
             return False
         self._windows = None
@@ -109,31 +131,41 @@ class StackGuard:
         for alias, distance in self.aliases:
             yield max(alias.start, extent.start - distance), min(alias.end, extent.end - distance), distance
 
-    def _see_here(self, access: Access, memory: Memory) -> None:
-        """An access by the address that the stack pointer has."""
-        if access.writes:
-            if access.frame or _stores_by_sp(memory, access.pc):
-                self._push(access)
-        elif self._ends_descent(access, memory):
-            self.near = None
-
-    def _ends_descent(self, access: Access, memory: Memory) -> bool:
-        """A read that says that the core came back, or uses another stack."""
-        if self.crossed is not None and access.address < self.end:
+    def _ends_descent(self, read: Access, here: int, code: Code) -> bool:
+        """Whether a read says that the core came back, or uses another stack."""
+        if self.crossed is not None and here < self.end:
             return False  # what ran over comes back
-        return access.frame or access.address < self.end or _is_return(memory, access.pc)
+        return read.frame or here < self.end or _is_return(*code(read.pc))
 
-    def _push(self, access: Access) -> None:
-        if access.address >= self.end:
-            self.near = access.address
+    def _push(self, access: Access, here: int) -> None:
+        if here >= self.end:
+            self.near = here
         elif self.near is not None:
             step = Step(access.last_ns, self.role, access.pc)
             self.crossed = self.crossed or step
-            if not self.deepest or access.address < self.deepest:
-                self.deepest, self.deepest_by = access.address, step
+            if not self.deepest or here < self.deepest:
+                self.deepest, self.deepest_by = here, step
+
+
+def _here(address: int, windows: Iterable[tuple[int, int, int]]) -> int | None:
+    """The address that the stack pointer has for it; None: it is not there."""
+    return next((address + distance for start, end, distance in windows if start <= address < end), None)
+
+
+def _has_push(told: Accessed, where: Container[int], code: Code) -> bool:
+    """Whether any of what is touched there was pushed."""
+    return any(
+        each[1] in where and each[3] & ACCESS_WRITES and _is_push(access_of(told.row(number)), code)
+        for number, each in enumerate(told.touches())
+    )
+
+
+def _is_push(write: Access, code: Code) -> bool:
+    return write.frame or _stores_by_sp(*code(write.pc))
 
 
 def _code(memory: Memory, pc: int) -> tuple[int, int]:
+    """The two halfwords of an instruction, by the end of the turn; zeros where there is no memory."""
     try:
         data = memory.read(pc & ~1, 4)
     except RptwinError:
@@ -141,9 +173,8 @@ def _code(memory: Memory, pc: int) -> tuple[int, int]:
     return int.from_bytes(data[:2], "little"), int.from_bytes(data[2:], "little")
 
 
-def _stores_by_sp(memory: Memory, pc: int) -> bool:
+def _stores_by_sp(first: int, second: int) -> bool:
     """PUSH, STMDB, STR, STRD, VPUSH and VSTR with SP as the base (DDI0403E A7.7)."""
-    first, second = _code(memory, pc)
     return (
         first & 0xFE00 == 0xB400  # PUSH
         or first & 0xF800 == 0x9000  # STR [SP, #]
@@ -155,9 +186,8 @@ def _stores_by_sp(memory: Memory, pc: int) -> bool:
     )
 
 
-def _is_return(memory: Memory, pc: int) -> bool:
+def _is_return(first: int, second: int) -> bool:
     """POP, LDMIA SP!, LDR [SP], #4 and VPOP."""
-    first, second = _code(memory, pc)
     return (
         first & 0xFE00 == 0xBC00
         or first == 0xE8BD
