@@ -76,7 +76,12 @@ class StackGuard:
         unknown = set(map(_WHAT, told.touches())) - away
         if not unknown:
             return []
-        found = {what for what in unknown if any(s <= address_and_size(what)[0] < e for s, e, _ in windows)}
+        found = set()
+        for what in unknown:
+            address, _ = address_and_size(what)
+            for start, end, _ in windows:
+                if start <= address < end:
+                    found.add(what)
         if len(away) < _MOST_AWAY:
             away |= unknown - found
         return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]

@@ -62,6 +62,10 @@ class Scheduler:
             core.held = True
             core.post(core.timeline.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
 
+    def restart(self) -> None:
+        """The board goes back to where it was once: what was said since is said again."""
+        self.started, self._has_skipped = True, False
+
     def stop(self) -> None:
         """End the run at the next quantum boundary."""
         self._stop_asked = True
