@@ -157,6 +157,9 @@ class Spot(NamedTuple):
     says_nothing: bool = False  # nobody asks who wrote here, nor, outside of the rings, who looked
 
 
+_NOTHING = Spot((), (), says_nothing=True)
+
+
 class Places:
     """What lies where, as each core addresses it: made anew whenever the table has changed; buffers come one by one."""
 
@@ -172,10 +175,15 @@ class Places:
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
+        self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
             self._buffers[role], self._extents[role], self._spots[role], self._outside[role] = [], [], {}, []
+            known = [(each.address, each.address + each.size) for each in self._fields[role]]
+            known += [(start, end) for start, end, _ in self._rings[role]]
+            starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
+            self._bounds[role] = min(starts), max(ends)
         self.add(buffers)
 
     def add(self, buffers: Mapping[int, Buffer], moved: Iterable[int] = ()) -> None:
@@ -197,6 +205,8 @@ class Places:
             if extent is not None:
                 bisect.insort(self._extents[role], extent)
                 for at in self.views.everywhere(role, extent):
+                    low, high = self._bounds[role]
+                    self._bounds[role] = min(low, at.start), max(high, at.end)
                     bisect.insort(known, (at.start, at.end, number, buffer))
 
     def _take_out(self, number: int, span: Span) -> None:
@@ -234,7 +244,9 @@ class Places:
         return spot
 
     def _spot(self, role: str, address: int, size: int) -> Spot:
-        end = address + size
+        end, (low, high) = address + size, self._bounds[role]
+        if end <= low or address >= high:
+            return _NOTHING
         fields = self._fields_at(role, address, end)
         at = next((ring for start, end, ring in self._rings.get(role, ()) if start <= address < end), None)
         if at is None:

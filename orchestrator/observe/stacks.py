@@ -84,6 +84,8 @@ class StackGuard:
                     found.add(what)
         if len(away) < _MOST_AWAY:
             away |= unknown - found
+        if not found:
+            return []
         return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
 
     def narrow(self) -> bool:

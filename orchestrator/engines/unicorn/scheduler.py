@@ -63,8 +63,10 @@ class Scheduler:
             core.post(core.timeline.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
 
     def restart(self) -> None:
-        """The board goes back to where it was once: what was said since is said again."""
+        """The board is where it was once: what was said since is said again."""
         self.started, self._has_skipped = True, False
+        if self._recurrence is not None:
+            self._recurrence.restart()
 
     def stop(self) -> None:
         """End the run at the next quantum boundary."""
