@@ -139,7 +139,7 @@ class Board:
         self.seed = options.seed
         self.end: End | None = None
         self.restored = 0  # how often it went back to a snapshot
-        self._stopping = False
+        self._stopping = self._rehearses = False
         self._goal: Goal | None = None  # one that an event may meet
         self.quiet_for_ns = None if options.quiet_for is None else parse_duration(options.quiet_for, "quiet_for")
         self._console_size = options.console_size
@@ -204,6 +204,8 @@ class Board:
         )
 
     def _observe(self, event: Event) -> None:
+        if self._rehearses:
+            return
         for pair in self.pairs.values():
             if pair.on_event(event):
                 self.engine.stop()
@@ -324,6 +326,24 @@ class Board:
     def run_for(self, duration: Duration) -> End:
         """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, REPEATING or DEAD."""
         return self.run(until=_never, timeout=duration)
+
+    def rehearse(self, duration_ns: int) -> None:
+        """Run ahead and go back, with nobody looking: what follows is as it would have been and takes less time, as the
+        engine knows the firmware by then. Where there is no way back, nothing is done.
+        """
+        if self.bridges or any(len(pair.images) < len(ROLES) for pair in self.pairs.values()):
+            return
+        here, rtt = self.engine.snapshot(), self.rtt.snapshot()
+        self._rehearses = True
+        try:
+            self.engine.run(duration_ns)
+            for core in self.platform.cores:
+                self.engine.backtrace(core.name)
+                self.engine.waiting(core.name)
+        finally:
+            self._rehearses = False
+            self.engine.restore(here)
+            self.rtt.restore(rtt)
 
     def stop(self) -> None:
         """End the current run, or the next one, as INTERRUPTED; from a signal handler or another thread too."""

@@ -270,10 +270,12 @@ class Rtt:
 
     def snapshot(self) -> object:
         """All that was received and is still to be sent."""
-        return [each.save() for each in self._cores]
+        return [each.save() for each in self._cores], frozenset(self._noted)
 
     def restore(self, saved: object) -> None:
         """Go back to a snapshot."""
-        assert isinstance(saved, list)
-        for each, state in zip(self._cores, saved, strict=True):
+        assert isinstance(saved, tuple)
+        states, noted = saved
+        self._noted = set(noted)
+        for each, state in zip(self._cores, states, strict=True):
             each.load(state)

@@ -7,6 +7,7 @@ things without breaking a rule. A child process walks a board from point to poin
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
@@ -29,6 +30,7 @@ __all__ = ["Bounds", "Exploration", "Progress", "explore"]
 
 US = 1000
 _LONG_S = 1e9
+_AHEAD_NS = 2_000_000  # behind the last point: by then the cores idle
 _LATE_NS = (20 * US, 100 * US, 500 * US, 2000 * US)  # starts
 _FACTORS = ((1, 2), (2, 1), (1, 10))  # of a core's clock
 _QUANTA_NS = (1 * US, 5 * US, 100 * US)
@@ -108,26 +110,38 @@ class _Explorer:
         self._progress = progress
         self._tried: list[Outcome] = []
         self._begun = time.monotonic()
+        self._board: Board | None = None  # at power-on, for children to go on from
 
     # --- in this process
 
     def explore(self) -> Exploration:
         with self._open_board(Schedule()) as board:  # says at once what cannot be opened
-            platform = board.platform
-            images = {role: digest(image) for role, image in board.images.items()}
-        plain = Schedule(images=images)
-        base = self._only(partial(self._run, plain, ""))
-        is_whole, is_interrupted = True, False
-        try:
-            if not base.is_broken and not base.failure:
-                is_whole = all(self._try(each) for each in self._batches(plain, platform, base))
-        except KeyboardInterrupt:
-            is_whole, is_interrupted = False, True
+            plain = Schedule(images={role: digest(image) for role, image in board.images.items()})
+            base = self._only(partial(self._run, plain, ""))
+            is_whole, is_interrupted = True, False
+            try:
+                if not base.is_broken and not base.failure:
+                    self._prepare(board, base)
+                    is_whole = all(self._try(each) for each in self._batches(plain, board.platform, base))
+            except KeyboardInterrupt:
+                is_whole, is_interrupted = False, True
+            finally:
+                self._board = None
+                gc.unfreeze()
         seconds = time.monotonic() - self._begun
         found = Exploration(base, tuple(self._tried), is_whole, seconds, is_interrupted)
         if found.shortest is not None and not is_interrupted:
             self._repeat(found.shortest)
         return found
+
+    def _prepare(self, board: Board, base: Outcome) -> None:
+        """Children start as copies of this board, which has seen what is to come."""
+        assert isinstance(board.engine, Forking)
+        if base.points:
+            board.rehearse(base.points[-1].time_ns + _AHEAD_NS)
+        gc.collect()
+        gc.freeze()  # what is not looked at is not copied
+        self._board = board
 
     def _batches(self, plain: Schedule, platform: Platform, base: Outcome) -> Iterator[Callable[[Tell], None]]:
         at_power_on = list(_at_power_on(plain, platform))
@@ -187,9 +201,22 @@ class _Explorer:
 
     # --- in children
 
+    @contextlib.contextmanager
+    def _opened(self, schedule: Schedule) -> Iterator[Board]:
+        """A board at power-on; a copy of the one that is there, where delays are all that sets the schedule apart."""
+        board = self._board
+        if board is None or schedule.mips or schedule.quantum_ns != board.quantum_ns:
+            with self._open_board(schedule) as board:
+                yield board
+            return
+        assert isinstance(board.engine, Forking)
+        board.engine.part()
+        schedule.begin(board.engine)
+        yield board
+
     def _run(self, schedule: Schedule, course: str, tell: Tell) -> None:
         """From power-on."""
-        with self._open_board(schedule) as board:
+        with self._opened(schedule) as board:
             tell(self._finish(board, schedule, self._listen(board), course))
 
     def _run_all(self, schedules: Iterable[Schedule], course: str, tell: Tell) -> None:
@@ -202,11 +229,9 @@ class _Explorer:
     def _walk(self, prefix: Schedule, points: tuple[Point, ...], duration_ns: int, course: str, tell: Tell) -> None:
         """One delay more, at each of these points in the order of time."""
         crew = Crew(self._bounds.jobs)
-        with self._open_board(prefix) as board:
+        with self._opened(prefix) as board:
             assert isinstance(board.engine, Forking)
             recorder = self._listen(board)
-            gc.collect()
-            gc.freeze()  # what is not looked at is not copied
             for point in points:
                 begin_ns = point.time_ns // board.quantum_ns * board.quantum_ns
                 if begin_ns > board.engine.time_ns:

@@ -39,6 +39,7 @@ _KEPT = 8  # of each kind
 _SLOT = re.compile(r"used\.ring\[(\d+)\]")
 _MAX_READS = 256  # distinct places per ring and side
 _MAX_SPOTS = 4096  # that are remembered at a time
+_LARGEST_FIELD = 4  # bytes
 
 
 class Step(NamedTuple):
@@ -143,8 +144,7 @@ def _word_at(layout: RingLayout, address: int) -> _Word | None:
     return None if name is None else _Word.of(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """What lies at one address, as far as an access of one size reaches: cores access the same few again and again."""
 
     fields: tuple[_Field, ...]  # of the table
@@ -155,6 +155,9 @@ class Spot:
     word: _Word | None = None  # None: none, or the core plays no side
     is_own: bool = False  # the core's side may write this word at any time, and publishes nothing by it
     says_nothing: bool = False  # nobody asks who wrote here, nor, outside of the rings, who looked
+
+
+_NOTHING = Spot((), (), says_nothing=True)
 
 
 class Places:
@@ -172,10 +175,15 @@ class Places:
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
+        self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
             self._buffers[role], self._extents[role], self._spots[role], self._outside[role] = [], [], {}, []
+            known = [(each.address, each.address + each.size) for each in self._fields[role]]
+            known += [(start, end) for start, end, _ in self._rings[role]]
+            starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
+            self._bounds[role] = min(starts), max(ends)
         self.add(buffers)
 
     def add(self, buffers: Mapping[int, Buffer], moved: Iterable[int] = ()) -> None:
@@ -196,7 +204,9 @@ class Places:
             extent = buffer.span.seen_by(role)
             if extent is not None:
                 bisect.insort(self._extents[role], extent)
-                for at in _everywhere(self.views, role, extent):
+                for at in self.views.everywhere(role, extent):
+                    low, high = self._bounds[role]
+                    self._bounds[role] = min(low, at.start), max(high, at.end)
                     bisect.insort(known, (at.start, at.end, number, buffer))
 
     def _take_out(self, number: int, span: Span) -> None:
@@ -205,7 +215,7 @@ class Places:
             extent = span.seen_by(role)
             if extent is not None:
                 del self._extents[role][bisect.bisect_left(self._extents[role], extent)]
-                for at in _everywhere(self.views, role, extent):
+                for at in self.views.everywhere(role, extent):
                     del known[bisect.bisect_left(known, (at.start, at.end, number))]
 
     def _forget_spots(self) -> None:
@@ -234,10 +244,10 @@ class Places:
         return spot
 
     def _spot(self, role: str, address: int, size: int) -> Spot:
-        end = address + size
-        fields = tuple(
-            each for each in self._fields.get(role, ()) if each.address < end and address < each.address + each.size
-        )
+        end, (low, high) = address + size, self._bounds[role]
+        if end <= low or address >= high:
+            return _NOTHING
+        fields = self._fields_at(role, address, end)
         at = next((ring for start, end, ring in self._rings.get(role, ()) if start <= address < end), None)
         if at is None:
             buffers = self._buffers_at(role, address, size)
@@ -255,6 +265,12 @@ class Places:
             is_own,
             says_nothing=not fields and (word is None or (is_own and word.slot is None and not word.is_wish)),
         )
+
+    def _fields_at(self, role: str, address: int, end: int) -> tuple[_Field, ...]:
+        known = self._fields.get(role)
+        if not known or end <= known[0].address or address >= known[-1].address + _LARGEST_FIELD:
+            return ()
+        return tuple([each for each in known if each.address < end and address < each.address + each.size])
 
     def _buffers_at(self, role: str, address: int, size: int) -> tuple[tuple[int, Buffer], ...]:
         """The buffers that an access touches, by the longest that each ever was, and where the core sees each begin."""
@@ -292,24 +308,13 @@ class Places:
             yield Extent(start, end - start)
 
 
-def _everywhere(views: Views, role: str, extent: Extent) -> Iterator[Extent]:
-    """Every address at which a core has these bytes, whichever of them the table names."""
-    if views.platform is None:
-        yield extent
-        return
-    core = views.name(role)
-    for name, address in views.platform.aliases(core, extent.start):
-        if name == core:
-            yield Extent(address, extent.size)
-
-
 def _fields(live: LiveView, views: Views, role: str) -> Iterator[_Field]:
     """The fields that the driver's side fills in."""
     span, table = live.span, live.table
     extent = span.seen_by(role) if span is not None else None
     if extent is None or table is None:
         return  # nowhere, or vrings without a table
-    for at in _everywhere(views, role, extent):
+    for at in views.everywhere(role, extent):
         for vdev in live.vdevs:
             base = at.start + vdev.entry.at.address - table.address
             for name, size in (("status", 1), ("gfeatures", 4), ("notifyid", 4)):
@@ -332,7 +337,7 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[RingAt]:
             extent = ring.span.seen_by(role) if ring.span is not None else None
             if extent is not None and ring.layout is not None:
                 queue = ring.open(views)
-                for at in _everywhere(views, role, extent):
+                for at in views.everywhere(role, extent):
                     start, side = ring.layout.extent.start, vdev.sides.side_of(role)
                     key = (ring.path, side) if side is not None else None
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at

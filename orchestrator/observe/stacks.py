@@ -84,6 +84,8 @@ class StackGuard:
         found = {what: here for what in unknown if (here := _here(address_and_size(what)[0], windows)) is not None}
         if len(away) < _MOST_AWAY:
             away |= unknown - found.keys()
+        if not found:
+            return []
         code = cache(partial(_code, memory))
         below = {what for what, here in found.items() if here < self.end}
         if self.crossed is not None or (below and _has_push(told, below, code)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from orchestrator.base.errors import RptwinError, TranslationError
 from orchestrator.base.memory import Extent, Memory, Place
@@ -97,13 +98,37 @@ class Views:
             return False
         if self.platform is None:
             return self._readable(role, extent.start) and self._readable(role, extent.end - 1)
-        core, at = self.platform.core(role).name, extent.start
+        at, regions = extent.start, self._regions[self.platform.core(role).name]
         while at < extent.end:
-            ends = [e.end for region in self.platform.regions for e in region.extents(core) if at in e]
+            ends = [end for region in regions for start, end in region if start <= at < end]
             if not ends:
                 return False
             at = max(ends)
         return True
+
+    @cached_property
+    def _regions(self) -> dict[str, tuple[tuple[tuple[int, int], ...], ...]]:
+        """By core: where it has each region, begin and end of each place; buffers come by the thousand."""
+        assert self.platform is not None
+        return {
+            core.name: tuple(
+                tuple((each.start, each.end) for each in region.extents(core.name)) for region in self.platform.regions
+            )
+            for core in self.platform.cores
+        }
+
+    def everywhere(self, role: str, extent: Extent) -> tuple[Extent, ...]:
+        """Every address at which a core has these bytes, whichever of them the table names."""
+        core = self.name(role)
+        if self.platform is None:
+            return (extent,)
+        for region in self._regions.get(core, ()):
+            for start, end in region:
+                if start <= extent.start < end:
+                    offset = extent.start - start
+                    return tuple(Extent(first + offset, extent.size) for first, _ in region)
+        aliases = self.platform.aliases(core, extent.start)
+        return tuple(Extent(address, extent.size) for name, address in aliases if name == core)
 
     def _readable(self, role: str, address: int) -> bool:
         try:

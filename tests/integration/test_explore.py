@@ -14,6 +14,7 @@ from orchestrator.checks.finding import Severity
 from orchestrator.cli import main
 from orchestrator.engines.unicorn.engine import UnicornEngine
 from orchestrator.explore import Bounds, explore
+from orchestrator.explore.explorer import _Explorer
 
 # What is wrong by chance only: the cause, and how many schedules it takes at most.
 RACES = {
@@ -62,6 +63,40 @@ def test_what_is_tried_does_not_depend_on_how_many_do_it(patched):
     one, three = (explore(opener(images), Bounds(count=30, wall_s=600, jobs=jobs)) for jobs in (1, 3))
     assert one.tried[:18] == three.tried[:18]
     assert one.verdicts()[0] == three.verdicts()[0]
+
+
+@pytest.mark.parametrize("name", ["sleeps-over-by-chance", "listens-late-by-chance"])
+def test_copies_of_one_board_come_to_what_boards_of_their_own_do(patched, monkeypatch, name):
+    images = patched(name, "demo", "stm32h745")
+    bounds = Bounds(count=40, wall_s=600, jobs=1)
+    copies = explore(opener(images), bounds)
+    monkeypatch.setattr(_Explorer, "_prepare", lambda *_: None)
+    own = explore(opener(images), bounds)
+    assert copies.tried == own.tried
+    assert any(each.schedule.delays and each.course != copies.base.course for each in copies.tried)
+
+
+def test_a_board_that_has_rehearsed_does_what_it_would_have_done(firmware):
+    images, seen = firmware("demo"), []
+    for rehearses in (False, True):
+        with opener(images)(Schedule()) as board:
+            events = []
+            if rehearses:
+                board.rehearse(3_000_000)
+                assert (board.time_ns, board.restored, board.live.table) == (0, 0, None)
+            board.subscribe(events.append)
+            board.run()
+            run, verdict = board.observer.run, board.verdict()
+            rings = [each.to_json() for each in run.traffic.rings.values()]
+            seen.append((events, board.end, verdict.headline, verdict.findings, run.milestones, rings, run.history))
+    assert seen[0] == seen[1]
+
+
+def test_a_board_on_which_python_plays_does_not_rehearse(firmware):
+    with Board("stm32h745", remote=firmware("demo").remote) as board:
+        board.rehearse(3_000_000)
+        board.run()
+        assert board.is_up()
 
 
 def test_a_pair_that_is_broken_as_it_is_is_not_explored(firmware):

@@ -316,8 +316,8 @@ class UnicornEngine:
         if not isinstance(snapshot, BoardSnapshot) or snapshot.owner is not self:
             raise UsageError("a snapshot can be restored only on the board it was taken from")
         self._turn.refuse_inside("a restore")
-        self._scheduler.started = True
         restore_board(snapshot, self.wiring, self._turn)
+        self._scheduler.restart()
         self._watches.accept()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.base.errors import EngineError
 from orchestrator.base.memory import Extent
-from orchestrator.engines.unicorn.cpu.access_log import Observed
+from orchestrator.engines.unicorn.cpu.access_log import Observed, disjoint
 from orchestrator.engines.unicorn.cpu.core import Core
 
 __all__ = ["ObservedExtents"]
@@ -35,5 +35,6 @@ class ObservedExtents:
             self._tell()
 
     def _tell(self) -> None:
+        parts = disjoint(self._observed.values())
         for core in self._cores:
-            core.observe(self._observed.values())
+            core.observe(parts)

@@ -73,6 +73,11 @@ class Recurrence:
         if self._stretch:
             self._forget()
 
+    def restart(self) -> None:
+        """What was seen so far is of another time."""
+        self._work = sum(core.work for core in self._wiring.cores)
+        self._forget()
+
     def _forget(self) -> None:
         self._stretch = 0
         self._mark = None

@@ -62,6 +62,12 @@ class Scheduler:
             core.held = True
             core.post(core.timeline.count_at(skew.randrange(_MOST_SKEW_NS)), Released())
 
+    def restart(self) -> None:
+        """The board is where it was once: what was said since is said again."""
+        self.started, self._has_skipped = True, False
+        if self._recurrence is not None:
+            self._recurrence.restart()
+
     def stop(self) -> None:
         """End the run at the next quantum boundary."""
         self._stop_asked = True

@@ -357,3 +357,19 @@ def test_chains_that_overlap_are_walked_once_between_them() -> None:
     assert len(reads) < 3 * num
     taken.give_back(0)
     assert len(ring.view.chain(num - 1, taken)) == 1
+
+
+@pytest.mark.parametrize("used", [0x80, 0x84, 0x90, 0x7F0, 0x800], ids=hex)
+@pytest.mark.parametrize("avail", [0x80, 0x400], ids=hex)
+def test_both_heads_are_read_wherever_the_two_rings_lie(avail, used):
+    data = bytes(range(256)) * (SIZE // 256)
+    ring = SplitRing(BytesMemory("cpu_cm7", BASE, data), RingLayout(2, BASE, BASE + avail, BASE + used))
+    assert ring.heads == data[avail : avail + 4] + data[used : used + 4]
+
+
+@pytest.mark.parametrize(("avail", "used", "field"), [(SIZE - 2, 0x80, "avail.flags"), (0x80, SIZE - 2, "used.flags")])
+def test_the_head_that_cannot_be_read_is_named(avail, used, field):
+    ring = SplitRing(BytesMemory("cpu_cm7", BASE, bytes(SIZE)), RingLayout(2, BASE, BASE + avail, BASE + used))
+    with broken("ring.unreadable") as caught:
+        _ = ring.heads
+    assert field in caught.text

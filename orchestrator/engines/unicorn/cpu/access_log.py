@@ -7,7 +7,7 @@ access goes to an alias where a native hook sees it, and every other page stays 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from orchestrator.engines.unicorn.memory import CoreMemory, Store
 from orchestrator.engines.unicorn.native.abi import AccessesState, CoreState, Span, hooks
 from orchestrator.events import RECORD
 
-__all__ = ["AccessLog", "Observed"]
+__all__ = ["AccessLog", "Observed", "disjoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,17 @@ class AccessLog:
         self._in_use = False
         self.stale = False  # the core's TLB does not yet know what is observed
 
-    def observe(self, observed: Iterable[Observed], memory: CoreMemory) -> None:
-        """Record accesses to these from the core's next instruction on, at every address that it has for them."""
+    def observe(self, observed: Sequence[Observed], memory: CoreMemory) -> None:
+        """Record accesses to these, which do not overlap, from the core's next instruction on, at every address that it
+        has for them.
+        """
+        stores = {id(part.store) for part in observed}
+        mappings = [each for each in memory.mappings() if id(each.store) in stores]
         spans = [
-            (each.extent.start + start, each.extent.start + min(end, each.extent.size), merge)
-            for store, start, end, merge in _disjoint(observed)
-            for each in memory.mappings()
-            if each.store is store and start < each.extent.size
+            (each.extent.start + part.start, each.extent.start + min(part.end, each.extent.size), part.merge)
+            for part in observed
+            for each in mappings
+            if each.store is part.store and part.start < each.extent.size
         ]
         self._spans = (Span * len(spans))(*(Span(*each) for each in sorted(spans)))
         self._state.spans = ctypes.addressof(self._spans)
@@ -77,16 +81,16 @@ class AccessLog:
         hooks.accesses_free(self._pointer)
 
 
-def _disjoint(observed: Iterable[Observed]) -> list[tuple[Store, int, int, bool]]:
+def disjoint(observed: Iterable[Observed]) -> list[Observed]:
     """The same bytes without overlaps; where extents overlap, one whose every access counts decides."""
     by_store: dict[int, list[Observed]] = {}
     for each in observed:
         by_store.setdefault(id(each.store), []).append(each)
-    parts: list[tuple[Store, int, int, bool]] = []
+    parts: list[Observed] = []
     for extents in by_store.values():
         edges = sorted({edge for each in extents for edge in (each.start, each.end)})
         for start, end in pairwise(edges):
             over = [each for each in extents if each.start <= start and end <= each.end]
             if over:
-                parts.append((over[0].store, start, end, all(each.merge for each in over)))
+                parts.append(Observed(over[0].store, start, end, all(each.merge for each in over)))
     return parts

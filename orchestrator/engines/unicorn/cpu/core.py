@@ -6,7 +6,7 @@ Time is counted in instructions, or the time of one each while the core sleeps; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -324,8 +324,8 @@ class Core:
             self.leave_loop()
             self._p.end_slice()
 
-    def observe(self, observed: Iterable[Observed]) -> None:
-        """Record accesses to these from the next instruction on."""
+    def observe(self, observed: Sequence[Observed]) -> None:
+        """Record accesses to these, which do not overlap, from the next instruction on."""
         self._p.access_log.observe(observed, self.memory)
         self._p.end_slice()
 

@@ -69,6 +69,17 @@ def test_an_hour_of_a_storm_is_a_few_rounds(boot, name):
     assert "exactly every" in note.text
 
 
+def test_what_is_said_of_a_storm_is_said_again_after_a_restore(boot):
+    machine = boot(STORMS["svc"], skip_idle_loops=True)
+    before = machine.engine.snapshot()
+    machine.engine.run(1 * S)
+    said = machine.details(Note)
+    machine.engine.restore(before)
+    machine.engine.run(1 * S)
+    assert len(said) == 1
+    assert machine.details(Note) == said * 2
+
+
 def test_pieces_of_a_storm_are_the_whole(boot):
     whole, pieces = (boot(STORMS["svc"], other="reset: wfi\n b reset\n", skip_idle_loops=True) for _ in range(2))
     whole.engine.run(9 * MS)
