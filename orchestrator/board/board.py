@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory

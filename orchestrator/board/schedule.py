@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, format_duration, parse_duration
 from orchestrator.base.errors import CapabilityError, ReportError, UsageError
 from orchestrator.base.files import LARGEST_TEXT, read_file, write_whole

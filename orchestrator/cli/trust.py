@@ -12,9 +12,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError, UsageError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.interrupts import uninterrupted

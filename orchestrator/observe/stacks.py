@@ -7,8 +7,8 @@ does where the pushes before it, with no return in between, lie just above the e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Access

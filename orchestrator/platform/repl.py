@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +16,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedToken
 from lark.lexer import Lexer as LarkLexer
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import PlatformError
 from orchestrator.platform.lexer import SourceText, lex
 from orchestrator.platform.model import Source

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import PlatformError
 from orchestrator.base.files import is_file, read_text
 from orchestrator.platform import syntax

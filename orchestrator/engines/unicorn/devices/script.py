@@ -11,10 +11,11 @@ import ast
 import copy
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.unicorn.devices.script_api import (
     Cpu,

@@ -13,8 +13,9 @@ from __future__ import annotations
 import bisect
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, TranslationError
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
