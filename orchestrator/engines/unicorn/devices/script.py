@@ -7,12 +7,11 @@ asked, ``self`` is the peripheral (``script_api``). The device sees the rest of 
 
 from __future__ import annotations
 
-import ast
 import copy
 import traceback
 from collections.abc import Sequence
 from dataclasses import field
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from orchestrator.base.dataclass import dataclass
@@ -27,37 +26,12 @@ from orchestrator.engines.unicorn.devices.script_api import (
     Self,
     SystemBus,
 )
-from orchestrator.engines.unicorn.devices.script_names import passing_names
+from orchestrator.engines.unicorn.devices.script_code import ROUND, code_of
 
 __all__ = ["ScriptDevice", "ScriptState"]
 
 
-_ROUND = "__loop__"
 _MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
-
-
-class _CountedLoops(ast.NodeTransformer):
-    """Has each round of a loop counted, so that one without end is an error; what is no loop is left as it is."""
-
-    @staticmethod
-    def _call(where: ast.AST) -> ast.expr:
-        call = ast.Call(ast.Name(_ROUND, ast.Load()), [], [])
-        for node in (call, call.func):
-            ast.copy_location(node, where)
-        return call
-
-    def _counted(self, node: ast.While | ast.For) -> ast.AST:
-        self.generic_visit(node)
-        node.body.insert(0, ast.copy_location(ast.Expr(self._call(node)), node))
-        return node
-
-    visit_While = visit_For = _counted  # noqa: N815  # ast's names
-
-    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        """Its conditions are asked in each round."""
-        self.generic_visit(node)
-        node.ifs.insert(0, self._call(node.iter))
-        return node
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +88,15 @@ class ScriptDevice:
             "emulationManager": Emulation(machine),
             "print": lambda *values: host.log("info", " ".join(map(str, values))),
             "__name__": "<script>",
-            _ROUND: self._round,
+            ROUND: self._round,
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
-        self._code = self._compile(script)
-        self._not_state = {*self._api, "__builtins__", *passing_names(script, script_name)}
+        self._code, passing = code_of(script, script_name)
+        self._not_state = {*self._api, "__builtins__", *passing}
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
-
-    def _compile(self, script: str) -> CodeType:
-        try:
-            tree = _CountedLoops().visit(ast.parse(script, self.script_name))
-            return compile(tree, self.script_name, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            raise EngineError(
-                f"syntax error in a script: {error.msg}", where=f"{self.script_name}:{error.lineno}"
-            ) from None
-        except ValueError as error:  # a null character
-            raise EngineError(f"unreadable script: {error}", where=self.script_name) from None
-        except (RecursionError, MemoryError):  # CPython's parser says either of what is nested deeply
-            raise EngineError("a script that is nested too deeply", where=self.script_name) from None
 
     def at(self, address: int) -> ScriptDevice | _ScriptAt:
         """The device as it answers at one of its addresses; itself where its script does not ask at which."""
