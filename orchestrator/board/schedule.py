@@ -6,7 +6,6 @@ each core is, and where a core stands still while the others go on: at power-on,
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -102,6 +101,8 @@ class Schedule:
 
 def digest(image: Image) -> str:
     """What an image is told by."""
+    import hashlib  # noqa: PLC0415  # few runs are of a schedule
+
     return hashlib.sha256(image.data).hexdigest()
 
 

@@ -7,7 +7,6 @@ asked, ``self`` is the peripheral (``script_api``). The device sees the rest of 
 
 from __future__ import annotations
 
-import copy
 import traceback
 from collections.abc import Sequence
 from dataclasses import field
@@ -16,6 +15,7 @@ from typing import Any
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, RptwinError
+from orchestrator.engines.unicorn.devices.copies import PLAIN, copied, is_flat
 from orchestrator.engines.unicorn.devices.script_api import (
     Cpu,
     Emulation,
@@ -38,7 +38,8 @@ _MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
 class ScriptState:
     """All that a script remembers: names of its scope, what its functions closed over, their defaults, class data.
 
-    Functions and classes are kept by identity, so it fits only the device it was taken from.
+    Functions and classes are kept by identity, so it fits only the device it was taken from. Nothing in it ever
+    changes: states of a device that was not accessed in between share what they hold.
     """
 
     owner: object
@@ -92,6 +93,7 @@ class ScriptDevice:
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
+        self._known: ScriptState | None = None  # what it remembers, since nothing was executed after that
         self._code, passing = code_of(script, script_name)
         self._not_state = {*self._api, "__builtins__", *passing}
         self._asks_where = "Absolute" in script
@@ -157,6 +159,7 @@ class ScriptDevice:
         self._count += 1
 
     def _execute(self, core: str | None) -> None:
+        self._known = None
         self._bus.core = core
         self._rounds = 0
         try:
@@ -187,9 +190,15 @@ class ScriptDevice:
     def snapshot(self) -> ScriptState:
         """All that the script remembers; :class:`EngineError` when it holds what cannot be copied (an open file)."""
         self._ensure_inited()
+        if self._known is None:
+            self._known = self._copied(self._remembered())
+        return self._known
+
+    def _remembered(self) -> ScriptState:
+        """What the script works with itself."""
         functions, classes = self._reachable()
         cells = {id(cell): cell for each in functions for cell in each.__closure__ or () if _is_filled(cell)}
-        state = ScriptState(
+        return ScriptState(
             self,
             self._inited,
             self._count,
@@ -198,12 +207,13 @@ class ScriptDevice:
             [(each, each.__defaults__, each.__kwdefaults__) for each in functions],
             [(each, _class_data(each)) for each in classes],
         )
-        return self._copied(state)
 
     def restore(self, state: object) -> None:
         """Make the script remember what it did at a snapshot of this device, and nothing since."""
         if not isinstance(state, ScriptState) or state.owner is not self:
             raise EngineError("a snapshot of another device", where=self.script_name)
+        if state is self._known:
+            return
         fresh = self._copied(state)
         for name in [each for each in self._scope if each not in self._api and each != "__builtins__"]:
             del self._scope[name]
@@ -219,6 +229,7 @@ class ScriptDevice:
                 setattr(owner, name, value)
         self._inited = state.inited
         self._count = state.counter
+        self._known = state
 
     def _copied(self, state: ScriptState) -> ScriptState:
         """A copy in which what was shared is still shared, in one pass over everything."""
@@ -230,7 +241,7 @@ class ScriptDevice:
         )
         memo: dict[int, Any] = {id(each): each for each in self._scope.values() if isinstance(each, ModuleType)}
         try:
-            names, contents, defaults, classes = copy.deepcopy(parts, memo)
+            names, contents, defaults, classes = [copied(each, memo) for each in parts]
         except Exception as error:
             raise EngineError(f"a script's state cannot be copied: {error}", where=self.script_name) from error
         return ScriptState(
@@ -248,12 +259,18 @@ class ScriptDevice:
         functions: list[FunctionType] = []
         classes: list[type] = []
         seen: set[int] = set()
-        waiting: list[Any] = [value for name, value in self._scope.items() if name not in self._api]
+        own = (value for name, value in self._scope.items() if name not in self._api and name != "__builtins__")
+        waiting: list[Any] = [*own]
         while waiting:
             value = waiting.pop()
-            if type(value) in _PLAIN or id(value) in seen:
+            kind = type(value)
+            if kind in PLAIN or id(value) in seen:
                 continue
             seen.add(id(value))
+            if kind is dict and is_flat(value) and is_flat(value.values()):
+                continue
+            if (kind is list or kind is tuple) and is_flat(value):
+                continue
             match value:
                 case FunctionType() if value.__globals__ is self._scope:
                     functions.append(value)
@@ -275,9 +292,6 @@ class ScriptDevice:
                 case _ if hasattr(value, "__self__") and hasattr(value, "__func__"):
                     waiting += [value.__self__, value.__func__]
         return functions, classes
-
-
-_PLAIN = frozenset((int, bool, str, bytes, float, type(None)))
 
 
 class _ScriptAt:
