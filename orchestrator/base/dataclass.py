@@ -15,7 +15,7 @@ from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "slots_of"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -40,6 +40,16 @@ else:
             return _slotted(cls, options, ("__weakref__",) if weakref_slot else ())
 
         return make if cls is None else make(cls)
+
+
+def slots_of(cls: type) -> tuple[tuple[str, ...], bool] | None:
+    """The fields of a class made here, and whether it is frozen; None where its objects are more than its fields."""
+    fields = vars(cls).get(_OWN)
+    if fields is None or cls.__dictoffset__ or hasattr(cls, "__deepcopy__"):
+        return None
+    slots = {name for base in cls.__mro__ for name in vars(base).get("__slots__", ())} - {"__weakref__"}
+    is_frozen = any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
+    return (tuple(fields), is_frozen) if slots == set(fields) else None
 
 
 _OWN = "__own_fields__"  # of each class made here, all its fields by name

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from operator import attrgetter, methodcaller
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from orchestrator.engines.unicorn.devices.copies import copied
+from orchestrator.base.copies import copied
 
 __all__ = ["Clock", "Device", "DeviceHost", "Line", "reads", "register", "registers", "writes", "written"]
 

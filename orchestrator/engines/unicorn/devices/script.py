@@ -13,9 +13,9 @@ from dataclasses import field
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from orchestrator.base.copies import PLAIN, copied, is_flat
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, RptwinError
-from orchestrator.engines.unicorn.devices.copies import PLAIN, copied, is_flat
 from orchestrator.engines.unicorn.devices.script_api import (
     Cpu,
     Emulation,
