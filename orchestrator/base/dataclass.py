@@ -3,7 +3,7 @@
 :mod:`dataclasses` compiles up to eight methods of each class when its module is imported, which was a quarter of the
 time from ``rptwin run`` to a verdict. Here ``__init__`` is compiled when it is first asked for, most often never, and
 the other methods are closures. What :func:`dataclasses.fields` and its like look at is made by :mod:`dataclasses`
-itself, when they look. Classes without slots are left to it altogether.
+itself, when they look.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ else:
         options = {"eq": eq, "order": order, "frozen": frozen}
 
         def make(cls: type) -> type:
-            if not slots or not _is_plain(cls):
+            if not _is_plain(cls):
                 return dataclasses.dataclass(**options, slots=slots, weakref_slot=weakref_slot)(cls)
+            if not slots:
+                return _unslotted(cls, options)
             return _slotted(cls, options, ("__weakref__",) if weakref_slot else ())
 
         return make if cls is None else make(cls)
@@ -69,19 +71,15 @@ _FACTORY = _Factory()
 class _Lazy:
     """An attribute of a class that is made when it is first looked at, and takes this one's place."""
 
-    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+    def __init__(self, name: str, make: Callable[[Any], Any]) -> None:
         self._name = name
         self._make = make
-        self._owner: type | None = None
-
-    def of(self, owner: type) -> None:
-        """Whose it is, as soon as the class is there."""
-        self._owner = owner
+        self.owner: type | None = None
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        assert self._owner is not None
-        made = self._make()
-        setattr(self._owner, self._name, made)
+        assert self.owner is not None
+        made = self._make(self.owner)
+        setattr(self.owner, self._name, made)
         return made.__get__(instance, owner) if hasattr(made, "__get__") else made
 
 
@@ -107,34 +105,75 @@ def _own_fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
     return fields
 
 
-def _slotted(cls: type, options: dict[str, bool], extra_slots: tuple[str, ...]) -> type:
-    inherited = [vars(base)[_OWN] for base in reversed(cls.__mro__[1:]) if _OWN in vars(base)]
-    own = _own_fields(cls)
+def _all_fields(cls: type, own: dict[str, dataclasses.Field[Any]]) -> dict[str, dataclasses.Field[Any]]:
     fields: dict[str, dataclasses.Field[Any]] = {}
-    for each in (*inherited, own):
-        fields |= each
+    for base in reversed(cls.__mro__[1:]):
+        fields |= vars(base).get(_OWN, {})
+    return fields | own
+
+
+def _slotted(cls: type, options: dict[str, bool], extra_slots: tuple[str, ...]) -> type:
+    """The class anew, its fields as slots."""
+    own = _own_fields(cls)
+    fields = _all_fields(cls, own)
+    inherited = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
     namespace = {name: value for name, value in vars(cls).items() if name not in own and name not in _MADE_BY_CLASS}
-    if "__eq__" in namespace and namespace["__hash__"] is None:
-        del namespace["__hash__"]  # Python's doing, and not the class's
-    slots = tuple(name for name in own if not any(name in each for each in inherited))
-    lazies = {
-        "__init__": _Lazy("__init__", lambda: _init(made, fields, frozen=options["frozen"])),
-        "__dataclass_fields__": _Lazy("__dataclass_fields__", lambda: _as_dataclasses(made, own, options, "fields")),
-        "__dataclass_params__": _Lazy("__dataclass_params__", lambda: _as_dataclasses(made, own, options, "params")),
+    namespace["__slots__"] = (*(name for name in fields if name not in inherited), *extra_slots)
+    state = _state(list(fields)) if options["frozen"] else {}
+    added = _added(namespace, own, fields, options) | {
+        name: each for name, each in state.items() if name not in namespace
     }
-    namespace |= {"__slots__": (*slots, *extra_slots), _OWN: fields}
-    for name, value in _methods(fields, options).items():
-        namespace.setdefault(name, value)
-    for name, lazy in lazies.items():
-        namespace.setdefault(name, lazy)
-    namespace.setdefault("__match_args__", tuple(name for name, each in fields.items() if each.init))
-    made: type = type(cls)(cls.__name__, cls.__bases__, namespace)
+    made: type = type(cls)(cls.__name__, cls.__bases__, namespace | added)
     made.__qualname__ = cls.__qualname__
+    _finish(made, added, fields, options)
+    return made
+
+
+def _unslotted(cls: type, options: dict[str, bool]) -> type:
+    """The class itself."""
+    own = _own_fields(cls)
+    fields = _all_fields(cls, own)
+    added = _added(dict(vars(cls)), own, fields, options)
+    for name, value in added.items():
+        setattr(cls, name, value)
+    for name, each in own.items():
+        if each.default is not dataclasses.MISSING:
+            setattr(cls, name, each.default)
+        elif name in vars(cls):
+            delattr(cls, name)
+    _finish(cls, added, fields, options)
+    return cls
+
+
+def _added(
+    namespace: dict[str, Any],
+    own: dict[str, dataclasses.Field[Any]],
+    fields: dict[str, dataclasses.Field[Any]],
+    options: dict[str, bool],
+) -> dict[str, Any]:
+    """What a class with this namespace has not, and gets."""
+    found: dict[str, Any] = {
+        "__init__": _Lazy("__init__", lambda made: _init(made, fields, frozen=options["frozen"])),
+        "__dataclass_fields__": _Lazy("__dataclass_fields__", lambda made: _standard(made, own, options, "fields")),
+        "__dataclass_params__": _Lazy("__dataclass_params__", lambda made: _standard(made, own, options, "params")),
+        "__match_args__": tuple(name for name, each in fields.items() if each.init),
+        **_methods(fields, options),
+    }
+    defined = set(namespace)
+    if "__eq__" in defined and namespace["__hash__"] is None:
+        defined.remove("__hash__")  # Python's doing, and not the class's
+    return {_OWN: fields} | {name: value for name, value in found.items() if name not in defined}
+
+
+def _finish(
+    made: type, added: dict[str, Any], fields: dict[str, dataclasses.Field[Any]], options: dict[str, bool]
+) -> None:
+    """What needs the class itself."""
     if options["frozen"]:
         _freeze(made, frozenset(fields))
-    for lazy in lazies.values():
-        lazy.of(made)
-    return made
+    for each in added.values():
+        if isinstance(each, _Lazy):
+            each.owner = made
 
 
 def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -164,8 +203,6 @@ def _methods(fields: dict[str, dataclasses.Field[Any]], options: dict[str, bool]
         methods |= {"__eq__": eq_, "__hash__": hash_ if options["frozen"] else None}
     if options["order"]:
         methods |= _order(values)
-    if options["frozen"]:
-        methods |= _state(list(fields))
     return methods
 
 
@@ -231,9 +268,14 @@ def _init(made: Any, fields: dict[str, dataclasses.Field[Any]], *, frozen: bool)
             continue
         if each.init:
             parameters.append(parameter)
-        if frozen:
+        if frozen and made.__dictoffset__:
+            outer["_set"] = object.__setattr__
+            body.append(f"_set(self, {name!r}, {value})")
+        elif frozen:
             outer[f"_set_{name}"] = getattr(made, name).__set__
-        body.append(f"_set_{name}(self, {value})" if frozen else f"self.{name} = {value}")
+            body.append(f"_set_{name}(self, {value})")
+        else:
+            body.append(f"self.{name} = {value}")
     if hasattr(made, "__post_init__"):
         body.append("self.__post_init__()")
     lines = "\n  ".join(body or ["pass"])
@@ -246,7 +288,7 @@ def _init(made: Any, fields: dict[str, dataclasses.Field[Any]], *, frozen: bool)
     return init
 
 
-def _as_dataclasses(made: type, own: dict[str, dataclasses.Field[Any]], options: dict[str, bool], what: str) -> Any:
+def _standard(made: type, own: dict[str, dataclasses.Field[Any]], options: dict[str, bool], what: str) -> Any:
     """What :mod:`dataclasses` keeps of such a class, from a class of the same fields that it makes."""
     namespace = {"__annotations__": vars(made).get("__annotations__", {}), "__module__": made.__module__}
     bases = tuple(base for base in made.__bases__ if hasattr(base, "__dataclass_fields__"))
