@@ -73,7 +73,6 @@ def test_whatever_it_was_made_from_tells_two_results_apart(folder, monkeypatch):
         lambda data: sealed(b"\xff" * 10),
         lambda data: sealed(marshal.dumps("no pair")),
         lambda data: sealed(marshal.dumps((("another",), "planted"))),
-        lambda data: sealed(b"(\xff\xff\xff\x7f"),
     ],
 )
 def test_a_broken_file_is_made_anew(folder, spoil):
