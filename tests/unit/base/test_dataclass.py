@@ -163,7 +163,7 @@ def test_a_class_looks_alike_from_outside(name):
             cls.__slots__ if "__slots__" in vars(cls) else None,
             cls.__qualname__,
             cls.__module__,
-            str(cls.__dataclass_params__),
+            [getattr(cls.__dataclass_params__, name) for name in ("eq", "order", "frozen", "init", "repr")],
             dataclasses.is_dataclass(cls),
         )
 
