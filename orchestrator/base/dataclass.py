@@ -120,9 +120,7 @@ def _slotted(cls: type, options: dict[str, bool], extra_slots: tuple[str, ...]) 
     namespace = {name: value for name, value in vars(cls).items() if name not in own and name not in _MADE_BY_CLASS}
     namespace["__slots__"] = (*(name for name in fields if name not in inherited), *extra_slots)
     state = _state(list(fields)) if options["frozen"] else {}
-    added = _added(namespace, own, fields, options) | {
-        name: each for name, each in state.items() if name not in namespace
-    }
+    added = _added(namespace, fields, options) | {name: each for name, each in state.items() if name not in namespace}
     made: type = type(cls)(cls.__name__, cls.__bases__, namespace | added)
     made.__qualname__ = cls.__qualname__
     _finish(made, added, fields, options)
@@ -133,7 +131,7 @@ def _unslotted(cls: type, options: dict[str, bool]) -> type:
     """The class itself."""
     own = _own_fields(cls)
     fields = _all_fields(cls, own)
-    added = _added(dict(vars(cls)), own, fields, options)
+    added = _added(dict(vars(cls)), fields, options)
     for name, value in added.items():
         setattr(cls, name, value)
     for name, each in own.items():
@@ -147,15 +145,14 @@ def _unslotted(cls: type, options: dict[str, bool]) -> type:
 
 def _added(
     namespace: dict[str, Any],
-    own: dict[str, dataclasses.Field[Any]],
     fields: dict[str, dataclasses.Field[Any]],
     options: dict[str, bool],
 ) -> dict[str, Any]:
     """What a class with this namespace has not, and gets."""
     found: dict[str, Any] = {
         "__init__": _Lazy("__init__", lambda made: _init(made, fields, frozen=options["frozen"])),
-        "__dataclass_fields__": _Lazy("__dataclass_fields__", lambda made: _standard(made, own, options, "fields")),
-        "__dataclass_params__": _Lazy("__dataclass_params__", lambda made: _standard(made, own, options, "params")),
+        "__dataclass_fields__": _Lazy("__dataclass_fields__", lambda made: _standard_fields(made, fields)),
+        "__dataclass_params__": _Lazy("__dataclass_params__", lambda _made: _standard_params(options)),
         "__match_args__": tuple(name for name, each in fields.items() if each.init),
         **_methods(fields, options),
     }
@@ -288,9 +285,15 @@ def _init(made: Any, fields: dict[str, dataclasses.Field[Any]], *, frozen: bool)
     return init
 
 
-def _standard(made: type, own: dict[str, dataclasses.Field[Any]], options: dict[str, bool], what: str) -> Any:
-    """What :mod:`dataclasses` keeps of such a class, from a class of the same fields that it makes."""
-    namespace = {"__annotations__": vars(made).get("__annotations__", {}), "__module__": made.__module__}
-    bases = tuple(base for base in made.__bases__ if hasattr(base, "__dataclass_fields__"))
-    twin: Any = dataclasses.dataclass(**options)(type(made.__name__, bases, namespace | own))
-    return getattr(twin, f"__dataclass_{what}__")
+def _standard_fields(made: type, fields: dict[str, dataclasses.Field[Any]]) -> Any:
+    """What :mod:`dataclasses` knows of fields: taken from a class of the same that it makes, without any method."""
+    hints = {name: each.type for name, each in fields.items()}
+    twin: Any = type(
+        made.__name__, (), {"__annotations__": hints, "__module__": made.__module__, "__doc__": "", **fields}
+    )
+    return dataclasses.dataclass(init=False, repr=False, eq=False)(twin).__dataclass_fields__
+
+
+def _standard_params(options: dict[str, bool]) -> Any:
+    twin: Any = type("Twin", (), {"__doc__": ""})
+    return dataclasses.dataclass(**options)(twin).__dataclass_params__
