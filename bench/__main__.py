@@ -191,6 +191,28 @@ def engines() -> None:
     show("rptwin run on Renode against Unicorn", f"{renode:.1f} s against {unicorn:.2f} s, {ratio:.1f} times")
 
 
+def snapshots() -> None:
+    """A snapshot of the demo pair and going back to it, each after some messages."""
+    with Board(main=PAIR[0], remote=PAIR[1]) as board:
+        board.run()
+        first = board.snapshot()
+        engine: list[tuple[float, float]] = []
+        whole: list[tuple[float, float]] = []
+        for figures, of in ((engine, board.engine), (whole, board)):
+            begin = first.engine if of is board.engine else first
+            for _round in range(10 * ROUNDS):
+                board.consoles["main"].write(b"ping 5 64\n")
+                board.engine.run(2_000_000)
+                figures.append((clock(of.snapshot), clock(functools.partial(of.restore, begin))))
+            board.restore(first)
+    for what, figures, aim in (
+        ("a snapshot of the board, and going back", engine, " (aim: under 1 ms each)"),
+        ("  with what was observed", whole, ""),
+    ):
+        taken, back = (statistics.median(each) * 1e3 for each in zip(*figures, strict=True))
+        show(what, f"{taken:.2f} ms, {back:.2f} ms{aim}")
+
+
 def observing() -> None:
     """Pings while the table, the rings and the buffers are observed access by access, against the same unobserved."""
     table, carveout = Extent(0x3004_0000, 0x110), Extent(0x3004_1000, 0x3000)
@@ -324,6 +346,7 @@ def main() -> None:
     rates()
     command()
     engines()
+    snapshots()
     observing()
     coherence()
     schedules()

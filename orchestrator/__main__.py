@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_YOUNG_OBJECTS = 50_000  # after which cycles are looked for: modules and a board are more, and stay
+_YOUNG_OBJECTS = 200_000  # after which cycles are looked for: modules and a board are more, and stay
 
 _ENDING = [getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)]
 
@@ -87,6 +87,7 @@ def main() -> "NoReturn":
         # is imported, and kills itself by SIGINT in the end, whatever became of it.
         atexit._run_exitfuncs()
         os._exit(code if isinstance(code, int) else 2)
+    gc.freeze()  # what is collected at exit goes back to the system anyway
     sys.exit(code if isinstance(code, int) else 2)
 
 

@@ -11,11 +11,12 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, DURATION_WORDS, parse_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.files import parse_toml, read_text

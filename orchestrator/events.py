@@ -10,9 +10,9 @@ import dataclasses
 import enum
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 
 __all__ = [

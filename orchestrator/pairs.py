@@ -21,10 +21,10 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import UsageError
 from orchestrator.config import OF_ONE_RUN, REPORTS, Settings, load_toml, read_setting, settings_from
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import AttachError, TranslationError, UsageError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.memory import BytesMemory, Extent

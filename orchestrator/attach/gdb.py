@@ -12,9 +12,9 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import AttachError, TranslationError, UsageError
 from orchestrator.base.memory import Extent
 from orchestrator.formats.gdb_packets import PacketReader, Signal, frame

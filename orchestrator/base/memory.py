@@ -7,9 +7,9 @@ A *view* is memory as one core addresses it; its name is the core's name in the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import FormatError, TranslationError
 
 __all__ = ["BytesMemory", "Extent", "Located", "Memory", "Place", "place_of"]

@@ -9,7 +9,8 @@ translation between them.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["MAIN", "REMOTE", "ROLES", "Side", "Sides", "other_role", "the"]
 

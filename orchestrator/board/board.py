@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import Duration, parse_duration
 from orchestrator.base.errors import EngineError, RptwinError, UsageError
 from orchestrator.base.memory import Memory
@@ -44,7 +45,6 @@ from orchestrator.engines.registry import create_engine
 from orchestrator.events import Changed, Event, Listener, NotificationSent
 from orchestrator.formats.elf import Image
 from orchestrator.formats.resource_table import Table
-from orchestrator.formats.svd import load_svd
 from orchestrator.observe.live import LiveRing, LiveTrace, LiveView
 from orchestrator.observe.observer import ObserveOptions, Observer
 from orchestrator.observe.order import Barriers
@@ -127,6 +127,8 @@ class Board:
         refuse_without_pair(self.platform)
         engines_platform = self.platform  # as it was described: names are for people
         if options.svd is not None:
+            from orchestrator.formats.svd import load_svd  # noqa: PLC0415  # few runs have one
+
             self.platform = replace(self.platform, registers=load_svd(options.svd))
         self.images = load_images(options.main, options.remote)
         if not options.vtor:

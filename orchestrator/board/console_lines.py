@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.board.consoles import BoardConsole
 
 __all__ = ["ConsoleLine", "LineReader", "in_order", "merged_lines"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration
 from orchestrator.engines.contract import Coming
 from orchestrator.observe.run import Cut

@@ -18,9 +18,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration, parse_duration
 from orchestrator.base.errors import CapabilityError, UsageError
 from orchestrator.base.memory import Extent

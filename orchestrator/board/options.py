@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, Duration
 from orchestrator.base.errors import UsageError
 from orchestrator.board.images import checked_maps, checked_notify, parse_profile, parse_release

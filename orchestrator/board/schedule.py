@@ -6,13 +6,13 @@ each core is, and where a core stands still while the others go on: at power-on,
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS, format_duration, parse_duration
 from orchestrator.base.errors import CapabilityError, ReportError, UsageError
 from orchestrator.base.files import LARGEST_TEXT, read_file, write_whole
@@ -101,6 +101,8 @@ class Schedule:
 
 def digest(image: Image) -> str:
     """What an image is told by."""
+    import hashlib  # noqa: PLC0415  # few runs are of a schedule
+
     return hashlib.sha256(image.data).hexdigest()
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.checks.finding import Finding, Severity
 
 __all__ = ["FOLLOWS", "Cause", "Follows", "Scope", "causes_of", "relate"]

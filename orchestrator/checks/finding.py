@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent, Place
 from orchestrator.events import Backtrace
 from orchestrator.formats.elf import SourceLine

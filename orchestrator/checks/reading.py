@@ -7,9 +7,9 @@ judged, and the rules that need it are named. Of what moved between two looks th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError
 from orchestrator.checks.catalogue import catalogue
 from orchestrator.checks.causes import relate

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TypeVar
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.checks.finding import Finding, Severity, Stage, Violation
 from orchestrator.checks.state import State
 from orchestrator.formats.resource_entry import Profile

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, the
 from orchestrator.checks.catalogue import apply_rules
 from orchestrator.checks.causes import Cause, causes_of, relate

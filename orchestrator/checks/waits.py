@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.roles import ROLES, Side, the
 from orchestrator.base.words import counted
 from orchestrator.checks.state import RingSubject, State, has_left, rings_at_rest

@@ -14,9 +14,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from orchestrator import __version__
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.cli.errors import COULD_NOT_RUN
 from orchestrator.cli.trust import is_trusted, renode_of_folder

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration, parse_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.base.words import counted

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rich.console import Console
 
 from orchestrator import __version__
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import UsageError
 from orchestrator.board import VectorTable, choose_vector_table, parse_release
 from orchestrator.board.images import checked_maps, distinct_names, load_images

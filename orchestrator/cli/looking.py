@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orchestrator.attach.dumps import Dump, DumpedMemory
 from orchestrator.attach.gdb import GdbAddress, GdbMemory
 from orchestrator.attach.translated import Translated
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import parse_duration
 from orchestrator.base.errors import AttachError, TranslationError, UsageError
 from orchestrator.base.files import read_text

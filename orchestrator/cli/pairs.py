@@ -15,12 +15,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import EngineError, ReportError, RptwinError
 from orchestrator.base.interrupts import ENDING, is_ignored

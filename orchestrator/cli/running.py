@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import FrameType
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import UsageError
 from orchestrator.base.interrupts import ENDING, is_ignored, was_raised
 from orchestrator.board import Board, Progress

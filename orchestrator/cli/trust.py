@@ -8,13 +8,12 @@ with ``--trust``, or when the same files of the same folder have been trusted be
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError, UsageError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.interrupts import uninterrupted
@@ -125,6 +124,8 @@ def _remember(path: Path) -> None:
 
 def _digest(files: Iterable[Path]) -> str:
     """Of names and contents; a folder, and what is too large to read, by size and time."""
+    import hashlib  # noqa: PLC0415  # few folders bring code
+
     digest = hashlib.sha256(os.fsencode(Path.cwd()))
     for path in sorted({each.resolve() for each in files}):
         digest.update(b"\0" + os.fsencode(path) + b"\0")

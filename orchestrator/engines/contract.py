@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, Fresh, LineStart
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting

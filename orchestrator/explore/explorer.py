@@ -12,9 +12,10 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.errors import CapabilityError, EngineError, RptwinError
 from orchestrator.board import Board

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.board import Board
 from orchestrator.board.schedule import Schedule
 from orchestrator.checks.finding import Severity

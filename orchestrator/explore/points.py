@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.events import Accessed, Activity, Event, NotificationIgnored, NotificationSent, NotificationTaken
 from orchestrator.formats.elf import Image

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError
 from orchestrator.base.memory import Extent
 from orchestrator.formats.elf import SHF_ALLOC, SHF_EXECINSTR, Image, Section, Symbol, SymbolType

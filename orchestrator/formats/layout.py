@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["Leaf", "Structure", "layout"]
 
@@ -88,8 +89,14 @@ def _items(format_: str) -> list[str]:
     return items
 
 
-def _width(hint: Any) -> int:
-    return len(get_args(hint)) if get_origin(hint) is tuple else 0
+def _widths(made: type) -> tuple[tuple[str, int], ...]:
+    """Fields and how many values each takes. Hints are text, whose evaluation takes long, and but few are tuples."""
+    names: tuple[str, ...] = made.__match_args__  # type: ignore[attr-defined]  # dataclass() has just put it there
+    hints = [hint for base in made.__mro__ for hint in vars(base).get("__annotations__", {}).values()]
+    if not any(str(each).startswith("tuple[") for each in hints):
+        return tuple((name, 0) for name in names)
+    types = get_type_hints(made)
+    return tuple((name, len(get_args(types[name])) if get_origin(types[name]) is tuple else 0) for name in names)
 
 
 @dataclass_transform(frozen_default=True)
@@ -102,9 +109,7 @@ def layout(format_: str) -> Callable[[type[S]], type[S]]:
 
     def make(cls: type[S]) -> type[S]:
         made = dataclass(frozen=True, slots=True)(cls)
-        hints = get_type_hints(made)
-        names = list(made.__dataclass_fields__)  # type: ignore[attr-defined]  # dataclass() has just put it there
-        widths = tuple((name, _width(hints[name])) for name in names)
+        widths = _widths(made)
         paths = [f"{name}[{i}]" if width else name for name, width in widths for i in range(width or 1)]
         if len(paths) != len(items):
             raise TypeError(f"{cls.__name__}: {len(paths)} values, but layout {format_!r} has {len(items)}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TableError, UsageError
 from orchestrator.formats.elf import Image
 

@@ -7,9 +7,9 @@ none or both do an option decides, and a reading that had to guess says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TableError
 from orchestrator.formats.layout import Structure, layout
 from orchestrator.formats.resource_entry import Feature

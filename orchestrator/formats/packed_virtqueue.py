@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent
 from orchestrator.formats.layout import Structure, layout

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TableError
 from orchestrator.formats.resource_entry import Carveout, Devmem, Entry, Trace, Vdev, VdevHeader, Vring
 from orchestrator.formats.resource_table import Table, build_table

@@ -6,9 +6,10 @@ Sources: Linux ``include/linux/rsc_table.h``; OpenAMP ``remoteproc.h``; NuttX ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum, IntFlag, StrEnum
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.formats.layout import Structure, layout
 
 __all__ = [

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError, TableError, UsageError
 from orchestrator.base.memory import BytesMemory, Extent, Located, Memory, Place
 from orchestrator.formats.resource_entry import (

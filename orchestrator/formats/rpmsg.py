@@ -6,9 +6,10 @@ acknowledged announcements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RpmsgError
 from orchestrator.formats.layout import Structure, layout
 

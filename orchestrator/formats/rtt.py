@@ -6,8 +6,7 @@ Each side changes its own offset only, and a buffer is empty where both are equa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orchestrator.base.dataclass import dataclass
 from orchestrator.formats.layout import Structure, layout
 
 __all__ = [

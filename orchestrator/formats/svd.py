@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from xml.parsers import expat
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import SvdError
 from orchestrator.base.files import read_file
 from orchestrator.base.numbers import LONGEST, parse_number

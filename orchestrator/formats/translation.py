@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.base.memory import Extent
 from orchestrator.base.numbers import LONGEST, parse_number

@@ -6,7 +6,8 @@ Source: Exception Handling ABI for the Arm Architecture (EHABI32), sections 5 to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["UnwindRule", "find_exidx_entry", "unwind_entry"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError, RptwinError
 from orchestrator.base.memory import Extent, Memory, Place
 from orchestrator.formats.layout import Structure, layout

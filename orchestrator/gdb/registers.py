@@ -7,7 +7,8 @@ follows it are in a feature of our own: gdb shows what it does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["Register", "describe", "registers_of"]
 

@@ -12,9 +12,9 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import CapabilityError, UsageError
 from orchestrator.engines.contract import Capability, Debuggable, DebugStop, Engine, why_lacking
 from orchestrator.events import CoreState

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import Duration
 from orchestrator.base.errors import HostError, RptwinError, UsageError
 from orchestrator.base.memory import Extent, Memory

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side
 from orchestrator.formats.virtqueue import ChainElement

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.events import Doing, IncoherenceKind, Incoherent
 from orchestrator.observe.history import Step
 

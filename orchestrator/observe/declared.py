@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError, FormatError, TableError
 from orchestrator.formats.elf import Image
 from orchestrator.formats.locator import AUTO, LocatorKind, TableLocation, TableLocator, locate

@@ -7,8 +7,9 @@ does after the handler has returned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.events import Fault
 
 __all__ = ["FaultPlace", "Faults"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.formats.virtqueue import SplitRing

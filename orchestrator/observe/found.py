@@ -7,8 +7,9 @@ taken when the cores are seen to work with it: its bytes, or the rings that it a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, ROLES

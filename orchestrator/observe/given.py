@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import UsageError
 from orchestrator.base.numbers import LONGEST, parse_number
 from orchestrator.formats.resource_entry import (

@@ -9,11 +9,12 @@ import bisect
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import Side, the

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import FormatError, RingError, RptwinError
 from orchestrator.base.memory import Extent, Located, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES, Side, Sides, other_role

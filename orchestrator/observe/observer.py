@@ -5,10 +5,11 @@ It drives nothing but its watches, reads memory only, and uses as much memory fo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.copies import copied
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.errors import RingError, RptwinError
 from orchestrator.base.memory import Extent, Memory
@@ -167,7 +168,7 @@ class Observer:
 
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
-        seen = copy.deepcopy((self.run, self._raw, self._follower.published))
+        seen = copied((self.run, self._raw, self._follower.published), {})
         return seen, self.declared, self._copy_of(self._search), self._rings_found.rings
 
     def restore(self, snapshot: object) -> None:
@@ -175,7 +176,7 @@ class Observer:
         assert isinstance(snapshot, tuple)
         seen, self.declared, search, rings = snapshot
         self._rings_found = VringSearch(rings)
-        self.run, self._raw, self._follower.published = copy.deepcopy(seen)
+        self.run, self._raw, self._follower.published = copied(seen, {})
         self._search = self._copy_of(search)
         self._read_table()
         watch_live(self._watches, self.views, self._live)

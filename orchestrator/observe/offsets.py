@@ -7,8 +7,8 @@ all the same, and the start of the region is nowhere in memory: it is learned fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.roles import MAIN
 from orchestrator.formats.rpmsg import decode_message

@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.events import (
     Backtrace,
     CoreState,

@@ -7,10 +7,11 @@ does where the pushes before it, with no return in between, lie just above the e
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 from operator import itemgetter
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.events import ACCESS_WRITES, Access, Accessed, access_of, address_and_size, touched

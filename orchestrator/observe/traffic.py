@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import FormatError, RingError
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.resource_entry import Feature

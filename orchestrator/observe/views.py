@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError, TranslationError
 from orchestrator.base.memory import Extent, Memory, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES

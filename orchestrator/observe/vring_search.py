@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError, TranslationError
 from orchestrator.base.memory import BytesMemory, Extent
 from orchestrator.base.roles import MAIN

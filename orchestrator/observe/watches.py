@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import MAIN, ROLES
 from orchestrator.observe.live import LiveView

@@ -6,10 +6,11 @@ Made from a Renode platform description (``.repl``) and the ``.toml`` beside it;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.base.memory import Extent
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +16,9 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedToken
 from lark.lexer import Lexer as LarkLexer
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import PlatformError
+from orchestrator.base.kept import own_folder
 from orchestrator.platform.lexer import SourceText, lex
 from orchestrator.platform.model import Source
 from orchestrator.platform.syntax import (
@@ -350,24 +351,16 @@ def _tables() -> str | bool:
     """Where lark keeps the tables of the grammar between runs: building them takes longer than all else in a start.
 
     The file carries a digest of grammar, lark and Python; a stale or damaged one is built anew. It is a pickle, which
-    is code to whoever reads it: its folder is one that nobody but this user can enter, and what others may have left
-    there before is removed. False: nowhere.
+    is code to whoever reads it, and so in a folder that nobody but this user can enter. False: nowhere.
     """
+    folder = own_folder()
+    if folder is None:
+        return False
+    file = folder / "repl-grammar"
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rptwin"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / "repl-grammar"
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            return False
-        if status.st_mode & 0o022:
-            folder.chmod(0o700)
-            file.unlink(missing_ok=True)
-        elif status.st_mode & 0o077:
-            folder.chmod(0o700)
         if os.path.lexists(file) and not _is_own(file):
             file.unlink()
-    except (OSError, RuntimeError, ValueError):  # read-only, or a user without a home
+    except OSError:
         return False
     return str(file)
 

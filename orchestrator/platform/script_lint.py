@@ -21,9 +21,9 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.files import read_text
 from orchestrator.base.words import counted
 from orchestrator.platform.script_api import (

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import PlatformError
 from orchestrator.base.files import parse_toml, read_text
 from orchestrator.base.memory import Extent

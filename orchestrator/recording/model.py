@@ -6,10 +6,10 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ReportError, UsageError
 from orchestrator.base.files import LARGEST_RECORDING, read_file, write_whole
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ReportError
 from orchestrator.base.roles import ROLES
 from orchestrator.board import Board

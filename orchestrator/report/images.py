@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError
 from orchestrator.base.memory import BytesMemory, Extent, Memory
 from orchestrator.base.roles import ROLES

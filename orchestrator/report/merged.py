@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from orchestrator import __version__
+from orchestrator.base.dataclass import dataclass
 from orchestrator.config import Settings
 from orchestrator.report.files import Document
 from orchestrator.report.json import SCHEMA

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.roles import ROLES
 from orchestrator.events import CoreState
 from orchestrator.formats.resource_entry import Feature, status_names

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration
 from orchestrator.base.roles import ROLES
 from orchestrator.board import Board, BoardPair, ConsoleLine, End, EndReason, VectorTable, merged_lines

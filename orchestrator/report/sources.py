@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.files import is_file
 from orchestrator.checks.finding import Finding
 from orchestrator.formats.elf import Image, SourceLine

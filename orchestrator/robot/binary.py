@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.robot.tester import Cable, TerminalError, Tester
 
 __all__ = ["BinaryMatch", "BinaryTester"]

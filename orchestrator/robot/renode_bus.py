@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TranslationError, UsageError
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES

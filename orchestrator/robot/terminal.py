@@ -10,9 +10,9 @@ import codecs
 import enum
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.robot.tester import Cable, TerminalError, Tester
 
 __all__ = ["LineEnd", "TerminalMatch", "TerminalTester"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice, pairwise
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.board import Board, BoardPair, merged_lines
 from orchestrator.engines.contract import Active, Capability

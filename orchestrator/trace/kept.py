@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.trace.model import LeftOut
 
 __all__ = ["MOST", "Kept"]

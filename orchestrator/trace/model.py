@@ -8,9 +8,9 @@ and ``Trace.absent`` says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.board import ConsoleLine
 from orchestrator.checks.finding import Severity
 from orchestrator.events import CoreState

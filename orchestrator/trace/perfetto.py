@@ -10,8 +10,9 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.checks.finding import Severity
 from orchestrator.trace.model import CoreSpan, ExceptionSpan, MessageTrace, Notification, PairTrace, Trace
 from orchestrator.trace.protobuf import fixed64, message, text, varint

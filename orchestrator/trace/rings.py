@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import BytesMemory
 from orchestrator.formats.virtqueue import SplitRing
 from orchestrator.trace.model import PairTrace, RingChange, RingShape

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.events import CoreState
 from orchestrator.trace.model import ExceptionSpan, Notification, Trace
 from orchestrator.trace.rings import RingReplay

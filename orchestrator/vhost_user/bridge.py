@@ -13,8 +13,8 @@ import os
 import select
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import CapabilityError, RptwinError, UsageError, VhostUserError
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import REMOTE, Side, other_role

@@ -11,8 +11,8 @@ import os
 import select
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import VhostUserError
 from orchestrator.formats.resource_entry import Feature
 from orchestrator.vhost_user.channel import Channel, checked_path, close_all

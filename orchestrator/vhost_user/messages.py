@@ -7,9 +7,9 @@ always little-endian. A message is a header and its payload, sent in one piece w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import VhostUserError
 from orchestrator.formats.layout import Structure, layout
 

@@ -7,8 +7,8 @@ known too: it is kept as a fault, and the heap goes on unharmed.
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import UsageError
 from orchestrator.base.memory import Extent
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError, RptwinError, UsageError
 from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.packed_virtqueue import EventFlags, PackedDescriptor, PackedFlag, PackedLayout

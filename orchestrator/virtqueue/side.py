@@ -7,8 +7,8 @@ on where it can and stops (``is_broken``) where its indices mean nothing any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RingError, RptwinError, UsageError
 from orchestrator.base.memory import Memory, Place
 from orchestrator.formats.resource_entry import Feature

@@ -163,6 +163,55 @@ def test_a_detour_leaves_no_trace(boot, platform, undisturbed, moment, detour, t
     board.engine.close()
 
 
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("run"), st.integers(1, 12)),
+            st.tuples(st.just("type"), st.sampled_from([b"ping 2 32\n", b"\n", b"x"])),
+            st.tuples(st.just("poke"), st.integers(0, 255)),
+            st.tuples(st.just("take"), st.just(0)),
+            st.tuples(st.just("back"), st.integers(0, 5)),
+        ),
+        min_size=4,
+        max_size=16,
+    )
+)
+def test_snapshots_inside_each_other_are_gone_back_to_in_any_order(boot, platform, steps):
+    """Against a board that has lived only what is left in the end."""
+    main = platform.core("main").name
+
+    def do(board: Recorded, what: str, how: int | bytes) -> None:
+        if what == "run":
+            assert isinstance(how, int)
+            board.run_us(how * QUANTUM_US)
+        elif what == "type":
+            board.engine.consoles[platform.consoles[main]].write(how)
+        else:
+            board.engine.memory(main).write(CARVEOUT[platform.name], bytes([how]))
+
+    board, life, taken = boot("demo"), [("run", 12)], []
+    do(board, *life[0])
+    for what, how in steps:
+        if what == "take":
+            taken.append((board.engine.snapshot(), list(board.events), list(life)))
+        elif what == "back" and taken:
+            snapshot, events, lived = taken[how % len(taken)]
+            board.engine.restore(snapshot)
+            board.events[:], life = events, list(lived)
+        elif what != "back":
+            do(board, what, how)
+            life.append((what, how))
+    straight = boot("demo")
+    for what, how in life:
+        do(straight, what, how)
+    for each in (board, straight):
+        each.run_us(20 * QUANTUM_US)
+    assert_same(straight, board)
+    for each in (board, straight):
+        each.engine.close()
+
+
 @pytest.mark.parametrize(("chip", "engine"), BOARDS)
 def test_a_board_goes_back_with_all_that_was_observed(pair, chip, engine):
     images = pair("demo", chip)

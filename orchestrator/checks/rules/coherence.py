@@ -6,8 +6,8 @@ The places are as both sides address them; what lies there is named by the table
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import other_role, the
 from orchestrator.checks.finding import Severity, Stage, Violation

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import ROLES

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Place
 from orchestrator.base.roles import ROLES, Side, other_role, the
 from orchestrator.base.words import times

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent, Place
 from orchestrator.base.roles import MAIN, REMOTE, ROLES
 from orchestrator.checks.finding import Severity, Stage, Violation

@@ -6,7 +6,8 @@ Armv7-M Architecture Reference Manual (DDI0403E) B1.5.2 and B3.2. Numbers are th
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["BUS_FAULT", "CACHES", "CFSR_BITS", "DEBUG_MONITOR", "EXCEPTION_NAMES", "FIRST_INTERRUPT", "HARD_FAULT"]
 __all__ += ["HFSR_BITS", "MEM_MANAGE", "NMI", "NO_CACHES", "PEND_SV", "RESET", "SECURE_FAULT", "SV_CALL", "SYS_TICK"]

@@ -6,8 +6,8 @@ The registers are looked at after each store of a core to the mailbox; who store
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.events import NotificationIgnored, NotificationListened, NotificationSent, NotificationTaken
 from orchestrator.platform.model import MailboxLine, Platform

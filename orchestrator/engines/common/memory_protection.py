@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 
 __all__ = ["EXECUTE", "READ", "UNPRIVILEGED_SHIFT", "WRITE", "Caching", "Region", "cacheable_v7", "caching_v7"]

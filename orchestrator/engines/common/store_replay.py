@@ -9,8 +9,8 @@ it interrupts another one, too: who is rung finds what was stored before, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.events import Changed, Detail, Event, NotificationSent
 from orchestrator.platform.model import Platform

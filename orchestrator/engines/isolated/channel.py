@@ -12,8 +12,8 @@ import select
 import socket
 import struct
 import threading
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.isolated.codec import MalformedError, from_plain, to_plain
 from orchestrator.engines.isolated.messages import MESSAGES, Done, Message
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import CapabilityError, UsageError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.cores import core_named

@@ -9,9 +9,10 @@ process. A turn of a core that the parent plays is such an event, too: ``Turn``,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Capability, Condition, EngineOptions, Stop
 from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Event, Waiting

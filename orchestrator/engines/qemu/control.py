@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.c_structs import Header
 

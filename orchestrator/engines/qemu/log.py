@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = [
     "Completed",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
 from orchestrator.platform.model import Platform
 

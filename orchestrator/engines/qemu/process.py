@@ -12,9 +12,9 @@ import subprocess
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
 from orchestrator.base.interrupts import uninterrupted
 from orchestrator.engines.common.scratch import Scratch, no_room

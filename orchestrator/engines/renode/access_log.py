@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.events import Access, Accessed
 
 __all__ = ["AccessLog", "Observed"]

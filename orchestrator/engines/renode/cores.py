@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TranslationError
 from orchestrator.base.memory import Extent, Memory
 from orchestrator.engines.common.backtrace import backtrace_of

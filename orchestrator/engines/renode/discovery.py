@@ -16,9 +16,9 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, UsageError
 from orchestrator.base.files import read_text
 from orchestrator.config import MachineTable, machine_table

@@ -6,8 +6,7 @@ those of the Unicorn engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.cortex_m import CFSR_BITS
 from orchestrator.engines.common.faults import FaultStatus

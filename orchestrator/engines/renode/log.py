@@ -7,7 +7,8 @@ The texts are those of Renode 1.16 (`SystemBus.ReportNonExistingRead`, `Decorate
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["Abort", "Access", "Entry", "LogLine", "Message", "parse"]
 

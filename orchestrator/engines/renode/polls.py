@@ -7,8 +7,9 @@ that loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.renode.complaints import base_of
 from orchestrator.engines.renode.core_turns import CoreTurns

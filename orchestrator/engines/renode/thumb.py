@@ -5,7 +5,7 @@ Renode says of a bus fault where it was, and not what the core wanted there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["DataAccess", "access_of", "is_second_half"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.unicorn.cpu.core import Core
 
 __all__ = ["Armed"]

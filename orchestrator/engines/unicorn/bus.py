@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS

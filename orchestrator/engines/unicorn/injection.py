@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import format_duration
 from orchestrator.base.errors import UsageError
 from orchestrator.engines.common.cortex_m import FIRST_INTERRUPT

@@ -12,8 +12,8 @@ stretch is looked at; an ordinary board pays a comparison of two numbers in each
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.cpu.core import Core
 from orchestrator.engines.unicorn.turn import Turn

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.base.console_output import OutputState
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.unicorn.cpu.core import CoreSnapshot
 from orchestrator.engines.unicorn.injection import InjectionState
 from orchestrator.engines.unicorn.turn import Turn

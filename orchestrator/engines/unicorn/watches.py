@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.unicorn.binding import compared
 
 __all__ = ["Watches"]

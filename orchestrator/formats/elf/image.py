@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError, TableError
 from orchestrator.base.files import LARGEST_IMAGE, read_file
 from orchestrator.base.memory import Place

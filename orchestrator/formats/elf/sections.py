@@ -8,10 +8,11 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntFlag
 from itertools import pairwise
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError
 from orchestrator.base.memory import Extent
 from orchestrator.formats.layout import Structure, layout

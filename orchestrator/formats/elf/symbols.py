@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.formats.elf.sections import (
     ADDRESS_SPACE,
     SHF_ALLOC,

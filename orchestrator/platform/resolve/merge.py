@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import PlatformError
 from orchestrator.base.files import is_file, read_text
 from orchestrator.platform import syntax
 from orchestrator.platform.model import Source
+from orchestrator.platform.parsed import description_of
 from orchestrator.platform.resolve.shipped import platforms_folder
 
 __all__ = ["BUILT_IN", "MergedDescription", "NameScope", "Variable", "beside_or_above", "error_at"]
@@ -72,8 +74,6 @@ class MergedDescription:
 
     def include(self, path: Path, file: str, prefix: str = "", inside: tuple[Path, ...] = ()) -> None:
         """Merge a file, after the files that it uses; ``inside`` are those that use it."""
-        from orchestrator.platform.repl import parse_repl  # noqa: PLC0415  # lark costs more to import than all else
-
         try:
             text = read_text(path, encoding="utf-8-sig")
         except OSError as error:
@@ -82,7 +82,7 @@ class MergedDescription:
             raise PlatformError(f"not UTF-8 text (byte {error.start})", file=file) from None
         resolved = path.resolve()
         self.files.append(resolved)
-        description = parse_repl(text, file)
+        description = description_of(text, file)
         self.folders[file] = path.parent
         inside = (*inside, resolved)
         for using in description.usings:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Memory
 from orchestrator.formats.virtqueue import Descriptor, DescriptorFlag, RingLayout, UsedElement
 from orchestrator.virtqueue.heap import Heap

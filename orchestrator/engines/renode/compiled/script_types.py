@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["Function", "Script", "Type", "UntypedError", "infer"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.memory_protection import Caching
 from orchestrator.engines.unicorn.binding import address_of

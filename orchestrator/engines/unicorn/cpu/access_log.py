@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.memory import CoreMemory, Store

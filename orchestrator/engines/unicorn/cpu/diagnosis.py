@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name

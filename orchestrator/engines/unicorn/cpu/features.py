@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.cortex_m import CACHES, NO_CACHES, Caches
 
 __all__ = ["Features", "features_of"]

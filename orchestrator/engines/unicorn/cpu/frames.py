@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import TranslationError
 from orchestrator.engines.common.memory_protection import READ, WRITE
 from orchestrator.engines.unicorn import binding

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.memory_protection import EXECUTE, READ, WRITE
 from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.binding import Cpu, RegisterBatch

@@ -8,11 +8,11 @@ from __future__ import annotations
 import ctypes
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import backtrace_of
 from orchestrator.engines.unicorn import binding

@@ -7,9 +7,9 @@ core does with the words kept here it asks for: fault status, vector table, enab
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
     DEBUG_MONITOR,

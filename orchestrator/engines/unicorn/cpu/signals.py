@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orchestrator.base.dataclass import dataclass
 
 __all__ = ["Alarm", "Delayed", "EventSent", "LineChanged", "Released", "Signal"]
 

@@ -9,9 +9,10 @@ is an unmodelled access, by construction.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from operator import attrgetter, methodcaller
 from typing import Any, ClassVar, Protocol, TypeVar
+
+from orchestrator.base.copies import copied
 
 __all__ = ["Clock", "Device", "DeviceHost", "Line", "reads", "register", "registers", "writes", "written"]
 
@@ -175,15 +176,11 @@ class Device:
         raise NotImplementedError
 
     def snapshot(self) -> object:
-        return {name: _copied(getattr(self, name)) for name in (*self.state, *self._declared)}
+        return {name: copied(getattr(self, name), {}) for name in (*self.state, *self._declared)}
 
     def restore(self, state: Any) -> None:
         for name, value in state.items():
-            setattr(self, name, _copied(value))
-
-
-def _copied(value: Any) -> Any:
-    return value if type(value) is int else deepcopy(value)
+            setattr(self, name, copied(value, {}))
 
 
 def _then(write: Callable[[Any, int], None], effect: str) -> Callable[[Any, int], None]:

@@ -7,14 +7,14 @@ asked, ``self`` is the peripheral (``script_api``). The device sees the rest of 
 
 from __future__ import annotations
 
-import ast
-import copy
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from types import CellType, CodeType, FunctionType, ModuleType
+from dataclasses import field
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from orchestrator.base.copies import PLAIN, copied, is_flat
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, RptwinError
 from orchestrator.engines.unicorn.devices.script_api import (
     Cpu,
@@ -26,44 +26,20 @@ from orchestrator.engines.unicorn.devices.script_api import (
     Self,
     SystemBus,
 )
-from orchestrator.engines.unicorn.devices.script_names import passing_names
+from orchestrator.engines.unicorn.devices.script_code import ROUND, code_of
 
 __all__ = ["ScriptDevice", "ScriptState"]
 
 
-_ROUND = "__loop__"
 _MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
-
-
-class _CountedLoops(ast.NodeTransformer):
-    """Has each round of a loop counted, so that one without end is an error; what is no loop is left as it is."""
-
-    @staticmethod
-    def _call(where: ast.AST) -> ast.expr:
-        call = ast.Call(ast.Name(_ROUND, ast.Load()), [], [])
-        for node in (call, call.func):
-            ast.copy_location(node, where)
-        return call
-
-    def _counted(self, node: ast.While | ast.For) -> ast.AST:
-        self.generic_visit(node)
-        node.body.insert(0, ast.copy_location(ast.Expr(self._call(node)), node))
-        return node
-
-    visit_While = visit_For = _counted  # noqa: N815  # ast's names
-
-    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        """Its conditions are asked in each round."""
-        self.generic_visit(node)
-        node.ifs.insert(0, self._call(node.iter))
-        return node
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptState:
     """All that a script remembers: names of its scope, what its functions closed over, their defaults, class data.
 
-    Functions and classes are kept by identity, so it fits only the device it was taken from.
+    Functions and classes are kept by identity, so it fits only the device it was taken from. Nothing in it ever
+    changes: states of a device that was not accessed in between share what they hold.
     """
 
     owner: object
@@ -113,28 +89,16 @@ class ScriptDevice:
             "emulationManager": Emulation(machine),
             "print": lambda *values: host.log("info", " ".join(map(str, values))),
             "__name__": "<script>",
-            _ROUND: self._round,
+            ROUND: self._round,
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
-        self._code = self._compile(script)
-        self._not_state = {*self._api, "__builtins__", *passing_names(script, script_name)}
+        self._known: ScriptState | None = None  # what it remembers, since nothing was executed after that
+        self._code, passing = code_of(script, script_name)
+        self._not_state = {*self._api, "__builtins__", *passing}
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
-
-    def _compile(self, script: str) -> CodeType:
-        try:
-            tree = _CountedLoops().visit(ast.parse(script, self.script_name))
-            return compile(tree, self.script_name, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            raise EngineError(
-                f"syntax error in a script: {error.msg}", where=f"{self.script_name}:{error.lineno}"
-            ) from None
-        except ValueError as error:  # a null character
-            raise EngineError(f"unreadable script: {error}", where=self.script_name) from None
-        except (RecursionError, MemoryError):  # CPython's parser says either of what is nested deeply
-            raise EngineError("a script that is nested too deeply", where=self.script_name) from None
 
     def at(self, address: int) -> ScriptDevice | _ScriptAt:
         """The device as it answers at one of its addresses; itself where its script does not ask at which."""
@@ -195,6 +159,7 @@ class ScriptDevice:
         self._count += 1
 
     def _execute(self, core: str | None) -> None:
+        self._known = None
         self._bus.core = core
         self._rounds = 0
         try:
@@ -225,9 +190,15 @@ class ScriptDevice:
     def snapshot(self) -> ScriptState:
         """All that the script remembers; :class:`EngineError` when it holds what cannot be copied (an open file)."""
         self._ensure_inited()
+        if self._known is None:
+            self._known = self._copied(self._remembered())
+        return self._known
+
+    def _remembered(self) -> ScriptState:
+        """What the script works with itself."""
         functions, classes = self._reachable()
         cells = {id(cell): cell for each in functions for cell in each.__closure__ or () if _is_filled(cell)}
-        state = ScriptState(
+        return ScriptState(
             self,
             self._inited,
             self._count,
@@ -236,12 +207,13 @@ class ScriptDevice:
             [(each, each.__defaults__, each.__kwdefaults__) for each in functions],
             [(each, _class_data(each)) for each in classes],
         )
-        return self._copied(state)
 
     def restore(self, state: object) -> None:
         """Make the script remember what it did at a snapshot of this device, and nothing since."""
         if not isinstance(state, ScriptState) or state.owner is not self:
             raise EngineError("a snapshot of another device", where=self.script_name)
+        if state is self._known:
+            return
         fresh = self._copied(state)
         for name in [each for each in self._scope if each not in self._api and each != "__builtins__"]:
             del self._scope[name]
@@ -257,6 +229,7 @@ class ScriptDevice:
                 setattr(owner, name, value)
         self._inited = state.inited
         self._count = state.counter
+        self._known = state
 
     def _copied(self, state: ScriptState) -> ScriptState:
         """A copy in which what was shared is still shared, in one pass over everything."""
@@ -268,7 +241,7 @@ class ScriptDevice:
         )
         memo: dict[int, Any] = {id(each): each for each in self._scope.values() if isinstance(each, ModuleType)}
         try:
-            names, contents, defaults, classes = copy.deepcopy(parts, memo)
+            names, contents, defaults, classes = [copied(each, memo) for each in parts]
         except Exception as error:
             raise EngineError(f"a script's state cannot be copied: {error}", where=self.script_name) from error
         return ScriptState(
@@ -286,12 +259,18 @@ class ScriptDevice:
         functions: list[FunctionType] = []
         classes: list[type] = []
         seen: set[int] = set()
-        waiting: list[Any] = [value for name, value in self._scope.items() if name not in self._api]
+        own = (value for name, value in self._scope.items() if name not in self._api and name != "__builtins__")
+        waiting: list[Any] = [*own]
         while waiting:
             value = waiting.pop()
-            if type(value) in _PLAIN or id(value) in seen:
+            kind = type(value)
+            if kind in PLAIN or id(value) in seen:
                 continue
             seen.add(id(value))
+            if kind is dict and is_flat(value) and is_flat(value.values()):
+                continue
+            if (kind is list or kind is tuple) and is_flat(value):
+                continue
             match value:
                 case FunctionType() if value.__globals__ is self._scope:
                     functions.append(value)
@@ -313,9 +292,6 @@ class ScriptDevice:
                 case _ if hasattr(value, "__self__") and hasattr(value, "__func__"):
                     waiting += [value.__self__, value.__func__]
         return functions, classes
-
-
-_PLAIN = frozenset((int, bool, str, bytes, float, type(None)))
 
 
 class _ScriptAt:

@@ -14,10 +14,13 @@ __all__ = ["passing_names"]
 _LOOKS_AT_ALL = frozenset({"dir", "eval", "exec", "globals", "locals", "vars"})
 
 
-def passing_names(script: str, name: str) -> frozenset[str]:
-    """Names of the script's own scope that no statement reads before the same run has bound them."""
+def passing_names(script: str, name: str, tree: ast.Module | None = None) -> frozenset[str]:
+    """Names of the script's own scope that no statement reads before the same run has bound them.
+
+    ``tree`` is the script's, where it has been parsed already.
+    """
     reader = _Reader()
-    reader.block(ast.parse(script, name).body, frozenset())
+    reader.block((tree or ast.parse(script, name)).body, frozenset())
     reader.read_early |= _read_in_functions(symtable.symtable(script, name, "exec"))
     if reader.read & _LOOKS_AT_ALL:
         return frozenset()

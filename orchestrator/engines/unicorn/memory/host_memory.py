@@ -6,7 +6,7 @@ import ctypes
 import mmap
 import os
 
-__all__ = ["private_memory", "remap"]
+__all__ = ["address_of", "holds", "private_memory", "remap"]
 
 
 def private_memory(size: int) -> mmap.mmap:
@@ -22,11 +22,25 @@ def remap(windows: tuple[mmap.mmap, ...], file: int) -> None:
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     for each in windows:
-        address = ctypes.addressof(ctypes.c_char.from_buffer(each))
+        address = address_of(each)
         rights, kind = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | _MAP_FIXED
         if libc.mmap(address, len(each), rights, kind, file, 0) != address:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
 
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where its first byte lies in this process."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def holds(address: int, data: bytes) -> bool:
+    """Whether these bytes stand at an address of this process; nothing is copied to see it."""
+    return bool(_memcmp(address, data, len(data)) == 0)
+
+
+_memcmp = ctypes.CDLL(None).memcmp
+_memcmp.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+_memcmp.restype = ctypes.c_int
 
 _MAP_FIXED = 0x10  # of Linux and the BSDs; Python does not name it

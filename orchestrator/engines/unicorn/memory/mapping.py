@@ -13,11 +13,13 @@ from __future__ import annotations
 import bisect
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, TranslationError
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
+from orchestrator.engines.unicorn.memory.host_memory import address_of, holds
 from orchestrator.engines.unicorn.memory.store import Store, new_store
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, Window
 from orchestrator.platform.model import Platform
@@ -48,6 +50,17 @@ class _Executed:
     code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``by_page`` holds, for native code to look at
     by_page: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
     mappings: list[Mapping] = field(default_factory=list)
+    last: bytes = b""  # that was saved or restored
+
+    def holds(self, data: bytes) -> bool:
+        """Whether these are the bytes of the region."""
+        return holds(address_of(self.store.windows[0]), data)
+
+    def saved(self) -> bytes:
+        """The bytes of the region: the object that was saved or restored last, where it still says them."""
+        if not self.last or not self.holds(self.last):
+            self.last = bytes(self.store.view)
+        return self.last
 
 
 class BoardMemory:
@@ -73,7 +86,7 @@ class BoardMemory:
                     )
                 window = store.windows[number]
                 seen = memoryview(window)[: store.region.size]
-                pointer = ctypes.addressof(ctypes.c_char.from_buffer(window))
+                pointer = address_of(window)
                 cpu.map_memory(extent.start, extent.size, pointer, writable=store.region.writable)
                 mapping = Mapping(core, extent, store, cpu, seen, pointer, forget)
                 executed.mappings.append(mapping)
@@ -116,27 +129,29 @@ class BoardMemory:
                 mapping.forget()
 
     def save(self, *, writable_only: bool = False) -> dict[str, bytes]:
+        """By region; what has not changed since the last time is the same object."""
         return {
-            name: bytes(executed.store.view)
+            name: executed.saved()
             for name, executed in self._regions.items()
             if executed.store.region.writable or not writable_only
         }
 
     def equals(self, saved: dict[str, bytes]) -> bool:
         """Whether these regions hold what they held at :meth:`save`."""
-        return all(bytes(self._regions[name].store.view) == data for name, data in saved.items())
+        return all(self._regions[name].holds(data) for name, data in saved.items())
 
     def restore(self, saved: dict[str, bytes]) -> None:
         for name, data in saved.items():
             executed = self._regions[name]
-            before = bytes(executed.store.view)
-            if before == data:
+            if executed.holds(data):
                 continue
-            executed.store.view[:] = data
-            for page in tuple(executed.by_page):  # what was translated of other pages holds
-                start = page << PAGE_BITS
-                if before[start : start + PAGE] != data[start : start + PAGE]:
-                    self.changes(executed.store, start, PAGE)
+            starts = [page << PAGE_BITS for page in executed.by_page]  # what was translated of pages that stay holds
+            view = executed.store.view
+            changed = [each for each in starts if bytes(view[each : each + PAGE]) != data[each : each + PAGE]]
+            view[:] = data
+            executed.last = data
+            for start in changed:
+                self.changes(executed.store, start, PAGE)
 
     def part(self) -> None:
         """In a copy of this process: nothing is shared with the process that it was copied from."""

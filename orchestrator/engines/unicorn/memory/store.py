@@ -7,8 +7,8 @@ import mmap
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 
+from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.memory.host_memory import private_memory, remap
 from orchestrator.platform.model import Region

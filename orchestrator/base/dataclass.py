@@ -1,0 +1,299 @@
+"""``dataclass`` for a command that starts often: the same classes as :mod:`dataclasses` makes, in a fifth of the time.
+
+:mod:`dataclasses` compiles up to eight methods of each class when its module is imported, which was a quarter of the
+time from ``rptwin run`` to a verdict. Here ``__init__`` is compiled when it is first asked for, most often never, and
+the other methods are closures. What :func:`dataclasses.fields` and its like look at is made by :mod:`dataclasses`
+itself, when they look.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["dataclass", "slots_of"]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(
+        cls: type | None = None,
+        /,
+        *,
+        eq: bool = True,
+        order: bool = False,
+        frozen: bool = False,
+        slots: bool = False,
+        weakref_slot: bool = False,
+    ) -> Any:
+        """:func:`dataclasses.dataclass`, with those of its parameters that are used here."""
+        options = {"eq": eq, "order": order, "frozen": frozen}
+
+        def make(cls: type) -> type:
+            if not _is_plain(cls):
+                return dataclasses.dataclass(**options, slots=slots, weakref_slot=weakref_slot)(cls)
+            if not slots:
+                return _unslotted(cls, options)
+            return _slotted(cls, options, ("__weakref__",) if weakref_slot else ())
+
+        return make if cls is None else make(cls)
+
+
+def slots_of(cls: type) -> tuple[tuple[str, ...], bool] | None:
+    """The fields of a class made here, and whether it is frozen; None where its objects are more than its fields."""
+    fields = vars(cls).get(_OWN)
+    if fields is None or cls.__dictoffset__ or hasattr(cls, "__deepcopy__"):
+        return None
+    slots = {name for base in cls.__mro__ for name in vars(base).get("__slots__", ())} - {"__weakref__"}
+    is_frozen = any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
+    return (tuple(fields), is_frozen) if slots == set(fields) else None
+
+
+_OWN = "__own_fields__"  # of each class made here, all its fields by name
+_MADE_BY_CLASS = ("__dict__", "__weakref__")
+
+
+class _Factory:
+    """The default of a parameter whose value a factory makes."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_FACTORY = _Factory()
+
+
+class _Lazy:
+    """An attribute of a class that is made when it is first looked at, and takes this one's place."""
+
+    def __init__(self, name: str, make: Callable[[Any], Any]) -> None:
+        self._name = name
+        self._make = make
+        self.owner: type | None = None
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        assert self.owner is not None
+        made = self._make(self.owner)
+        setattr(self.owner, self._name, made)
+        return made.__get__(instance, owner) if hasattr(made, "__get__") else made
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether annotations are text, as everywhere after ``from __future__ import annotations``, and bases ours."""
+    if any("__dataclass_fields__" in vars(base) and _OWN not in vars(base) for base in cls.__mro__[1:]):
+        return False
+    hints = vars(cls).get("__annotations__", {}).values()
+    return all(isinstance(each, str) and not each.startswith(("InitVar", "KW_ONLY", "dataclasses.")) for each in hints)
+
+
+def _own_fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    fields = {}
+    for name, hint in vars(cls).get("__annotations__", {}).items():
+        if hint.startswith("ClassVar"):
+            continue
+        given = vars(cls).get(name, dataclasses.MISSING)
+        each = given if isinstance(given, dataclasses.Field) else dataclasses.field(default=given)
+        if type(each.default).__hash__ is None:
+            raise ValueError(f"{cls.__name__}.{name}: a default that may change, {each.default!r}: use default_factory")
+        each.name, each.type = name, hint
+        fields[name] = each
+    return fields
+
+
+def _all_fields(cls: type, own: dict[str, dataclasses.Field[Any]]) -> dict[str, dataclasses.Field[Any]]:
+    fields: dict[str, dataclasses.Field[Any]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        fields |= vars(base).get(_OWN, {})
+    return fields | own
+
+
+def _slotted(cls: type, options: dict[str, bool], extra_slots: tuple[str, ...]) -> type:
+    """The class anew, its fields as slots."""
+    own = _own_fields(cls)
+    fields = _all_fields(cls, own)
+    inherited = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
+    namespace = {name: value for name, value in vars(cls).items() if name not in own and name not in _MADE_BY_CLASS}
+    namespace["__slots__"] = (*(name for name in fields if name not in inherited), *extra_slots)
+    state = _state(list(fields)) if options["frozen"] else {}
+    added = _added(namespace, fields, options) | {name: each for name, each in state.items() if name not in namespace}
+    made: type = type(cls)(cls.__name__, cls.__bases__, namespace | added)
+    made.__qualname__ = cls.__qualname__
+    _finish(made, added, fields, options)
+    return made
+
+
+def _unslotted(cls: type, options: dict[str, bool]) -> type:
+    """The class itself."""
+    own = _own_fields(cls)
+    fields = _all_fields(cls, own)
+    added = _added(dict(vars(cls)), fields, options)
+    for name, value in added.items():
+        setattr(cls, name, value)
+    for name, each in own.items():
+        if each.default is not dataclasses.MISSING:
+            setattr(cls, name, each.default)
+        elif name in vars(cls):
+            delattr(cls, name)
+    _finish(cls, added, fields, options)
+    return cls
+
+
+def _added(
+    namespace: dict[str, Any],
+    fields: dict[str, dataclasses.Field[Any]],
+    options: dict[str, bool],
+) -> dict[str, Any]:
+    """What a class with this namespace has not, and gets."""
+    found: dict[str, Any] = {
+        "__init__": _Lazy("__init__", lambda made: _init(made, fields, frozen=options["frozen"])),
+        "__dataclass_fields__": _Lazy("__dataclass_fields__", lambda made: _standard_fields(made, fields)),
+        "__dataclass_params__": _Lazy("__dataclass_params__", lambda _made: _standard_params(options)),
+        "__match_args__": tuple(name for name, each in fields.items() if each.init),
+        **_methods(fields, options),
+    }
+    defined = set(namespace)
+    if "__eq__" in defined and namespace["__hash__"] is None:
+        defined.remove("__hash__")  # Python's doing, and not the class's
+    return {_OWN: fields} | {name: value for name, value in found.items() if name not in defined}
+
+
+def _finish(
+    made: type, added: dict[str, Any], fields: dict[str, dataclasses.Field[Any]], options: dict[str, bool]
+) -> None:
+    """What needs the class itself."""
+    if options["frozen"]:
+        _freeze(made, frozenset(fields))
+    for each in added.values():
+        if isinstance(each, _Lazy):
+            each.owner = made
+
+
+def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _self: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda self: (get(self),)
+
+
+def _methods(fields: dict[str, dataclasses.Field[Any]], options: dict[str, bool]) -> dict[str, Any]:
+    """All but ``__init__``, by name, as :mod:`dataclasses` defines them."""
+    shown = [name for name, each in fields.items() if each.repr]
+    values = _values([name for name, each in fields.items() if each.compare])
+
+    @recursive_repr()
+    def repr_(self: Any) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def eq_(self: Any, other: Any) -> Any:
+        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def hash_(self: Any) -> int:
+        return hash(values(self))
+
+    methods: dict[str, Any] = {"__repr__": repr_}
+    if options["eq"]:
+        methods |= {"__eq__": eq_, "__hash__": hash_ if options["frozen"] else None}
+    if options["order"]:
+        methods |= _order(values)
+    return methods
+
+
+def _order(values: Callable[[Any], tuple[Any, ...]]) -> dict[str, Any]:
+    def lt_(self: Any, other: Any) -> Any:
+        return values(self) < values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def le_(self: Any, other: Any) -> Any:
+        return values(self) <= values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def gt_(self: Any, other: Any) -> Any:
+        return values(self) > values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def ge_(self: Any, other: Any) -> Any:
+        return values(self) >= values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    return {"__lt__": lt_, "__le__": le_, "__gt__": gt_, "__ge__": ge_}
+
+
+def _state(names: list[str]) -> dict[str, Any]:
+    """How what is frozen is copied and pickled, whose attributes cannot be set."""
+
+    def getstate_(self: Any) -> list[Any]:
+        return [getattr(self, name) for name in names]
+
+    def setstate_(self: Any, state: list[Any]) -> None:
+        for name, value in zip(names, state, strict=True):
+            object.__setattr__(self, name, value)
+
+    return {"__getstate__": getstate_, "__setstate__": setstate_}
+
+
+def _freeze(made: Any, names: frozenset[str]) -> None:
+    def setattr_(self: Any, name: str, value: Any) -> None:
+        if type(self) is made or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(made, self).__setattr__(name, value)
+
+    def delattr_(self: Any, name: str) -> None:
+        if type(self) is made or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        super(made, self).__delattr__(name)
+
+    made.__setattr__ = setattr_
+    made.__delattr__ = delattr_
+
+
+def _init(made: Any, fields: dict[str, dataclasses.Field[Any]], *, frozen: bool) -> Callable[..., None]:
+    """``__init__``, which sets each slot; of what is frozen by the slot's own descriptor."""
+    outer: dict[str, Any] = {"_FACTORY": _FACTORY}
+    parameters, body = ["self"], []
+    for name, each in fields.items():
+        parameter = value = name
+        if each.default_factory is not dataclasses.MISSING:
+            outer[f"_make_{name}"] = each.default_factory
+            parameter = f"{name}=_FACTORY"
+            value = f"_make_{name}() if {name} is _FACTORY else {name}" if each.init else f"_make_{name}()"
+        elif each.default is not dataclasses.MISSING:
+            outer[f"_default_{name}"] = each.default
+            parameter = f"{name}=_default_{name}"
+            value = name if each.init else f"_default_{name}"
+        elif not each.init:
+            continue
+        if each.init:
+            parameters.append(parameter)
+        if frozen and made.__dictoffset__:
+            outer["_set"] = object.__setattr__
+            body.append(f"_set(self, {name!r}, {value})")
+        elif frozen:
+            outer[f"_set_{name}"] = getattr(made, name).__set__
+            body.append(f"_set_{name}(self, {value})")
+        else:
+            body.append(f"self.{name} = {value}")
+    if hasattr(made, "__post_init__"):
+        body.append("self.__post_init__()")
+    lines = "\n  ".join(body or ["pass"])
+    text = f"def make({', '.join(outer)}):\n def __init__({', '.join(parameters)}):\n  {lines}\n return __init__"
+    known: dict[str, Any] = {}
+    exec(text, vars(sys.modules[made.__module__]), known)
+    init: Callable[..., None] = known["make"](**outer)
+    init.__qualname__ = f"{made.__qualname__}.__init__"
+    init.__annotations__ = {name: each.type for name, each in fields.items() if each.init} | {"return": None}
+    return init
+
+
+def _standard_fields(made: type, fields: dict[str, dataclasses.Field[Any]]) -> Any:
+    """What :mod:`dataclasses` knows of fields: taken from a class of the same that it makes, without any method."""
+    hints = {name: each.type for name, each in fields.items()}
+    twin: Any = type(
+        made.__name__, (), {"__annotations__": hints, "__module__": made.__module__, "__doc__": "", **fields}
+    )
+    return dataclasses.dataclass(init=False, repr=False, eq=False)(twin).__dataclass_fields__
+
+
+def _standard_params(options: dict[str, bool]) -> Any:
+    twin: Any = type("Twin", (), {"__doc__": ""})
+    return dataclasses.dataclass(**options)(twin).__dataclass_params__
