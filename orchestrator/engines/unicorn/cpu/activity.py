@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name
+from orchestrator.engines.unicorn.native.abi import TakenState
 from orchestrator.events import ActiveException, Activity, Place, Sleep
 
 __all__ = ["ActivityLog"]
@@ -21,9 +22,9 @@ _MOST_ENDS = 4096
 class ActivityLog:
     """``mips`` makes times of instruction counts."""
 
-    def __init__(self, mips: int) -> None:
+    def __init__(self, mips: int, taken: TakenState) -> None:
         self._mips = mips
-        self._entered: dict[int, tuple[int, int]] = {}  # exception: when, and where it came in
+        self._taken = taken  # when each exception came in last, and where
         self._asleep: tuple[int, int, str] | None = None  # when, where it goes on, by what
         self._woken: tuple[int, str] | None = None
         self._ends: dict[int, int] = {}  # PC behind a turn: when that was, last
@@ -33,7 +34,7 @@ class ActivityLog:
 
     def entered(self, number: int, return_address: int, now: int) -> None:
         """An exception came in."""
-        self._entered[number] = now, return_address
+        self._taken.entered[number], self._taken.return_address[number] = now, return_address
 
     def fell_asleep(self, now: int, pc: int, how: str) -> None:
         """``how`` is the instruction, or SLEEPONEXIT."""
@@ -67,7 +68,8 @@ class ActivityLog:
 
     def activity(self, active: int, symbol_at: Callable[[int], str | None]) -> Activity:
         """``active`` has a bit for each exception that the core is in."""
-        came = {number: self._entered.get(number, (0, 0)) for number in bits_of(active)}
+        taken = self._taken
+        came = {number: (taken.entered[number], taken.return_address[number]) for number in bits_of(active)}
         exceptions = tuple(
             ActiveException(number, exception_name(number), self._ns(at), pc, symbol_at(pc))
             for number, (at, pc) in sorted(came.items(), key=lambda each: each[1][0])
@@ -106,9 +108,13 @@ class ActivityLog:
     # --- snapshots
 
     def save(self) -> object:
-        return dict(self._entered), self._asleep, self._woken, dict(self._ends), self._forgotten
+        entered = bytes(self._taken.entered), bytes(self._taken.return_address)
+        return entered, self._asleep, self._woken, dict(self._ends), self._forgotten
 
     def restore(self, saved: object) -> None:
         assert isinstance(saved, tuple)
         entered, self._asleep, self._woken, ends, self._forgotten = saved
-        self._entered, self._ends = dict(entered), dict(ends)
+        times, addresses = entered
+        self._taken.entered[:] = memoryview(times).cast("Q").tolist()
+        self._taken.return_address[:] = memoryview(addresses).cast("I").tolist()
+        self._ends = dict(ends)

@@ -141,7 +141,7 @@ class ExceptionUnit:
 
     def _entered(self, number: int, return_address: int) -> None:
         """Registers and PC are the handler's."""
-        self._p.taken[number] += 1
+        self._p.count_taken(number)
         self._p.exceptions.enter(number)
         self._p.activity.entered(number, return_address, self._p.now)
         self._clear_exclusive()

@@ -81,6 +81,7 @@ class MpuEnforcer:
             self.fill_tlb(self._p.memory, device_pages(), self._p.stub)
             self.in_use = self.stale = True
             self.frames.denies = self._frame_denied
+            self._state.frames = None  # native code does not ask
         depends = mpu.enabled and not mpu.protects(negative_priority=True)
         if depends != self._depends_on_faultmask:
             self._depends_on_faultmask = depends

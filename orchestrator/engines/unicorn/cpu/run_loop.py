@@ -42,9 +42,7 @@ class RunLoop:
         self._timeline = timeline
         self._debugger = debugger
         self.ran = False
-        self.slices = 0  # of native execution, since power-on
         self._paused = False
-        self.sevonpend_seen = 0  # pending exceptions for which SCR.SEVONPEND has set the event
 
     @property
     def idle(self) -> bool:
@@ -81,23 +79,33 @@ class RunLoop:
                 native.executed = min(end, timeline.next_count, processor.delayed_until)
                 continue
             if processor.attention:
-                self._consider()
+                if hooks.core_attend(processor.native_pointer):
+                    processor.tell_untold()
+                else:
+                    self._consider()
                 continue
             if processor.sleeping:
                 native.executed = min(end, timeline.next_count)
                 continue
-            limit = min(end, timeline.next_count, processor.round_end)
             debug = self._debugger.core_debug
-            if debug is not None:
-                if debug.before_instruction():
-                    continue
-                if debug.is_stepping:
-                    limit = now + 1
+            if debug is not None and debug.before_instruction():
+                continue
             self.ran = True
-            self.slices += 1
-            self._execution.execute(limit)
+            if debug is None and processor.round_end == NEVER:
+                self._execution.advance(end)
+                self._back_in_loop()
+                continue
+            native.slices += 1
+            limit = min(end, timeline.next_count, processor.round_end)
+            self._execution.execute(now + 1 if debug is not None and debug.is_stepping else limit)
             self._end_round()
         self._end_turn(end)
+
+    def _back_in_loop(self) -> None:
+        """Native code may have returned from an exception to where an idle loop was interrupted."""
+        if self._p.native.resumed:
+            self._p.native.resumed = 0
+            self._loops.back_in_loop(another_round=True)
 
     def _end_round(self) -> None:
         processor = self._p
@@ -120,9 +128,9 @@ class RunLoop:
         """A quantum begins, perhaps in native code: what it is to know of this core."""
         processor = self._p
         self.ran = processor.disturbed = self._paused = False
-        seat.next_count, seat.delayed_until = self._timeline.next_count, processor.delayed_until
+        seat.delayed_until = processor.delayed_until
         seat.stands = processor.sleeping or processor.held or processor.locked_up
-        seat.python = processor.attention or processor.round_end < NEVER or not self._execution.is_prepared
+        seat.python = processor.round_end < NEVER or not self._execution.is_prepared
         self._loops.take_seat(seat)
 
     def update_from_seat(self, seat: Seat) -> None:
@@ -132,7 +140,6 @@ class RunLoop:
 
     def leave_seat(self, seat: Seat, ends: list[tuple[int, int]]) -> None:
         """Native code is done."""
-        self.slices += int(seat.slices)
         self._p.activity.turns_ended(ends)
 
     def go_on(self, why: int, reason: int, end: int) -> None:
@@ -141,7 +148,7 @@ class RunLoop:
             self._go_on(end)
         elif why == TURNS_SLICE:
             self._execution.after(reason)
-            self._end_round()
+            self._back_in_loop()
             self._go_on(end)
         elif why == TURNS_LOOK:
             self._loops.look_after_native()
@@ -166,9 +173,9 @@ class RunLoop:
         native = self._p.native
         exceptions = self._p.exceptions
         native.watch_masks = 0
-        if self._scs.scr & _SEVONPEND and exceptions.pending & ~self.sevonpend_seen:
+        if self._scs.scr & _SEVONPEND and exceptions.pending & ~exceptions.noticed:
             self._p.set_event()
-        self.sevonpend_seen = exceptions.pending
+        exceptions.noticed = exceptions.pending
         if not exceptions.candidates:
             return
         primask, basepri, faultmask, _ipsr = self._p.read_masks()

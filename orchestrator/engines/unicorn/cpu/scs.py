@@ -121,6 +121,32 @@ class SystemControlSpace:
         self.reset()
         self._registers = self._declare()
 
+    # Where native code finds them that takes exceptions.
+
+    @property
+    def vtor(self) -> int:
+        return int(self._exceptions.native.vtor)
+
+    @vtor.setter
+    def vtor(self, value: int) -> None:
+        self._exceptions.native.vtor = value
+
+    @property
+    def scr(self) -> int:
+        return int(self._exceptions.native.scr)
+
+    @scr.setter
+    def scr(self, value: int) -> None:
+        self._exceptions.native.scr = value
+
+    @property
+    def ccr(self) -> int:
+        return int(self._exceptions.native.ccr)
+
+    @ccr.setter
+    def ccr(self, value: int) -> None:
+        self._exceptions.native.ccr = value
+
     def reset(self) -> None:
         """Reset values of DDI0403E table B3-4 and following."""
         self.systick.reset()

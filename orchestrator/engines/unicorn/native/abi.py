@@ -53,11 +53,13 @@ __all__ = [
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "NvicState",
     "OrderState",
     "PageBits",
     "ProbeState",
     "Seat",
     "Span",
+    "TakenState",
     "TrackedState",
     "TurnEnd",
     "TurnsState",
@@ -133,6 +135,18 @@ class CacheState(ctypes.Structure):
     """``struct cache``."""
 
     _fields_ = _HEADER.fields("cache")
+
+
+class NvicState(ctypes.Structure):
+    """``struct nvic``."""
+
+    _fields_ = _HEADER.fields("nvic")
+
+
+class TakenState(ctypes.Structure):
+    """``struct taken``."""
+
+    _fields_ = _HEADER.fields("taken")
 
 
 class CoreState(ctypes.Structure):
@@ -235,6 +249,9 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_advance.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+hooks.core_advance.restype = ctypes.c_uint32
+hooks.core_attend.argtypes = (ctypes.c_void_p,)
 hooks.core_count_blocks.argtypes = (ctypes.c_void_p,) * 3
 hooks.core_count_blocks.restype = ctypes.c_uint32
 hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)

@@ -6,7 +6,7 @@
 #include "native.h"
 
 enum { R0, R1, R2, R3, R12, LR, XPSR, STACK, CONTROL, IPSR }; /* of CALLER */
-enum { FRAME_WORDS = 8, FRAME_BYTES = 32 };
+enum { FRAME_WORDS = 8, FRAME_BYTES = 32, ON_STACK = 2 }; /* of ENTERED: what stacking alone writes */
 enum { NO_FP = 0x10, TO_THREAD = 8 };              /* EXC_RETURN */
 #define EXC_RETURN 0xFFFFFFE1u
 #define THUMB 0x01000000u
@@ -35,17 +35,23 @@ static uint8_t *plain(const struct core *c, const struct frames *f, uint32_t add
     return w->bytes + offset;
 }
 
+static int fetch_vector(const struct core *c, const struct frames *f, uint32_t vector, uint32_t *handler)
+{
+    const uint8_t *fetched = plain(c, f, vector, 4, 0);
+    if (!fetched)
+        return 0;
+    memcpy(handler, fetched, 4);
+    return *handler & 1 && *handler < 0xFFFFFF00u;
+}
+
 /* Exception entry (DDI0403E B1.5.6): stacks, fetches the vector, sets `pc`. 0: not so simple, and nothing has changed. */
 int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t return_address, int align)
 {
     uint64_t r[CALLER] = {0};
     uint32_t words[FRAME_WORDS], control, frame, padding, handler, xpsr;
-    uint8_t *fetched = plain(c, f, vector, 4, 0), *stack;
+    uint8_t *stack;
 
-    if (!fetched)
-        return 0;
-    memcpy(&handler, fetched, 4);
-    if (!(handler & 1) || handler >= 0xFFFFFF00u)
+    if (!fetch_vector(c, f, vector, &handler))
         return 0;
     batch(f->reg_read_batch, c->uc, f->caller_ids, r, CALLER);
     control = (uint32_t)r[CONTROL];
@@ -72,6 +78,30 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     return 1;
 }
 
+/* From one handler into another on the same frame (B1.5.8, tail-chaining), and where that frame returns to. 0: as above. */
+int frames_chain(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t exc_return,
+                 uint32_t *return_address)
+{
+    uint64_t stacks[STACKS] = {0}, xpsr = 0;
+    uint32_t handler, frame;
+    const uint8_t *stacked;
+
+    if (!fetch_vector(c, f, vector, &handler))
+        return 0;
+    batch(f->reg_read_batch, c->uc, f->stacks_ids, stacks, STACKS);
+    frame = (uint32_t)stacks[exc_return & f->to_process ? 1 : 0];
+    stacked = plain(c, f, frame + 24, 4, 0);
+    if (!stacked)
+        return 0;
+    memcpy(return_address, stacked, 4);
+    c->reg_read(c->uc, c->xpsr_id, &xpsr);
+    xpsr = (xpsr & f->flags) | THUMB;
+    uint64_t entered[ENTERED - ON_STACK] = {xpsr, number, stacks[2] & ~f->fp_bits, exc_return, xpsr & NZCV};
+    batch(f->reg_write_batch, c->uc, f->entered_ids + ON_STACK, entered, ENTERED - ON_STACK);
+    c->pc = handler & ~1u;
+    return 1;
+}
+
 /* Exception return (B1.5.8) to a context that is as it should be: unstacks, sets `pc`. 0: as above. */
 int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
 {
@@ -90,11 +120,11 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     if (!stack)
         return 0;
     memcpy(words, stack, FRAME_BYTES);
-    core_note_frame(c, frame, FRAME_BYTES, c->address, 0);
     xpsr = words[7];
     number = xpsr & 0x1FF;
     if (!(xpsr & THUMB) || words[6] >= 0xFFFFFF00u || !(exc_return & TO_THREAD) != (number != 0))
         return 0;
+    core_note_frame(c, frame, FRAME_BYTES, c->address, 0);
     control &= ~(SPSEL | f->fp_bits);
     if (exc_return & TO_THREAD && exc_return & f->to_process)
         control |= SPSEL;
