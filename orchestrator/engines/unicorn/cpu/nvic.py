@@ -67,7 +67,7 @@ class ExceptionState:
     def _keep_in(self, native: NvicState) -> None:
         self.native = native
         self.bytes = memoryview(native).cast("B")
-        self.priority = native.priority
+        self._priority = native.priority
 
     def reset(self) -> None:
         """Reset values of NVIC and system handlers (DDI0403E B3.2.2, B3.4.2); input lines stay as they are driven."""
@@ -75,10 +75,15 @@ class ExceptionState:
         self.enabled = sum(1 << number for number in always)
         self.pending = self.lines
         self.active = 0
-        self.priority[:] = [0] * len(self.priority)
+        self._priority[:] = [0] * len(self._priority)
         for number, priority in _FIXED_PRIORITY.items():
-            self.priority[number] = priority
+            self._priority[number] = priority
         self.group_shift = 1  # PRIGROUP 0: bits [7:1] are the group
+
+    @property
+    def priority(self) -> list[int]:
+        """By exception number."""
+        return self._priority[: self._count]
 
     @property
     def group_shift(self) -> int:
@@ -141,7 +146,7 @@ class ExceptionState:
     def set_priority(self, number: int, value: int) -> None:
         """Write a priority register's byte; unimplemented bits read as zero."""
         if number not in _FIXED_PRIORITY and number not in self._reserved and number < self._count:
-            self.priority[number] = value & self._priority_mask
+            self._priority[number] = value & self._priority_mask
 
     def set_priority_grouping(self, prigroup: int) -> None:
         """AIRCR.PRIGROUP: the group is bits [7:PRIGROUP+1] (DDI0403E B1.5.4, table B1-5)."""
@@ -157,7 +162,7 @@ class ExceptionState:
         """DDI0403E B1.5.4, ExecutionPriority(): the highest of the active exceptions and the masks."""
         highest = NO_PRIORITY
         for number in bits_of(self.active):
-            highest = min(highest, self.group_priority(self.priority[number]))
+            highest = min(highest, self.group_priority(self._priority[number]))
         basepri &= self._priority_mask  # the register has no more bits than a priority (B1.4.3)
         if basepri:
             highest = min(highest, self.group_priority(basepri))
@@ -179,7 +184,7 @@ class ExceptionState:
             return candidates.bit_length() - 1 if candidates else None
         best: int | None = None
         for number in bits_of(candidates):
-            if best is None or self.priority[number] < self.priority[best]:
+            if best is None or self._priority[number] < self._priority[best]:
                 best = number
         return best
 
@@ -190,7 +195,7 @@ class ExceptionState:
 
     def _preempts(self, number: int, execution_priority: int) -> bool:
         """An execution priority is that of a whole group: what is below it in number is of a higher group."""
-        return self.priority[number] < execution_priority
+        return self._priority[number] < execution_priority
 
     def wakes(self, basepri: int, faultmask: int) -> int | None:
         """The exception that ends WFI: WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""

@@ -143,6 +143,7 @@ static int return_from(struct core *c)
     number = masks[MASKS];
     pending = n->pending[number >> 5];
     active = n->active[number >> 5];
+    clear_exclusive(c); /* in the mode that is left: the context that goes on may stand in an IT block */
     nvic_leave(n, number);
     if (nvic_has_candidates(n))
         chained = nvic_takeable(n, nvic_execution_priority(n, masks));
@@ -156,7 +157,6 @@ static int return_from(struct core *c)
     }
     c->disturbed = 1;
     tell(c, number, 0, 1);
-    clear_exclusive(c);
     c->event = 1;
     if (chained >= 0) {
         entered(c, (uint32_t)chained, return_address);
@@ -213,7 +213,8 @@ uint32_t core_advance(struct core *c, uint64_t end)
             return reason;
         if (c->executed >= end || c->executed >= c->next_count || c->resumed)
             return EXIT_BUDGET;
-        if (c->attention && !core_attend(c))
-            return EXIT_BUDGET;
+        while (c->attention)
+            if (!core_attend(c))
+                return EXIT_BUDGET;
     }
 }

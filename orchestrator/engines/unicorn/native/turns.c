@@ -36,8 +36,11 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
     while (c->executed < end) {
         if (s->python || c->executed >= c->next_count)
             return TURNS_BEFORE;
-        if (c->attention && (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c)))
-            return TURNS_BEFORE;
+        if (c->attention) {
+            if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c))
+                return TURNS_BEFORE;
+            continue;
+        }
         if (s->loop_length) {
             uint64_t to = least(end, c->next_count);
             if (!are_same(s->loop, s->loop_count))

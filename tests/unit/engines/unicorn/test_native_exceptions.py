@@ -1,0 +1,257 @@
+"""Exceptions that native code takes come, return and are told as those that Python takes.
+
+Random programs full of exceptions run with and without: every event, register, byte and instruction count is compared,
+in pieces of a run that end anywhere, and what decides which exception is next.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+
+US = 1_000
+
+_PROGRAM = """
+reset: poke SYST_CSR + 4, {reload}
+    poke SYST_CSR, {systick}
+    poke NVIC_IPR, {priorities[0]}
+    poke NVIC_IPR + 4, {priorities[1]}
+    poke SHPR2, {priorities[2]}
+    poke SHPR3, {priorities[3]}
+    poke AIRCR, {aircr}
+    poke SHCSR, 7 << 16
+    poke CCR, {ccr}
+    poke NVIC_ISER, {enabled}
+    fpu_on
+    ldr r0, =psp_top
+    msr psp, r0
+    mov r0, #{control}
+    msr control, r0
+    isb
+    mov r6, #0
+    mov r7, #0
+again:
+{main}
+    add r6, #1
+    ldr r0, =out
+    str r6, [r0]
+    str r7, [r0, #4]
+    b again
+    .ltorg
+{handlers}
+usage_fault: b skips
+bus_fault: b skips
+mem_manage: b skips
+hard_fault: b skips
+skips: tst lr, #4
+    ite eq
+    mrseq r0, msp
+    mrsne r0, psp
+    ldr r1, [r0, #24]       @ over the instruction that faults, and behind an SVC that does
+    ldrh r2, [r1, #-2]
+    lsr r2, #8
+    cmp r2, #0xDF
+    beq 1f
+    ldrh r2, [r1]
+    lsr r2, #11
+    cmp r2, #0x1D
+    ite hs
+    addhs r1, #4
+    addlo r1, #2
+1:  str r1, [r0, #24]
+    ldr r2, [r0, #28]       @ not in an IT block any more
+    bic r2, #0x06000000
+    bic r2, #0xFC00
+    str r2, [r0, #28]
+    mrs r2, control
+    bic r2, #1
+    msr control, r2
+    ldr r0, =out + 8
+    ldr r2, [r0]
+    add r2, #1
+    str r2, [r0]
+    bx lr
+sv_call: mrs r0, control
+    bic r0, #1
+    msr control, r0
+    isb
+{supervisor}
+    .ltorg
+"""
+
+# What a main program does; {w}: a random word of a few bits, {n}: a small number, {l}: a number of its own.
+_MAIN = (
+    *["poke NVIC_ISPR, {w}"] * 4,
+    *["poke ICSR, {icsr}"] * 4,
+    *["svc {n}"] * 3,
+    *["mov r0, #{n}\n{l}: subs r0, #1\n eor r7, r0\n bne {l}b"] * 3,
+    *["cpsid i", "cpsie i"] * 2,
+    *["mov r0, #{priority}\n msr basepri, r0"] * 2,
+    *["mov r0, #0\n msr basepri, r0", "cpsie f", "cpsie i"],
+    "mov r0, #{priority}\n msr basepri_max, r0",
+    "cpsid f",
+    "poke NVIC_ICPR, {w}",
+    "poke NVIC_ICER, {w}",
+    "poke NVIC_ISER, 0xFF",
+    "poke NVIC_ISER, {w}",
+    "poke STIR, {n} & 7",
+    "poke NVIC_IPR, {priorities}",
+    "poke SHPR3, {priorities}",
+    "poke CCR, {ccr}",
+    "poke SCR, {scr}\n nop\n nop\n poke SCR, 0",
+    "poke SYST_CSR + 8, 0",
+    "poke SYST_CSR + 4, {reload}",
+    "wfi",
+    "wfe",
+    "sev",
+    "cpsid i\n wfi\n cpsie i",
+    "ldr r1, =out + 12\n ldrex r0, [r1]\n add r0, #1\n poke NVIC_ISPR, {w}, r2, r3\n strex r2, r0, [r1]\n add r7, r2",
+    "ldr r0, =NVIC_ISPR\n mov r1, #{w}\n tst r6, #{n}\n itt eq\n streq r1, [r0]\n addeq r7, #1",
+    "ldr r0, =ICSR\n ldr r1, =PENDSVSET\n tst r6, #{n}\n itte ne\n addne r7, #3\n strne r1, [r0]\n addeq r7, #1",
+    "ldr r0, =NVIC_ISPR\n mov r1, #{w}\n strb r1, [r0]",
+    "ldr r0, =NVIC_ISPR\n mov r1, #{w}\n mov r2, #{n}\n strd r1, r2, [r0]",
+    "ldr r0, =NVIC_ISPR\n mov r1, #{w}\n str r1, [r0], #4\n eor r7, r0",
+    "ldr r0, =NVIC_ISPR\n mov r1, #{w}\n mov r2, #{n}\n stm r0, {{r1, r2}}",
+    "vmov s0, r7\n vcvt.f32.u32 s1, s0\n vadd.f32 s2, s2, s1\n vmov r0, s2\n eor r7, r0",
+    "sub sp, #4\n svc {n}\n add sp, #4",
+    "sub sp, #4\n poke NVIC_ISPR, {w}\n nop\n add sp, #4",
+    "mrs r0, xpsr\n ldr r1, =ICSR\n ldr r1, [r1]\n eor r7, r0\n add r7, r1",
+    "ldr r0, =SYST_CSR\n ldr r1, [r0]\n ldr r0, [r0, #8]\n add r7, r0\n eor r7, r1",
+    "ldr r0, =NVIC_IABR\n ldr r0, [r0]\n eor r7, r0, lsl #3",
+    "ldr r0, =USART\n ldr r0, [r0, #0x1C]\n add r7, r0",
+    "udf #{n}",
+    "mov r0, #2\n msr control, r0\n isb",
+    "mov r0, #0\n msr control, r0\n isb",
+    "mov r0, #{n}\n orr r0, #1\n and r0, #3\n msr control, r0\n isb\n add r7, #1\n svc {n}",
+)
+_HANDLED = (
+    *["ldr r0, =out + 16\n ldr r1, [r0]\n add r1, #1\n str r1, [r0]"] * 6,
+    *["poke ICSR, {icsr}"] * 3,
+    *["poke NVIC_ISPR, {w}"] * 2,
+    "mrs r0, ipsr\n ldr r1, =out + 20\n ldr r2, [r1]\n eor r2, r0\n ror r2, #3\n str r2, [r1]",
+    "ldr r0, =ICSR\n ldr r0, [r0]\n ldr r1, =out + 24\n ldr r2, [r1]\n add r2, r0\n str r2, [r1]",
+    "poke NVIC_ICPR, {w}",
+    "vadd.f32 s2, s2, s2",
+    "cpsie i",
+    "cpsid i\n nop\n cpsie i",
+    "cpsie f",
+    "mov r0, #0\n msr basepri, r0",
+    "mov r0, #{n}\n{l}: subs r0, #1\n bne {l}b",
+    "ldr r1, =out + 12\n ldrex r0, [r1]\n add r0, #1\n strex r2, r0, [r1]",
+    "ldr r0, =USART\n ldr r0, [r0, #0x1C]",
+    "clrex",
+    "udf #{n}",
+)
+
+
+class _Chance:
+    """Random text for one program."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+        self._label = 0
+        self.choice, self.randrange = self._random.choice, self._random.randrange
+
+    def word(self) -> int:
+        return sum(1 << self.randrange(8) for _ in range(self.randrange(1, 3))) & 0xFF or 1
+
+    def priorities(self) -> int:
+        return sum(self.choice((0, 0x20, 0x40, 0x40, 0x80, 0xC0, 0xF0)) << 8 * index for index in range(4))
+
+    def icsr(self) -> int:
+        bits = self.choice(((28,), (28,), (26,), (28, 26), (27,), (25,), (28, 27), (31,) if not self.randrange(8) else (28,)))
+        return sum(1 << bit for bit in bits)
+
+    def filled(self, template: str) -> str:
+        self._label += 1
+        return "    " + template.format(
+            w=self.word(),
+            n=self.randrange(1, 12),
+            l=self._label,
+            icsr=self.icsr(),
+            priority=self.choice((0x10, 0x20, 0x40, 0x80, 0xC0)),
+            priorities=self.priorities(),
+            ccr=self.choice((0x200, 0x200, 0, 0x201, 1)),
+            scr=self.choice((2, 16, 18, 0)),
+            reload=self.choice((60, 97, 250, 999)),
+        )
+
+    def lines(self, templates: tuple[str, ...], count: int) -> str:
+        pieces = [self.filled(self.choice(templates)) for _ in range(count)]
+        return "\n    b 8f\n    .ltorg\n8:\n".join("\n".join(pieces[at : at + 12]) for at in range(0, max(count, 1), 12))
+
+    def handler(self, name: str) -> str:
+        body = self.lines(_HANDLED, self.randrange(3))
+        if self.randrange(3):
+            return f"{name}:\n{body}\n    bx lr"
+        return f"{name}: push {{r4, lr}}\n{body}\n    pop {{r4, pc}}"
+
+
+def program(seed: str) -> str:
+    """A random one."""
+    chance = _Chance(seed)
+    names = ("nmi", "pend_sv", "sys_tick", *(f"irq{number}" for number in range(8)))
+    return _PROGRAM.format(
+        reload=chance.choice((40, 97, 400, 1999, 7000)),
+        systick=chance.choice((7, 7, 7, 5)),
+        priorities=[chance.priorities() for _ in range(4)],
+        aircr=0x05FA_0000 | chance.randrange(8) << 8,
+        ccr=chance.choice((0x200, 0x201, 0)),
+        enabled=chance.choice((0xFF, 0x7F, chance.word())),
+        control=chance.choice((0, 2)),
+        main=chance.lines(_MAIN, chance.randrange(4, 40)),
+        handlers="\n    .ltorg\n".join(map(chance.handler, names)),
+        supervisor=chance.lines(_HANDLED, chance.randrange(3)) + "\n    bx lr",
+    )
+
+
+def _state(machine) -> object:
+    engine = machine.engine
+    cores = [
+        (
+            core.now,
+            dict(engine.registers(core.name)),
+            bytes(core.exceptions.bytes),
+            list(core.taken.items()),
+            core.recurring_state(),
+        )
+        for core in engine.wiring.cores
+    ]
+    activities = [engine.activity(core.name) for core in engine.platform.cores]
+    return engine.time_ns, cores, engine.wiring.memory.save(), machine.events, activities
+
+
+@pytest.fixture
+def taken_in_python(monkeypatch):
+    """How many exceptions were, by name of the flag."""
+    counted: dict[int, int] = {}
+    original = ExceptionUnit.take
+
+    def take(self, number, return_address):
+        counted[id(self)] = counted.get(id(self), 0) + 1
+        original(self, number, return_address)
+
+    monkeypatch.setattr(ExceptionUnit, "take", take)
+    return lambda machine: sum(counted.get(id(core._unit), 0) for core in machine.engine.wiring.cores)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_in_python, seed):
+    chance = random.Random(f"exceptions {seed}")
+    quantum_ns = chance.choice((20_000, 20_000, 7_130, 2_500))
+    texts = [program(f"{seed} {core}") for core in range(2)]
+    skips = bool(seed & 1)
+    quick, slow = (
+        boot(texts[0], other=texts[1], quantum_ns=quantum_ns, skip_idle_loops=skips, native_exceptions=native)
+        for native in (True, False)
+    )
+    for _piece in range(8):
+        piece = chance.randrange(1, 160) * US
+        assert quick.engine.run(piece) == slow.engine.run(piece)
+        assert _state(quick) == _state(slow)
+    assert [core.work for core in quick.engine.wiring.cores] == [core.work for core in slow.engine.wiring.cores]
+    assert sum(sum(core.taken.values()) for core in quick.engine.wiring.cores) > 20
+    assert taken_in_python(quick) < taken_in_python(slow)
