@@ -50,7 +50,9 @@ class LoopSkipper:
         self._port = port
         self.loop: IdleLoop | None = None
         self.prober: Prober | None = None
-        self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC, as native.loop_pc, and registers
+        self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = (
+            None  # with PC, as native.loop_pc, and registers
+        )
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
         self._known_loops = private_memory(abi.PAGES)  # one byte per page: a loop was found there

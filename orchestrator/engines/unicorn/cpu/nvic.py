@@ -83,7 +83,7 @@ class ExceptionState:
     @property
     def priority(self) -> list[int]:
         """By exception number."""
-        return self._priority[: self._count]
+        return list(self._priority[: self._count])
 
     @property
     def group_shift(self) -> int:
@@ -195,7 +195,7 @@ class ExceptionState:
 
     def _preempts(self, number: int, execution_priority: int) -> bool:
         """An execution priority is that of a whole group: what is below it in number is of a higher group."""
-        return self._priority[number] < execution_priority
+        return bool(self._priority[number] < execution_priority)
 
     def wakes(self, basepri: int, faultmask: int) -> int | None:
         """The exception that ends WFI: WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""

@@ -26,6 +26,7 @@ class Boot(Protocol):
         skip_idle_loops: bool = False,
         count_blocks: bool = True,
         native_exceptions: bool = True,
+        listens: bool = True,
     ) -> Machine: ...
 
 
@@ -51,6 +52,7 @@ def boot(assembler: Assembler) -> Iterator[Boot]:
         skip_idle_loops: bool = False,
         count_blocks: bool = True,
         native_exceptions: bool = True,
+        listens: bool = True,
     ) -> Machine:
         images = {core: assembler.image(program, 0)}
         if other is not None:
@@ -63,6 +65,7 @@ def boot(assembler: Assembler) -> Iterator[Boot]:
             skip_idle_loops=skip_idle_loops,
             count_blocks=count_blocks,
             native_exceptions=native_exceptions,
+            listens=listens,
         )
         machines.append(machine)
         return machine
