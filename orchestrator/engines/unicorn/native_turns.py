@@ -37,7 +37,6 @@ class NativeTurns:
         self._ends = [(TurnEnd * _MOST_QUANTA)() for _core in cores]
         for seat, core, ends in zip(self._seats, cores, self._ends, strict=True):
             seat.core = binding.address_of(core.native)
-            seat.mips = core.mips
             seat.ends = ctypes.addressof(ends)
             seat.known_loops = core.known_loops
             core.before_call = self._update

@@ -102,6 +102,7 @@ class Processor:
         self.native.taken = binding.address_of(self._taken)
         self.native.nvic = binding.address_of(self.exceptions.native)
         self.native.disturbed = True
+        self.native.mips = mips
         self.held = False
         self.locked_up = False
         self.delayed_until = 0  # instruction count; it stands still until then, and takes no exception

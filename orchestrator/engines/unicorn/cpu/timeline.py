@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
+from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.sampler import Sampler
@@ -32,7 +33,8 @@ class Timeline:
     def __init__(self, processor: Processor, systick: SysTick, systick_hz: int, port: TimelinePort) -> None:
         self._p = processor
         self._systick = systick
-        self._systick_hz = systick_hz
+        self._systick_hz = processor.native.systick_hz = systick_hz
+        processor.native.systick = binding.address_of(systick.native)
         self._port = port
         self._inbox = Inbox()
         self.sampler: Sampler | None = None
@@ -52,13 +54,14 @@ class Timeline:
 
     def replan(self) -> None:
         """What happens next by itself may be another thing now."""
-        head = self._inbox.first
+        native, head = self._p.native, self._inbox.first
         is_running = not (self._p.held or self._p.locked_up)
         count = min(head, self._systick_count()) if is_running else head
         if self.sampler is not None:
             self.sampler.see_state()
             count = min(count, self.sampler.due_count)
-        self._p.native.next_count = count
+            head = 0  # it takes what is due whenever anything comes
+        native.next_count, native.python_count = count, head
 
     def _systick_count(self) -> int:
         expiry = self._systick.expiry

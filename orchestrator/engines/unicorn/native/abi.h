@@ -205,6 +205,16 @@ struct nvic {
     uint32_t vtor, scr, ccr;
 };
 
+/* SysTick, in ticks of its clock since power-on: systick.py says what it does. */
+#define NO_TICK 0xFFFFFFFFFFFFFFFF
+struct systick {
+    uint64_t zero;       /* when it next reaches zero; NO_TICK: it does not run */
+    uint64_t wrapped;    /* when it was zero last, and the reload had not come yet; NO_TICK */
+    uint32_t control, reload;
+    uint32_t stopped_at; /* its value while it does not run */
+    uint32_t flag;       /* COUNTFLAG */
+};
+
 /* An exception that was taken, with the address that it returns to, or that has returned. */
 struct told {
     uint64_t executed;
@@ -295,7 +305,11 @@ struct core {
     struct nvic *nvic;
     struct taken *taken;
     struct frames *frames; /* null: every exception is Python's */
-    uint64_t next_count;   /* of its timeline */
+    struct systick *systick;
+    uint64_t systick_hz;
+    uint64_t mips;         /* instructions in a microsecond of virtual time */
+    uint64_t next_count;   /* when the next thing happens to the core by itself */
+    uint64_t python_count; /* and the next but SysTick */
     uint64_t slices;       /* of execution, since power-on */
     uint64_t served;       /* accesses of devices that were answered here, since power-on */
     uint32_t attention;    /* an exception may have to be taken before the next instruction */
@@ -322,7 +336,6 @@ struct turn_end {
 /* A core in the order of turns; what Python knows of it, and what comes of its turns. */
 struct seat {
     struct core *core;
-    uint64_t mips;
     uint64_t delayed_until;
     uint64_t loop_length, loop_debt; /* of the idle loop that it is in; 0: it is in none */
     const struct compared *loop; /* what that loop reads and executes */

@@ -25,6 +25,7 @@ __all__ = [
     "LINE_BYTES",
     "NO_ADDRESS",
     "NO_PAGE",
+    "NO_TICK",
     "OVERWRITES",
     "PAGES",
     "PAGE_BITS",
@@ -59,6 +60,7 @@ __all__ = [
     "ProbeState",
     "Seat",
     "Span",
+    "SysTickState",
     "TakenState",
     "TrackedState",
     "TurnEnd",
@@ -79,6 +81,7 @@ TRAP_DIVISION, TRAP_UNALIGNED = map(_constant, ("TRAP_DIVISION", "TRAP_UNALIGNED
 TRAP_STACK_POINTER, TRAP_UNDEFINED = map(_constant, ("TRAP_STACK_POINTER", "TRAP_UNDEFINED"))
 SEEN, FIRST_BITS = map(_constant, ("SEEN", "FIRST_BITS"))
 NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_SHIFT"))
+NO_TICK = _constant("NO_TICK")
 LINE_BYTES, A_DEVICE, CLEAN, INVALIDATE = map(_constant, ("LINE_BYTES", "A_DEVICE", "CLEAN", "INVALIDATE"))
 STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROYED"))
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
@@ -135,6 +138,12 @@ class CacheState(ctypes.Structure):
     """``struct cache``."""
 
     _fields_ = _HEADER.fields("cache")
+
+
+class SysTickState(ctypes.Structure):
+    """``struct systick``."""
+
+    _fields_ = _HEADER.fields("systick")
 
 
 class NvicState(ctypes.Structure):

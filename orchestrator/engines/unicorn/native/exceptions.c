@@ -211,7 +211,7 @@ uint32_t core_advance(struct core *c, uint64_t end)
         reason = core_run(c, least(end, c->next_count));
         if (!deals_with(c, reason))
             return reason;
-        if (c->executed >= end || c->executed >= c->next_count || c->resumed)
+        if (c->executed >= end || c->resumed || (c->executed >= c->next_count && !systick_comes(c)))
             return EXIT_BUDGET;
         while (c->attention)
             if (!core_attend(c))

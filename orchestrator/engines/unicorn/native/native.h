@@ -76,9 +76,13 @@ int nvic_has_candidates(const struct nvic *n);
 int nvic_execution_priority(const struct nvic *n, const uint32_t *masks);
 int nvic_takeable(const struct nvic *n, int priority);
 int nvic_can_take(const struct nvic *n, uint32_t number, int priority);
+void nvic_pend(struct nvic *n, uint32_t number);
 void nvic_enter(struct nvic *n, uint32_t number);
 void nvic_leave(struct nvic *n, uint32_t number);
 int nvic_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
+
+/* systick.c */
+int systick_comes(struct core *c);
 
 /* exceptions.c */
 int takes_exceptions(const struct core *c);

@@ -83,6 +83,11 @@ static void clear(uint32_t *bits, uint32_t number)
     bits[number >> 5] &= ~(1u << (number & 31));
 }
 
+void nvic_pend(struct nvic *n, uint32_t number)
+{
+    set(n->pending, number);
+}
+
 void nvic_enter(struct nvic *n, uint32_t number)
 {
     clear(n->pending, number);

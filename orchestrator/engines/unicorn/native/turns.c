@@ -34,7 +34,7 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
 {
     struct core *c = s->core;
     while (c->executed < end) {
-        if (s->python || c->executed >= c->next_count)
+        if (s->python || (c->executed >= c->next_count && (s->loop_length || !systick_comes(c))))
             return TURNS_BEFORE;
         if (c->attention) {
             if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c))
@@ -98,7 +98,7 @@ uint32_t turns_run(struct turns *t, uint32_t count)
         for (t->at = 0; t->at < t->seat_count; t->at++) {
             struct seat *s = &t->seats[t->at];
             uint32_t why;
-            why = advance(t, s, boundary * s->mips / 1000);
+            why = advance(t, s, boundary * s->core->mips / 1000);
             if (why != TURNS_GO_ON)
                 return why;
         }
