@@ -151,7 +151,7 @@ class Execution:
                 found=binding.describe(error),
             )
         elif not native.stopping:
-            self._p.fall_asleep("WFI")  # inside an IT block, where the hook cannot stop
+            self._p.fall_asleep(abi.BY_WFI)  # inside an IT block, where the hook cannot stop
             self._p.attention = True
 
     def _undo(self) -> None:

@@ -106,7 +106,6 @@ class Processor:
         self.held = False
         self.locked_up = False
         self.delayed_until = 0  # instruction count; it stands still until then, and takes no exception
-        self.waits_for_event = False  # asleep by WFE rather than WFI
         self.stale_code = False  # code has changed since it was translated
         self.round_end = NEVER  # where the one round ends that an idle loop is executed for after an exception
         self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
@@ -197,6 +196,15 @@ class Processor:
         self.native.event = value
 
     @property
+    def waits_for_event(self) -> bool:
+        """Asleep by WFE rather than WFI."""
+        return bool(self.native.waits_for_event)
+
+    @waits_for_event.setter
+    def waits_for_event(self, value: bool) -> None:
+        self.native.waits_for_event = value
+
+    @property
     def sleeping(self) -> bool:
         """In WFI, WFE, or asleep since the last exception returned."""
         return bool(self.native.sleeping)
@@ -240,12 +248,12 @@ class Processor:
         for number in (cortex_m.FIRST_INTERRUPT + interrupt for interrupt in interrupts):
             self._taken.python[number // 32] |= 1 << number % 32
 
-    def fall_asleep(self, how: str) -> None:
-        """Until :meth:`wake`; ``how`` as in :class:`orchestrator.events.Sleep`."""
+    def fall_asleep(self, how: int) -> None:
+        """Until :meth:`wake`; how and why as in :class:`~orchestrator.engines.unicorn.cpu.activity.ActivityLog`."""
         self.sleeping = True
         self.activity.fell_asleep(self.now, self.pc, how)
 
-    def wake(self, why: str) -> None:
+    def wake(self, why: int) -> None:
         """Go on, if it sleeps."""
         if self.sleeping:
             self.sleeping = False
@@ -256,7 +264,7 @@ class Processor:
         self.event = True
         if self.sleeping and self.waits_for_event:
             self.event = False
-            self.wake("event")
+            self.wake(abi.BY_EVENT)
 
     @property
     def pc(self) -> int:

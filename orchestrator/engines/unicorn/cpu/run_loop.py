@@ -6,7 +6,6 @@ interrupt it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
-from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.cpu.debug import Debugger
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
@@ -14,7 +13,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
-from orchestrator.engines.unicorn.native.abi import TURNS_BEFORE, TURNS_LOOK, TURNS_SLICE, Seat, hooks
+from orchestrator.engines.unicorn.native.abi import MASKED, TURNS_BEFORE, TURNS_LOOK, TURNS_SLICE, Seat, hooks
 
 __all__ = ["RunLoop"]
 
@@ -129,7 +128,7 @@ class RunLoop:
         processor = self._p
         self.ran = processor.disturbed = self._paused = False
         seat.delayed_until = processor.delayed_until
-        seat.stands = processor.sleeping or processor.held or processor.locked_up
+        seat.stands = processor.held or processor.locked_up
         seat.python = processor.round_end < NEVER or not self._execution.is_prepared
         self._loops.take_seat(seat)
 
@@ -181,14 +180,14 @@ class RunLoop:
         primask, basepri, faultmask, _ipsr = self._p.read_masks()
         number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if number is not None:
-            self._p.wake(exception_name(number))
+            self._p.wake(number)
             self._unit.take(number, native.pc)
             return
         # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
         if self._p.sleeping and not self._p.waits_for_event:
             pending = exceptions.wakes(basepri, faultmask)
             if pending is not None:
-                self._p.wake(f"{exception_name(pending)}, masked")
+                self._p.wake(pending | MASKED)
         # Unprivileged code sees none of them, and changes none.
         if (primask or basepri or faultmask) and not self._p.is_unprivileged_mode:
             native.masks[:] = (primask, basepri, faultmask)

@@ -221,6 +221,18 @@ struct told {
     uint32_t number, return_address, is_return, reserved;
 };
 
+/* How a core fell asleep, and what woke it: an exception by number, perhaps MASKED. */
+enum { AWAKE, BY_WFI, BY_WFE, ON_EXIT };
+enum { NOTHING, MASKED = 512, BY_EVENT = 1024, BY_RESET };
+
+/* The last sleep of a core, in instructions. */
+struct sleep {
+    uint64_t since, until;
+    uint32_t pc;         /* where it goes on */
+    uint32_t how, woken; /* AWAKE: it never slept; NOTHING: it sleeps */
+    uint32_t reserved;
+};
+
 /* What has become of exceptions since power-on. */
 struct taken {
     uint64_t count[EXCEPTIONS];
@@ -232,6 +244,7 @@ struct taken {
     uint32_t told_count, reserved;
     struct told told[MOST_TOLD];         /* not told yet */
     uint32_t python[EXCEPTION_WORDS];    /* these are entered in Python: more comes of them */
+    struct sleep sleep;
 };
 
 struct core {
@@ -316,6 +329,8 @@ struct core {
     uint32_t disturbed;    /* in this turn: a device was written, an exception came, it fell asleep */
     uint32_t event;        /* the event register */
     uint32_t sleeping;     /* in WFI, WFE, or since the last exception returned */
+    uint32_t waits_for_event; /* in WFE */
+    uint32_t reserved2;
     uint32_t loop_pc;      /* where the idle loop was interrupted that was left last; NO_ADDRESS: nowhere */
     uint32_t resumed;      /* an exception returned there */
     struct guard guard;
@@ -342,7 +357,7 @@ struct seat {
     const uint8_t *known_loops; /* one byte per page: an idle loop was found there */
     struct turn_end *ends;
     uint32_t loop_count;
-    uint32_t stands;        /* held, locked up or asleep */
+    uint32_t stands;        /* held or locked up */
     uint32_t python;        /* something else comes first */
     uint32_t calm_turns, patience; /* loop_skipper.py */
     uint32_t ran;           /* in this quantum: at least one instruction */

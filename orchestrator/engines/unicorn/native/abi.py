@@ -10,7 +10,12 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.c_structs import Header
 
 __all__ = [
+    "AWAKE",
     "A_DEVICE",
+    "BY_EVENT",
+    "BY_RESET",
+    "BY_WFE",
+    "BY_WFI",
     "CLEAN",
     "DESTROYED",
     "EXIT_BUDGET",
@@ -23,9 +28,12 @@ __all__ = [
     "FIRST_BITS",
     "INVALIDATE",
     "LINE_BYTES",
+    "MASKED",
+    "NOTHING",
     "NO_ADDRESS",
     "NO_PAGE",
     "NO_TICK",
+    "ON_EXIT",
     "OVERWRITES",
     "PAGES",
     "PAGE_BITS",
@@ -82,6 +90,8 @@ TRAP_STACK_POINTER, TRAP_UNDEFINED = map(_constant, ("TRAP_STACK_POINTER", "TRAP
 SEEN, FIRST_BITS = map(_constant, ("SEEN", "FIRST_BITS"))
 NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_SHIFT"))
 NO_TICK = _constant("NO_TICK")
+AWAKE, BY_WFI, BY_WFE, ON_EXIT = map(_constant, ("AWAKE", "BY_WFI", "BY_WFE", "ON_EXIT"))
+NOTHING, MASKED, BY_EVENT, BY_RESET = map(_constant, ("NOTHING", "MASKED", "BY_EVENT", "BY_RESET"))
 LINE_BYTES, A_DEVICE, CLEAN, INVALIDATE = map(_constant, ("LINE_BYTES", "A_DEVICE", "CLEAN", "INVALIDATE"))
 STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROYED"))
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))

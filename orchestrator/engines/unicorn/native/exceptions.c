@@ -7,7 +7,8 @@
 
 enum { SVC_HOOK = 2, EXCEPTION_EXIT = 8 };        /* Unicorn's numbers */
 enum { USAGE_FAULT = 6, SV_CALL = 11 };
-enum { SLEEPONEXIT = 2, SEVONPEND = 16 };         /* SCR */
+enum { SLEEPONEXIT = 2, SLEEPDEEP = 4, SEVONPEND = 16 }; /* SCR */
+enum { YIELD = 0xBF10, WFE = 0xBF20, WFI = 0xBF30 };
 enum { NONBASETHRDENA = 1, STKALIGN = 0x200 };    /* CCR */
 enum { TO_THREAD = 8 };                           /* EXC_RETURN */
 
@@ -73,6 +74,36 @@ static int is_simple(const struct core *c, uint32_t number)
     return !nvic_has(c->taken->python, number) && (!c->exclusive || c->guard.on);
 }
 
+static void wake(struct core *c, uint32_t why)
+{
+    if (!c->sleeping)
+        return;
+    c->sleeping = 0;
+    c->taken->sleep.until = c->executed;
+    c->taken->sleep.woken = why;
+}
+
+/* A hint that the core has stopped before; in an IT block it may be none. */
+static int hints(struct core *c)
+{
+    uint16_t hint = 0;
+    if (c->it || c->nvic->scr & SLEEPDEEP || c->guard.mem_read(c->uc, c->pc, &hint, sizeof hint) != 0 ||
+        (hint != YIELD && hint != WFE && hint != WFI))
+        return 0;
+    c->disturbed = 1;
+    c->pc += 2;
+    c->executed++;
+    if (hint == WFE && c->event) {
+        c->event = 0;
+    } else if (hint != YIELD) {
+        c->taken->sleep = (struct sleep){c->executed, 0, c->pc, hint == WFE ? BY_WFE : BY_WFI, NOTHING, 0};
+        c->sleeping = 1;
+        c->waits_for_event = hint == WFE;
+        c->attention = 1;
+    }
+    return 1;
+}
+
 static int take(struct core *c, uint32_t number, uint32_t return_address)
 {
     if (!is_simple(c, number) || !has_room(c->taken, 1) ||
@@ -87,10 +118,10 @@ static int take(struct core *c, uint32_t number, uint32_t return_address)
 int core_attend(struct core *c)
 {
     struct nvic *n = c->nvic;
-    uint32_t masks[MASKS + 2];
+    uint32_t masks[MASKS + 2], without_primask[MASKS];
     int number;
 
-    if (!takes_exceptions(c) || c->sleeping || n->scr & SEVONPEND)
+    if (!takes_exceptions(c) || n->scr & SEVONPEND || (c->sleeping && n->scr & SLEEPDEEP))
         return 0;
     if (nvic_has_candidates(n)) {
         if (!core_read_masks(c, masks))
@@ -107,7 +138,16 @@ int core_attend(struct core *c)
     c->attention = 0;
     if (number >= 0) {
         c->attention = 1;
+        wake(c, (uint32_t)number);
         return take(c, (uint32_t)number, c->pc);
+    }
+    /* What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19). */
+    if (c->sleeping && !c->waits_for_event) {
+        memcpy(without_primask, masks, sizeof without_primask);
+        without_primask[0] = 0;
+        number = nvic_takeable(n, nvic_execution_priority(n, without_primask));
+        if (number >= 0)
+            wake(c, (uint32_t)number | MASKED);
     }
     if ((masks[0] || masks[1] || masks[2]) && !is_unprivileged_mode(c)) {
         memcpy(c->masks, masks, sizeof c->masks);
@@ -186,6 +226,8 @@ static int deals_with(struct core *c, uint32_t reason)
     case EXIT_UNMASKED:
         c->attention = 1;
         return 1;
+    case EXIT_SPECIAL:
+        return hints(c);
     case EXIT_OTHER:
         if (c->denied || c->exception < 0)
             return 0;
@@ -206,11 +248,15 @@ uint32_t core_advance(struct core *c, uint64_t end)
 {
     c->resumed = 0;
     for (;;) {
-        uint32_t reason;
-        c->slices++;
-        reason = core_run(c, least(end, c->next_count));
-        if (!deals_with(c, reason))
-            return reason;
+        if (c->sleeping) {
+            c->executed = least(end, c->next_count);
+        } else {
+            uint32_t reason;
+            c->slices++;
+            reason = core_run(c, least(end, c->next_count));
+            if (!deals_with(c, reason))
+                return reason;
+        }
         if (c->executed >= end || c->resumed || (c->executed >= c->next_count && !systick_comes(c)))
             return EXIT_BUDGET;
         while (c->attention)

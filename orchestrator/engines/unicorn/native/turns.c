@@ -47,7 +47,7 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
                 return TURNS_BEFORE;
             s->loop_debt = (s->loop_debt + to - c->executed) % s->loop_length;
             c->executed = to;
-        } else if (s->stands) {
+        } else if (s->stands || (c->sleeping && c->executed >= s->delayed_until)) {
             c->executed = least(end, c->next_count);
         } else if (c->executed < s->delayed_until) {
             c->executed = least(least(end, c->next_count), s->delayed_until);
@@ -69,7 +69,7 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
 
 static int is_idle(const struct seat *s)
 {
-    return s->core->executed >= s->delayed_until && !s->core->attention && (s->stands || (s->loop_length && are_same(s->loop, s->loop_count)));
+    return s->core->executed >= s->delayed_until && !s->core->attention && (s->stands || s->core->sleeping || (s->loop_length && are_same(s->loop, s->loop_count)));
 }
 
 /* How often what the cores execute has come to an end of a slice, or to a device that is answered here. */
