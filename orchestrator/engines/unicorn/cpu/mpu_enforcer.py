@@ -69,7 +69,9 @@ class MpuEnforcer:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`before_execution` may do something."""
-        return self.stale or self._depends_on_faultmask
+        if self.stale or not self._depends_on_faultmask:
+            return self.stale
+        return self._p.has_negative_priority() != self._negative_priority
 
     def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
         """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""
@@ -81,7 +83,6 @@ class MpuEnforcer:
             self.fill_tlb(self._p.memory, device_pages(), self._p.stub)
             self.in_use = self.stale = True
             self.frames.denies = self._frame_denied
-            self._state.frames = None  # native code does not ask
         depends = mpu.enabled and not mpu.protects(negative_priority=True)
         if depends != self._depends_on_faultmask:
             self._depends_on_faultmask = depends

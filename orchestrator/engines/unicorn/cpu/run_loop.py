@@ -78,7 +78,7 @@ class RunLoop:
                 native.executed = min(end, timeline.next_count, processor.delayed_until)
                 continue
             if processor.attention:
-                if hooks.core_attend(processor.native_pointer):
+                if self._execution.is_prepared and hooks.core_attend(processor.native_pointer):
                     processor.tell_untold()
                 else:
                     self._consider()

@@ -6,7 +6,7 @@
 #include "native.h"
 
 enum { SVC_HOOK = 2, EXCEPTION_EXIT = 8 };        /* Unicorn's numbers */
-enum { USAGE_FAULT = 6, SV_CALL = 11 };
+enum { HARD_FAULT = 3, USAGE_FAULT = 6, SV_CALL = 11 };
 enum { SLEEPONEXIT = 2, SLEEPDEEP = 4, SEVONPEND = 16 }; /* SCR */
 enum { YIELD = 0xBF10, WFE = 0xBF20, WFI = 0xBF30 };
 enum { NONBASETHRDENA = 1, STKALIGN = 0x200 };    /* CCR */
@@ -71,7 +71,8 @@ static uint32_t vector_of(const struct core *c, uint32_t number)
 
 static int is_simple(const struct core *c, uint32_t number)
 {
-    return !nvic_has(c->taken->python, number) && (!c->exclusive || c->guard.on);
+    return !nvic_has(c->taken->python, number) && (!c->exclusive || c->guard.on) &&
+           (number > HARD_FAULT || !c->guard.watch_faultmask); /* the MPU may not be in force there */
 }
 
 static void wake(struct core *c, uint32_t why)

@@ -61,7 +61,7 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     padding = align && r[STACK] & 4;
     frame = (uint32_t)r[STACK] - FRAME_BYTES - (padding ? 4 : 0);
     stack = plain(c, f, frame, FRAME_BYTES, 1);
-    if (!stack || frame < c->limits[!r[IPSR] && control & SPSEL])
+    if (!stack || !guard_grants(c, frame, FRAME_BYTES, 1) || frame < c->limits[!r[IPSR] && control & SPSEL])
         return 0;
     for (int i = R0; i <= LR; i++)
         words[i] = (uint32_t)r[i];
@@ -117,7 +117,7 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
         return 0;
     frame = (uint32_t)stacks[exc_return & f->to_process ? 1 : 0];
     stack = plain(c, f, frame, FRAME_BYTES, 0);
-    if (!stack)
+    if (!stack || !guard_grants(c, frame, FRAME_BYTES, 0))
         return 0;
     memcpy(words, stack, FRAME_BYTES);
     xpsr = words[7];

@@ -125,6 +125,7 @@ int is_unprivileged_mode(const struct core *c);
 uint32_t core_is_unprivileged(struct core *c);
 void deny(struct core *c, void *uc, int type, uint32_t address, uint32_t size);
 _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size);
+int guard_grants(const struct core *c, uint32_t address, uint32_t size, int stores);
 uint32_t is_mixed_code(const struct core *c, uint32_t address);
 uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size);
 

@@ -26,6 +26,7 @@ reset: poke SYST_CSR + 4, {reload}
     poke CCR, {ccr}
     poke NVIC_ISER, {enabled}
     fpu_on
+{mpu}
     ldr r0, =psp_top
     msr psp, r0
     mov r0, #{control}
@@ -83,6 +84,22 @@ sv_call: mrs r0, control
 """
 
 _UNMASK = "mov r0, #0\n msr basepri, r0\n cpsie i\n cpsie f\n "
+# A region on top of the background, MPU_RBAR and MPU_RASR; without HFNMIENA (2) it is off at negative priorities.
+_MPU = """    ldr r1, ={region[0]}
+    bic r1, #0x3F
+    orr r1, #0x10
+    ldr r0, =0xE000ED9C
+    str r1, [r0]
+    poke 0xE000EDA0, {region[1]:#x}
+    poke 0xE000ED94, {control}
+    dsb
+    isb"""
+_REGIONS = (
+    ("0x20000000", 0x0300_0019),  # 8 KB of RAM for everybody
+    ("psp_top - 960", 0x1000_000B),  # 64 bytes for nobody
+    ("psp_top - 64", 0x1000_0009),  # 32 bytes, where a frame may be
+    ("0x20000000", 0x1600_0017),  # 4 KB that nobody writes
+)
 # What a main program does; {w}: a random word of a few bits, {n}: a small number, {l}: a number of its own.
 _MAIN = (
     *["poke NVIC_ISPR, {w}"] * 4,
@@ -95,6 +112,7 @@ _MAIN = (
     *["mov r0, #0\n msr basepri, r0", "cpsie f", "cpsie i"],
     "mov r0, #{priority}\n msr basepri_max, r0",
     "cpsid f",
+    "poke 0xE000ED94, {mpu}",
     "poke NVIC_ICPR, {w}",
     "poke NVIC_ICER, {w}",
     "poke NVIC_ISER, 0xFF",
@@ -180,6 +198,7 @@ class _Chance:
             ccr=self.choice((0x200, 0x200, 0, 0x201, 1)),
             scr=self.choice((2, 16, 18, 0)),
             reload=self.choice((60, 97, 250, 999)),
+            mpu=self.choice((0, 5, 7)),
         )
 
     def lines(self, templates: tuple[str, ...], count: int) -> str:
@@ -206,6 +225,7 @@ def program(seed: str) -> str:
         ccr=chance.choice((0x200, 0x201, 0)),
         enabled=chance.choice((0xFF, 0x7F, chance.word())),
         control=chance.choice((0, 2)),
+        mpu=chance.choice(("", _MPU)).format(region=chance.choice(_REGIONS), control=chance.choice((5, 5, 7))),
         main=chance.lines(_MAIN, chance.randrange(4, 40)),
         handlers="\n    .ltorg\n".join(map(chance.handler, names)),
         supervisor=chance.lines(_HANDLED, chance.randrange(3)) + "\n    bx lr",
