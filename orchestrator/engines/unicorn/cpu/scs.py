@@ -102,6 +102,19 @@ class ScsSnapshot:
     systick: SysTick
 
 
+class _Word:
+    """A register in ``struct nvic``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, scs: SystemControlSpace, owner: type | None = None) -> int:
+        return int(getattr(scs._exceptions.native, self._name))
+
+    def __set__(self, scs: SystemControlSpace, value: int) -> None:
+        setattr(scs._exceptions.native, self._name, value)
+
+
 class SystemControlSpace:
     """Registers by offset from 0xE000E000, in words; bytes and halfwords where the architecture has them."""
 
@@ -122,30 +135,8 @@ class SystemControlSpace:
         self._registers = self._declare()
 
     # Where native code finds them that takes exceptions.
-
-    @property
-    def vtor(self) -> int:
-        return int(self._exceptions.native.vtor)
-
-    @vtor.setter
-    def vtor(self, value: int) -> None:
-        self._exceptions.native.vtor = value
-
-    @property
-    def scr(self) -> int:
-        return int(self._exceptions.native.scr)
-
-    @scr.setter
-    def scr(self, value: int) -> None:
-        self._exceptions.native.scr = value
-
-    @property
-    def ccr(self) -> int:
-        return int(self._exceptions.native.ccr)
-
-    @ccr.setter
-    def ccr(self, value: int) -> None:
-        self._exceptions.native.ccr = value
+    vtor, scr, ccr = _Word(), _Word(), _Word()
+    cpacr, fpccr, fpcar, fpdscr = _Word(), _Word(), _Word(), _Word()
 
     def reset(self) -> None:
         """Reset values of DDI0403E table B3-4 and following."""

@@ -203,6 +203,7 @@ struct nvic {
     int32_t priority[EXCEPTIONS];
     uint32_t group_shift, priority_mask, interrupts;
     uint32_t vtor, scr, ccr;
+    uint32_t cpacr, fpccr, fpcar, fpdscr;
 };
 
 /* SysTick, in ticks of its clock since power-on: systick.py says what it does. */

@@ -5,7 +5,7 @@
 #include "abi.h"
 
 #define IT_BITS 0x0600FC00u /* of xPSR and CPSR */
-enum { NPRIV = 1, SPSEL = 2 }; /* CONTROL */
+enum { NPRIV = 1, SPSEL = 2, FPCA = 4 }; /* CONTROL */
 enum { SP = 13, PC = 15 };
 enum { PREFETCH_ABORT = 3 };
 enum {
