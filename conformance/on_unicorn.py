@@ -20,6 +20,8 @@ def run_on_unicorn(
     selection: Selection | None = None,
     patience_ns: int | None = None,
     quantum_ns: int = DEFAULT_QUANTUM_NS,
+    *,
+    native_exceptions: bool = True,
 ) -> list[Program]:
     """Every program of the image; one that hangs or locks up is said so and the rest goes on."""
     selection = selection or Selection(manual=True)
@@ -28,7 +30,9 @@ def run_on_unicorn(
     programs: list[Program] = []
     first = selection.first
     while True:
-        lines = _lines(core, replace(selection, first=first), patience_ns, quantum_ns)
+        lines = _lines(
+            core, replace(selection, first=first), patience_ns, quantum_ns, native_exceptions=native_exceptions
+        )
         part = parse(lines)
         programs += part
         if selection.only_one or selection.sequences or END in lines or not part:
@@ -36,9 +40,12 @@ def run_on_unicorn(
         first = part[-1].number + 1
 
 
-def _lines(core: CoreType, selection: Selection, patience_ns: int, quantum_ns: int) -> list[str]:
+def _lines(
+    core: CoreType, selection: Selection, patience_ns: int, quantum_ns: int, *, native_exceptions: bool
+) -> list[str]:
     platform, image = core.platform(), core.image()
-    engine = UnicornEngine(platform, EngineOptions(quantum_ns=quantum_ns, console_size=1 << 28))
+    options = EngineOptions(quantum_ns=quantum_ns, console_size=1 << 28)
+    engine = UnicornEngine(platform, options, native_exceptions=native_exceptions)
     try:
         name = platform.cores[0].name
         for each, loaded in zip(platform.cores, core.images(), strict=True):

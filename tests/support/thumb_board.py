@@ -90,11 +90,20 @@ class Machine:
         *,
         skip_idle_loops: bool,
         count_blocks: bool = True,
+        native_exceptions: bool = True,
+        listens: bool = True,
     ) -> None:
         options = EngineOptions(quantum_ns=quantum_ns)
-        self.engine = UnicornEngine(platform, options, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks)
+        self.engine = UnicornEngine(
+            platform,
+            options,
+            skip_idle_loops=skip_idle_loops,
+            count_blocks=count_blocks,
+            native_exceptions=native_exceptions,
+        )
         self.events: list[Event] = []
-        self.engine.subscribe(self.events.append)
+        if listens:
+            self.engine.subscribe(self.events.append)
         self.images = images
         self.name = core
         for each in platform.cores:

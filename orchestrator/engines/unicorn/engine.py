@@ -63,6 +63,7 @@ class UnicornEngine:
         *,
         skip_idle_loops: bool = True,
         count_blocks: bool = True,
+        native_exceptions: bool = True,
     ) -> None:
         if options.quantum_ns <= 0:
             raise UsageError("a quantum is some virtual time", expected="more than 0 ns", found=options.quantum_ns)
@@ -76,6 +77,7 @@ class UnicornEngine:
             self._turn,
             skip_idle_loops=skip_idle_loops,
             count_blocks=count_blocks and options.coherence is None,
+            native_exceptions=native_exceptions,
             console_size=options.console_size,
             is_shared=options.shares_memory,
         )
@@ -255,7 +257,7 @@ class UnicornEngine:
         self._observed.remove(name)
 
     def subscribe(self, listener: Listener) -> None:
-        self.wiring.listeners.append(listener)
+        self.wiring.subscribe(listener)
 
     def sample(
         self, core: str, interval_ns: int, on_sample: Callable[[int, CoreState, Backtrace], None]

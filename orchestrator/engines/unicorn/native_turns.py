@@ -19,11 +19,15 @@ from orchestrator.engines.unicorn.watches import Watches
 __all__ = ["NativeTurns"]
 
 _MOST_QUANTA = 1024  # in one call: then whoever wants to stop the run is heard
+_MOST_WORK = (1 << 64) - 1
 _MOST_HELD_OFF = 32  # quanta
 
 
 class NativeTurns:
-    """Of one board; :meth:`pass_quanta` and then, if a core is in the middle of its turn, :meth:`finish`."""
+    """Of one board; :meth:`pass_quanta` and then, if a core is in the middle of its turn, :meth:`finish`.
+
+    A quantum with ``most_work`` (Core.work) is the last one that passes.
+    """
 
     def __init__(self, cores: Sequence[Core], watches: Watches, turn: Turn) -> None:
         self._cores = cores
@@ -33,7 +37,6 @@ class NativeTurns:
         self._ends = [(TurnEnd * _MOST_QUANTA)() for _core in cores]
         for seat, core, ends in zip(self._seats, cores, self._ends, strict=True):
             seat.core = binding.address_of(core.native)
-            seat.mips = core.mips
             seat.ends = ctypes.addressof(ends)
             seat.known_loops = core.known_loops
             core.before_call = self._update
@@ -41,6 +44,7 @@ class NativeTurns:
         self._pointer = binding.address_of(self._state)
         self._is_running = False
         self._held_off = self._hold_off = 0
+        self.most_work = _MOST_WORK
         self.index = -1  # of the core in whose turn Python goes on
         self.why = abi.TURNS_GO_ON
 
@@ -58,11 +62,13 @@ class NativeTurns:
             core.take_seat(seat)
         watched = self._watches.compared()
         state.watched, state.watched_count = ctypes.addressof(watched), len(watched)
-        state.quantum = turn.quantum
+        state.quantum, state.most_work = turn.quantum, self.most_work
         self._is_running = True
         self.why = hooks.turns_run(self._pointer, min(most, _MOST_QUANTA))
         self._update()
         self._is_running = False
+        for core in self._cores:
+            core.tell_untold()
         for seat, core, ends in zip(self._seats, self._cores, self._ends, strict=True):
             core.leave_seat(seat, [(end.pc, end.executed) for end in ends[: seat.end_count]])
         quanta = int(state.quanta)
@@ -73,9 +79,10 @@ class NativeTurns:
             self._held_off = self._hold_off = min(2 * self._hold_off + 1, _MOST_HELD_OFF)
         return quanta
 
-    def whole_slices(self) -> int:
-        """Of native execution, in the quanta that passed as a whole, by all cores."""
-        return sum(seat.whole_slices for seat in self._seats)
+    @property
+    def quiet_work(self) -> int | None:
+        """Of all cores (Core.work), in the quanta before one of much work; None: it was the first."""
+        return int(self._state.quiet_work) if self._state.quiet else None
 
     def _update(self) -> None:
         """Who acts, when, and how far the others are: before a device is called, and at the end."""

@@ -53,12 +53,14 @@ class Recurrence:
         self._age = 0  # turns since the mark
         self._reach = 1  # turns after which a new mark is made
         self._trials = 0
+        # A turn with as much is of such a stretch.
+        self.most_work = -(-(wiring.cores[0].mips * turn.quantum_ns // 1000) // RARE)
 
     def period(self) -> int:
         """In turns, after one; 0: none is known."""
         work = sum(core.work for core in self._wiring.cores)
         done, self._work = work - self._work, work
-        if done * RARE < sum(core.mips for core in self._wiring.cores[:1]) * self._turn.quantum_ns // 1000:
+        if done < self.most_work:
             if self._stretch:
                 self._forget()
             return 0

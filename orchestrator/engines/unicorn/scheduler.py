@@ -41,6 +41,8 @@ class Scheduler:
         self._stop_asked = False
         self._recurrence = Recurrence(wiring, turn) if skips else None
         self._native = NativeTurns(self._cores, watches, turn)
+        if self._recurrence is not None:
+            self._native.most_work = self._recurrence.most_work
         # A turn in which little is executed may be one of a board that repeats itself.
         self._is_long = turn.quantum_ns * self._cores[0].mips // 1000 > RARE * len(self._cores)
         self._has_skipped = False
@@ -144,8 +146,9 @@ class Scheduler:
         native = self._native
         work = sum(core.work for core in self._cores) if self._recurrence is not None else 0
         try:
-            if native.pass_quanta(most) and self._recurrence is not None:
-                self._recurrence.quiet_turns(work + native.whole_slices())
+            native.pass_quanta(most)
+            if native.quiet_work is not None and self._recurrence is not None:
+                self._recurrence.quiet_turns(work + native.quiet_work)
             if native.index >= 0:
                 boundary = self._turn.time_ns
                 for index, core in enumerate(self._cores[native.index :], native.index):

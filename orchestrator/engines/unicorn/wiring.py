@@ -57,6 +57,7 @@ class Wiring:
         *,
         skip_idle_loops: bool,
         count_blocks: bool,
+        native_exceptions: bool,
         console_size: int,
         is_shared: bool = False,
     ) -> None:
@@ -66,7 +67,15 @@ class Wiring:
         self.listeners: list[Listener] = []
         self.memory = BoardMemory(platform, is_shared=is_shared)
         self._turn = turn
-        self.cores = [self._new_core(number, skip_idle_loops, count_blocks) for number in range(len(platform.cores))]
+        self.cores = [
+            self._new_core(
+                number,
+                skip_idle_loops=skip_idle_loops,
+                count_blocks=count_blocks,
+                native_exceptions=native_exceptions,
+            )
+            for number in range(len(platform.cores))
+        ]
         self.by_name = {core.name: core for core in self.cores}
         self._by_nvic = {core.model.nvic: core for core in self.cores}
         self.hosted: dict[str, HostedCore] = {}
@@ -90,6 +99,8 @@ class Wiring:
             core.attach(self.memory, list(self._slots_of(core)))
         # As the line's core sees it: a mailbox may show each core registers of its own.
         self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
+        for core in self.cores:
+            core.enter_in_python(self.mailboxes.interrupts(core.name))
         self._peripherals.reset()
 
     def _now_ns(self) -> int:
@@ -99,7 +110,7 @@ class Wiring:
 
     # --- who is there
 
-    def _new_core(self, number: int, skip_idle_loops: bool, count_blocks: bool) -> Core:
+    def _new_core(self, number: int, **how: bool) -> Core:
         model = self.platform.cores[number]
         nvics = {peripheral.name: peripheral for peripheral in self.platform.peripherals}
         nvic = nvics[model.nvic].attributes if model.nvic in nvics else {}
@@ -111,8 +122,7 @@ class Wiring:
             priority_mask=_integer(nvic.get("priorityMask"), 0xFF),
             systick_hz=_integer(nvic.get("systickFrequency"), model.mips * 1_000_000),
             mpu_regions=regions if isinstance(regions, int) else None,
-            skip_idle_loops=skip_idle_loops,
-            count_blocks=count_blocks,
+            **how,
         )
 
     def _slots_of(self, core: Core) -> Iterator[Slot]:
@@ -154,6 +164,12 @@ class Wiring:
         return assisted
 
     # --- what is said
+
+    def subscribe(self, listener: Listener) -> None:
+        """Tell this one of every event from now on."""
+        self.listeners.append(listener)
+        for core in self.cores:
+            core.keep_untold()
 
     def emit(self, core: Core, detail: Detail) -> None:
         if self.listeners:

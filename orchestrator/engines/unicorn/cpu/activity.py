@@ -10,22 +10,31 @@ from collections.abc import Callable
 
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import exception_name
+from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import TakenState
 from orchestrator.events import ActiveException, Activity, Place, Sleep
 
 __all__ = ["ActivityLog"]
 
 _RECENT_US = 1_000  # of the time in which the core ran
 _MOST_ENDS = 4096
+_HOW = {abi.BY_WFI: "WFI", abi.BY_WFE: "WFE", abi.ON_EXIT: "SLEEPONEXIT"}
+_OTHERWISE = {abi.NOTHING: "", abi.BY_EVENT: "event", abi.BY_RESET: "reset"}
+
+
+def _why(woken: int) -> str:
+    if woken in _OTHERWISE:
+        return _OTHERWISE[woken]
+    return exception_name(woken % abi.MASKED) + (", masked" if woken & abi.MASKED else "")
 
 
 class ActivityLog:
     """``mips`` makes times of instruction counts."""
 
-    def __init__(self, mips: int) -> None:
+    def __init__(self, mips: int, taken: TakenState) -> None:
         self._mips = mips
-        self._entered: dict[int, tuple[int, int]] = {}  # exception: when, and where it came in
-        self._asleep: tuple[int, int, str] | None = None  # when, where it goes on, by what
-        self._woken: tuple[int, str] | None = None
+        self._taken = taken  # when each exception came in last, and where
+        self._last = taken.sleep
         self._ends: dict[int, int] = {}  # PC behind a turn: when that was, last
         self._forgotten = 0  # the last of those that were dropped
 
@@ -33,20 +42,21 @@ class ActivityLog:
 
     def entered(self, number: int, return_address: int, now: int) -> None:
         """An exception came in."""
-        self._entered[number] = now, return_address
+        self._taken.entered[number], self._taken.return_address[number] = now, return_address
 
-    def fell_asleep(self, now: int, pc: int, how: str) -> None:
-        """``how`` is the instruction, or SLEEPONEXIT."""
-        self._asleep, self._woken = (now, pc, how), None
+    def fell_asleep(self, now: int, pc: int, how: int) -> None:
+        """By an instruction, or on exit from an exception: BY_WFI, BY_WFE, ON_EXIT."""
+        last = self._last
+        last.since, last.pc, last.how, last.woken = now, pc, how, abi.NOTHING
 
-    def woke(self, now: int, why: str) -> None:
-        """The core goes on."""
-        self._woken = now, why
+    def woke(self, now: int, why: int) -> None:
+        """The core goes on: by an exception, perhaps MASKED, or BY_EVENT, BY_RESET."""
+        self._last.until, self._last.woken = now, why
 
     @property
     def fell_asleep_at(self) -> int:
         """The instruction count at which it last did; -1: never."""
-        return -1 if self._asleep is None else self._asleep[0]
+        return int(self._last.since) if self._last.how else -1
 
     def turn_ended(self, pc: int, now: int) -> None:
         """Behind a turn in which instructions were executed."""
@@ -67,7 +77,8 @@ class ActivityLog:
 
     def activity(self, active: int, symbol_at: Callable[[int], str | None]) -> Activity:
         """``active`` has a bit for each exception that the core is in."""
-        came = {number: self._entered.get(number, (0, 0)) for number in bits_of(active)}
+        taken = self._taken
+        came = {number: (taken.entered[number], taken.return_address[number]) for number in bits_of(active)}
         exceptions = tuple(
             ActiveException(number, exception_name(number), self._ns(at), pc, symbol_at(pc))
             for number, (at, pc) in sorted(came.items(), key=lambda each: each[1][0])
@@ -78,11 +89,11 @@ class ActivityLog:
         return count * 1000 // self._mips
 
     def _sleep(self, symbol_at: Callable[[int], str | None]) -> Sleep | None:
-        if self._asleep is None:
+        last = self._last
+        if last.how == abi.AWAKE:
             return None
-        since, pc, how = self._asleep
-        woken, why = self._woken or (None, "")
-        return Sleep(self._ns(since), how, pc, symbol_at(pc), None if woken is None else self._ns(woken), why)
+        woken = self._ns(last.until) if last.woken else None
+        return Sleep(self._ns(last.since), _HOW[last.how], last.pc, symbol_at(last.pc), woken, _why(last.woken))
 
     def _places(self, symbol_at: Callable[[int], str | None]) -> tuple[tuple[Place, ...], int | None]:
         """The functions in which the last turns ended, the last one first, and when one ended elsewhere."""
@@ -106,9 +117,14 @@ class ActivityLog:
     # --- snapshots
 
     def save(self) -> object:
-        return dict(self._entered), self._asleep, self._woken, dict(self._ends), self._forgotten
+        entered = bytes(self._taken.entered), bytes(self._taken.return_address)
+        return entered, bytes(self._last), dict(self._ends), self._forgotten
 
     def restore(self, saved: object) -> None:
         assert isinstance(saved, tuple)
-        entered, self._asleep, self._woken, ends, self._forgotten = saved
-        self._entered, self._ends = dict(entered), dict(ends)
+        entered, last, ends, self._forgotten = saved
+        memoryview(self._last).cast("B")[:] = last
+        times, addresses = entered
+        self._taken.entered[:] = memoryview(times).cast("Q").tolist()
+        self._taken.return_address[:] = memoryview(addresses).cast("I").tolist()
+        self._ends = dict(ends)

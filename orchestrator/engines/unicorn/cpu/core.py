@@ -14,6 +14,7 @@ from typing import Protocol
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.memory import Extent
 from orchestrator.engines.common.backtrace import symbol_of
+from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import SCS, Bus, Slot
 from orchestrator.engines.unicorn.cache.model import CacheModel
@@ -45,7 +46,7 @@ from orchestrator.engines.unicorn.cpu.signals import Signal
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.events import Activity, Backtrace, Detail, GuestError, Poll, Waiting
+from orchestrator.events import Activity, Backtrace, Detail, ExceptionReturn, ExceptionTaken, GuestError, Poll, Waiting
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Core as CoreModel
@@ -64,7 +65,6 @@ class CoreSnapshot:
     processor: ProcessorSnapshot
     scs: ScsSnapshot
     due: tuple[tuple[Due, ...], int]
-    sevonpend_seen: int
     accesses: AccessesSnapshot
     traced: Mapping[int, int]  # faults with a backtrace, by PC
 
@@ -73,6 +73,10 @@ class CoreHost(Protocol):
     """What a core needs of the board around it."""
 
     def emit(self, core: Core, detail: Detail) -> None: ...
+
+    def say(self, core: str, time_ns: int, detail: Detail) -> None:
+        """The same, of a moment that may have passed."""
+        ...
 
     def send_event(self, core: Core) -> None:
         """SEV: every core's event register is set."""
@@ -134,11 +138,15 @@ class Core:
         mpu_regions: int | None,
         skip_idle_loops: bool,
         count_blocks: bool,
+        native_exceptions: bool,
     ) -> None:
         self.model = model
         self.name, self.mips = model.name, model.mips
         self._p = processor = Processor(model.name, model.model, model.mips, interrupts, priority_mask)
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
+        processor.tell_untold = self.tell_untold
+        self._host = host
+        self._native_exceptions = native_exceptions
         processor.after_sleep_changed = lambda: host.after_sleep_changed(self)
         processor.held = model.held
         processor.counts_blocks = processor.counts_blocks and count_blocks
@@ -198,20 +206,44 @@ class Core:
         self._p.connect(memory, stub)
         self._p.access_log.stale = self._p.counts_blocks  # only native code that fills the TLB takes a block back
         self._unit.connect(secure_fp=self.model.model == "cortex-m33")
+        if self._native_exceptions:
+            self._unit.frames.let_native_code_use()
 
     # What native code cannot do itself.
 
-    def _guarded_read(self, address: int, size: int) -> int:
+    def _before_call(self) -> None:
         self.before_call()
+        try:
+            self.tell_untold()
+        except BaseException as error:  # a callback of C code must not unwind through it
+            self._accesses.device_failed(error)
+
+    def _guarded_read(self, address: int, size: int) -> int:
+        self._before_call()
         return self.bus.read(address, size)
 
     def _guarded_write(self, address: int, size: int, value: int) -> None:
-        self.before_call()
+        self._before_call()
         self.bus.write(address, size, value)
 
     def _protected_write(self, address: int, data: bytes) -> None:
-        self.before_call()
+        self._before_call()
         self._accesses.store_to_protected_page(address, data)
+
+    def keep_untold(self) -> None:
+        """Somebody listens from now on."""
+        self._p.keep_untold()
+
+    def enter_in_python(self, interrupts: Iterable[int]) -> None:
+        """The board is to be told of these when they are taken."""
+        self._p.enter_in_python(interrupts)
+
+    def tell_untold(self) -> None:
+        """Tell what native code has taken, and returned from."""
+        for executed, number, return_address, is_return in self._p.untold():
+            name = exception_name(number)
+            detail = ExceptionReturn(number, name) if is_return else ExceptionTaken(number, name, return_address)
+            self._host.say(self.name, executed * 1000 // self.mips, detail)
 
     # --- what others see of it
 
@@ -416,7 +448,6 @@ class Core:
             self._p.save(),
             self.scs.save(),
             self.timeline.save(),
-            self._run_loop.sevonpend_seen,
             self._accesses.save(),
             dict(self._unit.record.traced),
         )
@@ -426,7 +457,6 @@ class Core:
         self._p.restore(saved.processor)
         self.scs.restore(saved.scs)
         self.timeline.restore(saved.due)
-        self._run_loop.sevonpend_seen = saved.sevonpend_seen
         self._accesses.restore(saved.accesses)
         self._unit.record.traced = Counter(saved.traced)
         self._enforcer.look_again()
@@ -440,7 +470,7 @@ class Core:
     @property
     def work(self) -> int:
         """How often what it executes has come back to Python since power-on."""
-        return self._run_loop.slices + self.bus.count
+        return int(self._p.native.slices + self._p.native.served) + self.bus.count
 
     @property
     def taken(self) -> Counter[int]:
@@ -458,8 +488,8 @@ class Core:
         return (
             (p.held, p.locked_up, p.sleeping, p.waits_for_event, p.event, p.attention, p.round_end),
             max(0, p.delayed_until - p.now),
-            (p.native.exclusive, tuple(p.native.limits), self._run_loop.sevonpend_seen, self.bus.unsteady),
-            vars(p.exceptions.save()),
+            (p.native.exclusive, tuple(p.native.limits), self.bus.unsteady),
+            bytes(p.exceptions.bytes),
             (scs.words, scs.storage, scs.caches, scs.mpu, self.scs.vtor_reset),
             self.timeline.recurring_state(),
             p.now if p.native.exclusive else 0,  # the monitor's address does not show

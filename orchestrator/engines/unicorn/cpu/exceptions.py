@@ -21,6 +21,7 @@ from orchestrator.engines.unicorn.cpu.frames import Frames, ReturnMismatchError,
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import NEVER, SPECIAL, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
+from orchestrator.engines.unicorn.native import abi
 from orchestrator.events import Detail, ExceptionReturn, ExceptionTaken, GuestError, Lockup
 
 __all__ = ["ExceptionPort", "ExceptionUnit"]
@@ -141,7 +142,7 @@ class ExceptionUnit:
 
     def _entered(self, number: int, return_address: int) -> None:
         """Registers and PC are the handler's."""
-        self._p.taken[number] += 1
+        self._p.count_taken(number)
         self._p.exceptions.enter(number)
         self._p.activity.entered(number, return_address, self._p.now)
         self._clear_exclusive()
@@ -216,7 +217,7 @@ class ExceptionUnit:
         """Registers and PC are those of a context that can go on."""
         self._p.attention = self._p.exceptions.candidates != 0
         if self._scs.scr & _SLEEPONEXIT and not self._p.exceptions.active:
-            self._p.fall_asleep("SLEEPONEXIT")
+            self._p.fall_asleep(abi.ON_EXIT)
             self._p.waits_for_event = False
             self._p.attention = True
         else:

@@ -17,6 +17,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import Processor, with_it
 from orchestrator.engines.unicorn.native import abi
+from orchestrator.engines.unicorn.native.abi import hooks
 
 __all__ = ["Execution", "ExecutionPort"]
 
@@ -59,8 +60,19 @@ class Execution:
         self._at_denial = RegisterBatch(*DENIED_REGISTERS)
         self._at_denial.keep_in(processor.native)
 
+    def advance(self, end: int) -> None:
+        """The same, with exceptions that native code takes on the way."""
+        self._prepare()
+        reason = hooks.core_advance(self._p.native_pointer, end)
+        self._p.tell_untold()
+        self.after(reason)
+
     def execute(self, limit: int) -> None:
         """Run to an instruction count at most; whatever ended it is dealt with."""
+        self._prepare()
+        self.after(self._p.run(self._p.native_pointer, limit))
+
+    def _prepare(self) -> None:
         if self._p.stale_code:
             self._flush()
         if self._p.access_log.stale:
@@ -68,7 +80,6 @@ class Execution:
             self._port.tell_tlb()
         if self._enforcer.in_use or self._enforcer.stale:
             self._enforcer.before_execution(self._accesses.bus.pages)
-        self.after(self._p.run(self._p.native_pointer, limit))
 
     def after(self, reason: int) -> None:
         """Deal with what has ended a slice."""
@@ -140,7 +151,7 @@ class Execution:
                 found=binding.describe(error),
             )
         elif not native.stopping:
-            self._p.fall_asleep("WFI")  # inside an IT block, where the hook cannot stop
+            self._p.fall_asleep(abi.BY_WFI)  # inside an IT block, where the hook cannot stop
             self._p.attention = True
 
     def _undo(self) -> None:

@@ -130,6 +130,10 @@ class Frames:
         )
         self._pointers = binding.address_of(native), binding.address_of(self._native)
 
+    def let_native_code_use(self) -> None:
+        """Native code takes exceptions from now on, where nothing is out of the ordinary (exceptions.c)."""
+        self._core.frames = self._pointers[1]
+
     def enter_at_once(self, number: int, vector: int, return_address: int, stack_align: bool) -> bool:
         """Stack, fetch the vector and jump where nothing is out of the ordinary; False: nothing has been done."""
         return self.denies is None and bool(

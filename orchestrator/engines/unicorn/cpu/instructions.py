@@ -118,7 +118,7 @@ class Instructions:
         elif hint == Hint.WFE and self._p.event:
             self._p.event = False
         elif hint != Hint.YIELD:
-            self._p.fall_asleep("WFE" if hint == Hint.WFE else "WFI")
+            self._p.fall_asleep(abi.BY_WFE if hint == Hint.WFE else abi.BY_WFI)
             self._p.waits_for_event = hint == Hint.WFE
             self._p.attention = True
 

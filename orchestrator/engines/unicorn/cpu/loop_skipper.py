@@ -50,7 +50,9 @@ class LoopSkipper:
         self._port = port
         self.loop: IdleLoop | None = None
         self.prober: Prober | None = None
-        self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = None  # with PC and registers
+        self._interrupted_loop: tuple[IdleLoop, int, list[int]] | None = (
+            None  # with PC, as native.loop_pc, and registers
+        )
         self._calm_turns = 0
         self._patience = 1  # calm turns before the next look for a loop
         self._known_loops = private_memory(abi.PAGES)  # one byte per page: a loop was found there
@@ -131,13 +133,19 @@ class LoopSkipper:
             slot.pollers.remove(self)
         if self.prober is not None and not loop.slots:
             self._interrupted_loop = (loop, self._p.pc, self.prober.registers(self._p.cpu))
+            self._p.native.loop_pc = self._p.pc
 
     def drop(self) -> None:
         """Reset or restored: what was known of the loop is void."""
         if self.loop is not None:
             for slot in self.loop.slots:
                 slot.pollers.remove(self)
-        self.loop = self._interrupted_loop = None
+        self.loop = None
+        self._forget_interrupted()
+
+    def _forget_interrupted(self) -> None:
+        self._interrupted_loop = None
+        self._p.native.loop_pc = abi.NO_ADDRESS
         self._p.round_end = NEVER
 
     def back_in_loop(self, *, another_round: bool) -> None:
@@ -219,5 +227,4 @@ class LoopSkipper:
     def leave_for_good(self) -> None:
         """Execute every instruction from now on."""
         self.leave()
-        self._interrupted_loop = None
-        self._p.round_end = NEVER
+        self._forget_interrupted()

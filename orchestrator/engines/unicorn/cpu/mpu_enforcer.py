@@ -69,7 +69,9 @@ class MpuEnforcer:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`before_execution` may do something."""
-        return self.stale or self._depends_on_faultmask
+        if self.stale or not self._depends_on_faultmask:
+            return self.stale
+        return self._p.has_negative_priority() != self._negative_priority
 
     def before_execution(self, device_pages: Callable[[], list[int]]) -> None:
         """Enforce what the registers and the execution priority say, from the first time that the MPU is enabled."""

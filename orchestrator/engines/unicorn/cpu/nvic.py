@@ -6,8 +6,6 @@ and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
 
 from __future__ import annotations
 
-from copy import copy
-
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
@@ -23,6 +21,7 @@ from orchestrator.engines.common.cortex_m import (
     SYS_TICK,
     USAGE_FAULT,
 )
+from orchestrator.engines.unicorn.native.abi import NvicState
 
 __all__ = ["NO_PRIORITY", "ExceptionState"]
 
@@ -32,40 +31,78 @@ _FIXED_PRIORITY = {RESET: -3, NMI: -2, HARD_FAULT: -1}
 _CONFIGURABLE_FAULTS = (MEM_MANAGE, BUS_FAULT, USAGE_FAULT)
 
 
+class _Bits:
+    """A set of exceptions, one bit each by number, as the integer that it is."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        place = getattr(NvicState, name)
+        self._offset, self._size = place.offset, place.size
+
+    def __get__(self, state: ExceptionState, owner: type | None = None) -> int:
+        return int.from_bytes(state.bytes[self._offset : self._offset + self._size], "little")
+
+    def __set__(self, state: ExceptionState, value: int) -> None:
+        state.bytes[self._offset : self._offset + self._size] = value.to_bytes(self._size, "little")
+
+
 class ExceptionState:
-    """Enabled, pending and active exceptions, one bit each by exception number, and their priorities."""
+    """Enabled, pending and active exceptions, one bit each by exception number, and their priorities.
+
+    All of it lies in ``native``, where native code takes the exceptions of which nothing more comes (exceptions.c).
+    """
+
+    enabled, pending, active = _Bits(), _Bits(), _Bits()
+    lines = _Bits()  # inputs that are high
+    noticed = _Bits()  # pending ones for which SCR.SEVONPEND has set the event
 
     def __init__(self, interrupts: int, priority_mask: int, *, secure_fault: bool = False) -> None:
         self._reserved = _RESERVED if secure_fault else (SECURE_FAULT, *_RESERVED)
         self.interrupts = interrupts
         self._priority_mask = priority_mask
         self._implemented = ((1 << interrupts) - 1) << FIRST_INTERRUPT
+        self._count = FIRST_INTERRUPT + interrupts
+        self._keep_in(NvicState(priority_mask=priority_mask, interrupts=interrupts))
         self.reset()
+
+    def _keep_in(self, native: NvicState) -> None:
+        self.native = native
+        self.bytes = memoryview(native).cast("B")
+        self._priority = native.priority
 
     def reset(self) -> None:
         """Reset values of NVIC and system handlers (DDI0403E B3.2.2, B3.4.2); input lines stay as they are driven."""
         always = (NMI, HARD_FAULT, SV_CALL, DEBUG_MONITOR, PEND_SV, SYS_TICK)
         self.enabled = sum(1 << number for number in always)
-        self.pending = 0
+        self.pending = self.lines
         self.active = 0
-        self.lines = getattr(self, "lines", 0)
-        self.priority = [0] * (FIRST_INTERRUPT + self.interrupts)
+        self._priority[:] = [0] * len(self._priority)
         for number, priority in _FIXED_PRIORITY.items():
-            self.priority[number] = priority
+            self._priority[number] = priority
         self.group_shift = 1  # PRIGROUP 0: bits [7:1] are the group
-        self.pending |= self.lines
 
-    def __copy__(self) -> ExceptionState:
-        new = object.__new__(ExceptionState)
-        new.__dict__.update(self.__dict__)
-        new.priority = list(self.priority)
-        return new
+    @property
+    def priority(self) -> list[int]:
+        """By exception number."""
+        return list(self._priority[: self._count])
+
+    @property
+    def group_shift(self) -> int:
+        """Of a priority: the bits of which the group is what is above them."""
+        return int(self.native.group_shift)
+
+    @group_shift.setter
+    def group_shift(self, shift: int) -> None:
+        self.native.group_shift = shift
 
     def save(self) -> ExceptionState:
-        return copy(self)
+        """A copy that goes its own way."""
+        new = object.__new__(ExceptionState)
+        new.__dict__.update(self.__dict__)
+        new._keep_in(NvicState.from_buffer_copy(self.native))
+        return new
 
     def restore(self, saved: ExceptionState) -> None:
-        self.__dict__.update(copy(saved).__dict__)
+        self.bytes[:] = saved.bytes
 
     # --- inputs
 
@@ -108,8 +145,8 @@ class ExceptionState:
 
     def set_priority(self, number: int, value: int) -> None:
         """Write a priority register's byte; unimplemented bits read as zero."""
-        if number not in _FIXED_PRIORITY and number not in self._reserved and number < len(self.priority):
-            self.priority[number] = value & self._priority_mask
+        if number not in _FIXED_PRIORITY and number not in self._reserved and number < self._count:
+            self._priority[number] = value & self._priority_mask
 
     def set_priority_grouping(self, prigroup: int) -> None:
         """AIRCR.PRIGROUP: the group is bits [7:PRIGROUP+1] (DDI0403E B1.5.4, table B1-5)."""
@@ -125,7 +162,7 @@ class ExceptionState:
         """DDI0403E B1.5.4, ExecutionPriority(): the highest of the active exceptions and the masks."""
         highest = NO_PRIORITY
         for number in bits_of(self.active):
-            highest = min(highest, self.group_priority(self.priority[number]))
+            highest = min(highest, self.group_priority(self._priority[number]))
         basepri &= self._priority_mask  # the register has no more bits than a priority (B1.4.3)
         if basepri:
             highest = min(highest, self.group_priority(basepri))
@@ -147,7 +184,7 @@ class ExceptionState:
             return candidates.bit_length() - 1 if candidates else None
         best: int | None = None
         for number in bits_of(candidates):
-            if best is None or self.priority[number] < self.priority[best]:
+            if best is None or self._priority[number] < self._priority[best]:
                 best = number
         return best
 
@@ -158,7 +195,7 @@ class ExceptionState:
 
     def _preempts(self, number: int, execution_priority: int) -> bool:
         """An execution priority is that of a whole group: what is below it in number is of a higher group."""
-        return self.priority[number] < execution_priority
+        return bool(self._priority[number] < execution_priority)
 
     def wakes(self, basepri: int, faultmask: int) -> int | None:
         """The exception that ends WFI: WFI ends for what would preempt if PRIMASK were clear (DDI0403E B1.5.19)."""

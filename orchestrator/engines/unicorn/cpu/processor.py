@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -24,7 +25,7 @@ from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.engines.unicorn.native.abi import CoreState, hooks
+from orchestrator.engines.unicorn.native.abi import CoreState, TakenState, hooks
 from orchestrator.events import Backtrace
 from orchestrator.formats.elf import Image
 
@@ -69,6 +70,15 @@ class ProcessorSnapshot:
     activity: object
 
 
+class TakenEvent(NamedTuple):
+    """An exception that native code took, or returned from, at an instruction count."""
+
+    executed: int
+    number: int
+    return_address: int
+    is_return: bool
+
+
 class Processor:
     """One CPU; ``stub`` is the address of a CLREX that the guest cannot see, once :meth:`connect` was called."""
 
@@ -86,21 +96,21 @@ class Processor:
         self.access_log = AccessLog(self.native, name, mips)
         self.order_log = OrderLog(self.native, name, mips)
         self.caches: tuple[CacheModel, ...] = ()  # of the board, where they are modelled
-        self.activity = ActivityLog(mips)
-        self.taken: Counter[int] = Counter()  # exceptions since power-on, by number
+        self._taken = TakenState()
+        self.activity = ActivityLog(mips, self._taken)
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
-        self.attention = False  # an exception may have to be taken before the next instruction
-        self.disturbed = True  # in this turn: a device access, an exception, a sleep
+        self.native.taken = binding.address_of(self._taken)
+        self.native.nvic = binding.address_of(self.exceptions.native)
+        self.native.disturbed = True
+        self.native.mips = mips
         self.held = False
         self.locked_up = False
         self.delayed_until = 0  # instruction count; it stands still until then, and takes no exception
-        self.waits_for_event = False  # asleep by WFE rather than WFI
-        self.event = False  # the event register
         self.stale_code = False  # code has changed since it was translated
         self.round_end = NEVER  # where the one round ends that an idle loop is executed for after an exception
         self.before_sleep_changes: Callable[[], None] = lambda: None  # others may see whether this core sleeps
         self.after_sleep_changed: Callable[[], None] = lambda: None
-        self._sleeping = False
+        self.tell_untold: Callable[[], None] = lambda: None  # native code may have taken exceptions
         self._masks = (ctypes.c_uint32 * 5)()  # PRIMASK, BASEPRI, FAULTMASK, IPSR, CONTROL
         self._masks_pointer = ctypes.addressof(self._masks)
         self._visible = RegisterBatch(*_VISIBLE)
@@ -110,7 +120,8 @@ class Processor:
     def _install_hooks(self) -> None:
         native = self.native
         native.exception = native.access = native.watched = -1
-        native.passed = NEVER
+        native.passed = native.next_count = NEVER
+        native.loop_pc = abi.NO_ADDRESS
         native.page = 0xFFFF_FFFF
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
         native.register_ids[:] = binding.registers(*GENERAL, "SP", "LR", "PC")
@@ -155,26 +166,96 @@ class Processor:
         """Virtual time of the next instruction."""
         return int(self.native.executed) * 1000 // self.mips
 
+    # What native code takes exceptions by, and changes when it does.
+
+    @property
+    def attention(self) -> bool:
+        """An exception may have to be taken before the next instruction."""
+        return bool(self.native.attention)
+
+    @attention.setter
+    def attention(self, value: bool) -> None:
+        self.native.attention = value
+
+    @property
+    def disturbed(self) -> bool:
+        """In this turn: a device was written, an exception came, it fell asleep."""
+        return bool(self.native.disturbed)
+
+    @disturbed.setter
+    def disturbed(self, value: bool) -> None:
+        self.native.disturbed = value
+
+    @property
+    def event(self) -> bool:
+        """The event register."""
+        return bool(self.native.event)
+
+    @event.setter
+    def event(self, value: bool) -> None:
+        self.native.event = value
+
+    @property
+    def waits_for_event(self) -> bool:
+        """Asleep by WFE rather than WFI."""
+        return bool(self.native.waits_for_event)
+
+    @waits_for_event.setter
+    def waits_for_event(self, value: bool) -> None:
+        self.native.waits_for_event = value
+
     @property
     def sleeping(self) -> bool:
         """In WFI, WFE, or asleep since the last exception returned."""
-        return self._sleeping
+        return bool(self.native.sleeping)
 
     @sleeping.setter
     def sleeping(self, value: bool) -> None:
-        if value != self._sleeping:
+        if value != self.sleeping:
             self.before_sleep_changes()
-            self._sleeping = value
+            self.native.sleeping = value
             self.after_sleep_changed()
 
-    def fall_asleep(self, how: str) -> None:
-        """Until :meth:`wake`; ``how`` as in :class:`orchestrator.events.Sleep`."""
+    @property
+    def taken(self) -> Counter[int]:
+        """Exceptions since power-on, by number, in the order in which each came first."""
+        taken = self._taken
+        return Counter({number: taken.count[number] for number in taken.first[: taken.kinds]})
+
+    def count_taken(self, number: int) -> None:
+        """One was entered."""
+        taken = self._taken
+        if not taken.count[number]:
+            taken.first[taken.kinds] = number
+            taken.kinds += 1
+        taken.count[number] += 1
+
+    def keep_untold(self) -> None:
+        """Exceptions that native code takes are to be told, from now on."""
+        self._taken.tells = 1
+
+    def untold(self) -> list[TakenEvent]:
+        """Of those that native code has taken, or returned from, what was not told yet; in order."""
+        taken = self._taken
+        count, taken.told_count = taken.told_count, 0
+        return [
+            TakenEvent(each.executed, each.number, each.return_address, bool(each.is_return))
+            for each in taken.told[:count]
+        ]
+
+    def enter_in_python(self, interrupts: Iterable[int]) -> None:
+        """Of these more comes than that they are taken."""
+        for number in (cortex_m.FIRST_INTERRUPT + interrupt for interrupt in interrupts):
+            self._taken.python[number // 32] |= 1 << number % 32
+
+    def fall_asleep(self, how: int) -> None:
+        """Until :meth:`wake`; how and why as in :class:`~orchestrator.engines.unicorn.cpu.activity.ActivityLog`."""
         self.sleeping = True
         self.activity.fell_asleep(self.now, self.pc, how)
 
-    def wake(self, why: str) -> None:
+    def wake(self, why: int) -> None:
         """Go on, if it sleeps."""
-        if self._sleeping:
+        if self.sleeping:
             self.sleeping = False
             self.activity.woke(self.now, why)
 
@@ -183,7 +264,7 @@ class Processor:
         self.event = True
         if self.sleeping and self.waits_for_event:
             self.event = False
-            self.wake("event")
+            self.wake(abi.BY_EVENT)
 
     @property
     def pc(self) -> int:

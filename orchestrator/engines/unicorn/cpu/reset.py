@@ -18,6 +18,7 @@ from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.processor import GENERAL, SPECIAL, XPSR_T, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
+from orchestrator.engines.unicorn.native import abi
 from orchestrator.events import CoreState, Detail, StateChanged
 
 __all__ = ["STUB", "ResetPort", "ResetUnit"]
@@ -106,7 +107,7 @@ class ResetUnit:
     def _reset_private(self) -> None:
         self._p.exceptions.reset()
         self._scs.reset()
-        self._p.wake("reset")
+        self._p.wake(abi.BY_RESET)
         self._p.locked_up = self._p.event = self._p.waits_for_event = False
         self._loops.drop()
         self._execution.reset_asked = False

@@ -6,7 +6,6 @@ interrupt it, so nothing ever has to be undone or run twice.
 
 from __future__ import annotations
 
-from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.cpu.debug import Debugger
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.execution import Execution
@@ -14,7 +13,7 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.scs import SystemControlSpace
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
-from orchestrator.engines.unicorn.native.abi import TURNS_BEFORE, TURNS_LOOK, TURNS_SLICE, Seat, hooks
+from orchestrator.engines.unicorn.native.abi import MASKED, TURNS_BEFORE, TURNS_LOOK, TURNS_SLICE, Seat, hooks
 
 __all__ = ["RunLoop"]
 
@@ -42,9 +41,7 @@ class RunLoop:
         self._timeline = timeline
         self._debugger = debugger
         self.ran = False
-        self.slices = 0  # of native execution, since power-on
         self._paused = False
-        self.sevonpend_seen = 0  # pending exceptions for which SCR.SEVONPEND has set the event
 
     @property
     def idle(self) -> bool:
@@ -81,23 +78,33 @@ class RunLoop:
                 native.executed = min(end, timeline.next_count, processor.delayed_until)
                 continue
             if processor.attention:
-                self._consider()
+                if self._execution.is_prepared and hooks.core_attend(processor.native_pointer):
+                    processor.tell_untold()
+                else:
+                    self._consider()
                 continue
             if processor.sleeping:
                 native.executed = min(end, timeline.next_count)
                 continue
-            limit = min(end, timeline.next_count, processor.round_end)
             debug = self._debugger.core_debug
-            if debug is not None:
-                if debug.before_instruction():
-                    continue
-                if debug.is_stepping:
-                    limit = now + 1
+            if debug is not None and debug.before_instruction():
+                continue
             self.ran = True
-            self.slices += 1
-            self._execution.execute(limit)
+            if debug is None and processor.round_end == NEVER:
+                self._execution.advance(end)
+                self._back_in_loop()
+                continue
+            native.slices += 1
+            limit = min(end, timeline.next_count, processor.round_end)
+            self._execution.execute(now + 1 if debug is not None and debug.is_stepping else limit)
             self._end_round()
         self._end_turn(end)
+
+    def _back_in_loop(self) -> None:
+        """Native code may have returned from an exception to where an idle loop was interrupted."""
+        if self._p.native.resumed:
+            self._p.native.resumed = 0
+            self._loops.back_in_loop(another_round=True)
 
     def _end_round(self) -> None:
         processor = self._p
@@ -120,9 +127,9 @@ class RunLoop:
         """A quantum begins, perhaps in native code: what it is to know of this core."""
         processor = self._p
         self.ran = processor.disturbed = self._paused = False
-        seat.next_count, seat.delayed_until = self._timeline.next_count, processor.delayed_until
-        seat.stands = processor.sleeping or processor.held or processor.locked_up
-        seat.python = processor.attention or processor.round_end < NEVER or not self._execution.is_prepared
+        seat.delayed_until = processor.delayed_until
+        seat.stands = processor.held or processor.locked_up
+        seat.python = processor.round_end < NEVER or not self._execution.is_prepared
         self._loops.take_seat(seat)
 
     def update_from_seat(self, seat: Seat) -> None:
@@ -132,7 +139,6 @@ class RunLoop:
 
     def leave_seat(self, seat: Seat, ends: list[tuple[int, int]]) -> None:
         """Native code is done."""
-        self.slices += int(seat.slices)
         self._p.activity.turns_ended(ends)
 
     def go_on(self, why: int, reason: int, end: int) -> None:
@@ -141,7 +147,7 @@ class RunLoop:
             self._go_on(end)
         elif why == TURNS_SLICE:
             self._execution.after(reason)
-            self._end_round()
+            self._back_in_loop()
             self._go_on(end)
         elif why == TURNS_LOOK:
             self._loops.look_after_native()
@@ -166,22 +172,22 @@ class RunLoop:
         native = self._p.native
         exceptions = self._p.exceptions
         native.watch_masks = 0
-        if self._scs.scr & _SEVONPEND and exceptions.pending & ~self.sevonpend_seen:
+        if self._scs.scr & _SEVONPEND and exceptions.pending & ~exceptions.noticed:
             self._p.set_event()
-        self.sevonpend_seen = exceptions.pending
+        exceptions.noticed = exceptions.pending
         if not exceptions.candidates:
             return
         primask, basepri, faultmask, _ipsr = self._p.read_masks()
         number = exceptions.takeable(exceptions.execution_priority(primask, basepri, faultmask))
         if number is not None:
-            self._p.wake(exception_name(number))
+            self._p.wake(number)
             self._unit.take(number, native.pc)
             return
         # What PRIMASK alone holds back ends WFI and not WFE (B1.5.18, B1.5.19).
         if self._p.sleeping and not self._p.waits_for_event:
             pending = exceptions.wakes(basepri, faultmask)
             if pending is not None:
-                self._p.wake(f"{exception_name(pending)}, masked")
+                self._p.wake(pending | MASKED)
         # Unprivileged code sees none of them, and changes none.
         if (primask or basepri or faultmask) and not self._p.is_unprivileged_mode:
             native.masks[:] = (primask, basepri, faultmask)

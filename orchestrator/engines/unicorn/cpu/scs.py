@@ -102,6 +102,19 @@ class ScsSnapshot:
     systick: SysTick
 
 
+class _Word:
+    """A register in ``struct nvic``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, scs: SystemControlSpace, owner: type | None = None) -> int:
+        return int(getattr(scs._exceptions.native, self._name))
+
+    def __set__(self, scs: SystemControlSpace, value: int) -> None:
+        setattr(scs._exceptions.native, self._name, value)
+
+
 class SystemControlSpace:
     """Registers by offset from 0xE000E000, in words; bytes and halfwords where the architecture has them."""
 
@@ -120,6 +133,10 @@ class SystemControlSpace:
         self.vtor_reset = 0
         self.reset()
         self._registers = self._declare()
+
+    # Where native code finds them that takes exceptions.
+    vtor, scr, ccr = _Word(), _Word(), _Word()
+    cpacr, fpccr, fpcar, fpdscr = _Word(), _Word(), _Word(), _Word()
 
     def reset(self) -> None:
         """Reset values of DDI0403E table B3-4 and following."""

@@ -6,7 +6,9 @@ counter reaches zero; the reload follows one tick later.
 
 from __future__ import annotations
 
-from copy import copy
+import ctypes
+
+from orchestrator.engines.unicorn.native.abi import NO_TICK, SysTickState
 
 __all__ = ["SysTick"]
 
@@ -15,19 +17,52 @@ NOREF = 1 << 31
 _MASK = 0xFF_FFFF
 
 
+class _Word:
+    """A number of ``struct systick``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name.removeprefix("_")
+
+    def __get__(self, systick: SysTick, owner: type | None = None) -> int:
+        return int(getattr(systick.native, self._name))
+
+    def __set__(self, systick: SysTick, value: int) -> None:
+        setattr(systick.native, self._name, value)
+
+
+class _Tick:
+    """A tick of it; None: there is none."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name.removeprefix("_")
+
+    def __get__(self, systick: SysTick, owner: type | None = None) -> int | None:
+        tick = getattr(systick.native, self._name)
+        return None if tick == NO_TICK else int(tick)
+
+    def __set__(self, systick: SysTick, value: int | None) -> None:
+        setattr(systick.native, self._name, NO_TICK if value is None else value)
+
+
 class SysTick:
-    """The counter, by absolute ticks: ``now`` in every call is the number of ticks since power-on."""
+    """The counter, by absolute ticks: ``now`` in every call is the number of ticks since power-on.
+
+    All of it lies in ``native``, where native code lets it expire (systick.c).
+    """
+
+    control, reload = _Word(), _Word()
+    _stopped_at = _Word()  # the counter's value while it does not run
+    _zero = _Tick()  # on which it next reaches zero; None: it does not run
+    _wrapped = _Tick()  # on which it was zero last, and the reload had not come yet
+    _flag = _Word()
 
     def __init__(self) -> None:
+        self.native = SysTickState()
         self.reset()
 
     def reset(self) -> None:
-        self.control = 0
-        self.reload = 0
-        self._stopped_at = 0  # the counter's value while it does not run
-        self._zero: int | None = None  # tick on which it next reaches zero; None: it does not run
-        self._wrapped: int | None = None  # tick on which it was zero last, and the reload had not come yet
-        self._flag = False
+        self.control = self.reload = self._stopped_at = self._flag = 0
+        self._zero = self._wrapped = None
 
     @property
     def expiry(self) -> int | None:
@@ -38,7 +73,7 @@ class SysTick:
         """Bring the counter to this tick; True when it reached zero with the interrupt enabled."""
         if self._zero is None or now < self._zero:
             return False
-        self._flag = True
+        self._flag = 1
         period = self.reload + 1
         if self.reload:
             self._wrapped = self._zero + (now - self._zero) // period * period
@@ -57,7 +92,7 @@ class SysTick:
         """CSR, and whether an interrupt fell due on the way; reading clears COUNTFLAG."""
         due = self.advance(now)
         value = self.control | (COUNTFLAG if self._flag else 0)
-        self._flag = False
+        self._flag = 0
         return value, due
 
     def write_control(self, value: int, now: int) -> bool:
@@ -83,7 +118,7 @@ class SysTick:
     def write_value(self, now: int) -> bool:
         """Any write clears CVR and COUNTFLAG; the next tick reloads (B3.3.4)."""
         due = self.advance(now)
-        self._flag = False
+        self._flag = 0
         self._run(0, now)
         return due
 
@@ -102,13 +137,15 @@ class SysTick:
 
     def distances(self, now: int) -> tuple[int | bool | None, ...]:
         """All that it is, with ticks as distances from ``now``."""
-        at = copy(self)
+        at = self.save()
         at.advance(now)
         zero = None if at._zero is None else at._zero - now
-        return at.control, at.reload, at._stopped_at, at._flag, zero, at._wrapped == now
+        return at.control, at.reload, at._stopped_at, bool(at._flag), zero, at._wrapped == now
 
     def save(self) -> SysTick:
-        return copy(self)
+        new = SysTick()
+        new.restore(self)
+        return new
 
     def restore(self, saved: SysTick) -> None:
-        self.__dict__.update(saved.__dict__)
+        ctypes.pointer(self.native)[0] = saved.native

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orchestrator.engines.common import cortex_m
+from orchestrator.engines.unicorn import binding
 from orchestrator.engines.unicorn.cpu.inbox import Due, Inbox
 from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.sampler import Sampler
@@ -27,16 +28,21 @@ class TimelinePort(Protocol):
 
 
 class Timeline:
-    """``next_count``: when the next thing happens to this core by itself, in instructions; NEVER when nothing will."""
+    """Of one core; :meth:`happen` when ``next_count`` has come."""
 
     def __init__(self, processor: Processor, systick: SysTick, systick_hz: int, port: TimelinePort) -> None:
         self._p = processor
         self._systick = systick
-        self._systick_hz = systick_hz
+        self._systick_hz = processor.native.systick_hz = systick_hz
+        processor.native.systick = binding.address_of(systick.native)
         self._port = port
         self._inbox = Inbox()
-        self.next_count = NEVER
         self.sampler: Sampler | None = None
+
+    @property
+    def next_count(self) -> int:
+        """When the next thing happens to this core by itself, in instructions; NEVER when nothing will."""
+        return int(self._p.native.next_count)
 
     def count_at(self, time_ns: int) -> int:
         """The first instruction count at or after a moment."""
@@ -48,12 +54,14 @@ class Timeline:
 
     def replan(self) -> None:
         """What happens next by itself may be another thing now."""
-        head = self._inbox.first
+        native, head = self._p.native, self._inbox.first
         is_running = not (self._p.held or self._p.locked_up)
-        self.next_count = min(head, self._systick_count()) if is_running else head
+        count = min(head, self._systick_count()) if is_running else head
         if self.sampler is not None:
             self.sampler.see_state()
-            self.next_count = min(self.next_count, self.sampler.due_count)
+            count = min(count, self.sampler.due_count)
+            head = 0  # it takes what is due whenever anything comes
+        native.next_count, native.python_count = count, head
 
     def _systick_count(self) -> int:
         expiry = self._systick.expiry

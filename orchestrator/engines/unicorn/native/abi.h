@@ -192,6 +192,62 @@ struct order {
     uint32_t lost;     /* no memory for one */
 };
 
+/* Exceptions by number, as IPSR has it: 16 is external interrupt 0. */
+enum { EXCEPTIONS = 512, EXCEPTION_WORDS = 16, MOST_TOLD = 256 };
+
+/* Which exceptions are enabled, pending, active, driven by their lines: nvic.py says what each is. And the registers of
+ * the System Control Block that decide what becomes of one. */
+struct nvic {
+    uint32_t enabled[EXCEPTION_WORDS], pending[EXCEPTION_WORDS], active[EXCEPTION_WORDS], lines[EXCEPTION_WORDS];
+    uint32_t noticed[EXCEPTION_WORDS]; /* of those pending: SCR.SEVONPEND has set the event */
+    int32_t priority[EXCEPTIONS];
+    uint32_t group_shift, priority_mask, interrupts;
+    uint32_t vtor, scr, ccr;
+    uint32_t cpacr, fpccr, fpcar, fpdscr;
+};
+
+/* SysTick, in ticks of its clock since power-on: systick.py says what it does. */
+#define NO_TICK 0xFFFFFFFFFFFFFFFF
+struct systick {
+    uint64_t zero;       /* when it next reaches zero; NO_TICK: it does not run */
+    uint64_t wrapped;    /* when it was zero last, and the reload had not come yet; NO_TICK */
+    uint32_t control, reload;
+    uint32_t stopped_at; /* its value while it does not run */
+    uint32_t flag;       /* COUNTFLAG */
+};
+
+/* An exception that was taken, with the address that it returns to, or that has returned. */
+struct told {
+    uint64_t executed;
+    uint32_t number, return_address, is_return, reserved;
+};
+
+/* How a core fell asleep, and what woke it: an exception by number, perhaps MASKED. */
+enum { AWAKE, BY_WFI, BY_WFE, ON_EXIT };
+enum { NOTHING, MASKED = 512, BY_EVENT = 1024, BY_RESET };
+
+/* The last sleep of a core, in instructions. */
+struct sleep {
+    uint64_t since, until;
+    uint32_t pc;         /* where it goes on */
+    uint32_t how, woken; /* AWAKE: it never slept; NOTHING: it sleeps */
+    uint32_t reserved;
+};
+
+/* What has become of exceptions since power-on. */
+struct taken {
+    uint64_t count[EXCEPTIONS];
+    uint64_t entered[EXCEPTIONS];        /* when it was taken last */
+    uint32_t return_address[EXCEPTIONS]; /* and where it came in */
+    uint32_t first[EXCEPTIONS];          /* numbers in the order in which they were taken first */
+    uint32_t kinds;                      /* of them */
+    uint32_t tells;                      /* each entry and return is to be told */
+    uint32_t told_count, reserved;
+    struct told told[MOST_TOLD];         /* not told yet */
+    uint32_t python[EXCEPTION_WORDS];    /* these are entered in Python: more comes of them */
+    struct sleep sleep;
+};
+
 struct core {
     uint64_t executed;   /* instructions since power-on, sleep counted as executed */
     uint64_t limit;      /* stop before the instruction that would exceed this */
@@ -260,6 +316,24 @@ struct core {
     int *saved_write_ids; /* of `saved_ids` */
     reg_write_batch_fn reg_write_batch;
     protected_fn protected_write; /* a store to memory that refuses it */
+    struct nvic *nvic;
+    struct taken *taken;
+    struct frames *frames; /* null: every exception is Python's */
+    struct systick *systick;
+    uint64_t systick_hz;
+    uint64_t mips;         /* instructions in a microsecond of virtual time */
+    uint64_t next_count;   /* when the next thing happens to the core by itself */
+    uint64_t python_count; /* and the next but SysTick */
+    uint64_t slices;       /* of execution, since power-on */
+    uint64_t served;       /* accesses of devices that were answered here, since power-on */
+    uint32_t attention;    /* an exception may have to be taken before the next instruction */
+    uint32_t disturbed;    /* in this turn: a device was written, an exception came, it fell asleep */
+    uint32_t event;        /* the event register */
+    uint32_t sleeping;     /* in WFI, WFE, or since the last exception returned */
+    uint32_t waits_for_event; /* in WFE */
+    uint32_t reserved2;
+    uint32_t loop_pc;      /* where the idle loop was interrupted that was left last; NO_ADDRESS: nowhere */
+    uint32_t resumed;      /* an exception returned there */
     struct guard guard;
 };
 
@@ -278,16 +352,13 @@ struct turn_end {
 /* A core in the order of turns; what Python knows of it, and what comes of its turns. */
 struct seat {
     struct core *core;
-    uint64_t mips;
-    uint64_t next_count;    /* of its timeline */
     uint64_t delayed_until;
     uint64_t loop_length, loop_debt; /* of the idle loop that it is in; 0: it is in none */
     const struct compared *loop; /* what that loop reads and executes */
     const uint8_t *known_loops; /* one byte per page: an idle loop was found there */
     struct turn_end *ends;
-    uint64_t slices, whole_slices; /* of native execution; of them, in whole quanta */
     uint32_t loop_count;
-    uint32_t stands;        /* held, locked up or asleep */
+    uint32_t stands;        /* held or locked up */
     uint32_t python;        /* something else comes first */
     uint32_t calm_turns, patience; /* loop_skipper.py */
     uint32_t ran;           /* in this quantum: at least one instruction */
@@ -304,6 +375,8 @@ struct turns {
     const struct compared *watched;
     uint64_t quantum, quantum_ns;
     uint64_t quanta;        /* whole ones that passed */
+    uint64_t quiet, quiet_work; /* of them, those before one with `most_work` or more; the work in these */
+    uint64_t most_work;
     uint32_t seat_count, watched_count;
     uint32_t at;            /* whose turn it is */
     uint32_t reserved;

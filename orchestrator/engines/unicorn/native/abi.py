@@ -10,7 +10,12 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.c_structs import Header
 
 __all__ = [
+    "AWAKE",
     "A_DEVICE",
+    "BY_EVENT",
+    "BY_RESET",
+    "BY_WFE",
+    "BY_WFI",
     "CLEAN",
     "DESTROYED",
     "EXIT_BUDGET",
@@ -23,8 +28,12 @@ __all__ = [
     "FIRST_BITS",
     "INVALIDATE",
     "LINE_BYTES",
+    "MASKED",
+    "NOTHING",
     "NO_ADDRESS",
     "NO_PAGE",
+    "NO_TICK",
+    "ON_EXIT",
     "OVERWRITES",
     "PAGES",
     "PAGE_BITS",
@@ -53,11 +62,14 @@ __all__ = [
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "NvicState",
     "OrderState",
     "PageBits",
     "ProbeState",
     "Seat",
     "Span",
+    "SysTickState",
+    "TakenState",
     "TrackedState",
     "TurnEnd",
     "TurnsState",
@@ -77,6 +89,9 @@ TRAP_DIVISION, TRAP_UNALIGNED = map(_constant, ("TRAP_DIVISION", "TRAP_UNALIGNED
 TRAP_STACK_POINTER, TRAP_UNDEFINED = map(_constant, ("TRAP_STACK_POINTER", "TRAP_UNDEFINED"))
 SEEN, FIRST_BITS = map(_constant, ("SEEN", "FIRST_BITS"))
 NO_ADDRESS, NO_PAGE, PAGE_BITS = map(_constant, ("NO_ADDRESS", "NO_PAGE", "PAGE_SHIFT"))
+NO_TICK = _constant("NO_TICK")
+AWAKE, BY_WFI, BY_WFE, ON_EXIT = map(_constant, ("AWAKE", "BY_WFI", "BY_WFE", "ON_EXIT"))
+NOTHING, MASKED, BY_EVENT, BY_RESET = map(_constant, ("NOTHING", "MASKED", "BY_EVENT", "BY_RESET"))
 LINE_BYTES, A_DEVICE, CLEAN, INVALIDATE = map(_constant, ("LINE_BYTES", "A_DEVICE", "CLEAN", "INVALIDATE"))
 STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROYED"))
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
@@ -133,6 +148,24 @@ class CacheState(ctypes.Structure):
     """``struct cache``."""
 
     _fields_ = _HEADER.fields("cache")
+
+
+class SysTickState(ctypes.Structure):
+    """``struct systick``."""
+
+    _fields_ = _HEADER.fields("systick")
+
+
+class NvicState(ctypes.Structure):
+    """``struct nvic``."""
+
+    _fields_ = _HEADER.fields("nvic")
+
+
+class TakenState(ctypes.Structure):
+    """``struct taken``."""
+
+    _fields_ = _HEADER.fields("taken")
 
 
 class CoreState(ctypes.Structure):
@@ -235,6 +268,9 @@ def _load_hooks() -> ctypes.CDLL:
 hooks = _load_hooks()
 hooks.core_run.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
 hooks.core_run.restype = ctypes.c_uint32
+hooks.core_advance.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+hooks.core_advance.restype = ctypes.c_uint32
+hooks.core_attend.argtypes = (ctypes.c_void_p,)
 hooks.core_count_blocks.argtypes = (ctypes.c_void_p,) * 3
 hooks.core_count_blocks.restype = ctypes.c_uint32
 hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)

@@ -81,6 +81,13 @@ static int is_cached_page(const struct core *c, uint32_t page)
     return w && w->tracked && cache_looks_at(c, w, page);
 }
 
+/* Whether privileged code may access all of an exception's frame. */
+int guard_grants(const struct core *c, uint32_t address, uint32_t size, int stores)
+{
+    uint32_t any;
+    return !c->guard.on || granted(&c->guard, address, (uint64_t)address + size - 1, &any) & (stores ? WRITE : READ);
+}
+
 /* Once for each page and each mode: Unicorn keeps what is answered until the TLB is dropped. */
 static int fill_tlb(struct core *c, uint64_t address64, int type, struct tlb_entry *entry)
 {
@@ -186,6 +193,8 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
     if (w && c->accesses)
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
+        return;
+    if (!w && nvic_store(c, (uint32_t)address, size, (uint32_t)value))
         return;
     if (!w) {
         c->called = 1;

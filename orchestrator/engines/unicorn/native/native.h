@@ -5,7 +5,7 @@
 #include "abi.h"
 
 #define IT_BITS 0x0600FC00u /* of xPSR and CPSR */
-enum { NPRIV = 1, SPSEL = 2 }; /* CONTROL */
+enum { NPRIV = 1, SPSEL = 2, FPCA = 4 }; /* CONTROL */
 enum { SP = 13, PC = 15 };
 enum { PREFETCH_ABORT = 3 };
 enum {
@@ -39,8 +39,14 @@ static inline const struct window *window_at(const struct window *windows, uint3
     return 0;
 }
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* run.c */
 uint32_t core_run(struct core *c, uint64_t limit);
+int core_read_masks(struct core *c, uint32_t *values);
 void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
 void core_leave_it(struct core *c);
 int is_single_access(uint32_t first);
@@ -62,6 +68,33 @@ int is_taken_back(const struct core *c);
 void blocks_before_run(struct core *c);
 int blocks_go_on(struct core *c);
 
+/* nvic.c */
+enum { NO_PRIORITY = 256 }; /* of Thread mode with nothing masked */
+int nvic_has(const uint32_t *bits, uint32_t number);
+int nvic_has_any(const uint32_t *bits);
+int nvic_has_candidates(const struct nvic *n);
+int nvic_execution_priority(const struct nvic *n, const uint32_t *masks);
+int nvic_takeable(const struct nvic *n, int priority);
+int nvic_can_take(const struct nvic *n, uint32_t number, int priority);
+void nvic_pend(struct nvic *n, uint32_t number);
+void nvic_enter(struct nvic *n, uint32_t number);
+void nvic_leave(struct nvic *n, uint32_t number);
+int nvic_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
+
+/* systick.c */
+int systick_comes(struct core *c);
+
+/* exceptions.c */
+int takes_exceptions(const struct core *c);
+uint32_t core_advance(struct core *c, uint64_t end);
+int core_attend(struct core *c);
+
+/* frames.c */
+int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t return_address, int align);
+int frames_chain(struct core *c, struct frames *f, uint32_t number, uint32_t vector, uint32_t exc_return,
+                 uint32_t *return_address);
+int frames_leave(struct core *c, struct frames *f, uint32_t exc_return);
+
 /* it.c */
 uint32_t it_advance(uint32_t state);
 uint32_t it_state_at(const struct core *c, uint32_t address, int tries);
@@ -71,6 +104,7 @@ void skip_rest(struct core *c);
 void put_flags_back(struct core *c);
 int skip_ends(struct core *c, uint32_t address);
 void set_it(const struct core *c, uint32_t it);
+void core_stop_behind(struct core *c);
 
 /* order.c */
 int is_barrier(uint32_t first, uint32_t second);
@@ -88,8 +122,10 @@ void core_note_frame(struct core *c, uint32_t frame, uint32_t size, uint32_t pc,
 /* mpu.c */
 int is_unprivileged_access(uint32_t first, uint32_t second);
 int is_unprivileged_mode(const struct core *c);
+uint32_t core_is_unprivileged(struct core *c);
 void deny(struct core *c, void *uc, int type, uint32_t address, uint32_t size);
 _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint32_t size);
+int guard_grants(const struct core *c, uint32_t address, uint32_t size, int stores);
 uint32_t is_mixed_code(const struct core *c, uint32_t address);
 uint32_t may_fetch(const struct core *c, uint32_t address, uint32_t size);
 

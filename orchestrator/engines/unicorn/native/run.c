@@ -338,8 +338,10 @@ static int look_at(struct core *c, void *uc, uint32_t address)
         note_barrier(c, second);
     if (kind == EXCLUSIVE && c->order)
         c->order->seen[SEEN_EXCLUSIVE]++;
-    if (kind == FAULTMASK)
+    if (kind == FAULTMASK) {
         c->limit = c->executed + 1;
+        c->called = 1; /* Python is to see whether the MPU is in force */
+    }
     if (kind == STACK_LIMIT && is_executed(c, address) && !is_unprivileged_mode(c))
         c->limits[second & 1] = register_of(c, first & 0xF) & ~7u;
     return 0;

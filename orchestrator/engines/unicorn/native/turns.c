@@ -13,20 +13,19 @@ static int are_same(const struct compared *spans, uint32_t count)
     return 1;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Whether what has been recorded, or what is watched, is to be told. */
 static int has_news(const struct turns *t, const struct core *c)
 {
-    return (c->accesses && c->accesses->any) || (c->order && c->order->count) || !are_same(t->watched, t->watched_count);
+    return c->taken->told_count || (c->accesses && c->accesses->any) || (c->order && c->order->count) || !are_same(t->watched, t->watched_count);
 }
 
 /* A core whose share has ended may stand in an idle loop (loop_skipper.py); whether Python is to look. */
 static int looks_idle(struct seat *s, uint32_t pc)
 {
+    if (s->core->disturbed && !s->known_loops[pc >> PAGE_SHIFT]) {
+        s->calm_turns = 0;
+        return 0;
+    }
     return ++s->calm_turns >= s->patience || s->known_loops[pc >> PAGE_SHIFT];
 }
 
@@ -35,23 +34,27 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
 {
     struct core *c = s->core;
     while (c->executed < end) {
-        if (s->python || c->executed >= s->next_count)
+        if (s->python || (c->executed >= c->next_count && (s->loop_length || !systick_comes(c))))
             return TURNS_BEFORE;
+        if (c->attention) {
+            if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c))
+                return TURNS_BEFORE;
+            continue;
+        }
         if (s->loop_length) {
-            uint64_t to = least(end, s->next_count);
+            uint64_t to = least(end, c->next_count);
             if (!are_same(s->loop, s->loop_count))
                 return TURNS_BEFORE;
             s->loop_debt = (s->loop_debt + to - c->executed) % s->loop_length;
             c->executed = to;
-        } else if (s->stands) {
-            c->executed = least(end, s->next_count);
+        } else if (s->stands || (c->sleeping && c->executed >= s->delayed_until)) {
+            c->executed = least(end, c->next_count);
         } else if (c->executed < s->delayed_until) {
-            c->executed = least(least(end, s->next_count), s->delayed_until);
+            c->executed = least(least(end, c->next_count), s->delayed_until);
         } else {
             s->ran = 1;
-            s->slices++;
-            s->reason = core_run(c, least(end, s->next_count));
-            if (s->reason != EXIT_BUDGET || c->undo || c->called)
+            s->reason = core_advance(c, end);
+            if (s->reason != EXIT_BUDGET || c->undo || c->called || c->resumed)
                 return TURNS_SLICE;
         }
     }
@@ -66,34 +69,47 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
 
 static int is_idle(const struct seat *s)
 {
-    return s->core->executed >= s->delayed_until && (s->stands || (s->loop_length && are_same(s->loop, s->loop_count)));
+    return s->core->executed >= s->delayed_until && !s->core->attention && (s->stands || s->core->sleeping || (s->loop_length && are_same(s->loop, s->loop_count)));
+}
+
+/* How often what the cores execute has come to an end of a slice, or to a device that is answered here. */
+static uint64_t work_of(const struct turns *t)
+{
+    uint64_t work = 0;
+    for (uint32_t i = 0; i < t->seat_count; i++)
+        work += t->seats[i].core->slices + t->seats[i].core->served;
+    return work;
 }
 
 /* At most `count` quanta, each of the cores in turn. TURNS_GO_ON: all of them passed, or nobody had anything to do in
  * the last; else why Python goes on with core `at` in quantum `quantum`. */
 uint32_t turns_run(struct turns *t, uint32_t count)
 {
+    uint64_t begun = work_of(t), before = begun;
     for (uint32_t i = 0; i < t->seat_count; i++)
-        t->seats[i].end_count = t->seats[i].slices = t->seats[i].whole_slices = 0;
-    t->quanta = 0;
+        t->seats[i].end_count = 0;
+    t->quanta = t->quiet = t->quiet_work = 0;
     while (t->quanta < count) {
         uint64_t boundary = (t->quantum + 1) * t->quantum_ns;
         int busy = 0;
         for (uint32_t i = 0; i < t->seat_count; i++)
-            t->seats[i].ran = 0;
+            t->seats[i].ran = t->seats[i].core->disturbed = 0;
         t->quantum++;
         for (t->at = 0; t->at < t->seat_count; t->at++) {
             struct seat *s = &t->seats[t->at];
             uint32_t why;
-            why = advance(t, s, boundary * s->mips / 1000);
+            why = advance(t, s, boundary * s->core->mips / 1000);
             if (why != TURNS_GO_ON)
                 return why;
         }
         t->quanta++;
-        for (uint32_t i = 0; i < t->seat_count; i++) {
-            t->seats[i].whole_slices = t->seats[i].slices;
+        if (work_of(t) - before >= t->most_work)
+            break;
+        before = work_of(t);
+        t->quiet++;
+        t->quiet_work = before - begun;
+        for (uint32_t i = 0; i < t->seat_count; i++)
             busy |= t->seats[i].ran && !is_idle(&t->seats[i]);
-        }
         if (!busy)
             break;
     }

@@ -25,6 +25,8 @@ class Boot(Protocol):
         quantum_ns: int = 20_000,
         skip_idle_loops: bool = False,
         count_blocks: bool = True,
+        native_exceptions: bool = True,
+        listens: bool = True,
     ) -> Machine: ...
 
 
@@ -49,12 +51,21 @@ def boot(assembler: Assembler) -> Iterator[Boot]:
         quantum_ns: int = 20_000,
         skip_idle_loops: bool = False,
         count_blocks: bool = True,
+        native_exceptions: bool = True,
+        listens: bool = True,
     ) -> Machine:
         images = {core: assembler.image(program, 0)}
         if other is not None:
             images[CORES[1 - CORES.index(core)]] = assembler.image(other, 1)
         machine = Machine(
-            platform(board), images, core, quantum_ns, skip_idle_loops=skip_idle_loops, count_blocks=count_blocks
+            platform(board),
+            images,
+            core,
+            quantum_ns,
+            skip_idle_loops=skip_idle_loops,
+            count_blocks=count_blocks,
+            native_exceptions=native_exceptions,
+            listens=listens,
         )
         machines.append(machine)
         return machine
