@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from orchestrator.base.dataclass import dataclass
@@ -325,6 +326,7 @@ class Access(NamedTuple):
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
 _TOUCH = struct.Struct("<8xQ20xQ2I4x")  # of the same: the last time, address and size as one number, count, flags
+_WHAT = itemgetter(1)  # of a ``_TOUCH``
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -345,6 +347,10 @@ class Accessed:
     def touches(self) -> Iterator[tuple[int, int, int, int]]:
         """Of each the last time, what is touched (:func:`touched`), how often, and the flags."""
         return _TOUCH.iter_unpack(self.records)
+
+    def what_is_touched(self) -> Iterator[int]:
+        """Of each, :func:`touched`."""
+        return map(_WHAT, self.touches())
 
     def __len__(self) -> int:
         return len(self.records) // RECORD.size

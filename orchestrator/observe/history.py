@@ -176,11 +176,13 @@ class Places:
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
+        self._silent: dict[str, set[int]] = {}  # of those, what says nothing
         self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
-            self._buffers[role], self._extents[role], self._spots[role], self._outside[role] = [], [], {}, []
+            self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
+            self._outside[role], self._silent[role] = [], set()
             known = [(each.address, each.address + each.size) for each in self._fields[role]]
             known += [(start, end) for start, end, _ in self._rings[role]]
             starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
@@ -225,10 +227,15 @@ class Places:
             for what in outside:
                 del self._spots[role][what]
             outside.clear()
+            self._silent[role].clear()
 
     def spots(self, role: str) -> Mapping[int, Spot]:
         """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots[role]
+
+    def says_nothing(self, role: str, told: Accessed) -> bool:
+        """Whether it is known of all of a turn's accesses that none says anything."""
+        return self._silent[role].issuperset(told.what_is_touched())
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
@@ -239,9 +246,12 @@ class Places:
         if len(spots) >= _MAX_SPOTS:
             spots.clear()
             self._outside[role].clear()
+            self._silent[role].clear()
         spot = spots[what] = self._spot(role, address, size)
         if spot.ring is None:
             self._outside[role].append(what)
+            if spot.says_nothing:
+                self._silent[role].add(what)
         return spot
 
     def _spot(self, role: str, address: int, size: int) -> Spot:
@@ -381,6 +391,8 @@ class History:
         another process works (``outside``).
         """
         self.told = True
+        if places.says_nothing(role, told):
+            return
         spots = places.spots(role)
         ring: RingAt | None = None
         reads: Counter[tuple[int, int]] | None = None  # of that one

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import field
 from functools import cache, partial
-from operator import itemgetter
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
@@ -24,7 +23,6 @@ _NEAR = 1 << 10  # bytes on both sides of the end: a frame without a push that i
 _CLOSE = 1 << 8  # the same above the end, where an engine tells slowly and the core works near the end all the time
 _MANY = 2_000  # accesses there: a small stack in use, an idle thread's
 _MOST_AWAY = 4096  # that are remembered
-_WHAT = itemgetter(1)  # of ``Accessed.touches``
 Code = Callable[[int], tuple[int, int]]  # by the program counter: the instruction there
 _DEPTH = 1 << 14  # bytes below the end that are looked at once it was crossed, for the deepest push
 
@@ -79,7 +77,7 @@ class StackGuard:
         Where nothing is pushed below the end it is the last access alone that says anything: others are left out.
         """
         windows, away = self.windows, self._away
-        unknown = set(map(_WHAT, told.touches())) - away
+        unknown = set(told.what_is_touched()) - away
         if not unknown:
             return []
         found = {what: here for what in unknown if (here := _here(address_and_size(what)[0], windows)) is not None}
@@ -91,7 +89,7 @@ class StackGuard:
         below = {what for what, here in found.items() if here < self.end}
         if self.crossed is not None or (below and _has_push(told, below, code)):
             return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
-        count = sum(map(found.__contains__, map(_WHAT, told.touches())))
+        count = sum(map(found.__contains__, told.what_is_touched()))
         for number in reversed(range(len(told))):
             access = access_of(told.row(number))
             here = found.get(touched(access.address, access.size))
