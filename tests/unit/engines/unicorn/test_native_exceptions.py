@@ -11,6 +11,7 @@ import random
 import pytest
 
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.events import ExceptionTaken
 
 US = 1_000
 
@@ -266,6 +267,18 @@ def _go_back(machine, piece: int) -> None:
     del machine.events[told:]
 
 
+def _note_sleeps(machine) -> list[object]:
+    """The last sleep as who listens finds it when an exception comes, as a trace does."""
+    found: list[object] = []
+
+    def listen(event):
+        if isinstance(event.detail, ExceptionTaken):
+            found.append((event, machine.engine.activity(event.core).sleep))
+
+    machine.engine.subscribe(listen)
+    return found
+
+
 @pytest.fixture
 def taken_in_python(monkeypatch):
     """How many exceptions of a machine were, chained ones apart."""
@@ -311,6 +324,23 @@ def test_exceptions_nested_chained_and_called_need_no_python(boot, core, taken_i
     assert quick.trace == slow.trace == [2, 1, 3, 4]
     assert quick.events == slow.events
     assert (taken_in_python(quick), taken_in_python(slow)) == (0, 3)  # a chained one is not counted
+
+
+_SLEEPS = """
+reset: poke SYST_CSR + 4, 99
+    poke SYST_CSR, 7
+1:  wfi
+    b 1b
+sys_tick: bx lr
+"""
+
+
+def test_each_sleep_is_found_by_who_is_told_of_the_exception_that_ended_it(boot, core):
+    machine = boot(_SLEEPS, core=core)
+    found = _note_sleeps(machine)
+    machine.run_us(100)
+    assert len(found) > 40
+    assert all(sleep.woken_ns == event.time_ns for event, sleep in found[2:])
 
 
 _STORMS = """
@@ -366,6 +396,7 @@ def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_i
         text = program(f"{seed} 0")
         how |= {"other": program(f"{seed} 1")}
     quick, slow = (boot(text, native_exceptions=native, **how) for native in (True, False))
+    sleeps = [_note_sleeps(machine) for machine in (quick, slow)] if how["listens"] else [[], []]
     for number in range(8):
         piece = chance.randrange(1, 160) * US
         if number == 4:
@@ -373,5 +404,6 @@ def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_i
             _go_back(slow, piece)
         assert quick.engine.run(piece) == slow.engine.run(piece)
         assert _state(quick) == _state(slow)
+    assert sleeps[0] == sleeps[1]
     assert [core.work for core in quick.engine.wiring.cores] == [core.work for core in slow.engine.wiring.cores]
     assert taken_in_python(quick) <= taken_in_python(slow)
