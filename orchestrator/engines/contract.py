@@ -259,7 +259,10 @@ class Engine(Protocol):
     def unwatch(self, name: str) -> None: ...
 
     def subscribe(self, listener: Listener) -> None:
-        """Call this for every event from now on, in order, on the thread that runs the board."""
+        """Call this for every event from now on, in order, on the thread that runs the board.
+
+        An exception may be told later in its core's turn: its time is its own, what the board shows is of then.
+        """
         ...
 
     def snapshot(self) -> Snapshot: ...

@@ -84,11 +84,12 @@ static void wake(struct core *c, uint32_t why)
     c->taken->sleep.woken = why;
 }
 
-/* A hint that the core has stopped before; in an IT block it may be none. */
+/* A hint that the core has stopped before; in an IT block it may be none. Who is told of an exception may ask for the
+ * sleep before it: that is told first. */
 static int hints(struct core *c)
 {
     uint16_t hint = 0;
-    if (c->it || c->nvic->scr & SLEEPDEEP || c->guard.mem_read(c->uc, c->pc, &hint, sizeof hint) != 0 ||
+    if (c->it || c->taken->told_count || c->nvic->scr & SLEEPDEEP || c->guard.mem_read(c->uc, c->pc, &hint, sizeof hint) != 0 ||
         (hint != YIELD && hint != WFE && hint != WFI))
         return 0;
     c->disturbed = 1;

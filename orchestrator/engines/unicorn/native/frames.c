@@ -48,6 +48,12 @@ static void watch_floats(struct core *c)
     c->fp_watch = (n->cpacr & FULL_ACCESS) != FULL_ACCESS || n->fpccr & LSPACT || !(n->fpccr & ASPEN) || n->fpdscr;
 }
 
+/* Whether a frame has room for a context that stays where it is. Python's where every exception is. */
+static int moves_no_floats(const struct core *c, uint32_t fpccr)
+{
+    return c->frames && c->nvic->fpccr & fpccr;
+}
+
 static int fetch_vector(const struct core *c, const struct frames *f, uint32_t vector, uint32_t *handler)
 {
     const uint8_t *fetched = plain(c, f, vector, 4, 0);
@@ -69,7 +75,7 @@ int frames_enter(struct core *c, struct frames *f, uint32_t number, uint32_t vec
     batch(f->reg_read_batch, c->uc, f->caller_ids, r, CALLER);
     control = (uint32_t)r[CONTROL];
     with_fp = control & FPCA;
-    if ((with_fp && !(c->nvic->fpccr & LSPEN)) || (control & NPRIV && !r[IPSR]))
+    if ((with_fp && !moves_no_floats(c, LSPEN)) || (control & NPRIV && !r[IPSR]))
         return 0;
     xpsr = (uint32_t)r[XPSR];
     padding = (align || with_fp) && r[STACK] & 4;
@@ -130,7 +136,7 @@ int frames_leave(struct core *c, struct frames *f, uint32_t exc_return)
     uint32_t size = with_fp ? EXTENDED_BYTES : FRAME_BYTES;
     const uint8_t *stack;
 
-    if (with_fp && !(c->nvic->fpccr & LSPACT))
+    if (with_fp && !moves_no_floats(c, LSPACT))
         return 0;
     batch(f->reg_read_batch, c->uc, f->stacks_ids, stacks, STACKS);
     control = (uint32_t)stacks[2];

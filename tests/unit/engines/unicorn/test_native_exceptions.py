@@ -11,6 +11,7 @@ import random
 import pytest
 
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.events import ExceptionTaken
 
 US = 1_000
 
@@ -213,9 +214,19 @@ class _Chance:
         return f"{name}: push {{r4, lr}}\n{body}\n    pop {{r4, pc}}"
 
 
-def program(seed: str) -> str:
-    """A random one."""
+# Of an M33.
+_LIMITS = """    @ M33
+    ldr r0, =psp_top - {psp}
+    msr psplim, r0
+    ldr r0, =stack_top - {msp}
+    msr msplim, r0
+"""
+
+
+def program(seed: str, *, limits: bool = False) -> str:
+    """A random one; ``limits``: for an M33, with an end of each stack."""
     chance = _Chance(seed)
+    text = _LIMITS.format(psp=chance.choice((32, 128, 512)), msp=chance.choice((104, 256, 1024))) if limits else ""
     names = ("nmi", "pend_sv", "sys_tick", *(f"irq{number}" for number in range(8)))
     return _PROGRAM.format(
         reload=chance.choice((40, 97, 400, 1999, 7000)),
@@ -225,7 +236,7 @@ def program(seed: str) -> str:
         ccr=chance.choice((0x200, 0x201, 0)),
         enabled=chance.choice((0xFF, 0x7F, chance.word())),
         control=chance.choice((0, 2)),
-        mpu=chance.choice(("", _MPU)).format(region=chance.choice(_REGIONS), control=chance.choice((5, 5, 7))),
+        mpu=text + chance.choice(("", _MPU)).format(region=chance.choice(_REGIONS), control=chance.choice((5, 5, 7))),
         main=chance.lines(_MAIN, chance.randrange(4, 40)),
         handlers="\n    .ltorg\n".join(map(chance.handler, names)),
         supervisor=chance.lines(_HANDLED, chance.randrange(3)) + "\n    bx lr",
@@ -254,6 +265,18 @@ def _go_back(machine, piece: int) -> None:
     machine.engine.run(piece)
     machine.engine.restore(saved)
     del machine.events[told:]
+
+
+def _note_sleeps(machine) -> list[object]:
+    """The last sleep as who listens finds it when an exception comes, as a trace does."""
+    found: list[object] = []
+
+    def listen(event):
+        if isinstance(event.detail, ExceptionTaken):
+            found.append((event, machine.engine.activity(event.core).sleep))
+
+    machine.engine.subscribe(listen)
+    return found
 
 
 @pytest.fixture
@@ -303,6 +326,23 @@ def test_exceptions_nested_chained_and_called_need_no_python(boot, core, taken_i
     assert (taken_in_python(quick), taken_in_python(slow)) == (0, 3)  # a chained one is not counted
 
 
+_SLEEPS = """
+reset: poke SYST_CSR + 4, 99
+    poke SYST_CSR, 7
+1:  wfi
+    b 1b
+sys_tick: bx lr
+"""
+
+
+def test_each_sleep_is_found_by_who_is_told_of_the_exception_that_ended_it(boot, core):
+    machine = boot(_SLEEPS, core=core)
+    found = _note_sleeps(machine)
+    machine.run_us(100)
+    assert len(found) > 40
+    assert all(sleep.woken_ns == event.time_ns for event, sleep in found[2:])
+
+
 _STORMS = """
 reset: poke NVIC_ISER, 1
     poke SYST_CSR + 4, 199
@@ -344,13 +384,19 @@ irq0: bx lr
     assert quick.events == slow.events
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(18))
 def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_in_python, seed):
     chance = random.Random(f"exceptions {seed}")
     quantum_ns = chance.choice((20_000, 20_000, 7_130, 2_500))
-    texts = [program(f"{seed} {core}") for core in range(2)]
     how = {"quantum_ns": quantum_ns, "skip_idle_loops": bool(seed & 1), "listens": seed % 4 != 3}
-    quick, slow = (boot(texts[0], other=texts[1], native_exceptions=native, **how) for native in (True, False))
+    if seed % 3 == 2:
+        text = program(f"{seed}", limits=True)
+        how |= {"board": "single"}
+    else:
+        text = program(f"{seed} 0")
+        how |= {"other": program(f"{seed} 1")}
+    quick, slow = (boot(text, native_exceptions=native, **how) for native in (True, False))
+    sleeps = [_note_sleeps(machine) for machine in (quick, slow)] if how["listens"] else [[], []]
     for number in range(8):
         piece = chance.randrange(1, 160) * US
         if number == 4:
@@ -358,5 +404,6 @@ def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_i
             _go_back(slow, piece)
         assert quick.engine.run(piece) == slow.engine.run(piece)
         assert _state(quick) == _state(slow)
+    assert sleeps[0] == sleeps[1]
     assert [core.work for core in quick.engine.wiring.cores] == [core.work for core in slow.engine.wiring.cores]
     assert taken_in_python(quick) <= taken_in_python(slow)
