@@ -213,6 +213,8 @@ class Core:
 
     def _before_call(self) -> None:
         self.before_call()
+        if not self._p.has_untold:
+            return
         try:
             self.tell_untold()
         except BaseException as error:  # a callback of C code must not unwind through it

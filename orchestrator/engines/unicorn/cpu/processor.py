@@ -234,6 +234,11 @@ class Processor:
         """Exceptions that native code takes are to be told, from now on."""
         self._taken.tells = 1
 
+    @property
+    def has_untold(self) -> bool:
+        """Whether native code has taken exceptions that were not told yet, or returned from such."""
+        return self._taken.told_count != 0
+
     def untold(self) -> list[TakenEvent]:
         """Of those that native code has taken, or returned from, what was not told yet; in order."""
         taken = self._taken
