@@ -73,10 +73,12 @@ class BoardPair:
     def runs_in_circles(self) -> EndReason | None:
         """Why nothing will come of this pair any more, if it does the same again and again."""
         run = self.observer.run
-        if any(core.resets > _MOST_RESETS for core in run.cores.values()):
-            return EndReason.RESETTING
-        served = [core.served for core in run.cores.values()]
-        if any(each.runs_away or any(place.is_for_ever for place in each.places.values()) for each in served):
+        is_faulting = False
+        for core in run.cores.values():
+            if core.resets > _MOST_RESETS:
+                return EndReason.RESETTING
+            is_faulting = is_faulting or (core.fault_count > 0 and core.served.is_for_ever)
+        if is_faulting:
             return EndReason.FAULTING
         if any(log.is_blank_for_ever for log in run.traffic.messages.values()):
             return EndReason.LIVELOCK

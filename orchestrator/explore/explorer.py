@@ -245,6 +245,7 @@ class _Explorer:
 
     def _branch(self, board: Board, schedule: Schedule, recorder: PointRecorder, course: str, tell: Tell) -> None:
         """One delay more, from where the board stands."""
+        gc.disable()  # a run leaves few cycles behind, and looking for them touches, and so copies, what is shared
         Schedule(delays=schedule.delays[-1:]).begin(board.engine)
         tell(self._finish(board, schedule, recorder, course))
 

@@ -70,6 +70,11 @@ class Faults:
         """Its handler skips what faults, and what follows faults as well: it executes what is no program."""
         return len(self.distinct) >= _MOST_DISTINCT
 
+    @property
+    def is_for_ever(self) -> bool:
+        """There are no others to come than these."""
+        return self.runs_away or any(place.is_for_ever for place in self.places.values())
+
     def enter(self, number: int) -> None:
         """An exception was taken: what comes after a fault is the fault's."""
         if self.open and self.open[-1][1] is None and number in FAULT_EXCEPTIONS:

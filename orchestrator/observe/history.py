@@ -145,7 +145,8 @@ def _word_at(layout: RingLayout, address: int) -> _Word | None:
     return None if name is None else _Word.of(name)
 
 
-class Spot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Spot:
     """What lies at one address, as far as an access of one size reaches: cores access the same few again and again."""
 
     fields: tuple[_Field, ...]  # of the table

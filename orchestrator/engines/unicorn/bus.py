@@ -184,16 +184,13 @@ class Bus:
         """The device of this name, which the core does reach."""
         return next(each for each in self._slots if each.name == device)
 
-    def _is_denied(self, access: Access) -> bool:
-        return is_private(access.address) and not self._port.may_use_private_bus(access)
-
     def read(self, address: int, size: int) -> int:
         self._port.device_access(writes=False)
         self.count += 1
         self.access = access = Access(address, size, None)
         try:
             slot = self.slot_at(address)
-            if slot is None or self._is_denied(access):
+            if slot is None or (is_private(address) and not self._port.may_use_private_bus(access)):
                 self._port.bus_error(access)
                 return 0
             if slot.pollers and not self.is_repeating:
@@ -216,7 +213,7 @@ class Bus:
         self.access = access = Access(address, size, value)
         try:
             slot = self.slot_at(address)
-            if slot is None or self._is_denied(access):
+            if slot is None or (is_private(address) and not self._port.may_use_private_bus(access)):
                 self._port.bus_error(access)
                 return
             if slot.pollers:

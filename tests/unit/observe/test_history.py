@@ -9,7 +9,9 @@ import pytest
 from bench import DA, MAIN, PA, REMOTE, Bench, Script
 from orchestrator.base.roles import Side
 from orchestrator.observe.history import History
+from orchestrator.observe.ring_traffic import Buffer
 from orchestrator.observe.run import Run
+from orchestrator.observe.views import Span
 
 RX, TX = "vdev[0].vring[0]", "vdev[0].vring[1]"
 
@@ -174,3 +176,19 @@ def test_what_lies_between_the_parts_of_a_ring_is_nobodys(bench: Bench) -> None:
     bench.access(MAIN, ring.used - 4, 4, before=0, value=1)
     assert history_of(bench) == History(told=True, tells=history_of(bench).tells)
     assert bench.observer.run.traffic.ring(TX).faults == {}
+
+
+@pytest.mark.parametrize("distance", [0, 0x1000, 0x8000])
+def test_where_nothing_lay_a_buffer_may_lie_later(bench: Bench, distance: int) -> None:
+    """Close to the others, or far behind all that was known."""
+    places = bench.observer.places
+    assert places is not None
+    known = bench.observer.run.traffic.buffers
+    last = max(each.span.pa or 0 for each in known.values()) + 0x200 + distance
+    assert places.find("main", last + 4, 4).buffers == ()
+    assert places.find("main", last + 4, 4).says_nothing
+    new = Buffer(last - PA + DA, Span("buffer", 64, last, last - PA + DA), TX, writable=False)
+    places.add({**known, new.address: new})
+    assert [each for _, each in places.find("main", last + 4, 4).buffers] == [new]
+    assert not places.find("main", last + 4, 4).says_nothing
+    assert places.find("main", last + 64, 4).buffers == ()

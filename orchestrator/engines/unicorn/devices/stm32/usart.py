@@ -155,11 +155,14 @@ class Stm32Usart(Device):
 
     @reads(0x1C)
     def _read_isr(self) -> int:
-        value = _TXE | (_TC if self._tc else 0)
-        value |= self._ended | (self._fifo_flags() if self._cr1 & _FIFOEN else 0)
-        value |= _RXNE if self._has_byte() else 0
-        value |= _TEACK if self._is_on(_TE) else 0
-        value |= _REACK if self._is_on(_RE) else 0
+        cr1 = self._cr1
+        value = _TXE | self._ended | (_TC if self._tc else 0)
+        if cr1 & _FIFOEN:
+            value |= self._fifo_flags()
+        if cr1 & _UE and cr1 & _TE:
+            value |= _TEACK
+        if cr1 & _UE and cr1 & _RE:
+            value |= _REACK | (_RXNE if self._received else 0)
         return value
 
     @writes(0x20)
