@@ -85,7 +85,8 @@ class Accesses:
 
     def device_access(self, *, writes: bool) -> None:
         # A core that only reads devices may stand in an idle loop: whether it does, the prober finds out.
-        self._p.disturbed = self._p.disturbed or writes
+        if writes:
+            self._p.disturbed = True
 
     def bus_error(self, access: Access) -> None:
         # Unicorn finishes the load and its register is lost: what it held is put back before the fault is taken.

@@ -298,7 +298,7 @@ class Core:
     @property
     def sleeps_deeply(self) -> bool:
         """When it sleeps: SCR.SLEEPDEEP."""
-        return bool(self.scs.scr & _SLEEPDEEP)
+        return bool(self._p.exceptions.native.scr & _SLEEPDEEP)
 
     @property
     def state(self) -> RunState:

@@ -237,7 +237,7 @@ class Processor:
     @property
     def has_untold(self) -> bool:
         """Whether native code has taken exceptions that were not told yet, or returned from such."""
-        return self._taken.told_count != 0
+        return bool(self._taken.told_count)
 
     def untold(self) -> list[TakenEvent]:
         """Of those that native code has taken, or returned from, what was not told yet; in order."""
