@@ -55,17 +55,21 @@ class AccessObserver:
 
     def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
+        touched_here = set(detail.what_is_touched())
         guard = run.stacks.get(role)
         if guard is not None:
             memory = self._views.memories[role]
-            near = guard.nearby(detail, memory)
+            near = guard.nearby(detail, touched_here, memory)
             more = bool(near) and guard.see(near, memory)
-            less = self._watches.tells_slowly and guard.narrow()
+            less = self._watches.tells_slowly and guard.narrow(detail)
             if more or less:
                 self._watch_stack(guard)
         places = self._placed(run, live)
         if run.orders is not None:
             run.orders.see(role, detail.rows(), places)
+        run.history.told = True
+        if places.says_nothing(role, touched_here):
+            return
         both = self._tells_both and not run.traffic.buffers_dropped
         run.history.see(role, detail, places, run.traffic, run.outside, knows_owners=both)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import field
 from functools import lru_cache
 from itertools import islice
@@ -234,9 +234,9 @@ class Places:
         """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots[role]
 
-    def says_nothing(self, role: str, told: Accessed) -> bool:
-        """Whether it is known of all of a turn's accesses that none says anything."""
-        return self._silent[role].issuperset(told.what_is_touched())
+    def says_nothing(self, role: str, touched_here: Set[int]) -> bool:
+        """Whether it is known of all that a core has touched in a turn that nothing says anything."""
+        return touched_here <= self._silent[role]
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
@@ -392,8 +392,6 @@ class History:
         another process works (``outside``).
         """
         self.told = True
-        if places.says_nothing(role, told):
-            return
         spots = places.spots(role)
         ring: RingAt | None = None
         reads: Counter[tuple[int, int]] | None = None  # of that one

@@ -6,7 +6,7 @@ does where the pushes before it, with no return in between, lie just above the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from dataclasses import field
 from functools import cache, partial
 
@@ -45,6 +45,7 @@ class StackGuard:
     aliases: tuple[tuple[Extent, int], ...] = ()  # of its memory: where else the core has it, and how far from here
     _windows: tuple[tuple[int, int, int], ...] | None = None  # where what is observed is seen; None: not yet found
     _away: set[int] = field(default_factory=set)  # what was touched outside of these
+    _here: dict[int, int] = field(default_factory=dict)  # and inside: its address by the stack pointer's
 
     @classmethod
     def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
@@ -69,41 +70,46 @@ class StackGuard:
         if self._windows is None:
             self._windows = tuple(self._find_windows())
             self._away.clear()
+            self._here.clear()
         return self._windows
 
-    def nearby(self, told: Accessed, memory: Memory) -> list[Access]:
-        """What the core did there in its turn, in order; mostly nothing.
+    def nearby(self, told: Accessed, touched_here: Set[int], memory: Memory) -> list[Access]:
+        """What the core did there in its turn, in order; mostly nothing. ``touched_here`` is all that it touched.
 
         Where nothing is pushed below the end it is the last access alone that says anything: others are left out.
         """
-        windows, away = self.windows, self._away
-        unknown = set(told.what_is_touched()) - away
-        if not unknown:
+        windows, here = self.windows, self._here
+        if touched_here <= self._away:
             return []
-        found = {what: here for what in unknown if (here := _here(address_and_size(what)[0], windows)) is not None}
-        if len(away) < _MOST_AWAY:
-            away |= unknown - found.keys()
+        for what in touched_here - self._away - here.keys():
+            address = _here(address_and_size(what)[0], windows)
+            if address is not None:
+                here[what] = address
+            elif len(self._away) < _MOST_AWAY:
+                self._away.add(what)
+        found = here.keys() & touched_here
         if not found:
             return []
         code = cache(partial(_code, memory))
-        below = {what for what, here in found.items() if here < self.end}
+        below = {what for what in found if here[what] < self.end}
         if self.crossed is not None or (below and _has_push(told, below, code)):
             return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
-        count = sum(map(found.__contains__, told.what_is_touched()))
         for number in reversed(range(len(told))):
             access = access_of(told.row(number))
-            here = found.get(touched(access.address, access.size))
-            if here is None:
-                continue
-            if _is_push(access, code) if access.writes else self._ends_descent(access, here, code):
-                self.seen += count - 1
+            what = touched(access.address, access.size)
+            if what in found and (
+                _is_push(access, code) if access.writes else self._ends_descent(access, here[what], code)
+            ):
                 return [access]
-        self.seen += count
         return []
 
-    def narrow(self) -> bool:
+    def narrow(self, told: Accessed) -> bool:
         """Observe less, if there is much to see and nothing to say; whether less is to be observed from now on."""
-        if self.is_narrow or self.crossed is not None or self.seen < _MANY:
+        if self.is_narrow or self.crossed is not None:
+            return False
+        where = map(address_and_size, told.what_is_touched())
+        self.seen += sum(_here(address, self.windows) is not None for address, _ in where)
+        if self.seen < _MANY:
             return False
         self.is_narrow, self._windows = True, None
         return True
@@ -112,7 +118,6 @@ class StackGuard:
         """What the core did in its turn, in order; whether more is to be observed from now on."""
         before, windows, code = self.crossed, self.windows, cache(partial(_code, memory))
         for access in accesses:
-            self.seen += 1
             here = _here(access.address, windows)
             if here is None:
                 continue

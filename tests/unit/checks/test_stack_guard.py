@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from orchestrator.base.memory import Extent
-from orchestrator.events import Access
+from orchestrator.events import Access, Accessed
 from orchestrator.observe.history import Step
 from orchestrator.observe.stacks import StackGuard
 
@@ -88,12 +90,13 @@ def test_an_engine_may_name_the_stack_by_another_address_of_its_memory() -> None
 
 def test_a_small_stack_in_use_is_observed_closely_where_observing_is_slow() -> None:
     """An idle thread's: all that it does lies within a kilobyte of its end."""
-    guard = guard_after([push(END + 0x300)] * 1_999)
-    assert not guard.narrow()
-    guard.see([push(END + 0x300)], Flash())
-    assert guard.narrow()
+    guard, one = guard_after([push(END + 0x300)]), Accessed.of([push(END + 0x300)])
+    assert not guard.narrow(Accessed.of([push(END + 0x300)] * 1_998))
+    assert not guard.narrow(one)
+    assert not guard.narrow(Accessed.of([push(END + 0x400)]))  # not there
+    assert guard.narrow(one)
     assert guard.extent == Extent.between(END - 0x400, END + 0x100)
-    assert not guard.narrow()
+    assert not guard.narrow(one)
     guard.see([push(END + 0x200), pop(END + 0x200)], Flash())  # out of sight
     guard.see([push(END + 0x80), push(END - 8)], Flash())
     assert guard.crossed is not None
@@ -102,4 +105,31 @@ def test_a_small_stack_in_use_is_observed_closely_where_observing_is_slow() -> N
 def test_a_stack_that_ran_over_is_observed_as_before() -> None:
     guard = guard_after([push(END + 8), push(END - 8)] * 1_000)
     assert guard.extent == Extent.between(0x2000_0000, END + 0x400)  # down to where its memory begins
-    assert not guard.narrow()
+    assert not guard.narrow(Accessed.of([push(END + 8)] * 2_000))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_left_out_of_a_turn_says_nothing(seed: int) -> None:
+    """Random turns, mostly above the end, seen as a whole and as what :meth:`StackGuard.nearby` leaves of them."""
+    chance = random.Random(seed)
+    whole, left = guard_after(), guard_after()
+    depth = chance.choice((0, 0, 0x20, 0x400))
+    count = 0
+    for _turn in range(60):
+        turn = [
+            access(
+                chance.choice(list(CODE)),
+                END + 4 * chance.randrange(-depth // 4, 0x140),
+                writes=chance.random() < 0.6,
+                frame=chance.random() < 0.1,
+            )
+            for _ in range(chance.randrange(8))
+        ]
+        whole.see(turn, Flash())
+        told = Accessed.of(turn)
+        near = left.nearby(told, set(told.what_is_touched()), Flash())
+        count += len(near)
+        left.see(near, Flash())
+        for fact in ("near", "crossed", "deepest", "deepest_by", "extent"):
+            assert getattr(left, fact) == getattr(whole, fact)
+    assert count
