@@ -242,6 +242,8 @@ class Core:
 
     def tell_untold(self) -> None:
         """Tell what native code has taken, and returned from."""
+        if not self._p.has_untold:
+            return
         for executed, number, return_address, is_return in self._p.untold():
             name = exception_name(number)
             detail = ExceptionReturn(number, name) if is_return else ExceptionTaken(number, name, return_address)
