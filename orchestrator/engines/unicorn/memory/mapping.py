@@ -181,7 +181,6 @@ class MemoryView:
         self._mappings = sorted(mappings, key=lambda mapping: mapping.extent)
         self._starts = [mapping.extent.start for mapping in self._mappings]
         self._ends = [mapping.extent.end for mapping in self._mappings]
-        self._views = [self._bytes_of(mapping) for mapping in self._mappings]
         self._board = board
 
     @staticmethod
@@ -210,13 +209,13 @@ class MemoryView:
         if index < 0 or address >= self._ends[index] or address + size > self._ends[index]:
             return None
         offset = address - self._starts[index]
-        return self._views[index][offset : offset + size]
+        return self._bytes_of(self._mappings[index])[offset : offset + size]
 
     def read(self, address: int, size: int) -> bytes:
         index = bisect.bisect_right(self._starts, address) - 1
         if index >= 0 and address + size <= self._ends[index]:
             offset = address - self._starts[index]
-            return self._views[index][offset : offset + size].tobytes()
+            return self._bytes_of(self._mappings[index])[offset : offset + size].tobytes()
         parts = []
         while size:
             mapping, offset, length = self._part(address, size)
