@@ -329,11 +329,16 @@ class Board:
         """Run for this much virtual time, whatever happens meanwhile; the reason is TIMEOUT, REPEATING or DEAD."""
         return self.run(until=_never, timeout=duration)
 
+    @property
+    def can_go_back(self) -> bool:
+        """Whether it takes snapshots: no other process and no Python holds a part of what it is."""
+        return not self.bridges and all(len(pair.images) == len(ROLES) for pair in self.pairs.values())
+
     def rehearse(self, duration_ns: int) -> None:
         """Run ahead and go back, with nobody looking: what follows is as it would have been and takes less time, as the
         engine knows the firmware by then. Where there is no way back, nothing is done.
         """
-        if self.bridges or any(len(pair.images) < len(ROLES) for pair in self.pairs.values()):
+        if not self.can_go_back:
             return
         here, rtt = self.engine.snapshot(), self.rtt.snapshot()
         self._rehearses = True

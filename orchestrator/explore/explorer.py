@@ -2,7 +2,7 @@
 
 First the pair as it is, which tells where the order of the cores may matter. Then late starts, other clocks and quanta.
 Then one delay at each point: of what is alike the first one first. Then two, where one has changed the course of
-things without breaking a rule. A child process walks a board from point to point and forks at each.
+things without breaking a rule. Child processes walk a board from point to point, and go back to each.
 """
 
 from __future__ import annotations
@@ -228,8 +228,17 @@ class _Explorer:
         tell(crew.died)
 
     def _walk(self, prefix: Schedule, points: tuple[Point, ...], duration_ns: int, course: str, tell: Tell) -> None:
-        """One delay more, at each of these points in the order of time."""
-        crew = Crew(self._bounds.jobs)
+        """One delay more, at each of these points: those of each process in the order of time."""
+        crew, jobs = Crew(self._bounds.jobs), min(self._bounds.jobs, len(points))
+        for number in range(jobs):
+            crew.start(partial(self._walk_alone, prefix, points[number::jobs], duration_ns, course, tell))
+        crew.wait()
+        tell(crew.died)
+
+    def _walk_alone(
+        self, prefix: Schedule, points: tuple[Point, ...], duration_ns: int, course: str, tell: Tell
+    ) -> None:
+        crew = Crew(1)
         with self._opened(prefix) as board:
             assert isinstance(board.engine, Forking)
             recorder = self._listen(board)
@@ -239,13 +248,20 @@ class _Explorer:
                     board.engine.run(begin_ns - board.engine.time_ns)
                 delay = Delay(point.core, point.cycle, duration_ns, str(point))
                 schedule = replace(prefix, delays=(*prefix.delays, delay))
-                crew.start(partial(self._branch, board, schedule, recorder, course, tell), board.engine.part)
+                branch = partial(self._branch, board, schedule, recorder, course, tell)
+                if board.can_go_back:
+                    here, known = board.snapshot(), recorder.known
+                    branch()
+                    board.restore(here)
+                    recorder.forget_all_but(known)
+                else:
+                    crew.start(branch, board.engine.part)
             crew.wait()
-        tell(crew.died)
+        if crew.died:
+            raise _died(crew.died)
 
     def _branch(self, board: Board, schedule: Schedule, recorder: PointRecorder, course: str, tell: Tell) -> None:
         """One delay more, from where the board stands."""
-        gc.disable()  # a run leaves few cycles behind, and looking for them touches, and so copies, what is shared
         Schedule(delays=schedule.delays[-1:]).begin(board.engine)
         tell(self._finish(board, schedule, recorder, course))
 

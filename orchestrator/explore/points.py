@@ -65,6 +65,16 @@ class PointRecorder:
                 self._see(event.core, event.time_ns, f"it goes on with interrupt {interrupt}", later=_AFTER)
                 self._slept(event.core)
 
+    @property
+    def known(self) -> tuple[int, int, int]:
+        """How much it remembers."""
+        return len(self._seen), len(self._accesses), len(self.course)
+
+    def forget_all_but(self, known: tuple[int, int, int]) -> None:
+        """What came after that has not happened."""
+        seen, accesses, course = known
+        del self._seen[seen:], self._accesses[accesses:], self.course[course:]
+
     def _slept(self, core: str) -> None:
         """Before the WFI or WFE from which it was woken."""
         sleep = self._activity(core).sleep

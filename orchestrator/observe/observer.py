@@ -169,12 +169,13 @@ class Observer:
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
         seen = copied((self.run, self._raw, self._follower.published), {})
-        return seen, self.declared, self._copy_of(self._search), self._rings_found.rings
+        return seen, self.declared, self._copy_of(self._search), self._rings_found.rings, self._watches.save()
 
     def restore(self, snapshot: object) -> None:
         """Go back to a copy; the board's memory must have gone back first."""
         assert isinstance(snapshot, tuple)
-        seen, self.declared, search, rings = snapshot
+        seen, self.declared, search, rings, watched = snapshot
+        self._watches.restore(watched)
         self._rings_found = VringSearch(rings)
         self.run, self._raw, self._follower.published = copied(seen, {})
         self._search = self._copy_of(search)

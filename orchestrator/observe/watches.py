@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from orchestrator.base.dataclass import dataclass
@@ -23,6 +24,8 @@ class Watcher(Protocol):
         """Emit ``Changed(name)`` after each turn that changed a byte; the same name again replaces the watch."""
         ...
 
+    def unwatch(self, name: str) -> None: ...
+
 
 @runtime_checkable
 class AccessWatcher(Protocol):
@@ -31,6 +34,8 @@ class AccessWatcher(Protocol):
     def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
         """Emit ``Accessed`` after each turn of a core that accessed a byte; ``merge``: what is copied as a whole."""
         ...
+
+    def unobserve(self, name: str) -> None: ...
 
 
 class WatchedKind(enum.Enum):
@@ -46,10 +51,25 @@ class WatchedKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A thing that is watched, where it is watched."""
+    """A thing that is watched, where it is watched, by the addresses of a core."""
 
     kind: WatchedKind
     extent: Extent
+    core: str
+
+    @property
+    def is_watched(self) -> bool:
+        """Changes are told."""
+        return self.kind not in (WatchedKind.BUFFERS, WatchedKind.STACK)
+
+    @property
+    def is_observed(self) -> bool:
+        """Accesses are told, where the engine tells them."""
+        return self.kind is not WatchedKind.CARVEOUT
+
+
+Saved = tuple[Mapping[str, Watched], frozenset[str] | None]
+"""By name, and the cores whose accesses are told."""
 
 
 class Watches:
@@ -66,17 +86,36 @@ class Watches:
         """Watch a thing here from now on; no extent: leave it as it is."""
         if extent is None or extent.size <= 0:
             return
-        name = self._owner + path
-        wanted = Watched(kind, extent)
+        self._set(self._owner + path, Watched(kind, extent, core))
+
+    def _set(self, name: str, wanted: Watched) -> None:
         if self._by_name.get(name) == wanted:
             return
         self._by_name[name] = wanted
-        if self._watcher is not None and kind not in (WatchedKind.BUFFERS, WatchedKind.STACK):
-            self._watcher.watch(name, core, extent)
-        if self._accesses is not None and kind is not WatchedKind.CARVEOUT:
-            told = self._accesses.observe(name, core, extent, merge=kind is WatchedKind.BUFFERS)
-            if kind is not WatchedKind.STACK:
+        if self._watcher is not None and wanted.is_watched:
+            self._watcher.watch(name, wanted.core, wanted.extent)
+        if self._accesses is not None and wanted.is_observed:
+            merge = wanted.kind is WatchedKind.BUFFERS
+            told = self._accesses.observe(name, wanted.core, wanted.extent, merge=merge)
+            if wanted.kind is not WatchedKind.STACK:
                 self.told = told if self.told is None else self.told & told
+
+    def save(self) -> Saved:
+        """What is watched."""
+        return dict(self._by_name), self.told
+
+    def restore(self, saved: Saved) -> None:
+        """Go back to :meth:`save`: what has come since is watched no more."""
+        by_name, told = saved
+        for name in [each for each in self._by_name if each not in by_name]:
+            gone = self._by_name.pop(name)
+            if self._watcher is not None and gone.is_watched:
+                self._watcher.unwatch(name)
+            if self._accesses is not None and gone.is_observed:
+                self._accesses.unobserve(name)
+        for name, wanted in by_name.items():
+            self._set(name, wanted)
+        self.told = told
 
     @property
     def tells_slowly(self) -> bool:

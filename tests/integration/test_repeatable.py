@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.board import Board
 from orchestrator.engines.contract import EngineOptions, StopReason
 from orchestrator.engines.unicorn.engine import UnicornEngine
-from orchestrator.events import Event
+from orchestrator.events import Accessed, Event
 from orchestrator.formats.elf import load_elf
 from orchestrator.platform import Platform, load_platform
 
@@ -210,6 +210,23 @@ def test_snapshots_inside_each_other_are_gone_back_to_in_any_order(boot, platfor
     assert_same(straight, board)
     for each in (board, straight):
         each.engine.close()
+
+
+@pytest.mark.parametrize("moment", ["20 us", "120 us", "300 us", "700 us"])
+def test_a_board_that_goes_back_is_told_the_same_again(pair, moment):
+    """Accesses too, of which a board is told where what it has seen so far says that they matter."""
+    images, lives = pair("two-vdevs"), []
+    with Board(main=images.main, remote=images.remote) as board:
+        board.run_for(moment)
+        snapshot, events = board.snapshot(), []
+        board.subscribe(events.append)
+        for _life in range(3):
+            board.run()
+            lives.append((events[:], board.verdict().to_json(), board.observer.run.history))
+            events.clear()
+            board.restore(snapshot)
+    assert any(isinstance(each.detail, Accessed) for each in lives[0][0])
+    assert lives[0] == lives[1] == lives[2]
 
 
 @pytest.mark.parametrize(("chip", "engine"), BOARDS)

@@ -139,10 +139,10 @@ def test_of_buffers_all_over_the_place_64_are_observed() -> None:
     observer.observe_buffers(run, Bench(Script()).observer.live)
     found = [watches.find(f"buffers {role} {number}") for role in ("main", "remote") for number in (0, 63, 64)]
     assert found == [
-        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000, 64)),
-        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000 + 0x3F00, 64)),
+        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000, 64), MAIN),
+        Watched(WatchedKind.BUFFERS, Extent(PA + 0x1000 + 0x3F00, 64), MAIN),
         None,
-        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000, 64)),
-        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000 + 0x3F00, 64)),
+        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000, 64), REMOTE),
+        Watched(WatchedKind.BUFFERS, Extent(DA + 0x1000 + 0x3F00, 64), REMOTE),
         None,
     ]

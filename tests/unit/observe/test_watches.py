@@ -19,9 +19,16 @@ class Engine:
         self.watched: list[str] = []
         self.observed: dict[str, bool] = {}  # whether what is copied as a whole may be told as one
         self.tells = tells or {}
+        self.gone: list[str] = []
 
     def watch(self, name: str, core: str, extent: Extent) -> None:
         self.watched.append(f"{name} of {core} at {extent}")
+
+    def unwatch(self, name: str) -> None:
+        self.gone.append(f"watch {name}")
+
+    def unobserve(self, name: str) -> None:
+        self.gone.append(f"accesses {name}")
 
     def observe(self, name: str, core: str, extent: Extent, *, merge: bool = False) -> frozenset[str]:
         self.observed[name] = merge
@@ -61,8 +68,23 @@ def test_a_watch_is_set_again_only_where_something_is_another() -> None:
     ):
         watches.set(kind, "a", MAIN, extent)
     assert engine.watched == [f"second: a of {MAIN} at {each}" for each in (HERE, THERE, THERE)]
-    assert watches.find("second: a") == Watched(CARVEOUT, THERE)
+    assert watches.find("second: a") == Watched(CARVEOUT, THERE, MAIN)
     assert watches.find("a") is None
+
+
+def test_what_has_come_since_is_watched_no_more() -> None:
+    engine = Engine()
+    watches = Watches(engine, "", engine)
+    watches.set(RING, "a", MAIN, HERE)
+    saved = watches.save()
+    watches.set(RING, "a", MAIN, THERE)
+    watches.set(RING, "b", MAIN, HERE)
+    watches.set(WatchedKind.BUFFERS, "c", MAIN, HERE)
+    watches.set(CARVEOUT, "d", MAIN, HERE)
+    watches.restore(saved)
+    assert watches.save() == saved
+    assert engine.gone == ["watch b", "accesses b", "accesses c", "watch d"]
+    assert engine.watched[-1] == f"a of {MAIN} at {HERE}"
 
 
 def test_one_byte_is_watched() -> None:
