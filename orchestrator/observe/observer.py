@@ -286,25 +286,28 @@ class Observer:
         """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
         self.run.traffic.ring(ring).fault(error, Actor(time_ns, role))
 
-    def _on_ignored(self, time_ns: int, detail: NotificationIgnored) -> None:
-        ledger = self.run.ledger
+    def _channel_of(self, time_ns: int, detail: NotificationSent | NotificationIgnored) -> Channel | None:
+        """By which this pair is doing something right now; None: it is another pair's."""
         target = self._roles.get(detail.target)
         if target is None:
-            return  # a core of another pair
-        channel = Channel(target, detail.mailbox, detail.channel)
+            return None
         self.run.last_activity_ns = time_ns
+        return Channel(target, detail.mailbox, detail.channel)
+
+    def _on_ignored(self, time_ns: int, detail: NotificationIgnored) -> None:
+        channel, ledger = self._channel_of(time_ns, detail), self.run.ledger
+        if channel is None:
+            return
         ledger.ignored[channel] += 1
         ledger.last_ignored_ns[channel] = time_ns
         if detail.pc is not None:
             ledger.last_ignored_pc[channel] = detail.pc
 
     def _on_sent(self, time_ns: int, role: str, detail: NotificationSent) -> None:
-        ledger = self.run.ledger
-        target = self._roles.get(detail.target)
-        if target is None:
-            return  # a core of another pair
-        channel = Channel(target, detail.mailbox, detail.channel)
-        self.run.last_activity_ns = time_ns
+        channel, ledger = self._channel_of(time_ns, detail), self.run.ledger
+        if channel is None:
+            return
+        target = channel.target
         ledger.sent[channel] += 1
         ledger.last_sent_ns[channel] = time_ns
         ledger.recent.append((time_ns, target))
