@@ -100,7 +100,7 @@ class Wiring:
         # As the line's core sees it: a mailbox may show each core registers of its own.
         self.mailboxes = MailboxMonitor(platform, lambda core, name, offset: self.devices[name].read(offset, 4, core))
         for core in self.cores:
-            core.enter_in_python(self.mailboxes.interrupts(core.name))
+            core.announce(self.mailboxes.interrupts(core.name))
         self._peripherals.reset()
 
     def _now_ns(self) -> int:

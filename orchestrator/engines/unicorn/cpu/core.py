@@ -236,9 +236,16 @@ class Core:
         """Somebody listens from now on."""
         self._p.keep_untold()
 
-    def enter_in_python(self, interrupts: Iterable[int]) -> None:
+    def announce(self, interrupts: Iterable[int]) -> None:
         """The board is to be told of these when they are taken."""
-        self._p.enter_in_python(interrupts)
+        self._p.announce(interrupts, self._interrupt_taken)
+
+    def _interrupt_taken(self, interrupt: int) -> None:
+        self._before_call()
+        try:
+            self._host.interrupt_taken(self, interrupt)
+        except BaseException as error:  # a callback of C code must not unwind through it
+            self._accesses.device_failed(error)
 
     def tell_untold(self) -> None:
         """Tell what native code has taken, and returned from."""

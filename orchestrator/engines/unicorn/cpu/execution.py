@@ -110,6 +110,11 @@ class Execution:
             or self._enforcer.has_work
         )
 
+    def fail_if_asked(self) -> None:
+        """Where an exception was taken in native code: what was told of it has failed."""
+        if self._accesses.failure is not None:
+            self._after_stop()
+
     def reset_if_asked(self) -> None:
         """Between two slices, where a device has asked."""
         if self.reset_asked:

@@ -248,10 +248,12 @@ class Processor:
             for each in taken.told[:count]
         ]
 
-    def enter_in_python(self, interrupts: Iterable[int]) -> None:
-        """Of these more comes than that they are taken."""
+    def announce(self, interrupts: Iterable[int], taken: Callable[[int], None]) -> None:
+        """Say of each of these when native code has taken it, in the very moment."""
+        self._announce = binding.interrupt_callback(taken)
+        self._taken.announce = binding.function_pointer(self._announce)
         for number in (cortex_m.FIRST_INTERRUPT + interrupt for interrupt in interrupts):
-            self._taken.python[number // 32] |= 1 << number % 32
+            self._taken.announced[number // 32] |= 1 << number % 32
 
     def fall_asleep(self, how: int) -> None:
         """Until :meth:`wake`; how and why as in :class:`~orchestrator.engines.unicorn.cpu.activity.ActivityLog`."""

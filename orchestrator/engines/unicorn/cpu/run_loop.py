@@ -80,6 +80,7 @@ class RunLoop:
             if processor.attention:
                 if self._execution.is_prepared and hooks.core_attend(processor.native_pointer):
                     processor.tell_untold()
+                    self._execution.fail_if_asked()
                 else:
                     self._consider()
                 continue
@@ -144,6 +145,7 @@ class RunLoop:
     def go_on(self, why: int, reason: int, end: int) -> None:
         """Where native code has left this core's turn."""
         if why == TURNS_BEFORE:
+            self._execution.fail_if_asked()
             self._go_on(end)
         elif why == TURNS_SLICE:
             self._execution.after(reason)

@@ -18,6 +18,7 @@ typedef int (*ctl_fn)(void *uc, int control, ...);
 typedef _Bool (*protected_fn)(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
 typedef void (*slow_write_fn)(uint32_t address, uint32_t size, uint64_t value);
+typedef void (*interrupt_fn)(uint32_t interrupt);
 
 #define PAGE_SHIFT 10 /* an M-profile page is 1 KB */
 #define PAGE_MASK 1023
@@ -244,7 +245,8 @@ struct taken {
     uint32_t tells;                      /* each entry and return is to be told */
     uint32_t told_count, reserved;
     struct told told[MOST_TOLD];         /* not told yet */
-    uint32_t python[EXCEPTION_WORDS];    /* these are entered in Python: more comes of them */
+    uint32_t announced[EXCEPTION_WORDS]; /* of these Python is told as they are taken */
+    interrupt_fn announce;
     struct sleep sleep;
 };
 

@@ -62,6 +62,10 @@ static void entered(struct core *c, uint32_t number, uint32_t return_address)
     c->event = 1;
     c->attention = nvic_has_candidates(c->nvic) || c->nvic->scr & SEVONPEND;
     tell(c, number, return_address, 0);
+    if (nvic_has(t->announced, number)) {
+        c->called = 1;
+        t->announce(number - FIRST_INTERRUPT);
+    }
 }
 
 static uint32_t vector_of(const struct core *c, uint32_t number)
@@ -71,7 +75,7 @@ static uint32_t vector_of(const struct core *c, uint32_t number)
 
 static int is_simple(const struct core *c, uint32_t number)
 {
-    return !nvic_has(c->taken->python, number) && (!c->exclusive || c->guard.on) &&
+    return (!c->exclusive || c->guard.on) &&
            (number > HARD_FAULT || !c->guard.watch_faultmask); /* the MPU may not be in force there */
 }
 
@@ -116,13 +120,15 @@ static int take(struct core *c, uint32_t number, uint32_t return_address)
     return 1;
 }
 
-/* Takes the exception that is due, if any; 0: it is Python's to do all of that. */
+/* Takes the exception that is due, if any; 0: it is Python's to do all of that. Where Python was told of it, `called`
+ * is set, and it is to go on. */
 int core_attend(struct core *c)
 {
     struct nvic *n = c->nvic;
     uint32_t masks[MASKS + 2], without_primask[MASKS];
     int number;
 
+    c->called = 0;
     if (!takes_exceptions(c) || n->scr & SEVONPEND || (c->sleeping && n->scr & SLEEPDEEP))
         return 0;
     if (nvic_has_candidates(n)) {
@@ -261,8 +267,10 @@ uint32_t core_advance(struct core *c, uint64_t end)
         }
         if (c->executed >= end || c->resumed || (c->executed >= c->next_count && !systick_comes(c)))
             return EXIT_BUDGET;
-        while (c->attention)
+        while (c->attention && !c->called)
             if (!core_attend(c))
                 return EXIT_BUDGET;
+        if (c->called)
+            return EXIT_BUDGET;
     }
 }

@@ -70,6 +70,7 @@ int blocks_go_on(struct core *c);
 
 /* nvic.c */
 enum { NO_PRIORITY = 256 }; /* of Thread mode with nothing masked */
+enum { FIRST_INTERRUPT = 16 };
 int nvic_has(const uint32_t *bits, uint32_t number);
 int nvic_has_any(const uint32_t *bits);
 int nvic_has_candidates(const struct nvic *n);

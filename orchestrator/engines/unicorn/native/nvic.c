@@ -5,7 +5,7 @@
 
 #include "native.h"
 
-enum { NMI = 2, PEND_SV = 14, SYS_TICK = 15, FIRST_INTERRUPT = 16 };
+enum { NMI = 2, PEND_SV = 14, SYS_TICK = 15 };
 enum { ICSR = 0xE000ED04u, ISER = 0xE000E100u, BLOCK = 0x80 }; /* ISER, ICER, ISPR and ICPR follow each other */
 
 int nvic_has(const uint32_t *bits, uint32_t number)

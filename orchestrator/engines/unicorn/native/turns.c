@@ -37,7 +37,7 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
         if (s->python || (c->executed >= c->next_count && (s->loop_length || !systick_comes(c))))
             return TURNS_BEFORE;
         if (c->attention) {
-            if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c))
+            if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c) || c->called)
                 return TURNS_BEFORE;
             continue;
         }
