@@ -174,6 +174,8 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
     const struct window *w = window_at(c->guard.windows, c->guard.window_count, (uint32_t)address);
     uint64_t value = 0;
     (void)uc;
+    if (!w && systick_load(c, (uint32_t)address, size, &value))
+        return value;
     if (!w) {
         c->called = 1;
         return c->guard.slow_read((uint32_t)address, size);
@@ -194,7 +196,7 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
         return;
-    if (!w && nvic_store(c, (uint32_t)address, size, (uint32_t)value))
+    if (!w && (nvic_store(c, (uint32_t)address, size, (uint32_t)value) || systick_store(c, (uint32_t)address, size, (uint32_t)value)))
         return;
     if (!w) {
         c->called = 1;

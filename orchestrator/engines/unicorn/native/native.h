@@ -84,6 +84,8 @@ int nvic_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
 
 /* systick.c */
 int systick_comes(struct core *c);
+int systick_load(struct core *c, uint32_t address, uint32_t size, uint64_t *value);
+int systick_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
 
 /* exceptions.c */
 int takes_exceptions(const struct core *c);
