@@ -165,7 +165,7 @@ class Core:
         self._instructions = instructions = Instructions(
             processor, unit, floating_point, enforcer, marks, counts, ports
         )
-        execution = Execution(processor, unit, enforcer, loops, accesses, instructions, marks, ports)
+        self._execution = execution = Execution(processor, unit, enforcer, loops, accesses, instructions, marks, ports)
         self.debugger = debugger = Debugger(processor, marks, loops, ports)
         self.resets = ResetUnit(
             processor,
@@ -220,17 +220,25 @@ class Core:
         except BaseException as error:  # a callback of C code must not unwind through it
             self._accesses.device_failed(error)
 
+    def _after_call(self) -> None:
+        if self._run_loop.is_paused or self._execution.has_work or self._p.held or self._p.locked_up:
+            self._p.native.comes_back = 1
+
     def _guarded_read(self, address: int, size: int) -> int:
         self._before_call()
-        return self.bus.read(address, size)
+        value = self.bus.read(address, size)
+        self._after_call()
+        return value
 
     def _guarded_write(self, address: int, size: int, value: int) -> None:
         self._before_call()
         self.bus.write(address, size, value)
+        self._after_call()
 
     def _protected_write(self, address: int, data: bytes) -> None:
         self._before_call()
         self._accesses.store_to_protected_page(address, data)
+        self._after_call()
 
     def keep_untold(self) -> None:
         """Somebody listens from now on."""
@@ -246,6 +254,7 @@ class Core:
             self._host.interrupt_taken(self, interrupt)
         except BaseException as error:  # a callback of C code must not unwind through it
             self._accesses.device_failed(error)
+        self._after_call()
 
     def tell_untold(self) -> None:
         """Tell what native code has taken, and returned from."""

@@ -100,15 +100,20 @@ class Execution:
             self._instructions.trap()
 
     @property
-    def is_prepared(self) -> bool:
-        """Whether native code may run as things are."""
-        return not (
+    def has_work(self) -> bool:
+        """Whether something is to be done before the next instruction, whatever the execution priority is."""
+        return (
             self._p.stale_code
             or self._p.access_log.stale
             or self._accesses.is_due
             or self.reset_asked
-            or self._enforcer.has_work
+            or self._enforcer.stale
         )
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether native code may run as things are."""
+        return not (self.has_work or self._enforcer.has_work)
 
     def fail_if_asked(self) -> None:
         """Where an exception was taken in native code: what was told of it has failed."""

@@ -41,7 +41,7 @@ class RunLoop:
         self._timeline = timeline
         self._debugger = debugger
         self.ran = False
-        self._paused = False
+        self.is_paused = False
 
     @property
     def idle(self) -> bool:
@@ -52,17 +52,17 @@ class RunLoop:
 
     def pause(self) -> None:
         """:meth:`run_to` ends behind the instruction that is executed."""
-        self._paused = True
+        self.is_paused = True
         self._p.end_slice()
 
     def run_to(self, end: int) -> None:
         """Advance to an instruction count, or until paused."""
-        self._paused = False
+        self.is_paused = False
         self._go_on(end)
 
     def _go_on(self, end: int) -> None:
         native, loops, timeline, processor = self._p.native, self._loops, self._timeline, self._p
-        while (now := native.executed) < end and not self._paused:
+        while (now := native.executed) < end and not self.is_paused:
             if loops.loop is not None:
                 if now < timeline.next_count and not processor.attention and not processor.stale_code and loops.holds:
                     loops.skip(min(end, timeline.next_count))
@@ -127,7 +127,7 @@ class RunLoop:
     def take_seat(self, seat: Seat) -> None:
         """A quantum begins, perhaps in native code: what it is to know of this core."""
         processor = self._p
-        self.ran = processor.disturbed = self._paused = False
+        self.ran = processor.disturbed = self.is_paused = False
         seat.delayed_until = processor.delayed_until
         seat.stands = processor.held or processor.locked_up
         seat.python = processor.round_end < NEVER or not self._execution.is_prepared

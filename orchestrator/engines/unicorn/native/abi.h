@@ -309,8 +309,8 @@ struct core {
     uint32_t number;     /* of the core */
     uint32_t fast;       /* blocks.c: code that runs often is counted by blocks */
     uint32_t drop_blocks; /* what is known of blocks is void, and each translation */
-    uint32_t called;     /* Python has been, in this run */
-    uint32_t reserved;
+    uint32_t called;     /* Python has been, since core_advance() or core_attend() began */
+    uint32_t comes_back; /* and is to go on */
     uint32_t turn_back;  /* a block is not to be executed as it is */
     uint32_t block_size; /* of the one to be translated anew */
     struct block *block; /* that runs and is counted as a whole; null: each instruction is */

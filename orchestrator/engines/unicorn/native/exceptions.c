@@ -120,15 +120,13 @@ static int take(struct core *c, uint32_t number, uint32_t return_address)
     return 1;
 }
 
-/* Takes the exception that is due, if any; 0: it is Python's to do all of that. Where Python was told of it, `called`
- * is set, and it is to go on. */
-int core_attend(struct core *c)
+/* Takes the exception that is due, if any; 0: it is Python's to do all of that. */
+static int attend(struct core *c)
 {
     struct nvic *n = c->nvic;
     uint32_t masks[MASKS + 2], without_primask[MASKS];
     int number;
 
-    c->called = 0;
     if (!takes_exceptions(c) || n->scr & SEVONPEND || (c->sleeping && n->scr & SLEEPDEEP))
         return 0;
     if (nvic_has_candidates(n)) {
@@ -162,6 +160,12 @@ int core_attend(struct core *c)
         c->watch_masks = 1;
     }
     return 1;
+}
+
+int core_attend(struct core *c)
+{
+    c->called = c->comes_back = 0;
+    return attend(c);
 }
 
 /* What forbids a return (B1.5.8, integrity checks), or makes it more than a return. */
@@ -222,11 +226,11 @@ static int call_supervisor(struct core *c)
            take(c, SV_CALL, c->pc);
 }
 
-/* Deals with what ended a slice, if that is simple and no device has been called. */
+/* Deals with what ended a slice, if that is simple and Python has nothing to do after a device was called. */
 static int deals_with(struct core *c, uint32_t reason)
 {
     int is_dealt_with;
-    if (!takes_exceptions(c) || c->called || c->undo)
+    if (!takes_exceptions(c) || c->comes_back || c->undo)
         return 0;
     switch (reason) {
     case EXIT_BUDGET:
@@ -254,7 +258,7 @@ static int deals_with(struct core *c, uint32_t reason)
  * else EXIT_BUDGET. */
 uint32_t core_advance(struct core *c, uint64_t end)
 {
-    c->resumed = 0;
+    c->called = c->comes_back = c->resumed = 0;
     for (;;) {
         if (c->sleeping) {
             c->executed = least(end, c->next_count);
@@ -267,10 +271,8 @@ uint32_t core_advance(struct core *c, uint64_t end)
         }
         if (c->executed >= end || c->resumed || (c->executed >= c->next_count && !systick_comes(c)))
             return EXIT_BUDGET;
-        while (c->attention && !c->called)
-            if (!core_attend(c))
+        while (c->attention)
+            if (!attend(c) || c->comes_back)
                 return EXIT_BUDGET;
-        if (c->called)
-            return EXIT_BUDGET;
     }
 }

@@ -47,7 +47,7 @@ uint32_t core_run(struct core *c, uint64_t limit)
     c->stopping = 0;
     c->denied = 0;
     c->clean_page = c->marked_page = NO_PAGE;
-    c->it = c->undo = c->skipping = c->called = 0;
+    c->it = c->undo = c->skipping = 0;
     if (c->grown && c->grown_seen != *c->grown) {
         c->grown_seen = *c->grown;
         if (c->guard.on)
@@ -340,7 +340,7 @@ static int look_at(struct core *c, void *uc, uint32_t address)
         c->order->seen[SEEN_EXCLUSIVE]++;
     if (kind == FAULTMASK) {
         c->limit = c->executed + 1;
-        c->called = 1; /* Python is to see whether the MPU is in force */
+        c->comes_back = 1; /* Python is to see whether the MPU is in force */
     }
     if (kind == STACK_LIMIT && is_executed(c, address) && !is_unprivileged_mode(c))
         c->limits[second & 1] = register_of(c, first & 0xF) & ~7u;
