@@ -120,8 +120,8 @@ class Access(NamedTuple):
 class BusPort(Protocol):
     """What the bus tells its core."""
 
-    def device_access(self, *, writes: bool) -> None:
-        """A device is about to be read or written."""
+    def device_stores(self) -> None:
+        """A device is about to be written."""
         ...
 
     def bus_error(self, access: Access) -> None:
@@ -185,12 +185,11 @@ class Bus:
         return next(each for each in self._slots if each.name == device)
 
     def read(self, address: int, size: int) -> int:
-        self._port.device_access(writes=False)
         self.count += 1
         self.access = access = Access(address, size, None)
         try:
             slot = self.slot_at(address)
-            if slot is None or (is_private(address) and not self._port.may_use_private_bus(access)):
+            if slot is None or (PRIVATE_START <= address < PRIVATE_END and not self._port.may_use_private_bus(access)):
                 self._port.bus_error(access)
                 return 0
             if slot.pollers and not self.is_repeating:
@@ -208,12 +207,12 @@ class Bus:
             self.unsteady += 1
 
     def write(self, address: int, size: int, value: int) -> None:
-        self._port.device_access(writes=True)
+        self._port.device_stores()
         self.count += 1
         self.access = access = Access(address, size, value)
         try:
             slot = self.slot_at(address)
-            if slot is None or (is_private(address) and not self._port.may_use_private_bus(access)):
+            if slot is None or (PRIVATE_START <= address < PRIVATE_END and not self._port.may_use_private_bus(access)):
                 self._port.bus_error(access)
                 return
             if slot.pollers:

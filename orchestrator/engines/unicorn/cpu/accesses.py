@@ -83,10 +83,9 @@ class Accesses:
         self.unmodelled_addresses = set(saved.unmodelled_addresses)
         self._denied_at = -1
 
-    def device_access(self, *, writes: bool) -> None:
+    def device_stores(self) -> None:
         # A core that only reads devices may stand in an idle loop: whether it does, the prober finds out.
-        if writes:
-            self._p.disturbed = True
+        self._p.disturbed = True
 
     def bus_error(self, access: Access) -> None:
         # Unicorn finishes the load and its register is lost: what it held is put back before the fault is taken.

@@ -18,7 +18,7 @@ from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.binding import RegisterBatch
 from orchestrator.engines.unicorn.bus import SCS, Bus, Slot
 from orchestrator.engines.unicorn.cache.model import CacheModel
-from orchestrator.engines.unicorn.cpu.access_log import AccessLog, Observed
+from orchestrator.engines.unicorn.cpu.access_log import Observed
 from orchestrator.engines.unicorn.cpu.accesses import SCS_BASE, Accesses, AccessesSnapshot, ScsDevice
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.counting import InstructionCounts
@@ -35,7 +35,6 @@ from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
 from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
-from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.cpu.ports import Ports
 from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
@@ -143,6 +142,8 @@ class Core:
         self.model = model
         self.name, self.mips = model.name, model.mips
         self._p = processor = Processor(model.name, model.model, model.mips, interrupts, priority_mask)
+        self.native, self._taken = processor.native, processor.taken_state
+        self.access_log, self.order_log = processor.access_log, processor.order_log
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
         processor.tell_untold = self.tell_untold
         self._host = host
@@ -213,7 +214,7 @@ class Core:
 
     def _before_call(self) -> None:
         self.before_call()
-        if not self._p.has_untold:
+        if not self._taken.told_count:
             return
         try:
             self.tell_untold()
@@ -258,7 +259,7 @@ class Core:
 
     def tell_untold(self) -> None:
         """Tell what native code has taken, and returned from."""
-        if not self._p.has_untold:
+        if not self._taken.told_count:
             return
         for executed, number, return_address, is_return in self._p.untold():
             name = exception_name(number)
@@ -272,24 +273,12 @@ class Core:
         return self._p.images
 
     @property
-    def native(self) -> abi.CoreState:
-        return self._p.native
-
-    @property
     def memory(self) -> CoreMemory:
         return self._p.memory
 
     @property
     def exceptions(self) -> ExceptionState:
         return self._p.exceptions
-
-    @property
-    def access_log(self) -> AccessLog:
-        return self._p.access_log
-
-    @property
-    def order_log(self) -> OrderLog:
-        return self._p.order_log
 
     @property
     def loop(self) -> IdleLoop | None:

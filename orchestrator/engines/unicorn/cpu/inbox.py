@@ -41,12 +41,17 @@ class Inbox:
         """The next one that is due by now."""
         return heapq.heappop(self._due) if self._due and self._due[0].at <= now else None
 
-    def forget_line(self, interrupt: int, after: int) -> None:
-        """No change of this input that is due later than an instruction count is on its way any more."""
-        if any(isinstance(each.signal, LineChanged) for each in self._due):
-            stale = LineChanged(interrupt, True), LineChanged(interrupt, False)
-            self._due = [each for each in self._due if each.at <= after or each.signal not in stale]
+    def forget_line(self, interrupt: int, after: int) -> bool:
+        """No change of this input is due later than an instruction count any more; whether one was."""
+        stale = [
+            each
+            for each in self._due
+            if each.at > after and isinstance(each.signal, LineChanged) and each.signal.interrupt == interrupt
+        ]
+        if stale:
+            self._due = [each for each in self._due if each not in stale]
             heapq.heapify(self._due)
+        return bool(stale)
 
     def keep(self, wanted: Callable[[Signal], bool]) -> None:
         """Only these are on their way any more."""

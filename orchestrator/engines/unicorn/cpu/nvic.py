@@ -6,6 +6,8 @@ and says what it took. Numbers are those of IPSR: 16 is external interrupt 0.
 
 from __future__ import annotations
 
+import ctypes
+
 from orchestrator.engines.common.bits import bits_of
 from orchestrator.engines.common.cortex_m import (
     BUS_FAULT,
@@ -21,7 +23,7 @@ from orchestrator.engines.common.cortex_m import (
     SYS_TICK,
     USAGE_FAULT,
 )
-from orchestrator.engines.unicorn.native.abi import NvicState
+from orchestrator.engines.unicorn.native.abi import NvicState, hooks
 
 __all__ = ["NO_PRIORITY", "ExceptionState"]
 
@@ -66,6 +68,7 @@ class ExceptionState:
 
     def _keep_in(self, native: NvicState) -> None:
         self.native = native
+        self._pointer = ctypes.addressof(native)
         self.bytes = memoryview(native).cast("B")
         self._priority = native.priority
 
@@ -108,15 +111,7 @@ class ExceptionState:
 
     def set_line(self, interrupt: int, level: bool) -> None:
         """Drive an external interrupt: level-sensitive, pends while it is high (DDI0403E B3.4.1)."""
-        bit = 1 << FIRST_INTERRUPT + interrupt
-        if level:
-            # An edge pends even what is active; a level only what is not.
-            if not self.lines & self.active & bit:
-                self.pending |= bit
-            self.lines |= bit
-        else:
-            # A pulse stays pending: the edge is latched until the exception is entered.
-            self.lines &= ~bit
+        hooks.nvic_drive(self._pointer, interrupt, level)
 
     def pend(self, number: int) -> None:
         self.pending |= 1 << number

@@ -6,9 +6,9 @@ Calls nothing above it: a part that has one may read and write all of it.
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -34,6 +34,7 @@ __all__ = ["GENERAL", "NEVER", "SPECIAL", "XPSR_T", "Processor", "ProcessorSnaps
 NEVER = 1 << 62  # an instruction count that does not come
 XPSR_T = cortex_m.XPSR_THUMB
 _IT_BITS = 0x0600_FC00  # xPSR
+_TOLD = struct.Struct("=Q3I4x")  # ``struct told``
 GENERAL = tuple(f"R{number}" for number in range(13))
 _VISIBLE = (*GENERAL, "SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
 
@@ -70,15 +71,6 @@ class ProcessorSnapshot:
     activity: object
 
 
-class TakenEvent(NamedTuple):
-    """An exception that native code took, or returned from, at an instruction count."""
-
-    executed: int
-    number: int
-    return_address: int
-    is_return: bool
-
-
 class Processor:
     """One CPU; ``stub`` is the address of a CLREX that the guest cannot see, once :meth:`connect` was called."""
 
@@ -96,10 +88,11 @@ class Processor:
         self.access_log = AccessLog(self.native, name, mips)
         self.order_log = OrderLog(self.native, name, mips)
         self.caches: tuple[CacheModel, ...] = ()  # of the board, where they are modelled
-        self._taken = TakenState()
-        self.activity = ActivityLog(mips, self._taken)
+        self.taken_state = TakenState()
+        self._told = memoryview(self.taken_state.told).cast("B")
+        self.activity = ActivityLog(mips, self.taken_state)
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
-        self.native.taken = binding.address_of(self._taken)
+        self.native.taken = binding.address_of(self.taken_state)
         self.native.nvic = binding.address_of(self.exceptions.native)
         self.native.disturbed = True
         self.native.mips = mips
@@ -219,12 +212,12 @@ class Processor:
     @property
     def taken(self) -> Counter[int]:
         """Exceptions since power-on, by number, in the order in which each came first."""
-        taken = self._taken
+        taken = self.taken_state
         return Counter({number: taken.count[number] for number in taken.first[: taken.kinds]})
 
     def count_taken(self, number: int) -> None:
         """One was entered."""
-        taken = self._taken
+        taken = self.taken_state
         if not taken.count[number]:
             taken.first[taken.kinds] = number
             taken.kinds += 1
@@ -232,28 +225,22 @@ class Processor:
 
     def keep_untold(self) -> None:
         """Exceptions that native code takes are to be told, from now on."""
-        self._taken.tells = 1
+        self.taken_state.tells = 1
 
-    @property
-    def has_untold(self) -> bool:
-        """Whether native code has taken exceptions that were not told yet, or returned from such."""
-        return bool(self._taken.told_count)
-
-    def untold(self) -> list[TakenEvent]:
-        """Of those that native code has taken, or returned from, what was not told yet; in order."""
-        taken = self._taken
+    def untold(self) -> list[tuple[int, int, int, int]]:
+        """Of those that native code has taken, or returned from, what was not told yet, in order: each with its
+        instruction count, number, return address, and whether it has returned.
+        """
+        taken = self.taken_state
         count, taken.told_count = taken.told_count, 0
-        return [
-            TakenEvent(each.executed, each.number, each.return_address, bool(each.is_return))
-            for each in taken.told[:count]
-        ]
+        return list(_TOLD.iter_unpack(self._told[: count * _TOLD.size]))
 
     def announce(self, interrupts: Iterable[int], taken: Callable[[int], None]) -> None:
         """Say of each of these when native code has taken it, in the very moment."""
         self._announce = binding.interrupt_callback(taken)
-        self._taken.announce = binding.function_pointer(self._announce)
+        self.taken_state.announce = binding.function_pointer(self._announce)
         for number in (cortex_m.FIRST_INTERRUPT + interrupt for interrupt in interrupts):
-            self._taken.announced[number // 32] |= 1 << number % 32
+            self.taken_state.announced[number // 32] |= 1 << number % 32
 
     def fall_asleep(self, how: int) -> None:
         """Until :meth:`wake`; how and why as in :class:`~orchestrator.engines.unicorn.cpu.activity.ActivityLog`."""

@@ -64,28 +64,28 @@ class RunLoop:
         native, loops, timeline, processor = self._p.native, self._loops, self._timeline, self._p
         while (now := native.executed) < end and not self.is_paused:
             if loops.loop is not None:
-                if now < timeline.next_count and not processor.attention and not processor.stale_code and loops.holds:
-                    loops.skip(min(end, timeline.next_count))
+                if now < native.next_count and not native.attention and not processor.stale_code and loops.holds:
+                    loops.skip(min(end, native.next_count))
                     continue
                 loops.leave()
-            if now >= timeline.next_count:
+            if now >= native.next_count:
                 timeline.happen()
                 self._execution.reset_if_asked()
             if processor.held or processor.locked_up:
-                native.executed = min(end, timeline.next_count)
+                native.executed = min(end, native.next_count)
                 continue
             if now < processor.delayed_until:
-                native.executed = min(end, timeline.next_count, processor.delayed_until)
+                native.executed = min(end, native.next_count, processor.delayed_until)
                 continue
-            if processor.attention:
+            if native.attention:
                 if self._execution.is_prepared and hooks.core_attend(processor.native_pointer):
                     processor.tell_untold()
                     self._execution.fail_if_asked()
                 else:
                     self._consider()
                 continue
-            if processor.sleeping:
-                native.executed = min(end, timeline.next_count)
+            if native.sleeping:
+                native.executed = min(end, native.next_count)
                 continue
             debug = self._debugger.core_debug
             if debug is not None and debug.before_instruction():
@@ -96,7 +96,7 @@ class RunLoop:
                 self._back_in_loop()
                 continue
             native.slices += 1
-            limit = min(end, timeline.next_count, processor.round_end)
+            limit = min(end, native.next_count, processor.round_end)
             self._execution.execute(now + 1 if debug is not None and debug.is_stepping else limit)
             self._end_round()
         self._end_turn(end)
@@ -156,8 +156,7 @@ class RunLoop:
 
     def reconsider(self) -> None:
         """What may interrupt has changed: look before the next instruction."""
-        self._p.attention = True
-        hooks.core_stop_behind(self._p.native_pointer)
+        hooks.core_reconsider(self._p.native_pointer)
         self._timeline.replan()
 
     def set_line(self, interrupt: int, level: bool) -> None:
@@ -166,7 +165,7 @@ class RunLoop:
         """
         self._timeline.forget_line(interrupt)
         self._p.exceptions.set_line(interrupt, level)
-        self.reconsider()
+        hooks.core_reconsider(self._p.native_pointer)
 
     def _consider(self) -> None:
         """Take the exception that is due, or wake up for what is masked."""

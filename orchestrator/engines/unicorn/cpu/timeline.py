@@ -11,6 +11,7 @@ from orchestrator.engines.unicorn.cpu.processor import NEVER, Processor
 from orchestrator.engines.unicorn.cpu.sampler import Sampler
 from orchestrator.engines.unicorn.cpu.signals import Alarm, Delayed, EventSent, LineChanged, Released, Signal
 from orchestrator.engines.unicorn.cpu.systick import SysTick
+from orchestrator.engines.unicorn.native.abi import hooks
 
 __all__ = ["Timeline", "TimelinePort"]
 
@@ -54,14 +55,13 @@ class Timeline:
 
     def replan(self) -> None:
         """What happens next by itself may be another thing now."""
-        native, head = self._p.native, self._inbox.first
-        is_running = not (self._p.held or self._p.locked_up)
-        count = min(head, self._systick_count()) if is_running else head
+        processor = self._p
+        hooks.core_replan(processor.native_pointer, self._inbox.first, not (processor.held or processor.locked_up))
         if self.sampler is not None:
             self.sampler.see_state()
-            count = min(count, self.sampler.due_count)
-            head = 0  # it takes what is due whenever anything comes
-        native.next_count, native.python_count = count, head
+            native = processor.native
+            native.next_count = min(native.next_count, self.sampler.due_count)
+            native.python_count = 0  # it takes what is due whenever anything comes
 
     def _systick_count(self) -> int:
         expiry = self._systick.expiry
@@ -87,7 +87,8 @@ class Timeline:
 
     def forget_line(self, interrupt: int) -> None:
         """No change of this input is on its way any more."""
-        self._inbox.forget_line(interrupt, -1)
+        if self._inbox.forget_line(interrupt, -1):
+            self.replan()
 
     def release_lines(self) -> None:
         """The devices are reset: every interrupt input is low, and no change is on its way."""

@@ -80,10 +80,13 @@ int nvic_can_take(const struct nvic *n, uint32_t number, int priority);
 void nvic_pend(struct nvic *n, uint32_t number);
 void nvic_enter(struct nvic *n, uint32_t number);
 void nvic_leave(struct nvic *n, uint32_t number);
+void nvic_drive(struct nvic *n, uint32_t interrupt, uint32_t level);
+void core_reconsider(struct core *c);
 int nvic_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
 
 /* systick.c */
 int systick_comes(struct core *c);
+void core_replan(struct core *c, uint64_t count, uint32_t runs);
 int systick_load(struct core *c, uint32_t address, uint32_t size, uint64_t *value);
 int systick_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
 

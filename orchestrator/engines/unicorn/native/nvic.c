@@ -102,6 +102,26 @@ void nvic_leave(struct nvic *n, uint32_t number)
         set(n->pending, number);
 }
 
+/* Drive an external interrupt: level-sensitive, it pends while its line is high (B3.4.1). */
+void nvic_drive(struct nvic *n, uint32_t interrupt, uint32_t level)
+{
+    uint32_t number = FIRST_INTERRUPT + interrupt;
+    if (!level) { /* a pulse stays pending: the edge is latched until the exception is entered */
+        clear(n->lines, number);
+        return;
+    }
+    if (!nvic_has(n->lines, number) || !nvic_has(n->active, number)) /* an edge pends even what is active */
+        set(n->pending, number);
+    set(n->lines, number);
+}
+
+/* What may interrupt has changed: look before the next instruction. */
+void core_reconsider(struct core *c)
+{
+    c->attention = 1;
+    core_stop_behind(c);
+}
+
 static void store_icsr(struct nvic *n, uint32_t value)
 {
     if (value >> 31 & 1)
@@ -158,7 +178,6 @@ int nvic_store(struct core *c, uint32_t address, uint32_t size, uint32_t value)
         store_icsr(c->nvic, value);
     else
         store_interrupts(c->nvic, offset / BLOCK, offset % BLOCK / 4, value);
-    c->attention = 1;
-    core_stop_behind(c);
+    core_reconsider(c);
     return 1;
 }

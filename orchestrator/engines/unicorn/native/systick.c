@@ -29,6 +29,13 @@ static uint64_t next_of(const struct core *c, uint64_t count)
     return due < count ? (uint64_t)due : count;
 }
 
+/* What comes to the core by itself: `count` is when, but for SysTick, which stands still where no instruction `runs`. */
+void core_replan(struct core *c, uint64_t count, uint32_t runs)
+{
+    c->python_count = count;
+    c->next_count = runs ? next_of(c, count) : count;
+}
+
 /* Brings the counter to a tick; whether it reached zero with the interrupt enabled. */
 static int advance(struct systick *s, uint64_t now)
 {
@@ -90,9 +97,8 @@ static void reconsider(struct core *c, int is_due)
 {
     if (is_due)
         nvic_pend(c->nvic, SYS_TICK);
-    c->attention = 1;
     c->next_count = next_of(c, c->python_count);
-    core_stop_behind(c);
+    core_reconsider(c);
 }
 
 int systick_load(struct core *c, uint32_t address, uint32_t size, uint64_t *value)
