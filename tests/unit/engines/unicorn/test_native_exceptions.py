@@ -11,7 +11,8 @@ import random
 import pytest
 
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
-from orchestrator.events import ExceptionTaken
+from orchestrator.engines.unicorn.wiring import Wiring
+from orchestrator.events import ExceptionTaken, Note
 
 US = 1_000
 
@@ -125,6 +126,13 @@ _MAIN = (
     "poke SCR, {scr}\n nop\n nop\n poke SCR, 0",
     "poke SYST_CSR + 8, 0",
     "poke SYST_CSR + 4, {reload}",
+    "poke SYST_CSR, {counting}\n nop\n poke SYST_CSR, 7",
+    "poke SYST_CSR + 4, 0\n poke SYST_CSR + 8, {n}\n nop\n poke SYST_CSR + 4, {reload}\n poke SYST_CSR + 8, 0",
+    "ldr r0, =SYST_CSR\n{l}: ldr r1, [r0]\n lsrs r1, #17\n bcc {l}b\n ldr r1, [r0]\n eor r7, r1",
+    "ldr r0, =SYST_CSR\n ldrb r1, [r0, #2]\n ldrh r2, [r0, #8]\n add r7, r1\n eor r7, r2",
+    "ldr r0, =SYST_CSR\n ldrd r1, r2, [r0, #4]\n add r7, r1\n eor r7, r2",
+    "ldr r0, =SYST_CSR + 4\n mov r1, #{reload}\n mov r2, #{n}\n stm r0, {{r1, r2}}",
+    "ldr r0, =SYST_CSR\n mov r1, #{reload}\n tst r6, #{n}\n ite ne\n strne r1, [r0, #4]\n ldreq r1, [r0]\n add r7, r1",
     _UNMASK + "wfi",
     _UNMASK + "wfe",
     "sev",
@@ -163,6 +171,8 @@ _HANDLED = (
     "mov r0, #{n}\n{l}: subs r0, #1\n bne {l}b",
     "ldr r1, =out + 12\n ldrex r0, [r1]\n add r0, #1\n strex r2, r0, [r1]",
     "ldr r0, =USART\n ldr r0, [r0, #0x1C]",
+    "ldr r0, =SYST_CSR\n ldr r1, [r0]\n ldr r0, [r0, #8]\n ldr r2, =out + 28\n stm r2, {{r0, r1}}",
+    "poke SYST_CSR + 4, {reload}\n poke SYST_CSR + 8, 0",
     "clrex",
     "poke SCR, 0",
     "udf #{n}",
@@ -199,6 +209,7 @@ class _Chance:
             ccr=self.choice((0x200, 0x200, 0, 0x201, 1)),
             scr=self.choice((2, 16, 18, 0)),
             reload=self.choice((60, 97, 250, 999)),
+            counting=self.choice((0, 1, 2, 3, 5, 6)),
             mpu=self.choice((0, 5, 7)),
         )
 
@@ -384,8 +395,71 @@ irq0: bx lr
     assert quick.events == slow.events
 
 
+_ANNOUNCED = (0, 2, 3, 7)
+
+
+@pytest.fixture
+def announced(monkeypatch):
+    """A board that says where its cores are when some interrupts are taken; called with a machine, it is wanted there."""
+
+    wanted = []
+
+    def interrupt_taken(wiring, core, interrupt):
+        if wiring in wanted and interrupt in _ANNOUNCED:
+            where = f"{interrupt} at {core.now}: {core.exceptions.active:#x}, {core.exceptions.pending:#x}"
+            wiring.emit(core, Note(f"{where}, {dict(core.registers())}"))
+
+    monkeypatch.setattr(Wiring, "interrupt_taken", interrupt_taken)
+
+    def announce(machine):
+        wanted.append(machine.engine.wiring)
+        for core in machine.engine.wiring.cores:
+            core.announce(_ANNOUNCED)
+
+    return announce
+
+
+_RINGS = """
+reset: poke NVIC_ISER, 15
+again: poke NVIC_ISPR, 12
+    add r6, #1
+    b again
+irq2: bx lr
+irq3: bx lr
+"""
+
+
+def test_who_is_told_of_an_interrupt_is_told_in_its_moment_and_before_what_comes_next(boot, core, announced):
+    quick, slow = (boot(_RINGS, core=core, native_exceptions=native) for native in (True, False))
+    for machine in (quick, slow):
+        announced(machine)
+        machine.run_us(40)
+    kinds = [type(event.detail).__name__ for event in quick.events if event.core == core]
+    expected = ["ExceptionTaken", "Note", "ExceptionReturn", "ExceptionTaken", "Note", "ExceptionReturn"]
+    assert kinds[:6] == expected
+    assert quick.events == slow.events
+
+
+def test_a_failure_of_who_is_told_of_an_interrupt_ends_the_run(boot, core, announced, taken_in_python):
+    """Behind the very exception, whoever took it."""
+    states = []
+    for native in (True, False):
+        machine = boot(_RINGS, core=core, native_exceptions=native)
+        announced(machine)
+
+        def fail(event):
+            if isinstance(event.detail, Note):
+                raise LookupError("enough")
+
+        machine.engine.subscribe(fail)
+        with pytest.raises(LookupError, match="enough"):
+            machine.run_us(40)
+        states.append((machine.engine.wiring.by_name[core].now, machine.events))
+    assert states[0] == states[1]
+
+
 @pytest.mark.parametrize("seed", range(18))
-def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_in_python, seed):
+def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_in_python, announced, seed):
     chance = random.Random(f"exceptions {seed}")
     quantum_ns = chance.choice((20_000, 20_000, 7_130, 2_500))
     how = {"quantum_ns": quantum_ns, "skip_idle_loops": bool(seed & 1), "listens": seed % 4 != 3}
@@ -396,6 +470,9 @@ def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_i
         text = program(f"{seed} 0")
         how |= {"other": program(f"{seed} 1")}
     quick, slow = (boot(text, native_exceptions=native, **how) for native in (True, False))
+    if seed & 2:
+        announced(quick)
+        announced(slow)
     sleeps = [_note_sleeps(machine) for machine in (quick, slow)] if how["listens"] else [[], []]
     for number in range(8):
         piece = chance.randrange(1, 160) * US

@@ -40,7 +40,7 @@ def test_svc_returns_behind_itself(boot, core):
 
 
 def test_the_board_is_told_of_each_interrupt_that_it_asked_for_by_its_number(boot, core, monkeypatch):
-    """Whose mailbox it is of, the board knows; native code takes the others."""
+    """Whose mailbox it is of, the board knows; of the others it is told nothing."""
     told = []
     monkeypatch.setattr(Wiring, "interrupt_taken", lambda _, core, interrupt: told.append((core.name, interrupt)))
     program = """
@@ -57,7 +57,7 @@ irq3: bx lr
 sv_call: bx lr
 """
     machine = boot(program, core=core)
-    machine.core.enter_in_python((0, 3))
+    machine.core.announce((0, 3))
     machine.finish()
     assert told == [(core, 3), (core, 0)]
 
