@@ -18,7 +18,7 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, Compared, CoreState, hooks
 
 __all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "compared", "describe"]
-__all__ += ["function_pointer", "interrupt_callback", "registers", "written_registers"]
+__all__ += ["function_pointer", "interrupt_callback", "registers", "tell_callback", "written_registers"]
 
 # Renode's cpuType to Unicorn's model; UC_MODE_MCLASS would silently turn each of them into a Cortex-M33.
 CPU_MODELS = {
@@ -46,6 +46,11 @@ def function_pointer(function: Any) -> int:
     pointer = ctypes.cast(function, ctypes.c_void_p).value
     assert pointer is not None
     return pointer
+
+
+def tell_callback(function: Callable[[], None]) -> Any:
+    """What native code calls to have something told; it must be kept alive."""
+    return _TELL_CALLBACK(function)
 
 
 def interrupt_callback(function: Callable[[int], None]) -> Any:
@@ -126,6 +131,7 @@ _WRITE_CALLBACK = ctypes.CFUNCTYPE(
 )
 _SLOW_READ_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)
 _SLOW_WRITE_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)
+_TELL_CALLBACK = ctypes.CFUNCTYPE(None)
 _INTERRUPT_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
 _PROTECT_CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_bool,

@@ -146,6 +146,7 @@ class Core:
         self.access_log, self.order_log = processor.access_log, processor.order_log
         processor.before_sleep_changes = lambda: host.before_sleep_changes(self)
         processor.tell_untold = self.tell_untold
+        processor.tell_by(self._tell_now)
         self._host = host
         self._native_exceptions = native_exceptions
         processor.after_sleep_changed = lambda: host.after_sleep_changed(self)
@@ -248,6 +249,10 @@ class Core:
     def announce(self, interrupts: Iterable[int]) -> None:
         """The board is to be told of these when they are taken."""
         self._p.announce(interrupts, self._interrupt_taken)
+
+    def _tell_now(self) -> None:
+        self._before_call()
+        self._after_call()
 
     def _interrupt_taken(self, interrupt: int) -> None:
         self._before_call()

@@ -235,6 +235,11 @@ class Processor:
         count, taken.told_count = taken.told_count, 0
         return list(_TOLD.iter_unpack(self._told[: count * _TOLD.size]))
 
+    def tell_by(self, tell: Callable[[], None]) -> None:
+        """Call this where native code needs everything told that is not told yet."""
+        self._tell_now = binding.tell_callback(tell)
+        self.taken_state.tell_now = binding.function_pointer(self._tell_now)
+
     def announce(self, interrupts: Iterable[int], taken: Callable[[int], None]) -> None:
         """Say of each of these when native code has taken it, in the very moment."""
         self._announce = binding.interrupt_callback(taken)

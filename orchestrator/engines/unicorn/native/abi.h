@@ -18,6 +18,7 @@ typedef int (*ctl_fn)(void *uc, int control, ...);
 typedef _Bool (*protected_fn)(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 typedef uint64_t (*slow_read_fn)(uint32_t address, uint32_t size);
 typedef void (*slow_write_fn)(uint32_t address, uint32_t size, uint64_t value);
+typedef void (*tell_fn)(void);
 typedef void (*interrupt_fn)(uint32_t interrupt);
 
 #define PAGE_SHIFT 10 /* an M-profile page is 1 KB */
@@ -247,6 +248,7 @@ struct taken {
     struct told told[MOST_TOLD];         /* not told yet */
     uint32_t announced[EXCEPTION_WORDS]; /* of these Python is told as they are taken */
     interrupt_fn announce;
+    tell_fn tell_now;                    /* what is not told yet */
     struct sleep sleep;
 };
 

@@ -93,9 +93,15 @@ static void wake(struct core *c, uint32_t why)
 static int hints(struct core *c)
 {
     uint16_t hint = 0;
-    if (c->it || c->taken->told_count || c->nvic->scr & SLEEPDEEP || c->guard.mem_read(c->uc, c->pc, &hint, sizeof hint) != 0 ||
+    if (c->it || c->nvic->scr & SLEEPDEEP || c->guard.mem_read(c->uc, c->pc, &hint, sizeof hint) != 0 ||
         (hint != YIELD && hint != WFE && hint != WFI))
         return 0;
+    if (c->taken->told_count) {
+        c->called = 1;
+        c->taken->tell_now();
+        if (c->comes_back)
+            return 0;
+    }
     c->disturbed = 1;
     c->pc += 2;
     c->executed++;

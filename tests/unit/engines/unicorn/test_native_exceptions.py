@@ -400,7 +400,7 @@ _ANNOUNCED = (0, 2, 3, 7)
 
 @pytest.fixture
 def announced(monkeypatch):
-    """A board that says where its cores are when some interrupts are taken; called with a machine, it is wanted there."""
+    """To be called with a machine: its board says where its cores are when some of their interrupts are taken."""
 
     wanted = []
 
