@@ -63,18 +63,20 @@ def address_of(structure: ctypes.Structure) -> int:
     return ctypes.addressof(structure)
 
 
-def compared(spans: Iterable[tuple[memoryview, bytes]]) -> Any:
-    """Memory and what it held, as an array of ``struct compared``; both must be kept alive."""
+def compared(spans: Iterable[tuple[memoryview, bytes | bytearray]]) -> Any:
+    """Memory and what it held, as an array of ``struct compared``; both must be kept alive, and of one size."""
     pairs = [
-        Compared(
-            ctypes.addressof(ctypes.c_char.from_buffer(span)),
-            ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value,
-            len(data),
-        )
+        Compared(ctypes.addressof(ctypes.c_char.from_buffer(span)), _place_of(data), len(data))
         for span, data in spans
         if data
     ]
     return (Compared * len(pairs))(*pairs)
+
+
+def _place_of(data: bytes | bytearray) -> int | None:
+    if isinstance(data, bytearray):
+        return ctypes.addressof(ctypes.c_char.from_buffer(data))
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
 
 
 def registers(*names: str) -> tuple[int, ...]:

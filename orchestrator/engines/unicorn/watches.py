@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.unicorn.binding import compared
+from orchestrator.engines.unicorn.native.abi import hooks
 
 __all__ = ["Watches"]
 
@@ -16,7 +18,7 @@ __all__ = ["Watches"]
 class _Watch:
     name: str
     span: memoryview  # the stored bytes
-    seen: bytes
+    seen: bytearray  # of the same size for good: native code knows its place
 
 
 class Watches:
@@ -24,45 +26,45 @@ class Watches:
 
     def __init__(self) -> None:
         self._watches: dict[str, _Watch] = {}
-        self._compared: Any = None  # None: no more than the watches are
+        self._list()
+
+    def _list(self) -> None:
+        """Tell native code which there are."""
+        watches = [watch for watch in self._watches.values() if watch.seen]
+        self._names = [watch.name for watch in watches]
+        self._compared = compared((watch.span, watch.seen) for watch in watches)
+        self._changed = (ctypes.c_uint32 * len(self._names))()
+        self._arguments = ctypes.addressof(self._compared), len(self._names), ctypes.addressof(self._changed)
 
     def __bool__(self) -> bool:
         return bool(self._watches)
 
     def add(self, name: str, span: memoryview) -> None:
         """Watch these bytes; the same name again replaces the watch."""
-        self._watches[name] = _Watch(name, span, bytes(span))
-        self._compared = None
+        self._watches[name] = _Watch(name, span, bytearray(span))
+        self._list()
 
     def remove(self, name: str) -> None:
         """Watch it no more."""
-        self._watches.pop(name, None)
-        self._compared = None
+        if self._watches.pop(name, None) is not None:
+            self._list()
 
     def clear(self) -> None:
         """Watch nothing."""
         self._watches.clear()
-        self._compared = None
+        self._list()
 
     def changed(self) -> list[str]:
         """Names of the watches whose bytes differ from when they were looked at last."""
-        # Not the views themselves: comparing those takes as long as fifty copies.
-        changed = [watch for watch in self._watches.values() if bytes(watch.span) != watch.seen]
-        for watch in changed:
-            watch.seen = bytes(watch.span)
-            self._compared = None
-        return [watch.name for watch in changed]
+        count = hooks.compared_update(*self._arguments)
+        return [self._names[index] for index in self._changed[:count]] if count else []
 
     def accept(self) -> None:
         """What is there now has been seen."""
-        for watch in self._watches.values():
-            watch.seen = bytes(watch.span)
-        self._compared = None
+        hooks.compared_update(*self._arguments)
 
     def compared(self) -> Any:
-        """The same for native code, until something changes."""
-        if self._compared is None:
-            self._compared = compared((watch.span, watch.seen) for watch in self._watches.values())
+        """The same for native code, until a watch is added or removed."""
         return self._compared
 
     @contextlib.contextmanager
@@ -70,13 +72,12 @@ class Watches:
         """What changes in here is the host's doing; what a core changed before, in its turn, is still to be seen."""
         before = [(watch, bytes(watch.span)) for watch in self._watches.values()]
         yield
-        self._compared = None
         for watch, old in before:
             new = bytes(watch.span)
             if new == old:
                 continue
             if old == watch.seen:
-                watch.seen = new
+                watch.seen[:] = new
             else:
                 both = zip(watch.seen, old, new, strict=True)
-                watch.seen = bytes(seen if a == b else b for seen, a, b in both)
+                watch.seen[:] = bytes(seen if a == b else b for seen, a, b in both)

@@ -344,7 +344,7 @@ struct core {
 /* Bytes that are looked at between turns, and what they were. */
 struct compared {
     const uint8_t *now;
-    const void *before;
+    void *before;
     uint64_t size;
 };
 

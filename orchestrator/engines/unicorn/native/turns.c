@@ -13,6 +13,18 @@ static int are_same(const struct compared *spans, uint32_t count)
     return 1;
 }
 
+/* What differs is what it was from now on; `changed` gets the places of these, in order. How many they are. */
+uint32_t compared_update(const struct compared *spans, uint32_t count, uint32_t *changed)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (memcmp(spans[i].now, spans[i].before, spans[i].size) != 0) {
+            memcpy(spans[i].before, spans[i].now, spans[i].size);
+            changed[found++] = i;
+        }
+    return found;
+}
+
 /* Whether what has been recorded, or what is watched, is to be told. */
 static int has_news(const struct turns *t, const struct core *c)
 {
