@@ -245,6 +245,7 @@ class Wiring:
             self.hosted[name].held = True
         else:
             self.by_name[name].resets.hold(why)
+            self.sleep_may_differ()
 
     def is_held(self, core: str) -> bool:
         hosted = self.hosted.get(core)
@@ -257,8 +258,13 @@ class Wiring:
         self._peripherals.before_sleep_changes()
 
     def after_sleep_changed(self, core: Core) -> None:
+        self.sleep_may_differ()
         if self._gates_see_sleep and core.sleeps_deeply:
             self.look_at_gates()
+
+    def sleep_may_differ(self) -> None:
+        """What :meth:`is_in_deep_sleep` tells may be something else than it was."""
+        self._peripherals.sleep_changed()
 
     def vector_table(self, core: str) -> int:
         return self.by_name[core].scs.vtor_reset

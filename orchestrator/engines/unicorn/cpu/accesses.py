@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Protocol
 
 from orchestrator.base.dataclass import dataclass
@@ -122,6 +123,10 @@ class Accesses:
         if not self._p.is_unprivileged:
             return True
         return access.address == STIR and access.value is not None and self._scs.ccr & _USERSETMPEND != 0
+
+    def keep_answer(self, access: Access, value: int, version: array[int]) -> None:
+        if not is_private(access.address):
+            self._p.keep_answer(access.address, access.size, value, version)
 
     def store_to_protected_page(self, address: int, data: bytes) -> None:
         """A store met a page that is executed elsewhere, or memory that no store changes."""

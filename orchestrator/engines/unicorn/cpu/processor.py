@@ -6,6 +6,7 @@ Calls nothing above it: a part that has one may read and write all of it.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.engines.unicorn.native.abi import CoreState, TakenState, hooks
+from orchestrator.engines.unicorn.native.abi import AnswerState, CoreState, TakenState, hooks
 from orchestrator.events import Backtrace
 from orchestrator.formats.elf import Image
 
@@ -101,6 +102,8 @@ class Processor:
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.native.taken = binding.address_of(self._taken)
         self.native.nvic = binding.address_of(self.exceptions.native)
+        self._answers = (AnswerState * abi.ANSWERS)()
+        self.native.answers = ctypes.addressof(self._answers)
         self.native.disturbed = True
         self.native.mips = mips
         self.held = False
@@ -247,6 +250,13 @@ class Processor:
             TakenEvent(each.executed, each.number, each.return_address, bool(each.is_return))
             for each in taken.told[:count]
         ]
+
+    def keep_answer(self, address: int, size: int, value: int, version: array[int]) -> None:
+        """Have native code answer such a read of a device, for as long as its version is the same."""
+        place, _count = version.buffer_info()
+        self._answers[(address >> 2 ^ address >> 10) % abi.ANSWERS] = AnswerState(
+            place, version[0], value, address, size
+        )
 
     def enter_in_python(self, interrupts: Iterable[int]) -> None:
         """Of these more comes than that they are taken."""

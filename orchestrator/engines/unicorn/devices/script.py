@@ -1,13 +1,15 @@
 """Python peripheral scripts, run as Renode runs them (Renode's ``Python.PythonPeripheral``).
 
 A script is executed once for each access, in one scope that lives as long as the device: ``request`` says what is
-asked, ``self`` is the peripheral (``script_api``). The device sees the rest of the board only through a
+asked, ``self`` is the peripheral (``script_api``). A read that changed nothing is answered as before until something
+has changed. The device sees the rest of the board only through a
 :class:`~orchestrator.engines.unicorn.devices.script_api.ScriptHost`, and imports no emulator.
 """
 
 from __future__ import annotations
 
 import traceback
+from array import array
 from collections.abc import Sequence
 from dataclasses import field
 from types import CellType, FunctionType, ModuleType
@@ -27,6 +29,7 @@ from orchestrator.engines.unicorn.devices.script_api import (
     SystemBus,
 )
 from orchestrator.engines.unicorn.devices.script_code import ROUND, code_of
+from orchestrator.engines.unicorn.devices.script_effects import CHANGED
 
 __all__ = ["ScriptDevice", "ScriptState"]
 
@@ -90,12 +93,15 @@ class ScriptDevice:
             "print": lambda *values: host.log("info", " ".join(map(str, values))),
             "__name__": "<script>",
             ROUND: self._round,
+            CHANGED: True,
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
-        self._known: ScriptState | None = None  # what it remembers, since nothing was executed after that
-        self._code, passing = code_of(script, script_name)
+        self._known: ScriptState | None = None  # what it remembers, as nothing has changed after that
+        self._code, passing, self._tells_changes = code_of(script, script_name)
         self._not_state = {*self._api, "__builtins__", *passing}
+        self._answers: dict[tuple[str | None, int, int], int] = {}  # to reads, as nothing has changed after them
+        self.version = array("Q", [0])
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
@@ -114,6 +120,9 @@ class ScriptDevice:
 
     def read_at(self, base: int, offset: int, size: int, core: str | None) -> int:
         """The same where the device is seen at ``base``."""
+        asked = core, offset, size
+        if asked in self._answers:
+            return self._answers[asked]
         if not self._inited:
             self._ensure_inited()
         request = self._request
@@ -122,7 +131,10 @@ class ScriptDevice:
         request._value = 0
         self._count_access()
         self._execute(core)
-        return request._value & ((1 << (8 * size)) - 1)
+        value = request._value & ((1 << (8 * size)) - 1)
+        if not self._scope[CHANGED]:
+            self._answers[asked] = value
+        return value
 
     def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
         """The same where the device is seen at ``base``."""
@@ -158,8 +170,18 @@ class ScriptDevice:
         self._request.Counter = self._count
         self._count += 1
 
+    def stands(self, offset: int, size: int, core: str) -> bool:
+        """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says."""
+        return (core, offset, size) in self._answers
+
+    def forget_answers(self) -> None:
+        """A read may see something else than it did: the script has changed, or who sleeps."""
+        if self._answers:
+            self._answers.clear()
+            self.version[0] += 1
+
     def _execute(self, core: str | None) -> None:
-        self._known = None
+        self._scope[CHANGED] = not self._tells_changes
         self._bus.core = core
         self._rounds = 0
         try:
@@ -170,6 +192,9 @@ class ScriptDevice:
             raise self._failure(error) from error
         finally:
             self._bus.core = None
+            if self._scope[CHANGED]:
+                self._known = None
+                self.forget_answers()
 
     def _round(self) -> bool:
         """A round of any loop of the script begins."""
@@ -212,6 +237,8 @@ class ScriptDevice:
         """Make the script remember what it did at a snapshot of this device, and nothing since."""
         if not isinstance(state, ScriptState) or state.owner is not self:
             raise EngineError("a snapshot of another device", where=self.script_name)
+        if state is not self._known or self.looks_at_sleep:
+            self.forget_answers()
         if state is self._known:
             return
         fresh = self._copied(state)

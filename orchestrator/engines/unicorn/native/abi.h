@@ -148,6 +148,14 @@ struct guard {
     slow_write_fn slow_write;
 };
 
+/* What a device has answered to a read, and would answer again for as long as `*version` is `seen`. */
+#define ANSWERS 256
+struct answer {
+    const uint64_t *version;
+    uint64_t seen, value;
+    uint32_t address, size; /* size 0: none */
+};
+
 /* Bytes that are observed, by address in one core's view; disjoint and in order. */
 struct span {
     uint32_t start, end;
@@ -334,6 +342,7 @@ struct core {
     uint32_t reserved2;
     uint32_t loop_pc;      /* where the idle loop was interrupted that was left last; NO_ADDRESS: nowhere */
     uint32_t resumed;      /* an exception returned there */
+    const struct answer *answers; /* ANSWERS of them, each at its place by its address */
     struct guard guard;
 };
 

@@ -167,6 +167,13 @@ _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint
     return 0;
 }
 
+/* What a device has answered before, if that stands; null: it is to be asked. */
+static const struct answer *answer_at(const struct core *c, uint32_t address, uint32_t size)
+{
+    const struct answer *a = &c->answers[(address >> 2 ^ address >> 10) % ANSWERS];
+    return a->size == size && a->address == address && *a->version == a->seen ? a : 0;
+}
+
 /* The aliases answer as the memory or device itself; the first two are called when guard_decides() agreed. */
 uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
 {
@@ -175,6 +182,11 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
     uint64_t value = 0;
     (void)uc;
     if (!w) {
+        const struct answer *a = answer_at(c, (uint32_t)address, size);
+        if (a) {
+            c->served++;
+            return a->value;
+        }
         c->called = 1;
         return c->guard.slow_read((uint32_t)address, size);
     }
