@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from support.thumb_board import HERE, Machine
+from support.thumb_board import HERE, Assembler, Machine
 
-from orchestrator.platform import load_platform
+from orchestrator.platform import Platform, load_platform
 
 US = 1_000
 
@@ -150,9 +150,10 @@ def answering(tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     (folder / "puller.py").write_text((HERE / "boards" / "puller.py").read_text())
     (folder / "answers.py").write_text(_SCRIPT)
+    (folder / "others.py").write_text(_SCRIPT.replace("['sysbus.nvic_b'].InDeepSleep.IsSet", "['sysbus.cpu_a'] == 0"))
     more = "".join(
         f"\n{name}: Python.PythonPeripheral @ sysbus {address}\n    size: 0x100\n    initable: true\n"
-        f'    filename: "answers.py"\n'
+        f'    filename: "{name}.py"\n'
         for name, address in (("answers", "0x50000600"), ("others", "0x50000A00"))
     )
     (folder / "pair.repl").write_text((HERE / "boards" / "pair.repl").read_text() + more)
@@ -181,10 +182,12 @@ def _state(machine: Machine) -> object:
     return engine.time_ns, cores, engine.wiring.memory.save(), machine.events, activities, said, starts
 
 
-def _pair(assembler, platform, texts: list[str], quantum_ns: int) -> tuple[Machine, Machine]:
+def _pair(
+    assembler: Assembler, platform: Platform, texts: list[str], quantum_ns: int, *, skips: bool = True
+) -> tuple[Machine, Machine]:
     images = {f"cpu_{'ab'[number]}": assembler.image(text, number) for number, text in enumerate(texts)}
     quick, slow = (
-        Machine(platform, images, "cpu_a", quantum_ns, skip_idle_loops=True, count_blocks=blocks)
+        Machine(platform, images, "cpu_a", quantum_ns, skip_idle_loops=skips, count_blocks=blocks)
         for blocks in (True, False)
     )
     return quick, slow
@@ -222,4 +225,86 @@ def test_what_is_answered_in_native_code_is_what_the_device_says(assembler, answ
                 each.engine.poke("cpu_b", 0xE000_ED10, bytes((value & 4, 0, 0, 0)))
     assert quick.core.bus.count < slow.core.bus.count / 2
     for each in both:
+        each.engine.close()
+
+
+_LOOKS_AT_SLEEP = """
+reset: ldr r1, =0x50000610
+    mov r4, #0
+    mov r5, #0
+1:  ldr r2, [r1]
+    cmp r2, #1
+    ite eq
+    addeq r4, #1
+    addne r5, #1
+    b 1b
+"""
+_SLEEPS_DEEPLY = """
+reset: poke SYST_CSR + 4, 1999
+    poke SYST_CSR, 7
+    poke SCR, 4
+1:  wfi
+    mov r0, #500
+2:  subs r0, #1
+    bne 2b
+    b 1b
+sys_tick: bx lr
+"""
+
+
+def test_who_looks_at_sleep_sees_it_come_and_go(assembler, answering):
+    both = _pair(assembler, answering, [_LOOKS_AT_SLEEP, _SLEEPS_DEEPLY], 20_000, skips=False)
+    states = []
+    for each in both:
+        each.run_us(300)
+        each.engine.hold("cpu_b")
+        held = each.register
+        each.run_us(40)
+        assert each.register["R5"] > held["R5"]
+        assert each.register["R4"] - held["R4"] < 2
+        states.append(_state(each))
+        assert min(each.register["R4"], each.register["R5"]) > 1000
+        each.engine.close()
+    assert states[0] == states[1]
+
+
+_POLLS = """
+reset: ldr r1, =0x50000A00
+1:  ldr r2, [r1]
+    cmp r2, #9
+    bne 1b
+    b done
+"""
+_READS_NOW_AND_THEN = """
+reset: ldr r1, =0x50000A00
+    mov r5, #0
+1:  ldr r0, =20000
+2:  eor r6, r6, r2
+    subs r0, #1
+    bne 2b
+    ldr r2, [r1]
+    ldr r2, [r1]
+    add r5, #1
+    cmp r5, #5
+    bne 1b
+    mov r2, #9
+    str r2, [r1]
+    b done
+"""
+
+
+def test_a_core_that_reads_what_another_polls_ends_its_loop_as_ever(assembler, answering):
+    """Whether a core is in an idle loop is to be seen (``waiting``): a read of its device ends it, changed or not."""
+    quick, slow = _pair(assembler, answering, [_POLLS, _READS_NOW_AND_THEN], 20_000)
+    waited = []
+    for _quantum in range(250):
+        for each in (quick, slow):
+            each.run_us(20)
+        assert quick.engine.waiting("cpu_a") == slow.engine.waiting("cpu_a")
+        waited.append(quick.engine.waiting("cpu_a") is not None)
+    assert {True, False} == set(waited)
+    assert waited != sorted(waited)
+    assert _state(quick) == _state(slow)
+    assert quick.register["PC"] == quick.symbol("done")
+    for each in (quick, slow):
         each.engine.close()
