@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -13,7 +13,8 @@ from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 
-__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Placed", "Pollers", "Slot", "Waking", "is_private"]
+__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Lasting", "Placed", "Pollers"]
+__all__ += ["Sender", "Sending", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
 SCS = "scs"  # name of the slot of a core's own System Control Space
@@ -76,6 +77,22 @@ class Lasting(Protocol):
         ...
 
 
+@runtime_checkable
+class Sending(Lasting, Protocol):
+    """One that sends bytes, each by a write that may do nothing else."""
+
+    def sends(self, offset: int) -> bool:
+        """Whether a write there would do no more, for as long as the version is the same, than send its lowest byte."""
+        ...
+
+
+class Sender(NamedTuple):
+    """Such a device, and who takes its bytes, with the time of each (virtual ns)."""
+
+    device: Sending
+    take: Callable[[bytes, Sequence[int]], None]
+
+
 class Poller(Protocol):
     """Who has stopped executing, as nothing changes that it reads."""
 
@@ -120,8 +137,8 @@ class Pollers(list[Poller]):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A device at one address of one core. ``pollers`` is shared by all slots of the device, which is ``lasting`` where
-    nobody stands between it and the core.
+    """A device at one address of one core. ``pollers`` is shared by all slots of the device, which is ``lasting``, or a
+    ``sender``, where nobody stands between it and the core.
     """
 
     name: str
@@ -129,6 +146,7 @@ class Slot:
     device: Device
     pollers: Pollers = field(default_factory=Pollers)
     lasting: Lasting | None = None
+    sender: Sender | None = None
 
 
 class Access(NamedTuple):
@@ -162,6 +180,10 @@ class BusPort(Protocol):
 
     def keep_answer(self, access: Access, value: int, version: array[int]) -> None:
         """What was read would be read again, for as long as the version is the same."""
+        ...
+
+    def keep_sender(self, access: Access, sender: Sender) -> None:
+        """What was written would do nothing but send a byte, for as long as the device's version is the same."""
         ...
 
 
@@ -251,8 +273,12 @@ class Bus:
                 slot.pollers.leave()
             if self.notices_unsteady:
                 self._notice(slot)
-            slot.device.write(address - slot.extent.start, size, value, self._core)
+            offset = address - slot.extent.start
+            slot.device.write(offset, size, value, self._core)
             self._port.device_written(slot)
+            sender = slot.sender
+            if sender is not None and not slot.pollers and sender.device.sends(offset):
+                self._port.keep_sender(access, sender)
         except BaseException as error:  # likewise
             self._port.device_failed(error)
 

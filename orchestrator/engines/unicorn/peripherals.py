@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.base.memory import Extent
-from orchestrator.engines.unicorn.bus import Device, Lasting, Placed, Pollers, Slot
+from orchestrator.engines.unicorn.bus import Device, Lasting, Placed, Pollers, Sender, Sending, Slot
 from orchestrator.engines.unicorn.devices.registry import Board, connect_devices, create_device, create_tag
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.uart import UartConsole
@@ -65,7 +65,9 @@ class Peripherals:
             at = device.at(extent.start)
         lasting = device if isinstance(device, Lasting) else None
         pollers = self._pollers.setdefault(key, Pollers(lasting))
-        return Slot(name, extent, at, pollers, lasting if at is device else None)
+        console = self.consoles.get(name)
+        sender = Sender(device, console.transmit_at) if console is not None and isinstance(device, Sending) else None
+        return Slot(name, extent, at, pollers, lasting, sender) if at is device else Slot(name, extent, at, pollers)
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""

@@ -127,12 +127,15 @@ class Wiring:
 
     def _slots_of(self, core: Core) -> Iterator[Slot]:
         """Peripherals behind their gates, and tags."""
+        told = {each.peripheral for each in self.platform.mailboxes}  # of each write the board is
         for slot in self._peripherals.slots_of(core.name):
             gated = slot
             for gate in self.gates.of_peripheral(core.name, slot.name):
                 say = partial(self._passes_gate, core, slot.extent.start)
-                gated = replace(gated, device=GatedDevice(gated.device, self.gates, gate, say))
-            yield gated
+                device = GatedDevice(gated.device, self.gates, gate, say)
+                gated = replace(gated, device=device, lasting=None, sender=None)
+            is_told = slot.name in self.gates.registers or slot.name in told
+            yield replace(gated, sender=None) if is_told else gated
         yield from self._peripherals.tag_slots()
 
     def _runs_firmware(self, name: str) -> bool:

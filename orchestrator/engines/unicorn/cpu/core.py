@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import groupby
 from typing import Protocol
 
 from orchestrator.base.dataclass import dataclass
@@ -37,7 +38,7 @@ from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.cpu.ports import Ports
-from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
+from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot, Told
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
 from orchestrator.engines.unicorn.cpu.run_loop import RunLoop
 from orchestrator.engines.unicorn.cpu.sampler import Sampler
@@ -241,13 +242,17 @@ class Core:
         self._p.enter_in_python(interrupts)
 
     def tell_untold(self) -> None:
-        """Tell what native code has taken, and returned from."""
+        """Tell what native code has taken, returned from, and kept of what was sent."""
         if not self._p.has_untold:
             return
-        for executed, number, return_address, is_return in self._p.untold():
-            name = exception_name(number)
-            detail = ExceptionReturn(number, name) if is_return else ExceptionTaken(number, name, return_address)
-            self._host.say(self.name, executed * 1000 // self.mips, detail)
+        for taker, several in groupby(self._p.untold(), _taker):
+            if taker is None:
+                for told in several:
+                    self._host.say(self.name, told.executed * 1000 // self.mips, _detail(told))
+            else:
+                sent = list(several)
+                times = [each.executed * 1000 // self.mips for each in sent]
+                self._p.takers[taker](bytes(each.number for each in sent), times)
 
     # --- what others see of it
 
@@ -502,3 +507,14 @@ class Core:
     def close(self) -> None:
         self._loops.close()
         self._p.close()
+
+
+def _taker(told: Told) -> int | None:
+    """The number of who takes a byte; None: it is none."""
+    return told.return_address if told.kind == abi.SENT else None
+
+
+def _detail(told: Told) -> Detail:
+    name = exception_name(told.number)
+    is_return = told.kind == abi.RETURNED_FROM
+    return ExceptionReturn(told.number, name) if is_return else ExceptionTaken(told.number, name, told.return_address)

@@ -6,9 +6,10 @@ Calls nothing above it: a part that has one may read and write all of it.
 from __future__ import annotations
 
 import ctypes
+import struct
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from unicorn import unicorn_const
@@ -71,13 +72,30 @@ class ProcessorSnapshot:
     activity: object
 
 
-class TakenEvent(NamedTuple):
-    """An exception that native code took, or returned from, at an instruction count."""
+class Told(NamedTuple):
+    """What native code did at an instruction count: took an exception, returned from one, kept a byte (``number``)
+    for the taker whose number stands in the place of the address.
+    """
 
     executed: int
     number: int
     return_address: int
-    is_return: bool
+    kind: int
+
+
+Taking = Callable[[bytes, Sequence[int]], None]
+"""Takes bytes that were sent, and when each was (virtual ns)."""
+_TOLD = struct.Struct("=Q3I4x")  # struct told
+
+
+def _place_of(address: int) -> int:
+    """Where native code looks for what it may answer."""
+    return (address >> 2 ^ address >> 10) % abi.ANSWERS
+
+
+def _answer(address: int, size: int, value: int, version: array[int]) -> AnswerState:
+    place, _count = version.buffer_info()
+    return AnswerState(place, version[0], value, address, size)
 
 
 class Processor:
@@ -104,6 +122,9 @@ class Processor:
         self.native.nvic = binding.address_of(self.exceptions.native)
         self._answers = (AnswerState * abi.ANSWERS)()
         self.native.answers = ctypes.addressof(self._answers)
+        self._senders = (AnswerState * abi.ANSWERS)()
+        self.native.senders = ctypes.addressof(self._senders)
+        self.takers: list[Taking] = []  # of bytes, by the number that native code has of them
         self.native.disturbed = True
         self.native.mips = mips
         self.held = False
@@ -239,24 +260,24 @@ class Processor:
 
     @property
     def has_untold(self) -> bool:
-        """Whether native code has taken exceptions that were not told yet, or returned from such."""
+        """Whether native code has taken exceptions, returned from such, or kept bytes, and it was not told yet."""
         return bool(self._taken.told_count)
 
-    def untold(self) -> list[TakenEvent]:
-        """Of those that native code has taken, or returned from, what was not told yet; in order."""
+    def untold(self) -> list[Told]:
+        """What was not told yet, in order."""
         taken = self._taken
         count, taken.told_count = taken.told_count, 0
-        return [
-            TakenEvent(each.executed, each.number, each.return_address, bool(each.is_return))
-            for each in taken.told[:count]
-        ]
+        return [Told(*each) for each in _TOLD.iter_unpack(memoryview(taken.told).cast("B")[: count * _TOLD.size])]
 
     def keep_answer(self, address: int, size: int, value: int, version: array[int]) -> None:
         """Have native code answer such a read of a device, for as long as its version is the same."""
-        place, _count = version.buffer_info()
-        self._answers[(address >> 2 ^ address >> 10) % abi.ANSWERS] = AnswerState(
-            place, version[0], value, address, size
-        )
+        self._answers[_place_of(address)] = _answer(address, size, value, version)
+
+    def keep_sender(self, address: int, size: int, take: Taking, version: array[int]) -> None:
+        """Have native code keep bytes that are written so, until they are told: as long as the version is the same."""
+        if take not in self.takers:
+            self.takers.append(take)
+        self._senders[_place_of(address)] = _answer(address, size, self.takers.index(take), version)
 
     def enter_in_python(self, interrupts: Iterable[int]) -> None:
         """Of these more comes than that they are taken."""

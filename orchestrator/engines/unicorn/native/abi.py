@@ -40,7 +40,9 @@ __all__ = [
     "PAGE_BITS",
     "PAGE_SIZE",
     "PROBE_ACCESSES",
+    "RETURNED_FROM",
     "SEEN",
+    "SENT",
     "STALE_CODE",
     "STALE_READ",
     "STAYED",
@@ -100,6 +102,7 @@ OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "
 TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE = map(_constant, ("TURNS_GO_ON", "TURNS_BEFORE", "TURNS_SLICE"))
 TURNS_LOOK, TURNS_NEWS = map(_constant, ("TURNS_LOOK", "TURNS_NEWS"))
 ANSWERS = _constant("ANSWERS")
+RETURNED_FROM, SENT = map(_constant, ("RETURNED_FROM", "SENT"))
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")

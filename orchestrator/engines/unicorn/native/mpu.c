@@ -168,10 +168,23 @@ _Bool guard_decides(struct core *c, void *uc, int type, uint64_t address64, uint
 }
 
 /* What a device has answered before, if that stands; null: it is to be asked. */
-static const struct answer *answer_at(const struct core *c, uint32_t address, uint32_t size)
+static const struct answer *answer_at(const struct answer *answers, uint32_t address, uint32_t size)
 {
-    const struct answer *a = &c->answers[(address >> 2 ^ address >> 10) % ANSWERS];
+    const struct answer *a = &answers[(address >> 2 ^ address >> 10) % ANSWERS];
     return a->size == size && a->address == address && *a->version == a->seen ? a : 0;
+}
+
+/* A write that does nothing but send a byte; 0: it is the device's to do. */
+static int sends(struct core *c, uint32_t address, uint32_t size, uint64_t value)
+{
+    const struct answer *a = answer_at(c->senders, address, size);
+    struct taken *t = c->taken;
+    if (!a || t->told_count == MOST_TOLD)
+        return 0;
+    t->told[t->told_count++] = (struct told){c->executed, (uint8_t)value, (uint32_t)a->value, SENT, 0};
+    c->served++;
+    c->disturbed = 1;
+    return 1;
 }
 
 /* The aliases answer as the memory or device itself; the first two are called when guard_decides() agreed. */
@@ -182,7 +195,7 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
     uint64_t value = 0;
     (void)uc;
     if (!w) {
-        const struct answer *a = answer_at(c, (uint32_t)address, size);
+        const struct answer *a = answer_at(c->answers, (uint32_t)address, size);
         if (a) {
             c->served++;
             return a->value;
@@ -206,7 +219,7 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
         return;
-    if (!w && nvic_store(c, (uint32_t)address, size, (uint32_t)value))
+    if (!w && (nvic_store(c, (uint32_t)address, size, (uint32_t)value) || sends(c, (uint32_t)address, size, value)))
         return;
     if (!w) {
         c->called = 1;

@@ -7,8 +7,10 @@ times out, when the last byte that has come in is read. A DMA controller takes a
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes, written
 
@@ -23,6 +25,7 @@ _RXFTCFG = 25
 # ISR (51.8.9, 51.8.10)
 _IDLE, _RXNE, _TC, _TXE, _RTOF, _TEACK, _REACK = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 11, 1 << 21, 1 << 22
 _TXFE, _RXFF, _RXFT, _TXFT = 1 << 23, 1 << 24, 1 << 26, 1 << 27
+_RDR, _TDR = 0x24, 0x28
 _DEPTH = 16  # bytes of a FIFO
 _THRESHOLDS = (2, 4, 8, 12, 14, 16, 16, 16)  # bytes, by RXFTCFG
 _CR1_INTERRUPTS = _IDLEIE | _RXNEIE | _TCIE | _TXEIE | _RTOIE | _TXFEIE | _RXFFIE
@@ -49,12 +52,36 @@ class Stm32Usart(Device):
         self._level = False
         self._received: deque[int] = deque()
         self._serve: Callable[[], None] = _nobody
+        self.version = array("Q", [0])
         self._clear_all()
 
     def _clear_all(self) -> None:
         self.clear_registers()
         self._tc = True
         self._ended = 0  # IDLE and RTOF
+        self._changed()
+
+    def _changed(self) -> None:
+        """Its registers may read otherwise."""
+        self.version[0] += 1
+
+    def stands(self, offset: int, size: int, core: str) -> bool:
+        """Reading RDR takes the byte."""
+        return offset & ~3 in self._readers and offset & ~3 != _RDR
+
+    def sends(self, offset: int) -> bool:
+        """As :class:`~orchestrator.engines.unicorn.bus.Sending` says."""
+        return offset == _TDR and self._tc and self._is_on(_TE)
+
+    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
+        only_sends = self.sends(offset)
+        super().write(offset, size, value, core)
+        if not only_sends:
+            self._changed()
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._changed()
 
     def reset(self) -> None:
         """RM0399 51.8; what waits on the cable keeps waiting."""
@@ -64,6 +91,7 @@ class Stm32Usart(Device):
     def receive(self, data: bytes) -> None:
         """Bytes arrive on the cable."""
         self._received.extend(data)
+        self._changed()
         self._update()
         self._serve()
 
@@ -83,6 +111,7 @@ class Stm32Usart(Device):
         for byte in data:
             self._transmit(byte)
         self._tc = True
+        self._changed()
         self._update()
         return True
 
@@ -126,12 +155,13 @@ class Stm32Usart(Device):
         return flags
 
     def _took_byte(self) -> None:
+        self._changed()
         if not self._received:
             self._ended |= _IDLE | (_RTOF if self._cr2 & _RTOEN else 0)
 
     def peek(self, offset: int) -> int:
         """Reading RDR takes the byte: a look does not."""
-        if offset == 0x24:
+        if offset == _RDR:
             return self._received[0] if self._has_byte() else 0
         return super().peek(offset)
 
@@ -177,7 +207,7 @@ class Stm32Usart(Device):
     def _read_icr(self) -> int:
         return 0
 
-    @reads(0x24)
+    @reads(_RDR)
     def _read_rdr(self) -> int:
         if not self._has_byte():
             return 0
@@ -186,14 +216,14 @@ class Stm32Usart(Device):
         self._update()
         return value
 
-    @writes(0x28)
+    @writes(_TDR)
     def _write_tdr(self, value: int) -> None:
         if self._is_on(_TE):
             self._transmit(value & 0xFF)
             self._tc = True
             self._update()
 
-    @reads(0x28)
+    @reads(_TDR)
     def _read_tdr(self) -> int:
         return 0
 
