@@ -7,12 +7,11 @@ times out, when the last byte that has come in is read. A DMA controller takes a
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
-from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes, written
+from orchestrator.engines.unicorn.devices.device import DeviceHost, Line, reads, register, writes, written
+from orchestrator.engines.unicorn.devices.uart_device import UartDevice
 
 __all__ = ["Stm32Usart"]
 
@@ -32,9 +31,10 @@ _CR1_INTERRUPTS = _IDLEIE | _RXNEIE | _TCIE | _TXEIE | _RTOIE | _TXFEIE | _RXFFI
 _CR3_INTERRUPTS = _TXFTIE | _RXFTIE
 
 
-class Stm32Usart(Device):
+class Stm32Usart(UartDevice):
     """One USART: ``transmit`` takes each byte that the guest sends, ``line`` is its interrupt."""
 
+    takes_at, sends_at = _RDR, _TDR
     state = ("_tc", "_ended", "_received", "_level")
 
     _cr1: int = register(0x00)
@@ -52,36 +52,15 @@ class Stm32Usart(Device):
         self._level = False
         self._received: deque[int] = deque()
         self._serve: Callable[[], None] = _nobody
-        self.version = array("Q", [0])
         self._clear_all()
 
     def _clear_all(self) -> None:
         self.clear_registers()
         self._tc = True
         self._ended = 0  # IDLE and RTOF
-        self._changed()
 
-    def _changed(self) -> None:
-        """Its registers may read otherwise."""
-        self.version[0] += 1
-
-    def stands(self, offset: int, size: int, core: str) -> bool:
-        """Reading RDR takes the byte."""
-        return offset & ~3 in self._readers and offset & ~3 != _RDR
-
-    def sends(self, offset: int) -> bool:
-        """As :class:`~orchestrator.engines.unicorn.bus.Sending` says."""
-        return offset == _TDR and self._tc and self._is_on(_TE)
-
-    def write(self, offset: int, size: int, value: int, core: str | None) -> None:
-        only_sends = self.sends(offset)
-        super().write(offset, size, value, core)
-        if not only_sends:
-            self._changed()
-
-    def restore(self, state: Any) -> None:
-        super().restore(state)
-        self._changed()
+    def only_sends(self) -> bool:
+        return self._tc and self._is_on(_TE)
 
     def reset(self) -> None:
         """RM0399 51.8; what waits on the cable keeps waiting."""
@@ -91,7 +70,7 @@ class Stm32Usart(Device):
     def receive(self, data: bytes) -> None:
         """Bytes arrive on the cable."""
         self._received.extend(data)
-        self._changed()
+        self.changed()
         self._update()
         self._serve()
 
@@ -111,7 +90,7 @@ class Stm32Usart(Device):
         for byte in data:
             self._transmit(byte)
         self._tc = True
-        self._changed()
+        self.changed()
         self._update()
         return True
 
@@ -155,7 +134,7 @@ class Stm32Usart(Device):
         return flags
 
     def _took_byte(self) -> None:
-        self._changed()
+        self.changed()
         if not self._received:
             self._ended |= _IDLE | (_RTOF if self._cr2 & _RTOEN else 0)
 
