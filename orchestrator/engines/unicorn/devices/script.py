@@ -8,6 +8,7 @@ has changed. The device sees the rest of the board only through a
 
 from __future__ import annotations
 
+import builtins
 import traceback
 from array import array
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from orchestrator.engines.unicorn.devices.script_effects import CHANGED
 __all__ = ["ScriptDevice", "ScriptState"]
 
 
+_MASKS = tuple((1 << 8 * size) - 1 for size in range(9))  # of an access, by its size
 _MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
 
 
@@ -78,7 +80,7 @@ class ScriptDevice:
         self._initable = initable
         self._inited = False
         self._base = base
-        self._count = 0  # of accesses so far
+        self._count = 0  # of accesses so far: the first is number 0, and the initialisation none
         self._request = Request()
         cpus = {name: Cpu(host, name) for name in cores}
         self._bus = SystemBus(cpus)
@@ -94,12 +96,14 @@ class ScriptDevice:
             "__name__": "<script>",
             ROUND: self._round,
             CHANGED: True,
+            "__builtins__": vars(builtins),
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
         self._known: ScriptState | None = None  # what it remembers, as nothing has changed after that
-        self._code, passing, self._tells_changes = code_of(script, script_name)
-        self._not_state = {*self._api, "__builtins__", *passing}
+        code, passing, self._tells_changes = code_of(script, script_name)
+        self._run = FunctionType(code, self._scope)  # called, it runs as exec() would run its code, without its checks
+        self._not_state = {*self._api, *passing}
         self._answers: dict[tuple[str | None, int, int], int] = {}  # to reads, as nothing has changed after them
         self.version = array("Q", [0])
         self._asks_where = "Absolute" in script
@@ -112,7 +116,8 @@ class ScriptDevice:
 
     def read(self, offset: int, size: int, core: str | None) -> int:
         """The value that an access of ``size`` bytes by a core (None: the host) sees."""
-        return self.read_at(self._base, offset, size, core)
+        answer = self._answers.get((core, offset, size))
+        return self.read_at(self._base, offset, size, core) if answer is None else answer
 
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         """An access of ``size`` bytes by a core (None: the host); the value is cut to it."""
@@ -120,20 +125,18 @@ class ScriptDevice:
 
     def read_at(self, base: int, offset: int, size: int, core: str | None) -> int:
         """The same where the device is seen at ``base``."""
-        asked = core, offset, size
-        if asked in self._answers:
-            return self._answers[asked]
         if not self._inited:
             self._ensure_inited()
         request = self._request
         request.IsRead, request.IsWrite = True, False
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
         request._value = 0
-        self._count_access()
+        request.Counter = self._count
+        self._count += 1
         self._execute(core)
-        value = request._value & ((1 << (8 * size)) - 1)
+        value = request._value & _MASKS[size]
         if not self._scope[CHANGED]:
-            self._answers[asked] = value
+            self._answers[core, offset, size] = value
         return value
 
     def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
@@ -143,8 +146,9 @@ class ScriptDevice:
         request = self._request
         request.IsRead, request.IsWrite = False, True
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
-        request._value = value & ((1 << (8 * size)) - 1)
-        self._count_access()
+        request._value = value & _MASKS[size]
+        request.Counter = self._count
+        self._count += 1
         self._execute(core)
 
     def reset(self) -> None:
@@ -165,11 +169,6 @@ class ScriptDevice:
             finally:
                 request.IsInit = False
 
-    def _count_access(self) -> None:
-        """The first access is number 0, and the initialisation none."""
-        self._request.Counter = self._count
-        self._count += 1
-
     def stands(self, offset: int, size: int, core: str) -> bool:
         """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says."""
         return (core, offset, size) in self._answers
@@ -177,7 +176,7 @@ class ScriptDevice:
     def forget_answers(self) -> None:
         """A read may see something else than it did: the script has changed, or who sleeps."""
         if self._answers:
-            self._answers.clear()
+            self._answers = {}
             self.version[0] += 1
 
     def _execute(self, core: str | None) -> None:
@@ -185,7 +184,7 @@ class ScriptDevice:
         self._bus.core = core
         self._rounds = 0
         try:
-            exec(self._code, self._scope)
+            self._run()
         except RptwinError:
             raise
         except Exception as error:
@@ -242,7 +241,7 @@ class ScriptDevice:
         if state is self._known:
             return
         fresh = self._copied(state)
-        for name in [each for each in self._scope if each not in self._api and each != "__builtins__"]:
+        for name in [each for each in self._scope if each not in self._api]:
             del self._scope[name]
         self._scope.update(fresh.names)
         for cell, contents in fresh.cells:
@@ -286,7 +285,7 @@ class ScriptDevice:
         functions: list[FunctionType] = []
         classes: list[type] = []
         seen: set[int] = set()
-        own = (value for name, value in self._scope.items() if name not in self._api and name != "__builtins__")
+        own = (value for name, value in self._scope.items() if name not in self._api)
         waiting: list[Any] = [*own]
         while waiting:
             value = waiting.pop()
