@@ -66,7 +66,6 @@ class Placed(Protocol):
         ...
 
 
-@runtime_checkable
 class Lasting(Protocol):
     """A device some of whose answers stand until it changes: to give them again, it need not be asked."""
 
@@ -77,7 +76,6 @@ class Lasting(Protocol):
         ...
 
 
-@runtime_checkable
 class Sending(Lasting, Protocol):
     """One that sends bytes, each by a write that may do nothing else."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.bus import Device, Lasting, Placed, Pollers, Sender, Sending, Slot
@@ -63,10 +64,10 @@ class Peripherals:
         device = at = self.devices[key]
         if isinstance(device, Placed):
             at = device.at(extent.start)
-        lasting = device if isinstance(device, Lasting) else None
+        lasting = _lasting(device)
         pollers = self._pollers.setdefault(key, Pollers(lasting))
         console = self.consoles.get(name)
-        sender = Sender(device, console.transmit_at) if console is not None and isinstance(device, Sending) else None
+        sender = Sender(cast("Sending", device), console.transmit_at) if console and hasattr(device, "sends") else None
         return Slot(name, extent, at, pollers, lasting, sender) if at is device else Slot(name, extent, at, pollers)
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
@@ -91,6 +92,11 @@ class Peripherals:
         """Every device, in the order of the description."""
         for device in self.devices.values():
             device.reset()
+
+
+def _lasting(device: Device) -> Lasting | None:
+    """A device as such, if it is one; it takes long to ask a protocol of hundreds of slots."""
+    return cast("Lasting", device) if hasattr(device, "stands") else None
 
 
 def _key(tag: str, extent: Extent) -> str:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
 from orchestrator.base.dataclass import dataclass
@@ -57,6 +56,7 @@ __all__ = ["Core", "CoreHost", "CoreSnapshot"]
 # A private page with what follows lies in one of these: executable by the memory map, and memory on no chip known here.
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _SLEEPDEEP = 4  # SCR
+_SENT, _RETURNED_FROM = abi.SENT, abi.RETURNED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +245,22 @@ class Core:
         """Tell what native code has taken, returned from, and kept of what was sent."""
         if not self._p.has_untold:
             return
-        for taker, several in groupby(self._p.untold(), _taker):
-            if taker is None:
-                for told in several:
-                    self._host.say(self.name, told.executed * 1000 // self.mips, _detail(told))
+        sent: list[Told] = []
+        for told in self._p.untold():
+            if sent and (told.kind != _SENT or told.return_address != sent[0].return_address):
+                self._hand_over(sent)
+                sent = []
+            if told.kind == _SENT:
+                sent.append(told)
             else:
-                sent = list(several)
-                times = [each.executed * 1000 // self.mips for each in sent]
-                self._p.takers[taker](bytes(each.number for each in sent), times)
+                self._host.say(self.name, told.executed * 1000 // self.mips, _detail(told))
+        if sent:
+            self._hand_over(sent)
+
+    def _hand_over(self, sent: Sequence[Told]) -> None:
+        """Bytes to one taker."""
+        take = self._p.takers[sent[0].return_address]
+        take(bytes(each.number for each in sent), [each.executed * 1000 // self.mips for each in sent])
 
     # --- what others see of it
 
@@ -509,12 +517,8 @@ class Core:
         self._p.close()
 
 
-def _taker(told: Told) -> int | None:
-    """The number of who takes a byte; None: it is none."""
-    return told.return_address if told.kind == abi.SENT else None
-
-
 def _detail(told: Told) -> Detail:
     name = exception_name(told.number)
-    is_return = told.kind == abi.RETURNED_FROM
-    return ExceptionReturn(told.number, name) if is_return else ExceptionTaken(told.number, name, told.return_address)
+    if told.kind == _RETURNED_FROM:
+        return ExceptionReturn(told.number, name)
+    return ExceptionTaken(told.number, name, told.return_address)

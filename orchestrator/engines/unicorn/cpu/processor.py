@@ -116,6 +116,7 @@ class Processor:
         self.order_log = OrderLog(self.native, name, mips)
         self.caches: tuple[CacheModel, ...] = ()  # of the board, where they are modelled
         self._taken = TakenState()
+        self._told = memoryview(self._taken.told).cast("B")
         self.activity = ActivityLog(mips, self._taken)
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.native.taken = binding.address_of(self._taken)
@@ -265,9 +266,8 @@ class Processor:
 
     def untold(self) -> list[Told]:
         """What was not told yet, in order."""
-        taken = self._taken
-        count, taken.told_count = taken.told_count, 0
-        return [Told(*each) for each in _TOLD.iter_unpack(memoryview(taken.told).cast("B")[: count * _TOLD.size])]
+        count, self._taken.told_count = self._taken.told_count, 0
+        return [Told(*each) for each in _TOLD.iter_unpack(self._told[: count * _TOLD.size])]
 
     def keep_answer(self, address: int, size: int, value: int, version: array[int]) -> None:
         """Have native code answer such a read of a device, for as long as its version is the same."""
