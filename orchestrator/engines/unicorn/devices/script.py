@@ -104,6 +104,7 @@ class ScriptDevice:
         code, passing, self._tells_changes = code_of(script, script_name)
         self._run = FunctionType(code, self._scope)  # called, it runs as exec() would run its code, without its checks
         self._not_state = {*self._api, *passing}
+        self._has_changed = True  # in the last run, as far as is known
         self._answers: dict[tuple[str | None, int, int], int] = {}  # to reads, as nothing has changed after them
         self.version = array("Q", [0])
         self._asks_where = "Absolute" in script
@@ -116,8 +117,13 @@ class ScriptDevice:
 
     def read(self, offset: int, size: int, core: str | None) -> int:
         """The value that an access of ``size`` bytes by a core (None: the host) sees."""
-        answer = self._answers.get((core, offset, size))
-        return self.read_at(self._base, offset, size, core) if answer is None else answer
+        asked = core, offset, size
+        answer = self._answers.get(asked)
+        if answer is None:
+            answer = self.read_at(self._base, offset, size, core)
+            if not self._has_changed:
+                self._answers[asked] = answer
+        return answer
 
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         """An access of ``size`` bytes by a core (None: the host); the value is cut to it."""
@@ -134,10 +140,7 @@ class ScriptDevice:
         request.Counter = self._count
         self._count += 1
         self._execute(core)
-        value = request._value & _MASKS[size]
-        if not self._scope[CHANGED]:
-            self._answers[core, offset, size] = value
-        return value
+        return request._value & _MASKS[size]
 
     def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
         """The same where the device is seen at ``base``."""
@@ -180,7 +183,6 @@ class ScriptDevice:
             self.version[0] += 1
 
     def _execute(self, core: str | None) -> None:
-        self._scope[CHANGED] = not self._tells_changes
         self._bus.core = core
         self._rounds = 0
         try:
@@ -191,7 +193,9 @@ class ScriptDevice:
             raise self._failure(error) from error
         finally:
             self._bus.core = None
-            if self._scope[CHANGED]:
+            self._has_changed = self._scope[CHANGED]
+            if self._has_changed:
+                self._scope[CHANGED] = not self._tells_changes
                 self._known = None
                 self.forget_answers()
 
