@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 __all__ = ["DEFAULT_CONSOLE_SIZE", "ConsoleOutput", "Fresh", "LineStart", "OutputState"]
@@ -81,29 +81,29 @@ class ConsoleOutput:
         if len(self._tail) > self._most:
             self._cut()
 
-    def extend(self, data: bytes) -> None:
-        """Some more bytes."""
+    def extend(self, data: bytes, times_ns: Sequence[int] | None = None) -> None:
+        """Some more bytes, that came now or each at its own time."""
         if data:
-            self._begin_lines(data)
+            self._begin_lines(data, times_ns)
         self._tail += data
         self._total += len(data)
         if len(self._tail) > self._most:
             self._cut()
 
-    def _begin_line(self, position: int) -> None:
+    def _begin_line(self, position: int, time_ns: int | None = None) -> None:
         if self.clock is not None:
-            start = LineStart(position, self.clock())
+            start = LineStart(position, self.clock() if time_ns is None else time_ns)
             if len(self._first) < _MOST_STARTS:
                 self._first.append(start)
             else:
                 self._last.append(start)
 
-    def _begin_lines(self, data: bytes) -> None:
+    def _begin_lines(self, data: bytes, times_ns: Sequence[int] | None) -> None:
         if self._is_at_start:
-            self._begin_line(self._total)
+            self._begin_line(self._total, None if times_ns is None else times_ns[0])
         at = data.find(_NEWLINE)
         while 0 <= at < len(data) - 1:
-            self._begin_line(self._total + at + 1)
+            self._begin_line(self._total + at + 1, None if times_ns is None else times_ns[at + 1])
             at = data.find(_NEWLINE, at + 1)
         self._is_at_start = data[-1] == _NEWLINE
 

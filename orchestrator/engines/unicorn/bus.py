@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -12,7 +13,8 @@ from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS
 
-__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Placed", "Pollers", "Slot", "Waking", "is_private"]
+__all__ = ["SCS", "Access", "Bus", "BusPort", "Device", "Foreseen", "Lasting", "Placed", "Pollers"]
+__all__ += ["Sender", "Sending", "Slot", "Waking", "is_private"]
 
 PAGE = 1 << PAGE_BITS
 SCS = "scs"  # name of the slot of a core's own System Control Space
@@ -64,6 +66,31 @@ class Placed(Protocol):
         ...
 
 
+class Lasting(Protocol):
+    """A device some of whose answers stand until it changes: to give them again, it need not be asked."""
+
+    version: array[int]  # one word; as long as it is the same, what stands does
+
+    def stands(self, offset: int, size: int, core: str) -> bool:
+        """Whether what a core has just read would be read again, whoever reads how often before."""
+        ...
+
+
+class Sending(Lasting, Protocol):
+    """One that sends bytes, each by a write that may do nothing else."""
+
+    def sends(self, offset: int) -> bool:
+        """Whether a write there would do no more, for as long as the version is the same, than send its lowest byte."""
+        ...
+
+
+class Sender(NamedTuple):
+    """Such a device, and who takes its bytes, with the time of each (virtual ns)."""
+
+    device: Sending
+    take: Callable[[bytes, Sequence[int]], None]
+
+
 class Poller(Protocol):
     """Who has stopped executing, as nothing changes that it reads."""
 
@@ -81,9 +108,16 @@ class Pollers(list[Poller]):
     other out of their loops for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: Lasting | None = None) -> None:
         super().__init__()
         self.displaced: list[Poller] = []
+        self._lasting = lasting
+
+    def append(self, poller: Poller) -> None:
+        """One more: it is to be told of each access."""
+        super().append(poller)
+        if self._lasting is not None:
+            self._lasting.version[0] += 1
 
     def leave(self) -> None:
         """Someone is about to access the device, or it changes by itself."""
@@ -101,12 +135,16 @@ class Pollers(list[Poller]):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A device at one address of one core. ``pollers`` is shared by all slots of the device."""
+    """A device at one address of one core. ``pollers`` is shared by all slots of the device, which is ``lasting``, or a
+    ``sender``, where nobody stands between it and the core.
+    """
 
     name: str
     extent: Extent
     device: Device
     pollers: Pollers = field(default_factory=Pollers)
+    lasting: Lasting | None = None
+    sender: Sender | None = None
 
 
 class Access(NamedTuple):
@@ -136,6 +174,14 @@ class BusPort(Protocol):
 
     def may_use_private_bus(self, access: Access) -> bool:
         """Whether the instruction that runs may access the Private Peripheral Bus."""
+        ...
+
+    def keep_answer(self, access: Access, value: int, version: array[int]) -> None:
+        """What was read would be read again, for as long as the version is the same."""
+        ...
+
+    def keep_sender(self, access: Access, sender: Sender) -> None:
+        """What was written would do nothing but send a byte, for as long as the device's version is the same."""
         ...
 
 
@@ -196,7 +242,12 @@ class Bus:
                 slot.pollers.leave()
             if self.notices_unsteady:
                 self._notice(slot)
-            return slot.device.read(address - slot.extent.start, size, self._core)
+            offset = address - slot.extent.start
+            value = slot.device.read(offset, size, self._core)
+            lasting = slot.lasting
+            if lasting is not None and not slot.pollers and lasting.stands(offset, size, self._core):
+                self._port.keep_answer(access, value, lasting.version)
+            return value
         except BaseException as error:  # a callback of C code must not unwind through it
             self._port.device_failed(error)
             return 0
@@ -219,8 +270,12 @@ class Bus:
                 slot.pollers.leave()
             if self.notices_unsteady:
                 self._notice(slot)
-            slot.device.write(address - slot.extent.start, size, value, self._core)
+            offset = address - slot.extent.start
+            slot.device.write(offset, size, value, self._core)
             self._port.device_written(slot)
+            sender = slot.sender
+            if sender is not None and not slot.pollers and sender.device.sends(offset):
+                self._port.keep_sender(access, sender)
         except BaseException as error:  # likewise
             self._port.device_failed(error)
 

@@ -126,6 +126,7 @@ class UnicornEngine:
 
     def hold(self, core: str) -> None:
         self.core(core).resets.hold("held")
+        self.wiring.sleep_may_differ()
         if core in self.wiring.hosted:
             self.wiring.hosted[core].held = True
 

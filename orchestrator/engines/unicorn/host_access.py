@@ -69,6 +69,7 @@ def poke(core: Core, turn: Turn, wiring: Wiring, watches: Watches, address: int,
             with turn.of(None):
                 value = int.from_bytes(data[done : done + width], "little")
                 slot.device.write(at - slot.extent.start, width, value, core.name)
+                wiring.sleep_may_differ()  # SCR
                 wiring.device_written(core, slot)
         done += width
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from orchestrator.base.memory import Extent
-from orchestrator.engines.unicorn.bus import Device, Placed, Pollers, Slot
+from orchestrator.engines.unicorn.bus import Device, Lasting, Placed, Pollers, Sender, Sending, Slot
 from orchestrator.engines.unicorn.devices.registry import Board, connect_devices, create_device, create_tag
+from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.uart import UartConsole
 from orchestrator.platform.model import Platform, Registration
 
@@ -16,14 +18,16 @@ _WINDOW = 0x400  # bytes of a peripheral whose size nobody gives
 
 
 class Peripherals:
-    """``devices`` by name, those of tags included; an NVIC is part of its core."""
+    """``devices`` by name, those of tags included; an NVIC is part of its core. What ``sleep_watchers`` answer depends
+    on which cores sleep.
+    """
 
     def __init__(self, platform: Platform, board: Board) -> None:
         self._platform = platform
         self.devices: dict[str, Device] = {}
         self.consoles: dict[str, UartConsole] = {}
         self._pollers: dict[str, Pollers] = {}
-        self.sleep_watchers: list[str] = []
+        self.sleep_watchers: dict[str, ScriptDevice] = {}
         nvics = {core.nvic for core in platform.cores}
         for peripheral in platform.peripherals:
             if peripheral.name in nvics:
@@ -32,8 +36,8 @@ class Peripherals:
             self.devices[peripheral.name] = device
             if console is not None:
                 self.consoles[peripheral.name] = console
-            if getattr(device, "looks_at_sleep", False):
-                self.sleep_watchers.append(peripheral.name)
+            if isinstance(device, ScriptDevice) and device.looks_at_sleep:
+                self.sleep_watchers[peripheral.name] = device
         for name, extent, value in platform.tags:
             self.devices[_key(name, extent)] = create_tag(board, name, value)
         for connections in platform.connections:
@@ -57,10 +61,14 @@ class Peripherals:
                     yield peripheral.name, Extent(at.address, at.size or peripheral.size or _WINDOW), at
 
     def _slot(self, key: str, name: str, extent: Extent) -> Slot:
-        device = self.devices[key]
+        device = at = self.devices[key]
         if isinstance(device, Placed):
-            device = device.at(extent.start)
-        return Slot(name, extent, device, self._pollers.setdefault(key, Pollers()))
+            at = device.at(extent.start)
+        lasting = _lasting(device)
+        pollers = self._pollers.setdefault(key, Pollers(lasting))
+        console = self.consoles.get(name)
+        sender = Sender(cast("Sending", device), console.transmit_at) if console and hasattr(device, "sends") else None
+        return Slot(name, extent, at, pollers, lasting, sender) if at is device else Slot(name, extent, at, pollers)
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
         """The device that any core finds at an address, and the offset into it."""
@@ -75,10 +83,20 @@ class Peripherals:
             if name in self._pollers:
                 self._pollers[name].leave()
 
+    def sleep_changed(self) -> None:
+        """What such a device has answered holds no more."""
+        for device in self.sleep_watchers.values():
+            device.forget_answers()
+
     def reset(self) -> None:
         """Every device, in the order of the description."""
         for device in self.devices.values():
             device.reset()
+
+
+def _lasting(device: Device) -> Lasting | None:
+    """A device as such, if it is one; it takes long to ask a protocol of hundreds of slots."""
+    return cast("Lasting", device) if hasattr(device, "stands") else None
 
 
 def _key(tag: str, extent: Extent) -> str:

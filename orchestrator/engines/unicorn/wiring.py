@@ -127,12 +127,15 @@ class Wiring:
 
     def _slots_of(self, core: Core) -> Iterator[Slot]:
         """Peripherals behind their gates, and tags."""
+        told = {each.peripheral for each in self.platform.mailboxes}  # of each write the board is
         for slot in self._peripherals.slots_of(core.name):
             gated = slot
             for gate in self.gates.of_peripheral(core.name, slot.name):
                 say = partial(self._passes_gate, core, slot.extent.start)
-                gated = replace(gated, device=GatedDevice(gated.device, self.gates, gate, say))
-            yield gated
+                device = GatedDevice(gated.device, self.gates, gate, say)
+                gated = replace(gated, device=device, lasting=None, sender=None)
+            is_told = slot.name in self.gates.registers or slot.name in told
+            yield replace(gated, sender=None) if is_told else gated
         yield from self._peripherals.tag_slots()
 
     def _runs_firmware(self, name: str) -> bool:
@@ -245,6 +248,7 @@ class Wiring:
             self.hosted[name].held = True
         else:
             self.by_name[name].resets.hold(why)
+            self.sleep_may_differ()
 
     def is_held(self, core: str) -> bool:
         hosted = self.hosted.get(core)
@@ -257,8 +261,13 @@ class Wiring:
         self._peripherals.before_sleep_changes()
 
     def after_sleep_changed(self, core: Core) -> None:
+        self.sleep_may_differ()
         if self._gates_see_sleep and core.sleeps_deeply:
             self.look_at_gates()
+
+    def sleep_may_differ(self) -> None:
+        """What :meth:`is_in_deep_sleep` tells may be something else than it was."""
+        self._peripherals.sleep_changed()
 
     def vector_table(self, core: str) -> int:
         return self.by_name[core].scs.vtor_reset

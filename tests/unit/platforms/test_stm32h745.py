@@ -514,6 +514,7 @@ def test_the_d2_domain_is_stopped_while_its_core_is_in_cstop(host):
     host.deeply_asleep.add("nvic_cm4")
     assert rcc.read(0x000, 4, CM7) >> 14 & 3 == 0b01
     host.deeply_asleep.clear()
+    rcc.forget_answers()
     assert rcc.read(0x000, 4, CM7) >> 14 & 3 == 0b11
 
 

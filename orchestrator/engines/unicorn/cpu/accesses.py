@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Protocol
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common import cortex_m
 from orchestrator.engines.common.backtrace import symbol_of
 from orchestrator.engines.unicorn.binding import RegisterBatch
-from orchestrator.engines.unicorn.bus import Access, Bus, Slot, is_private
+from orchestrator.engines.unicorn.bus import Access, Bus, Sender, Slot, is_private
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
 from orchestrator.engines.unicorn.cpu.fault_cause import FaultCause
 from orchestrator.engines.unicorn.cpu.loop_skipper import LoopSkipper
@@ -121,6 +122,14 @@ class Accesses:
         if not self._p.is_unprivileged:
             return True
         return access.address == STIR and access.value is not None and self._scs.ccr & _USERSETMPEND != 0
+
+    def keep_answer(self, access: Access, value: int, version: array[int]) -> None:
+        if not is_private(access.address):
+            self._p.keep_answer(access.address, access.size, value, version)
+
+    def keep_sender(self, access: Access, sender: Sender) -> None:
+        if not is_private(access.address):
+            self._p.keep_sender(access.address, access.size, sender.take, sender.device.version)
 
     def store_to_protected_page(self, address: int, data: bytes) -> None:
         """A store met a page that is executed elsewhere, or memory that no store changes."""

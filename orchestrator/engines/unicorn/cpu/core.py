@@ -36,7 +36,7 @@ from orchestrator.engines.unicorn.cpu.mpu import Shut
 from orchestrator.engines.unicorn.cpu.mpu_enforcer import MpuEnforcer
 from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.ports import Ports
-from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot
+from orchestrator.engines.unicorn.cpu.processor import Processor, ProcessorSnapshot, Told
 from orchestrator.engines.unicorn.cpu.reset import STUB, ResetUnit
 from orchestrator.engines.unicorn.cpu.run_loop import RunLoop
 from orchestrator.engines.unicorn.cpu.sampler import Sampler
@@ -55,6 +55,7 @@ __all__ = ["Core", "CoreHost", "CoreSnapshot"]
 # A private page with what follows lies in one of these: executable by the memory map, and memory on no chip known here.
 _STUB_PAGES = range(0x9FFF_FC00, 0x6000_0000, -0x400)
 _SLEEPDEEP = 4  # SCR
+_SENT, _RETURNED_FROM = abi.SENT, abi.RETURNED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,13 +264,25 @@ class Core:
         self._after_call()
 
     def tell_untold(self) -> None:
-        """Tell what native code has taken, and returned from."""
+        """Tell what native code has taken, returned from, and kept of what was sent."""
         if not self._taken.told_count:
             return
-        for executed, number, return_address, is_return in self._p.untold():
-            name = exception_name(number)
-            detail = ExceptionReturn(number, name) if is_return else ExceptionTaken(number, name, return_address)
-            self._host.say(self.name, executed * 1000 // self.mips, detail)
+        sent: list[Told] = []
+        for told in self._p.untold():
+            if sent and (told.kind != _SENT or told.return_address != sent[0].return_address):
+                self._hand_over(sent)
+                sent = []
+            if told.kind == _SENT:
+                sent.append(told)
+            else:
+                self._host.say(self.name, told.executed * 1000 // self.mips, _detail(told))
+        if sent:
+            self._hand_over(sent)
+
+    def _hand_over(self, sent: Sequence[Told]) -> None:
+        """Bytes to one taker."""
+        take = self._p.takers[sent[0].return_address]
+        take(bytes(each.number for each in sent), [each.executed * 1000 // self.mips for each in sent])
 
     # --- what others see of it
 
@@ -512,3 +525,10 @@ class Core:
     def close(self) -> None:
         self._loops.close()
         self._p.close()
+
+
+def _detail(told: Told) -> Detail:
+    name = exception_name(told.number)
+    if told.kind == _RETURNED_FROM:
+        return ExceptionReturn(told.number, name)
+    return ExceptionTaken(told.number, name, told.return_address)

@@ -70,7 +70,9 @@ class Execution:
     def execute(self, limit: int) -> None:
         """Run to an instruction count at most; whatever ended it is dealt with."""
         self._prepare()
-        self.after(self._p.run(self._p.native_pointer, limit))
+        reason = self._p.run(self._p.native_pointer, limit)
+        self._p.tell_untold()
+        self.after(reason)
 
     def _prepare(self) -> None:
         if self._p.stale_code:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
@@ -25,7 +27,7 @@ from orchestrator.engines.unicorn.cpu.nvic import ExceptionState
 from orchestrator.engines.unicorn.cpu.order_log import OrderLog
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.engines.unicorn.native.abi import CoreState, TakenState, hooks
+from orchestrator.engines.unicorn.native.abi import AnswerState, CoreState, TakenState, hooks
 from orchestrator.events import Backtrace
 from orchestrator.formats.elf import Image
 
@@ -71,6 +73,31 @@ class ProcessorSnapshot:
     activity: object
 
 
+class Told(NamedTuple):
+    """What native code did at an instruction count: took an exception, returned from one, kept a byte (``number``)
+    for the taker whose number stands in the place of the address.
+    """
+
+    executed: int
+    number: int
+    return_address: int
+    kind: int
+
+
+Taking = Callable[[bytes, Sequence[int]], None]
+"""Takes bytes that were sent, and when each was (virtual ns)."""
+
+
+def _place_of(address: int) -> int:
+    """Where native code looks for what it may answer."""
+    return (address >> 2 ^ address >> 10) % abi.ANSWERS
+
+
+def _answer(address: int, size: int, value: int, version: array[int]) -> AnswerState:
+    place, _count = version.buffer_info()
+    return AnswerState(place, version[0], value, address, size)
+
+
 class Processor:
     """One CPU; ``stub`` is the address of a CLREX that the guest cannot see, once :meth:`connect` was called."""
 
@@ -94,6 +121,11 @@ class Processor:
         self.exceptions = ExceptionState(interrupts, priority_mask, secure_fault=model == "cortex-m33")
         self.native.taken = binding.address_of(self.taken_state)
         self.native.nvic = binding.address_of(self.exceptions.native)
+        self._answers = (AnswerState * abi.ANSWERS)()
+        self.native.answers = ctypes.addressof(self._answers)
+        self._senders = (AnswerState * abi.ANSWERS)()
+        self.native.senders = ctypes.addressof(self._senders)
+        self.takers: list[Taking] = []  # of bytes, by the number that native code has of them
         self.native.disturbed = True
         self.native.mips = mips
         self.held = False
@@ -227,13 +259,20 @@ class Processor:
         """Exceptions that native code takes are to be told, from now on."""
         self.taken_state.tells = 1
 
-    def untold(self) -> list[tuple[int, int, int, int]]:
-        """Of those that native code has taken, or returned from, what was not told yet, in order: each with its
-        instruction count, number, return address, and whether it has returned.
-        """
-        taken = self.taken_state
-        count, taken.told_count = taken.told_count, 0
-        return list(_TOLD.iter_unpack(self._told[: count * _TOLD.size]))
+    def untold(self) -> list[Told]:
+        """What was not told yet, in order."""
+        count, self.taken_state.told_count = self.taken_state.told_count, 0
+        return [Told(*each) for each in _TOLD.iter_unpack(self._told[: count * _TOLD.size])]
+
+    def keep_answer(self, address: int, size: int, value: int, version: array[int]) -> None:
+        """Have native code answer such a read of a device, for as long as its version is the same."""
+        self._answers[_place_of(address)] = _answer(address, size, value, version)
+
+    def keep_sender(self, address: int, size: int, take: Taking, version: array[int]) -> None:
+        """Have native code keep bytes that are written so, until they are told: as long as the version is the same."""
+        if take not in self.takers:
+            self.takers.append(take)
+        self._senders[_place_of(address)] = _answer(address, size, self.takers.index(take), version)
 
     def tell_by(self, tell: Callable[[], None]) -> None:
         """Call this where native code needs everything told that is not told yet."""

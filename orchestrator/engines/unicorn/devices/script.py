@@ -1,13 +1,16 @@
 """Python peripheral scripts, run as Renode runs them (Renode's ``Python.PythonPeripheral``).
 
 A script is executed once for each access, in one scope that lives as long as the device: ``request`` says what is
-asked, ``self`` is the peripheral (``script_api``). The device sees the rest of the board only through a
+asked, ``self`` is the peripheral (``script_api``). A read that changed nothing is answered as before until something
+has changed. The device sees the rest of the board only through a
 :class:`~orchestrator.engines.unicorn.devices.script_api.ScriptHost`, and imports no emulator.
 """
 
 from __future__ import annotations
 
+import builtins
 import traceback
+from array import array
 from collections.abc import Sequence
 from dataclasses import field
 from types import CellType, FunctionType, ModuleType
@@ -27,10 +30,12 @@ from orchestrator.engines.unicorn.devices.script_api import (
     SystemBus,
 )
 from orchestrator.engines.unicorn.devices.script_code import ROUND, code_of
+from orchestrator.engines.unicorn.devices.script_effects import CHANGED
 
 __all__ = ["ScriptDevice", "ScriptState"]
 
 
+_MASKS = tuple((1 << 8 * size) - 1 for size in range(9))  # of an access, by its size
 _MOST_ROUNDS = 1_000_000  # of loops in one access: more is a loop for ever
 
 
@@ -75,7 +80,7 @@ class ScriptDevice:
         self._initable = initable
         self._inited = False
         self._base = base
-        self._count = 0  # of accesses so far
+        self._count = 0  # of accesses so far: the first is number 0, and the initialisation none
         self._request = Request()
         cpus = {name: Cpu(host, name) for name in cores}
         self._bus = SystemBus(cpus)
@@ -90,12 +95,18 @@ class ScriptDevice:
             "print": lambda *values: host.log("info", " ".join(map(str, values))),
             "__name__": "<script>",
             ROUND: self._round,
+            CHANGED: True,
+            "__builtins__": vars(builtins),
         }
         self._rounds = 0  # of all loops, in this access
         self._scope: dict[str, Any] = dict(self._api)
-        self._known: ScriptState | None = None  # what it remembers, since nothing was executed after that
-        self._code, passing = code_of(script, script_name)
-        self._not_state = {*self._api, "__builtins__", *passing}
+        self._known: ScriptState | None = None  # what it remembers, as nothing has changed after that
+        code, passing, self._tells_changes = code_of(script, script_name)
+        self._run = FunctionType(code, self._scope)  # called, it runs as exec() would run its code, without its checks
+        self._not_state = {*self._api, *passing}
+        self._has_changed = True  # in the last run, as far as is known
+        self._answers: dict[tuple[str | None, int, int], int] = {}  # to reads, as nothing has changed after them
+        self.version = array("Q", [0])
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
         self.looks_at_sleep = "InDeepSleep" in script  # then a read changes when a core falls asleep or wakes up
@@ -106,7 +117,13 @@ class ScriptDevice:
 
     def read(self, offset: int, size: int, core: str | None) -> int:
         """The value that an access of ``size`` bytes by a core (None: the host) sees."""
-        return self.read_at(self._base, offset, size, core)
+        asked = core, offset, size
+        answer = self._answers.get(asked)
+        if answer is None:
+            answer = self.read_at(self._base, offset, size, core)
+            if not self._has_changed:
+                self._answers[asked] = answer
+        return answer
 
     def write(self, offset: int, size: int, value: int, core: str | None) -> None:
         """An access of ``size`` bytes by a core (None: the host); the value is cut to it."""
@@ -120,9 +137,10 @@ class ScriptDevice:
         request.IsRead, request.IsWrite = True, False
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
         request._value = 0
-        self._count_access()
+        request.Counter = self._count
+        self._count += 1
         self._execute(core)
-        return request._value & ((1 << (8 * size)) - 1)
+        return request._value & _MASKS[size]
 
     def write_at(self, base: int, offset: int, size: int, value: int, core: str | None) -> None:
         """The same where the device is seen at ``base``."""
@@ -131,8 +149,9 @@ class ScriptDevice:
         request = self._request
         request.IsRead, request.IsWrite = False, True
         request.Offset, request.Length, request.Absolute = offset, size, base + offset
-        request._value = value & ((1 << (8 * size)) - 1)
-        self._count_access()
+        request._value = value & _MASKS[size]
+        request.Counter = self._count
+        self._count += 1
         self._execute(core)
 
     def reset(self) -> None:
@@ -153,23 +172,32 @@ class ScriptDevice:
             finally:
                 request.IsInit = False
 
-    def _count_access(self) -> None:
-        """The first access is number 0, and the initialisation none."""
-        self._request.Counter = self._count
-        self._count += 1
+    def stands(self, offset: int, size: int, core: str) -> bool:
+        """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says."""
+        return (core, offset, size) in self._answers
+
+    def forget_answers(self) -> None:
+        """A read may see something else than it did: the script has changed, or who sleeps."""
+        if self._answers:
+            self._answers = {}
+            self.version[0] += 1
 
     def _execute(self, core: str | None) -> None:
-        self._known = None
         self._bus.core = core
         self._rounds = 0
         try:
-            exec(self._code, self._scope)
+            self._run()
         except RptwinError:
             raise
         except Exception as error:
             raise self._failure(error) from error
         finally:
             self._bus.core = None
+            self._has_changed = self._scope[CHANGED]
+            if self._has_changed:
+                self._scope[CHANGED] = not self._tells_changes
+                self._known = None
+                self.forget_answers()
 
     def _round(self) -> bool:
         """A round of any loop of the script begins."""
@@ -212,10 +240,12 @@ class ScriptDevice:
         """Make the script remember what it did at a snapshot of this device, and nothing since."""
         if not isinstance(state, ScriptState) or state.owner is not self:
             raise EngineError("a snapshot of another device", where=self.script_name)
+        if state is not self._known or self.looks_at_sleep:
+            self.forget_answers()
         if state is self._known:
             return
         fresh = self._copied(state)
-        for name in [each for each in self._scope if each not in self._api and each != "__builtins__"]:
+        for name in [each for each in self._scope if each not in self._api]:
             del self._scope[name]
         self._scope.update(fresh.names)
         for cell, contents in fresh.cells:
@@ -259,7 +289,7 @@ class ScriptDevice:
         functions: list[FunctionType] = []
         classes: list[type] = []
         seen: set[int] = set()
-        own = (value for name, value in self._scope.items() if name not in self._api and name != "__builtins__")
+        own = (value for name, value in self._scope.items() if name not in self._api)
         waiting: list[Any] = [*own]
         while waiting:
             value = waiting.pop()

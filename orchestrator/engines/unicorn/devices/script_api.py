@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 __all__ = ["Cpu", "Emulation", "Machine", "Nvic", "Request", "ScriptHost", "Self", "SystemBus", "dotnet_format"]
@@ -81,15 +82,12 @@ class Request(Fixed):
     def Type(self) -> RequestType:  # noqa: N802  # Renode's name
         return RequestType.INIT if self.IsInit else RequestType.READ if self.IsRead else RequestType.WRITE
 
-    @property
-    def Value(self) -> int:  # noqa: N802  # Renode's name
-        return self._value
-
-    @Value.setter
-    def Value(self, value: int) -> None:  # noqa: N802  # Renode's name
+    def _set_value(self, value: int) -> None:
         if type(value) is not int or not 0 <= value <= WORD:
             raise ValueError(f"Cannot convert {type(value).__name__}({value}) to UInt64")
         self._value = value
+
+    Value = property(attrgetter("_value"), _set_value)
 
 
 class DeepSleep(Fixed):

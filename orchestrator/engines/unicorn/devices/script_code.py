@@ -1,6 +1,6 @@
 """A peripheral script's text in; out comes the code that is executed at each access, and what of it is no state.
 
-Both depend on the text alone: boards of one process share them, and they are kept between runs (``base/kept``).
+All depends on the text alone: boards of one process share it, and it is kept between runs (``base/kept``).
 """
 
 from __future__ import annotations
@@ -9,35 +9,45 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
+from typing import NamedTuple
 
 from orchestrator import __version__
 from orchestrator.base.errors import EngineError
 from orchestrator.base.kept import kept, state_of
+from orchestrator.engines.unicorn.devices.script_effects import tell_changes
 from orchestrator.engines.unicorn.devices.script_names import passing_names
 
-__all__ = ["ROUND", "code_of"]
+__all__ = ["ROUND", "Code", "code_of"]
 
 ROUND = "__loop__"
 """What the code calls at each round of a loop; its value is true."""
 
 
+class Code(NamedTuple):
+    """What is executed; ``passing`` are the script's ``passing_names``."""
+
+    code: CodeType
+    passing: frozenset[str]
+    tells_changes: bool  # as script_effects has it: it says whether it has changed anything
+
+
 @lru_cache(maxsize=128)
-def code_of(script: str, name: str) -> tuple[CodeType, frozenset[str]]:
-    """The code, its loops counted by ``ROUND``, and the script's ``passing_names``.
+def code_of(script: str, name: str) -> Code:
+    """The code of a script, its loops counted by ``ROUND``.
 
     :class:`EngineError` where Python does not take the text, with ``name`` as the name of its file.
     """
     here = Path(__file__)
-    compiler = state_of(here, here.with_name("script_names.py"))
-    code, passing = kept("code", (__version__, compiler, name, script), lambda: _compiled(script, name))
-    return code, passing
+    compiler = state_of(here, here.with_name("script_names.py"), here.with_name("script_effects.py"))
+    return Code(*kept("code", (__version__, compiler, name, script), lambda: _compiled(script, name)))
 
 
-def _compiled(script: str, name: str) -> tuple[CodeType, frozenset[str]]:
+def _compiled(script: str, name: str) -> tuple[CodeType, frozenset[str], bool]:
     try:
         tree = ast.parse(script, name)
         passing = passing_names(script, name, tree)
-        return compile(_CountedLoops().visit(tree), name, "exec", dont_inherit=True), passing
+        tells_changes = tell_changes(tree, passing)
+        return compile(_CountedLoops().visit(tree), name, "exec", dont_inherit=True), passing, tells_changes
     except SyntaxError as error:
         raise EngineError(f"syntax error in a script: {error.msg}", where=f"{name}:{error.lineno}") from None
     except ValueError as error:  # a null character

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.base.console_output import ConsoleOutput, Fresh, LineStart, OutputState
 
@@ -39,6 +39,10 @@ class UartConsole:
     def transmit(self, byte: int) -> None:
         """The guest sends a byte."""
         self.received.append(byte)
+
+    def transmit_at(self, data: bytes, times_ns: Sequence[int]) -> None:
+        """The guest has sent some bytes, each at its own time."""
+        self.received.extend(data, times_ns)
 
     def transmit_all(self, data: bytes) -> None:
         """The guest sends some bytes at once (DMA)."""

@@ -150,6 +150,14 @@ struct guard {
     slow_write_fn slow_write;
 };
 
+/* What a device has answered to a read, and would answer again for as long as `*version` is `seen`. */
+#define ANSWERS 256
+struct answer {
+    const uint64_t *version;
+    uint64_t seen, value;
+    uint32_t address, size; /* size 0: none */
+};
+
 /* Bytes that are observed, by address in one core's view; disjoint and in order. */
 struct span {
     uint32_t start, end;
@@ -195,7 +203,7 @@ struct order {
 };
 
 /* Exceptions by number, as IPSR has it: 16 is external interrupt 0. */
-enum { EXCEPTIONS = 512, EXCEPTION_WORDS = 16, MOST_TOLD = 256 };
+enum { EXCEPTIONS = 512, EXCEPTION_WORDS = 16, MOST_TOLD = 1024 };
 
 /* Which exceptions are enabled, pending, active, driven by their lines: nvic.py says what each is. And the registers of
  * the System Control Block that decide what becomes of one. */
@@ -218,10 +226,12 @@ struct systick {
     uint32_t flag;       /* COUNTFLAG */
 };
 
-/* An exception that was taken, with the address that it returns to, or that has returned. */
+/* An exception that was taken, with the address that it returns to, or that has returned; or a byte (`number`) that was
+ * sent to who is known by the number `return_address`. */
+enum { TAKEN, RETURNED_FROM, SENT };
 struct told {
     uint64_t executed;
-    uint32_t number, return_address, is_return, reserved;
+    uint32_t number, return_address, kind, reserved;
 };
 
 /* How a core fell asleep, and what woke it: an exception by number, perhaps MASKED. */
@@ -338,6 +348,8 @@ struct core {
     uint32_t reserved2;
     uint32_t loop_pc;      /* where the idle loop was interrupted that was left last; NO_ADDRESS: nowhere */
     uint32_t resumed;      /* an exception returned there */
+    const struct answer *answers; /* ANSWERS of them, each at its place by its address */
+    const struct answer *senders; /* the same of writes that do nothing but send a byte: `value` is to whom */
     struct guard guard;
 };
 

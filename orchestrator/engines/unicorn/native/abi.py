@@ -10,6 +10,7 @@ from orchestrator.base.errors import EngineError
 from orchestrator.engines.common.c_structs import Header
 
 __all__ = [
+    "ANSWERS",
     "AWAKE",
     "A_DEVICE",
     "BY_EVENT",
@@ -39,7 +40,9 @@ __all__ = [
     "PAGE_BITS",
     "PAGE_SIZE",
     "PROBE_ACCESSES",
+    "RETURNED_FROM",
     "SEEN",
+    "SENT",
     "STALE_CODE",
     "STALE_READ",
     "STAYED",
@@ -53,6 +56,7 @@ __all__ = [
     "TURNS_NEWS",
     "TURNS_SLICE",
     "AccessesState",
+    "AnswerState",
     "BarrierState",
     "CacheState",
     "Compared",
@@ -97,6 +101,8 @@ STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROY
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
 TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE = map(_constant, ("TURNS_GO_ON", "TURNS_BEFORE", "TURNS_SLICE"))
 TURNS_LOOK, TURNS_NEWS = map(_constant, ("TURNS_LOOK", "TURNS_NEWS"))
+ANSWERS = _constant("ANSWERS")
+RETURNED_FROM, SENT = map(_constant, ("RETURNED_FROM", "SENT"))
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
@@ -172,6 +178,12 @@ class CoreState(ctypes.Structure):
     """``struct core``."""
 
     _fields_ = _HEADER.fields("core")
+
+
+class AnswerState(ctypes.Structure):
+    """``struct answer``."""
+
+    _fields_ = _HEADER.fields("answer")
 
 
 class Span(ctypes.Structure):

@@ -23,11 +23,11 @@ static int has_room(const struct taken *t, uint32_t events)
     return !t->tells || t->told_count + events <= MOST_TOLD;
 }
 
-static void tell(struct core *c, uint32_t number, uint32_t return_address, uint32_t is_return)
+static void tell(struct core *c, uint32_t number, uint32_t return_address, uint32_t kind)
 {
     struct taken *t = c->taken;
     if (t->tells)
-        t->told[t->told_count++] = (struct told){c->executed, number, return_address, is_return, 0};
+        t->told[t->told_count++] = (struct told){c->executed, number, return_address, kind, 0};
 }
 
 /* Entry and return clear the local monitor (B2.3.1); Unicorn shows no register for it, so CLREX runs. */
@@ -61,7 +61,7 @@ static void entered(struct core *c, uint32_t number, uint32_t return_address)
     clear_exclusive(c);
     c->event = 1;
     c->attention = nvic_has_candidates(c->nvic) || c->nvic->scr & SEVONPEND;
-    tell(c, number, return_address, 0);
+    tell(c, number, return_address, TAKEN);
     if (nvic_has(t->announced, number)) {
         c->called = 1;
         t->announce(number - FIRST_INTERRUPT);
@@ -214,7 +214,7 @@ static int return_from(struct core *c)
         return 0;
     }
     c->disturbed = 1;
-    tell(c, number, 0, 1);
+    tell(c, number, 0, RETURNED_FROM);
     c->event = 1;
     if (chained >= 0) {
         entered(c, (uint32_t)chained, return_address);

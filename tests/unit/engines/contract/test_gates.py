@@ -56,6 +56,14 @@ def test_a_clock_that_goes_off_again_is_missed(board):
     assert [core for core, _ in errors(rig)] == [MAIN]
 
 
+def test_a_clock_that_goes_off_is_missed_by_a_read_that_changed_nothing_before(board):
+    """Native code answers such a read again, but not past a gate."""
+    off = "ldr r0, =0x580244E0\n movs r1, #0\n str r1, [r0]\n"
+    rig = board(CLOCK + LOCK + 3 * "ldr r1, [r0]\n" + off + "ldr r0, =0x58026480\n ldr r1, [r0]\n b .")
+    rig.run_us(100)
+    assert [core for core, _ in errors(rig)] == [MAIN]
+
+
 def test_what_was_said_is_said_again_after_a_snapshot_from_before(board):
     rig = board(WAIT + LOCK + "b .")
     rig.run_us(2)

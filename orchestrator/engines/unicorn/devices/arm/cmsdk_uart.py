@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes
+from orchestrator.engines.unicorn.devices.device import DeviceHost, Line, reads, register, writes
+from orchestrator.engines.unicorn.devices.uart_device import UartDevice
 
 __all__ = ["CmsdkUart"]
 
+_DATA = 0x00
 _TX, _RX = 1, 2  # CTRL: enables; INTSTATUS: interrupts
 _RX_FULL = 2  # STATE
 _INTERRUPT_ENABLES = 2  # position in CTRL of the enables of INTSTATUS's bits
 
 
-class CmsdkUart(Device):
+class CmsdkUart(UartDevice):
     """One UART: ``transmit`` takes each byte that the guest sends; a line each for what was sent and received."""
 
+    takes_at = sends_at = _DATA
     state = ("_control", "_interrupts", "_received", "_levels")
 
     _divider: int = register(0x10, mask=0xFFFFF)  # BAUDDIV
@@ -51,7 +54,11 @@ class CmsdkUart(Device):
     def _has_byte(self) -> bool:
         return bool(self._received) and bool(self._control & _RX)
 
+    def only_sends(self) -> bool:
+        return bool(self._control & self._interrupts & _TX)
+
     def _show(self, had: bool) -> None:
+        self.changed()
         if self._has_byte() and not had:
             self._interrupts |= _RX
         self._update()
@@ -66,11 +73,11 @@ class CmsdkUart(Device):
 
     def peek(self, offset: int) -> int:
         """Reading DATA takes the byte: a look does not."""
-        if offset == 0x00:
+        if offset == _DATA:
             return self._received[0] if self._has_byte() else 0
         return super().peek(offset)
 
-    @reads(0x00)
+    @reads(_DATA)
     def _read_data(self) -> int:
         if not self._has_byte():
             return 0
@@ -78,7 +85,7 @@ class CmsdkUart(Device):
         self._show(had=False)
         return value
 
-    @writes(0x00)
+    @writes(_DATA)
     def _write_data(self, value: int) -> None:
         if self._control & _TX:
             self._transmit(value & 0xFF)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.engines.unicorn.devices.device import Device, DeviceHost, Line, reads, register, writes, written
+from orchestrator.engines.unicorn.devices.device import DeviceHost, Line, reads, register, writes, written
+from orchestrator.engines.unicorn.devices.uart_device import UartDevice
 
 __all__ = ["Stm32Usart"]
 
@@ -23,15 +24,17 @@ _RXFTCFG = 25
 # ISR (51.8.9, 51.8.10)
 _IDLE, _RXNE, _TC, _TXE, _RTOF, _TEACK, _REACK = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 11, 1 << 21, 1 << 22
 _TXFE, _RXFF, _RXFT, _TXFT = 1 << 23, 1 << 24, 1 << 26, 1 << 27
+_RDR, _TDR = 0x24, 0x28
 _DEPTH = 16  # bytes of a FIFO
 _THRESHOLDS = (2, 4, 8, 12, 14, 16, 16, 16)  # bytes, by RXFTCFG
 _CR1_INTERRUPTS = _IDLEIE | _RXNEIE | _TCIE | _TXEIE | _RTOIE | _TXFEIE | _RXFFIE
 _CR3_INTERRUPTS = _TXFTIE | _RXFTIE
 
 
-class Stm32Usart(Device):
+class Stm32Usart(UartDevice):
     """One USART: ``transmit`` takes each byte that the guest sends, ``line`` is its interrupt."""
 
+    takes_at, sends_at = _RDR, _TDR
     state = ("_tc", "_ended", "_received", "_level")
 
     _cr1: int = register(0x00)
@@ -56,6 +59,9 @@ class Stm32Usart(Device):
         self._tc = True
         self._ended = 0  # IDLE and RTOF
 
+    def only_sends(self) -> bool:
+        return self._tc and self._is_on(_TE)
+
     def reset(self) -> None:
         """RM0399 51.8; what waits on the cable keeps waiting."""
         self._clear_all()
@@ -64,6 +70,7 @@ class Stm32Usart(Device):
     def receive(self, data: bytes) -> None:
         """Bytes arrive on the cable."""
         self._received.extend(data)
+        self.changed()
         self._update()
         self._serve()
 
@@ -83,6 +90,7 @@ class Stm32Usart(Device):
         for byte in data:
             self._transmit(byte)
         self._tc = True
+        self.changed()
         self._update()
         return True
 
@@ -126,12 +134,13 @@ class Stm32Usart(Device):
         return flags
 
     def _took_byte(self) -> None:
+        self.changed()
         if not self._received:
             self._ended |= _IDLE | (_RTOF if self._cr2 & _RTOEN else 0)
 
     def peek(self, offset: int) -> int:
         """Reading RDR takes the byte: a look does not."""
-        if offset == 0x24:
+        if offset == _RDR:
             return self._received[0] if self._has_byte() else 0
         return super().peek(offset)
 
@@ -177,7 +186,7 @@ class Stm32Usart(Device):
     def _read_icr(self) -> int:
         return 0
 
-    @reads(0x24)
+    @reads(_RDR)
     def _read_rdr(self) -> int:
         if not self._has_byte():
             return 0
@@ -186,14 +195,14 @@ class Stm32Usart(Device):
         self._update()
         return value
 
-    @writes(0x28)
+    @writes(_TDR)
     def _write_tdr(self, value: int) -> None:
         if self._is_on(_TE):
             self._transmit(value & 0xFF)
             self._tc = True
             self._update()
 
-    @reads(0x28)
+    @reads(_TDR)
     def _read_tdr(self) -> int:
         return 0
 
