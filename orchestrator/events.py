@@ -325,8 +325,8 @@ class Access(NamedTuple):
 
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
-_TOUCH = struct.Struct("<8xQ20xQ2I4x")  # of the same: the last time, address and size as one number, count, flags
-_WHAT = itemgetter(1)  # of a ``_TOUCH``
+_DOING = struct.Struct("<36x2Q4x")  # of the same: address and size as one number, count and flags as another
+_WHAT = itemgetter(0)  # of a ``_DOING``
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -344,13 +344,21 @@ class Accessed:
         """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
         return RECORD.iter_unpack(self.records)
 
-    def touches(self) -> Iterator[tuple[int, int, int, int]]:
-        """Of each the last time, what is touched (:func:`touched`), how often, and the flags."""
-        return _TOUCH.iter_unpack(self.records)
+    def doings(self) -> Iterator[tuple[int, int]]:
+        """Of each what is touched (:func:`touched`), and how: the flags above the lower 32 bits, how often in them.
+
+        Turns do the same again and again: whoever knows that one says nothing may pass over it by this.
+        """
+        return _DOING.iter_unpack(self.records)
 
     def what_is_touched(self) -> Iterator[int]:
         """Of each, :func:`touched`."""
-        return map(_WHAT, self.touches())
+        return map(_WHAT, self.doings())
+
+    def only(self, numbers: Iterable[int]) -> Accessed:
+        """Those of these numbers."""
+        size, records = RECORD.size, self.records
+        return Accessed(b"".join([records[number * size : (number + 1) * size] for number in numbers]))
 
     def __len__(self) -> int:
         return len(self.records) // RECORD.size

@@ -263,6 +263,12 @@ def _element(index: int, data: bytes, view: str, address: int, ring: str, table:
     return ChainElement(index, Descriptor.unpack_from(data), Place(view, address, f"{ring}.{path}" if ring else path))
 
 
+@lru_cache(maxsize=4096)
+def _used_element(data: bytes) -> UsedElement:
+    """An element by its bytes, which come again and again likewise."""
+    return UsedElement.unpack_from(data)
+
+
 class Taken:
     """Descriptors of the table that chains under way have."""
 
@@ -384,9 +390,15 @@ class SplitRing:
 
     def used_ring(self, slot: int) -> UsedElement:
         """The element in a slot, counted modulo the queue size."""
+        return _used_element(self._used_bytes(slot))
+
+    def _used_bytes(self, slot: int) -> bytes:
         layout = self.layout
-        data = self._read_slot(layout.used_ring_at(slot), UsedElement.size, "used.ring", slot % layout.num)
-        return UsedElement.unpack_from(data)
+        return self._read_slot(layout.used_ring_at(slot), UsedElement.size, "used.ring", slot % layout.num)
+
+    def used_id(self, slot: int) -> int:
+        """``id`` of the element in a slot."""
+        return int.from_bytes(self._used_bytes(slot)[:4], "little")
 
     @property
     def avail_event(self) -> int:

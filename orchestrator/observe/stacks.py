@@ -6,7 +6,7 @@ does where the pushes before it, with no return in between, lie just above the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Set
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import field
 from functools import cache, partial
 
@@ -73,12 +73,13 @@ class StackGuard:
             self._here.clear()
         return self._windows
 
-    def nearby(self, told: Accessed, touched_here: Set[int], memory: Memory) -> list[Access]:
-        """What the core did there in its turn, in order; mostly nothing. ``touched_here`` is all that it touched.
+    def nearby(self, told: Accessed, memory: Memory) -> list[Access]:
+        """What the core did there in its turn, in order; mostly nothing.
 
         Where nothing is pushed below the end it is the last access alone that says anything: others are left out.
         """
         windows, here = self.windows, self._here
+        touched_here = set(told.what_is_touched())
         if touched_here <= self._away:
             return []
         for what in touched_here - self._away - here.keys():
@@ -93,7 +94,7 @@ class StackGuard:
         code = cache(partial(_code, memory))
         below = {what for what in found if here[what] < self.end}
         if self.crossed is not None or (below and _has_push(told, below, code)):
-            return [access_of(told.row(number)) for number, each in enumerate(told.touches()) if each[1] in found]
+            return [access_of(row) for row in told.rows() if touched(row[5], row[6]) in found]
         for number in reversed(range(len(told))):
             access = access_of(told.row(number))
             what = touched(access.address, access.size)
@@ -102,6 +103,10 @@ class StackGuard:
             ):
                 return [access]
         return []
+
+    def is_away(self, what: int) -> bool:
+        """Whether it is known of what was touched that it lies elsewhere."""
+        return what in self._away
 
     def narrow(self, told: Accessed) -> bool:
         """Observe less, if there is much to see and nothing to say; whether less is to be observed from now on."""
@@ -161,8 +166,8 @@ def _here(address: int, windows: Iterable[tuple[int, int, int]]) -> int | None:
 def _has_push(told: Accessed, where: Container[int], code: Code) -> bool:
     """Whether any of what is touched there was pushed."""
     return any(
-        each[1] in where and each[3] & ACCESS_WRITES and _is_push(access_of(told.row(number)), code)
-        for number, each in enumerate(told.touches())
+        touched(row[5], row[6]) in where and row[8] & ACCESS_WRITES and _is_push(access_of(row), code)
+        for row in told.rows()
     )
 
 

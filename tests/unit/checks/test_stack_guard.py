@@ -126,8 +126,7 @@ def test_what_is_left_out_of_a_turn_says_nothing(seed: int) -> None:
             for _ in range(chance.randrange(8))
         ]
         whole.see(turn, Flash())
-        told = Accessed.of(turn)
-        near = left.nearby(told, set(told.what_is_touched()), Flash())
+        near = left.nearby(Accessed.of(turn), Flash())
         count += len(near)
         left.see(near, Flash())
         for fact in ("near", "crossed", "deepest", "deepest_by", "extent"):
