@@ -36,6 +36,19 @@ class _Published(NamedTuple):
         return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
 
 
+class _Queue(NamedTuple):
+    """A ring that has memory, and what is said of it."""
+
+    ring: SplitRing
+    path: str
+    first_available: str  # milestones
+    first_used: str
+
+    @classmethod
+    def of(cls, ring: SplitRing) -> _Queue:
+        return cls(ring, ring.name, f"{ring.name} first buffer available", f"{ring.name} first buffer used")
+
+
 @dataclass(frozen=True, slots=True)
 class _Followed:
     """What the table says of a vdev, worked out once for as long as it says so."""
@@ -43,18 +56,24 @@ class _Followed:
     vdev: LiveVdev
     path: str
     sides: Sides
+    driver: str  # role
+    device: str
     is_rpmsg: bool
     is_driver_ok: bool
     features: Feature | None
     has_event_idx: bool
-    queues: tuple[SplitRing, ...]  # those that have memory
+    queues: tuple[_Queue, ...]
 
     @classmethod
-    def of(cls, vdev: LiveVdev, queues: tuple[SplitRing, ...]) -> _Followed:
-        """By its entry, and its rings as they were opened."""
-        features = vdev.features
+    def of(cls, vdev: LiveVdev, views: Views) -> _Followed:
+        """By its entry, and its rings as they are opened."""
+        features, sides = vdev.features, vdev.sides
         has_event_idx = features is not None and Feature.EVENT_IDX in features
-        return cls(vdev, vdev.path, vdev.sides, vdev.is_rpmsg, vdev.is_driver_ok, features, has_event_idx, queues)
+        queues = tuple(_Queue.of(queue) for ring in vdev.rings if (queue := ring.open(views)) is not None)
+        driver, device = sides.role_of(Side.DRIVER), sides.role_of(Side.DEVICE)
+        return cls(
+            vdev, vdev.path, sides, driver, device, vdev.is_rpmsg, vdev.is_driver_ok, features, has_event_idx, queues
+        )
 
 
 class RingFollower:
@@ -71,63 +90,62 @@ class RingFollower:
     def sync(self, run: Run, live: LiveView, turn: Actor) -> None:
         """Look at every ring of every vdev after somebody's turn."""
         if live is not self._live:
-            self._live, self._vdevs = live, tuple(self._open(vdev) for vdev in live.vdevs)
+            self._live, self._vdevs = live, tuple(_Followed.of(vdev, self._views) for vdev in live.vdevs)
         for vdev in self._vdevs:
             self._look(run, vdev, turn)
 
-    def _open(self, vdev: LiveVdev) -> _Followed:
-        queues = (ring.open(self._views) for ring in vdev.rings)
-        return _Followed.of(vdev, tuple(queue for queue in queues if queue is not None))
-
     def _look(self, run: Run, vdev: _Followed, turn: Actor) -> None:
         """Look at every ring of a vdev."""
-        traffic, path = run.traffic, vdev.path
-        log = traffic.messages.get(path) if vdev.is_rpmsg else None
-        if log is None and vdev.is_rpmsg:
-            log = traffic.messages[path] = MessageLog(vdev.sides)
-        by, used_by = _actors(vdev, turn, is_outside=path in run.outside)
-        io, moved = self.io.get(path), False
+        traffic, moved = run.traffic, False
+        log = traffic.log(vdev.path, vdev.sides) if vdev.is_rpmsg else None
         for queue in vdev.queues:
-            ring, heads = traffic.ring(queue.name), heads_of(queue)
+            ring, heads = traffic.ring(queue.path), heads_of(queue.ring)
             is_still = heads is not None and heads == ring.heads and not vdev.has_event_idx
             if is_still and (vdev.is_driver_ok or not ring.faults):
                 continue
-            before = _Published.of(ring)
-            posted, used = traffic.sync(
-                queue, self._views, by, vdev.sides, log, io, features=vdev.features, used_by=used_by, heads=heads
-            )
-            if posted or used:
-                moved = True
-                self._note_moves(run, vdev, queue.name, before, by if posted else None, used_by if used else None)
+            moved |= self._follow(run, vdev, queue, log, heads, turn)
             # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
-            if not vdev.is_driver_ok and traffic.ring(queue.name).faults:
-                traffic.restart(queue.name, counting=False)
+            if not vdev.is_driver_ok and traffic.ring(queue.path).faults:
+                traffic.restart(queue.path, counting=False)
         if moved:
-            traffic.settle(path)
+            traffic.settle(vdev.path)
             if log is not None and log.has_firsts():
-                self._note_messages(run, log, path)
+                self._note_messages(run, log, vdev.path)
 
-    def _note_moves(
-        self, run: Run, vdev: _Followed, ring: str, before: _Published, posted_by: Actor | None, used_by: Actor | None
-    ) -> None:
-        """Something was made available on a ring, or used, or both."""
-        driver, device = vdev.sides.role_of(Side.DRIVER), vdev.sides.role_of(Side.DEVICE)
-        if posted_by is not None and before.returned_ns is not None:
-            self._note_late(run, ring, Side.DRIVER, driver, before.returned_ns, posted_by)
-        if used_by is not None and before.offered_ns is not None:
-            self._note_late(run, ring, Side.DEVICE, device, before.offered_ns, used_by)
-        if posted_by is not None:
-            self._publish(run, posted_by.role, device, ring)
-            run.reach(posted_by.time_ns, posted_by.role, f"{ring} first buffer available")
-        if used_by is not None:
-            self._publish(run, used_by.role, driver, ring)
-            run.reach(used_by.time_ns, used_by.role, f"{ring} first buffer used")
+    def _follow(
+        self, run: Run, vdev: _Followed, queue: _Queue, log: MessageLog | None, heads: bytes | None, turn: Actor
+    ) -> bool:
+        """Look at what was published on a ring; whether anything was."""
+        traffic = run.traffic
+        by, used_by = _actors(vdev, turn) if vdev.path in run.outside else (turn, turn)
+        before = _Published.of(traffic.ring(queue.path))
+        posted, used = traffic.sync(
+            queue.ring,
+            self._views,
+            by,
+            vdev.sides,
+            log,
+            self.io.get(vdev.path),
+            features=vdev.features,
+            used_by=used_by,
+            heads=heads,
+        )
+        if posted and before.returned_ns is not None:
+            self._note_late(run, queue.path, Side.DRIVER, vdev.driver, before.returned_ns, by)
+        if used and before.offered_ns is not None:
+            self._note_late(run, queue.path, Side.DEVICE, vdev.device, before.offered_ns, used_by)
+        if posted:
+            self._publish(run, by.role, vdev.device, queue.path)
+            run.reach(by.time_ns, by.role, queue.first_available)
+        if used:
+            self._publish(run, used_by.role, vdev.driver, queue.path)
+            run.reach(used_by.time_ns, used_by.role, queue.first_used)
+        return bool(posted or used)
 
     def _note_late(self, run: Run, path: str, side: Side, role: str, published_ns: int, by: Actor) -> None:
         """A side has found what was published long before, and nothing had told it in time."""
         begin, end = published_ns - self._quantum_ns, published_ns + _LATE_NS
-        told = run.ledger.told_between(role, begin, end)
-        if by.role == role and by.time_ns > end and told is False:
+        if by.role == role and by.time_ns > end and run.ledger.told_between(role, begin, end) is False:
             run.traffic.ring(path).see_late(side, published_ns, by.time_ns)
 
     @staticmethod
@@ -142,7 +160,10 @@ class RingFollower:
 
     def _publish(self, run: Run, role: str, target: str, ring: str) -> None:
         """A core has something on a ring for another one, of which it has not told it yet."""
-        self.published.setdefault((role, target), set()).add(ring)
+        rings = self.published.get((role, target))
+        if rings is None:
+            rings = self.published[role, target] = set()
+        rings.add(ring)
         if (ring, target) not in run.ledger.votes:
             run.ledger.votes[ring, target] = Counter()
 
@@ -153,12 +174,8 @@ class RingFollower:
             run.ledger.votes[next(iter(rings)), channel.target][channel.number] += 1
 
 
-def _actors(vdev: _Followed, turn: Actor, *, is_outside: bool) -> tuple[Actor, Actor]:
-    """Who has made available and who has used what was, by a turn's end.
-
-    A device in another process acts in any core's turn; it has the place of the core that plays the device.
+def _actors(vdev: _Followed, turn: Actor) -> tuple[Actor, Actor]:
+    """Who has made available and who has used what was, by a turn's end, where a device in another process acts in any
+    core's turn; it has the place of the core that plays the device.
     """
-    if not is_outside:
-        return turn, turn
-    driver, device = (vdev.sides.role_of(side) for side in (Side.DRIVER, Side.DEVICE))
-    return Actor(turn.time_ns, driver), Actor(turn.time_ns, device)
+    return Actor(turn.time_ns, vdev.driver), Actor(turn.time_ns, vdev.device)

@@ -73,6 +73,13 @@ class Traffic(Buffers):
             found = self.rings[path] = RingTraffic(path)
         return found
 
+    def log(self, vdev: str, sides: Sides) -> MessageLog:
+        """The messages of a vdev, none at first."""
+        found = self.messages.get(vdev)
+        if found is None:
+            found = self.messages[vdev] = MessageLog(sides)
+        return found
+
     def restart(self, path: str, *, counting: bool = True) -> None:
         """The driver set the ring up anew: forget what was under way."""
         old = self.ring(path)
