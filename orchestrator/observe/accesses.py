@@ -48,7 +48,7 @@ class AccessObserver:
     @property
     def _tells_both(self) -> bool:
         told = self._watches.told
-        return told is not None and all(name in told for name in self._roles)
+        return told is not None and self._roles.keys() <= told
 
     def forget(self) -> None:
         """What lies where is to be found anew."""

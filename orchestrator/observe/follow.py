@@ -20,20 +20,16 @@ __all__ = ["RingFollower"]
 _LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks only then was woken by something else
 
 
-class _Published(NamedTuple):
-    """Since when something waits on a ring whose receiver wants to be told of it; None: nothing does."""
+def _offered_ns(ring: RingTraffic) -> int | None:
+    """Since when messages wait on a ring for a device that wants to be told of them, at the last look; None: none do."""
+    if not ring.outstanding or ring.is_pool or ring.suppress_available is not None:
+        return None
+    return next(iter(ring.outstanding.values())).posted_ns  # they stand in the order of their offers
 
-    offered_ns: int | None  # messages, for the device
-    returned_ns: int | None  # for the driver
 
-    @classmethod
-    def of(cls, ring: RingTraffic) -> _Published:
-        """As it was at the last look."""
-        tells = not ring.is_pool and ring.suppress_available is None
-        # They stand in the order of their offers.
-        oldest = next(iter(ring.outstanding.values()), None) if tells else None
-        offered = oldest.posted_ns if oldest is not None else None
-        return cls(offered, ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None)
+def _returned_ns(ring: RingTraffic) -> int | None:
+    """The same of what was returned, for the driver."""
+    return ring.oldest_unseen_ns if ring.is_pool and ring.suppress_used is None else None
 
 
 class _Queue(NamedTuple):
@@ -118,7 +114,8 @@ class RingFollower:
         """Look at what was published on a ring; whether anything was."""
         traffic = run.traffic
         by, used_by = _actors(vdev, turn) if vdev.path in run.outside else (turn, turn)
-        before = _Published.of(traffic.ring(queue.path))
+        before = traffic.ring(queue.path)
+        offered_ns, returned_ns = _offered_ns(before), _returned_ns(before)
         posted, used = traffic.sync(
             queue.ring,
             self._views,
@@ -130,10 +127,10 @@ class RingFollower:
             used_by=used_by,
             heads=heads,
         )
-        if posted and before.returned_ns is not None:
-            self._note_late(run, queue.path, Side.DRIVER, vdev.driver, before.returned_ns, by)
-        if used and before.offered_ns is not None:
-            self._note_late(run, queue.path, Side.DEVICE, vdev.device, before.offered_ns, used_by)
+        if posted and returned_ns is not None:
+            self._note_late(run, queue.path, Side.DRIVER, vdev.driver, returned_ns, by)
+        if used and offered_ns is not None:
+            self._note_late(run, queue.path, Side.DEVICE, vdev.device, offered_ns, used_by)
         if posted:
             self._publish(run, by.role, vdev.device, queue.path)
             run.reach(by.time_ns, by.role, queue.first_available)

@@ -439,7 +439,7 @@ class History:
                 if spot.word.is_wish and spot.is_own:
                     self.wishes.setdefault(at.path, set()).add(spot.place[0])
                 if not spot.is_own:
-                    self._see_word(role, access_of(row), at, spot.word, places.views, traffic)
+                    self._see_word(role, row, at, spot.word, places.views, traffic)
         return idle
 
     def _see_read(self, row: tuple[int, ...], spot: Spot, at: RingAt) -> bool:
@@ -485,39 +485,43 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _see_word(self, role: str, access: Access, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
+    def _see_word(
+        self, role: str, row: tuple[int, ...], at: RingAt, word: _Word, views: Views, traffic: Traffic
+    ) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
-        assert access.before is not None
-        assert access.value is not None
-        address, path, step = access.address + at.shift, at.path, Step.of(role, access)
-        up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
+        time_ns, _, after, before, pc, address, _, _, _, _ = row
+        path, step = at.path, Step(time_ns, role, pc)
+        status = self._status.get(at.vdev.path)
+        if status is None:
+            status = at.vdev.status
+        up = status & VIRTIO_CONFIG_S_DRIVER_OK
         if up and at.side is not word.owner:
             error = RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
-                where=Place(views.name(at.ring.role), address, f"{path}.{word.name}"),
+                where=Place(views.name(at.ring.role), address + at.shift, f"{path}.{word.name}"),
                 expected=f"written by {the(at.vdev.role_of(word.owner))} only",
-                found=f"written by {step.role}: {access.before:#x} before, {access.value:#x} now",
+                found=f"written by {role}: {before:#x} before, {after:#x} now",
             )
-            traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
+            traffic.ring(path).fault(error, Actor(time_ns, role))
         if word.is_index:
-            if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
+            if up and (after - before) & 0xFFFF > 0x7FFF:
                 name = f"{path}.{word.name}"
-                self.backward.setdefault(name, Write(name, step, access.before, access.value))
+                self.backward.setdefault(name, Write(name, step, before, after))
             if word.owner is Side.DEVICE:
-                self._check_slots(step, at, access, views, traffic)
-            self._pass_on(step, at, word.owner, access)
+                self._check_slots(step, at, before, after, views, traffic)
+            self._pass_on(step, at, word.owner, before, after)
 
-    def _check_slots(self, step: Step, at: RingAt, access: Access, views: Views, traffic: Traffic) -> None:
+    def _check_slots(
+        self, step: Step, at: RingAt, before: int, after: int, views: Views, traffic: Traffic
+    ) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
         path, num = at.path, at.layout.num
         written = self._used_slots.pop(path, None)
-        assert access.before is not None
-        assert access.value is not None
-        count = (access.value - access.before) & 0xFFFF
+        count = (after - before) & 0xFFFF
         if not written or count > num:
             return
-        missed = [index for index in range(access.before, access.before + count) if index % num not in written]
+        missed = [index for index in range(before, before + count) if index % num not in written]
         if not missed:
             return
         first = f"used.ring[{missed[0] % num}]"
@@ -526,28 +530,26 @@ class History:
             rule="ring.used-ahead",
             where=Place(views.name(at.ring.role), at.layout.used_idx_at, f"{path}.used.idx"),
             expected=f"no further than {first}, {missed[0] & 0xFFFF}",
-            found=access.value,
+            found=after,
         )
         traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
 
-    def _pass_on(self, step: Step, at: RingAt, publisher: Side, access: Access) -> None:
+    def _pass_on(self, step: Step, at: RingAt, publisher: Side, before: int, after: int) -> None:
         """An index moves: what lies behind it has another owner from now on."""
         queue = at.queue
-        assert access.before is not None
-        assert access.value is not None
-        count = (access.value - access.before) & 0xFFFF
+        count = (after - before) & 0xFFFF
         if queue is None or count > at.layout.num:
             return
-        head_at = queue.avail_ring if publisher is Side.DRIVER else queue.used_id
+        head_at, owner = queue.avail_ring if publisher is Side.DRIVER else queue.used_id, publisher.other
         taken = Taken() if count > 1 else None
-        for index in range(access.before, access.before + count):
+        for index in range(before, before + count):
             try:
                 head = head_at(index)
                 elements = queue.chain(head, taken)
             except RingError:
                 continue
             for each in elements:
-                self._give(publisher.other, step, at, head, each.descriptor)
+                self._give(owner, step, at, head, each.descriptor)
 
     def _give(self, owner: Side, step: Step, at: RingAt, head: int, what: Descriptor) -> None:
         """A buffer has this owner from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import field
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -130,8 +131,9 @@ class Suppression(NamedTuple):
     until: int  # the other side's index now
 
     @classmethod
+    @lru_cache(maxsize=256)
     def by_flag(cls, path: str, address: int) -> Suppression:
-        """Of anything: the flag is set."""
+        """Of anything: the flag is set, as it mostly is for as long as the ring is there."""
         return cls(path, address, None, 0, 0)
 
     @classmethod
