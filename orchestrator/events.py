@@ -23,6 +23,7 @@ __all__ = [
     "CACHE_BLOCK",
     "RECORD",
     "RESET",
+    "Row",
     "SYSTEM_RESET",
     "Access",
     "Accessed",
@@ -325,8 +326,10 @@ class Access(NamedTuple):
 
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
-_DOING = struct.Struct("<36x2Q4x")  # of the same: address and size as one number, count and flags as another
-_WHAT = itemgetter(0)  # of a ``_DOING``
+_TOUCH = struct.Struct("<36xQ4xI4x")  # of the same: address and size as one number, flags
+_WHAT = itemgetter(0)  # of a ``_TOUCH``
+Row = tuple[int, ...]
+"""An access as the numbers of its ``RECORD``."""
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -340,32 +343,20 @@ class Accessed:
 
     records: bytes
 
-    def rows(self) -> Iterator[tuple[int, ...]]:
+    def rows(self) -> Iterator[Row]:
         """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
         return RECORD.iter_unpack(self.records)
 
-    def doings(self) -> Iterator[tuple[int, int]]:
-        """Of each what is touched (:func:`touched`), and how: the flags above the lower 32 bits, how often in them.
-
-        Turns do the same again and again: whoever knows that one says nothing may pass over it by this.
-        """
-        return _DOING.iter_unpack(self.records)
+    def touches(self) -> Iterator[tuple[int, int]]:
+        """Of each what is touched (:func:`touched`), and the flags."""
+        return _TOUCH.iter_unpack(self.records)
 
     def what_is_touched(self) -> Iterator[int]:
         """Of each, :func:`touched`."""
-        return map(_WHAT, self.doings())
-
-    def only(self, numbers: Iterable[int]) -> Accessed:
-        """Those of these numbers."""
-        size, records = RECORD.size, self.records
-        return Accessed(b"".join([records[number * size : (number + 1) * size] for number in numbers]))
+        return map(_WHAT, self.touches())
 
     def __len__(self) -> int:
         return len(self.records) // RECORD.size
-
-    def row(self, number: int) -> tuple[int, ...]:
-        """One of :meth:`rows`."""
-        return RECORD.unpack_from(self.records, number * RECORD.size)
 
     @property
     def accesses(self) -> tuple[Access, ...]:
@@ -387,7 +378,7 @@ def address_and_size(what: int) -> tuple[int, int]:
     return what & 0xFFFF_FFFF, what >> 32
 
 
-def access_of(row: tuple[int, ...]) -> Access:
+def access_of(row: Row) -> Access:
     """An access by the numbers of its ``RECORD``."""
     first, last, value, before, pc, address, size, count, flags, _ = row
     return Access(

@@ -60,10 +60,10 @@ class AccessObserver:
         if run.history is not self._history:  # another one may ask for what this one does not
             self._history = run.history
             places.forget_idle()
-        told = places.without_idle(role, detail)
+        done = places.without_idle(role, detail)
         if guard is not None:
             memory = self._views.memories[role]
-            near = guard.nearby(told, memory) if told else ()
+            near = guard.nearby(done, memory)
             more = bool(near) and guard.see(near, memory)
             less = self._watches.tells_slowly and guard.narrow(detail)
             if more or less:
@@ -72,12 +72,12 @@ class AccessObserver:
         if run.orders is not None:
             run.orders.see(role, detail.rows(), places)
         run.history.told = True
-        if not told:
+        if not done:
             return
         both = self._tells_both and not run.traffic.buffers_dropped
-        for doing in run.history.see(role, told, places, run.traffic, run.outside, knows_owners=both):
-            if guard is None or guard.is_away(doing[0]):
-                places.pass_over(role, doing)
+        for what, flags in run.history.see(role, done, places, run.traffic, run.outside, knows_owners=both):
+            if guard is None or guard.is_away(what):
+                places.pass_over(role, what, flags)
 
     def finish(self, run: Run, live: LiveView) -> None:
         """The run is over: what no access followed is put in its place."""

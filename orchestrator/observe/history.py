@@ -22,8 +22,10 @@ from orchestrator.events import (
     ACCESS_FRAME,
     ACCESS_STORES,
     ACCESS_WRITES,
+    RECORD,
     Access,
     Accessed,
+    Row,
     access_of,
     address_and_size,
     touched,
@@ -177,14 +179,14 @@ class Places:
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
-        self._idle: dict[str, set[tuple[int, int]]] = {}  # what a core does that says nothing, as `Accessed.doings`
-        self._idle_outside: dict[str, list[tuple[int, int]]] = {}  # of these, what lies outside of the rings
+        self._idle: dict[str, tuple[set[int], set[int]]] = {}  # what says nothing where a core reads, and writes it
+        self._idle_outside: dict[str, tuple[set[int], set[int]]] = {}  # of these, what lies outside of the rings
         self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
             self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
-            self._outside[role], self._idle[role], self._idle_outside[role] = [], set(), []
+            self._outside[role], self._idle[role], self._idle_outside[role] = [], (set(), set()), (set(), set())
             known = [(each.address, each.address + each.size) for each in self._fields[role]]
             known += [(start, end) for start, end, _ in self._rings[role]]
             starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
@@ -229,32 +231,38 @@ class Places:
             for what in outside:
                 del self._spots[role][what]
             outside.clear()
-            self._idle[role].difference_update(self._idle_outside[role])
-            self._idle_outside[role].clear()
+            for idle, gone in zip(self._idle[role], self._idle_outside[role], strict=True):
+                idle -= gone
+                gone.clear()
 
     def spots(self, role: str) -> Mapping[int, Spot]:
         """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots[role]
 
-    def without_idle(self, role: str, told: Accessed) -> Accessed:
-        """What a core has done in its turn without that which is known to say nothing."""
-        idle = self._idle[role]
-        return told.only([number for number, doing in enumerate(told.doings()) if doing not in idle])
+    def without_idle(self, role: str, told: Accessed) -> list[tuple[int, Row]]:
+        """What a core has touched in its turn and how, in order, without that which is known to say nothing."""
+        idle, records, size, row = self._idle[role], told.records, RECORD.size, RECORD.unpack_from
+        return [
+            (what, row(records, number * size))
+            for number, (what, flags) in enumerate(told.touches())
+            if what not in idle[flags & ACCESS_WRITES]
+        ]
 
-    def pass_over(self, role: str, doing: tuple[int, int]) -> None:
-        """What a core has done says nothing, as long as nothing is added."""
-        idle, outside = self._idle[role], self._idle_outside[role]
+    def pass_over(self, role: str, what: int, flags: int) -> None:
+        """That a core touches this, and so (reads or writes it), says nothing, as long as nothing is added."""
+        idle, outside = (each[role][flags & ACCESS_WRITES] for each in (self._idle, self._idle_outside))
         if len(idle) >= _MAX_SPOTS:
             idle.clear()
             outside.clear()
-        idle.add(doing)
-        if self.find(role, *address_and_size(doing[0])).ring is None:
-            outside.append(doing)
+        idle.add(what)
+        if self.find(role, *address_and_size(what)).ring is None:
+            outside.add(what)
 
     def forget_idle(self) -> None:
         """What said nothing may say something now."""
-        for each in (*self._idle.values(), *self._idle_outside.values()):
-            each.clear()
+        for reads, writes in (*self._idle.values(), *self._idle_outside.values()):
+            reads.clear()
+            writes.clear()
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
@@ -395,32 +403,32 @@ class History:
     def see(
         self,
         role: str,
-        told: Accessed,
+        done: Iterable[tuple[int, Row]],
         places: Places,
         traffic: Traffic,
         outside: Collection[str] = (),
         *,
         knows_owners: bool = True,
     ) -> list[tuple[int, int]]:
-        """The accesses of one core's turn, in order; those that say nothing, and will not when it does so again, as
-        :meth:`Accessed.doings` has them.
+        """What one core touched in its turn and how, in order. Gives what of that says nothing, and will not when it
+        does so again, with its flags.
 
         Whose a buffer is, is known where both cores' accesses are told, and where the vdev is not one of those that
         another process works (``outside``).
         """
         self.told = True
         spots, idle = places.spots(role), []
-        for row, doing in zip(told.rows(), told.doings(), strict=True):
-            address, flags, spot = row[5], row[8], spots.get(doing[0])
+        for what, row in done:
+            address, flags, spot = row[5], row[8], spots.get(what)
             if spot is None:
                 spot = places.find(role, address, row[6])
             at = spot.ring
             if at is not None and not flags & ACCESS_WRITES:
                 if not self._see_read(row, spot, at):
-                    idle.append(doing)
+                    idle.append((what, flags))
                 continue
             if spot.says_nothing:
-                idle.append(doing)
+                idle.append((what, flags))
                 continue
             if spot.fields:
                 if flags & ACCESS_WRITES:
@@ -442,7 +450,7 @@ class History:
                     self._see_word(role, row, at, spot.word, places.views, traffic)
         return idle
 
-    def _see_read(self, row: tuple[int, ...], spot: Spot, at: RingAt) -> bool:
+    def _see_read(self, row: Row, spot: Spot, at: RingAt) -> bool:
         """A read of a ring; whether it says anything."""
         key = at.key
         if key is None:
@@ -486,7 +494,7 @@ class History:
             self._status[vdev] = after
 
     def _see_word(
-        self, role: str, row: tuple[int, ...], at: RingAt, word: _Word, views: Views, traffic: Traffic
+        self, role: str, row: Row, at: RingAt, word: _Word, views: Views, traffic: Traffic
     ) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
         time_ns, _, after, before, pc, address, _, _, _, _ = row
@@ -574,7 +582,7 @@ class History:
         return found
 
     def _see_buffer(
-        self, role: str, row: tuple[int, ...], owned: _Owned, places: Places, outside: Collection[str]
+        self, role: str, row: Row, owned: _Owned, places: Places, outside: Collection[str]
     ) -> None:
         """An access to what the other side has."""
         _, _, _, _, _, address, size, _, flags, _ = row

@@ -126,7 +126,8 @@ def test_what_is_left_out_of_a_turn_says_nothing(seed: int) -> None:
             for _ in range(chance.randrange(8))
         ]
         whole.see(turn, Flash())
-        near = left.nearby(Accessed.of(turn), Flash())
+        told = Accessed.of(turn)
+        near = left.nearby(list(zip(told.what_is_touched(), told.rows(), strict=True)), Flash())
         count += len(near)
         left.see(near, Flash())
         for fact in ("near", "crossed", "deepest", "deepest_by", "extent"):
