@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.base.dataclass import dataclass
+from orchestrator.base.errors import RptwinError
+from orchestrator.base.memory import Memory
 from orchestrator.base.roles import Side, Sides
 from orchestrator.formats.resource_entry import Feature
-from orchestrator.formats.virtqueue import SplitRing
+from orchestrator.formats.virtqueue import RingFlags, SplitRing
 from orchestrator.observe.live import LiveVdev, LiveView
 from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.run import Channel, Run
@@ -17,6 +20,7 @@ from orchestrator.observe.views import Views
 
 __all__ = ["RingFollower"]
 
+_NEAR = 2048  # bytes
 _LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks only then was woken by something else
 
 
@@ -45,6 +49,42 @@ class _Queue(NamedTuple):
         return cls(ring, ring.name, f"{ring.name} first buffer available", f"{ring.name} first buffer used")
 
 
+@dataclass(slots=True)
+class _Window:
+    """From the first head of a vdev's rings to the last, where these lie close together: one look at all costs less than
+    one at each, and as long as these bytes are the same, no ring has moved.
+    """
+
+    memory: Memory
+    start: int
+    size: int  # bytes
+    offsets: tuple[tuple[int, int], ...]  # of each ring: where the heads of its available and of its used ring begin
+    followed: bytes | None = None  # what every ring has been followed up to; None: not all have been
+
+    @classmethod
+    def of(cls, rings: Sequence[SplitRing]) -> _Window | None:
+        """None where they lie apart."""
+        starts = [(ring.layout.avail, ring.layout.used) for ring in rings]
+        if not starts or any(ring.memory is not rings[0].memory for ring in rings):
+            return None
+        low, high = min(map(min, starts)), max(map(max, starts)) + RingFlags.size
+        if high - low > _NEAR:
+            return None
+        return cls(rings[0].memory, low, high - low, tuple((avail - low, used - low) for avail, used in starts))
+
+    def read(self) -> bytes | None:
+        """What stands there; None: it cannot be read."""
+        try:
+            return self.memory.read(self.start, self.size)
+        except RptwinError:
+            return None
+
+    def heads(self, seen: bytes) -> list[bytes | None]:
+        """Of each ring, as :func:`heads_of` has them."""
+        size = RingFlags.size
+        return [seen[avail : avail + size] + seen[used : used + size] for avail, used in self.offsets]
+
+
 @dataclass(frozen=True, slots=True)
 class _Followed:
     """What the table says of a vdev, worked out once for as long as it says so."""
@@ -59,6 +99,7 @@ class _Followed:
     features: Feature | None
     has_event_idx: bool
     queues: tuple[_Queue, ...]
+    window: _Window | None
 
     @classmethod
     def of(cls, vdev: LiveVdev, views: Views) -> _Followed:
@@ -68,7 +109,17 @@ class _Followed:
         queues = tuple(_Queue.of(queue) for ring in vdev.rings if (queue := ring.open(views)) is not None)
         driver, device = sides.role_of(Side.DRIVER), sides.role_of(Side.DEVICE)
         return cls(
-            vdev, vdev.path, sides, driver, device, vdev.is_rpmsg, vdev.is_driver_ok, features, has_event_idx, queues
+            vdev,
+            vdev.path,
+            sides,
+            driver,
+            device,
+            vdev.is_rpmsg,
+            vdev.is_driver_ok,
+            features,
+            has_event_idx,
+            queues,
+            _Window.of([queue.ring for queue in queues]),
         )
 
 
@@ -92,17 +143,29 @@ class RingFollower:
 
     def _look(self, run: Run, vdev: _Followed, turn: Actor) -> None:
         """Look at every ring of a vdev."""
-        traffic, moved = run.traffic, False
+        window = vdev.window
+        seen = None if window is None else window.read()
+        if window is None or seen is None:
+            heads = [heads_of(queue.ring) for queue in vdev.queues]
+        elif seen == window.followed:
+            return
+        else:
+            heads = window.heads(seen)
+        traffic, moved, is_followed = run.traffic, False, vdev.is_driver_ok and not vdev.has_event_idx
         log = traffic.log(vdev.path, vdev.sides) if vdev.is_rpmsg else None
-        for queue in vdev.queues:
-            ring, heads = traffic.ring(queue.path), heads_of(queue.ring)
-            is_still = heads is not None and heads == ring.heads and not vdev.has_event_idx
+        for queue, now in zip(vdev.queues, heads, strict=True):
+            ring = traffic.ring(queue.path)
+            is_still = now is not None and now == ring.heads and not vdev.has_event_idx
             if is_still and (vdev.is_driver_ok or not ring.faults):
                 continue
-            moved |= self._follow(run, vdev, queue, log, heads, turn)
+            moved |= self._follow(run, vdev, queue, log, now, turn)
+            ring = traffic.ring(queue.path)
             # What stands in a ring before DRIVER_OK may be anything: where it makes no sense, start from nothing.
-            if not vdev.is_driver_ok and traffic.ring(queue.path).faults:
+            if not vdev.is_driver_ok and ring.faults:
                 traffic.restart(queue.path, counting=False)
+            is_followed = is_followed and ring.heads == now
+        if window is not None:
+            window.followed = seen if is_followed else None
         if moved:
             traffic.settle(vdev.path)
             if log is not None and log.has_firsts():

@@ -134,6 +134,7 @@ class RingAt:
     layout: RingLayout
     queue: SplitRing | None
     path: str
+    vdev_path: str
     start: int  # of the layout
     side: Side | None  # that the core plays
     key: tuple[str, Side] | None  # path and side
@@ -377,7 +378,18 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[RingAt]:
                     key = (ring.path, side) if side is not None else None
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
                     yield RingAt(
-                        at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, key, index_at
+                        at,
+                        start - at.start,
+                        vdev,
+                        ring,
+                        ring.layout,
+                        queue,
+                        ring.path,
+                        vdev.path,
+                        start,
+                        side,
+                        key,
+                        index_at,
                     )
 
 
@@ -499,7 +511,7 @@ class History:
         """A store to a word of a ring that is not the core's, or that publishes something."""
         time_ns, _, after, before, pc, address, _, _, _, _ = row
         path, step = at.path, Step(time_ns, role, pc)
-        status = self._status.get(at.vdev.path)
+        status = self._status.get(at.vdev_path)
         if status is None:
             status = at.vdev.status
         up = status & VIRTIO_CONFIG_S_DRIVER_OK
@@ -566,10 +578,10 @@ class History:
             if len(self._owned) >= MAX_BUFFERS:
                 return
             self._passages += 1
-            self._owned[what.addr] = _Owned(at.vdev.path, at.path, head, owner, step, what.len, self._passages)
+            self._owned[what.addr] = _Owned(at.vdev_path, at.path, head, owner, step, what.len, self._passages)
             return
         self._passages += 1
-        owned.vdev, owned.ring, owned.head, owned.owner = at.vdev.path, at.path, head, owner
+        owned.vdev, owned.ring, owned.head, owned.owner = at.vdev_path, at.path, head, owner
         owned.since, owned.size, owned.order = step, what.len, self._passages
 
     def _last_passage(self, address: int, spot: Spot) -> _Owned | None:
