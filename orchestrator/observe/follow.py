@@ -25,7 +25,7 @@ _LATE_NS = 1_000_000  # a receiver that is told looks long before: who looks onl
 
 
 def _offered_ns(ring: RingTraffic) -> int | None:
-    """Since when messages wait on a ring for a device that wants to be told of them, at the last look; None: none do."""
+    """Since when messages wait on a ring for a device that wants to be told, at the last look; None: none do."""
     if not ring.outstanding or ring.is_pool or ring.suppress_available is not None:
         return None
     return next(iter(ring.outstanding.values())).posted_ns  # they stand in the order of their offers
@@ -51,8 +51,8 @@ class _Queue(NamedTuple):
 
 @dataclass(slots=True)
 class _Window:
-    """From the first head of a vdev's rings to the last, where these lie close together: one look at all costs less than
-    one at each, and as long as these bytes are the same, no ring has moved.
+    """From the first head of a vdev's rings to the last, where these lie close together: one look at all costs less
+    than one at each, and as long as these bytes are the same, no ring has moved.
     """
 
     memory: Memory

@@ -233,7 +233,7 @@ class Places:
                 del self._spots[role][what]
             outside.clear()
             for idle, gone in zip(self._idle[role], self._idle_outside[role], strict=True):
-                idle -= gone
+                idle.difference_update(gone)
                 gone.clear()
 
     def spots(self, role: str) -> Mapping[int, Spot]:
@@ -505,9 +505,7 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _see_word(
-        self, role: str, row: Row, at: RingAt, word: _Word, views: Views, traffic: Traffic
-    ) -> None:
+    def _see_word(self, role: str, row: Row, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
         time_ns, _, after, before, pc, address, _, _, _, _ = row
         path, step = at.path, Step(time_ns, role, pc)
@@ -532,9 +530,7 @@ class History:
                 self._check_slots(step, at, before, after, views, traffic)
             self._pass_on(step, at, word.owner, before, after)
 
-    def _check_slots(
-        self, step: Step, at: RingAt, before: int, after: int, views: Views, traffic: Traffic
-    ) -> None:
+    def _check_slots(self, step: Step, at: RingAt, before: int, after: int, views: Views, traffic: Traffic) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
         path, num = at.path, at.layout.num
         written = self._used_slots.pop(path, None)
@@ -593,9 +589,7 @@ class History:
                 found = owned
         return found
 
-    def _see_buffer(
-        self, role: str, row: Row, owned: _Owned, places: Places, outside: Collection[str]
-    ) -> None:
+    def _see_buffer(self, role: str, row: Row, owned: _Owned, places: Places, outside: Collection[str]) -> None:
         """An access to what the other side has."""
         _, _, _, _, _, address, size, _, flags, _ = row
         writes = flags & ACCESS_WRITES != 0

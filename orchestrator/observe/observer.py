@@ -250,12 +250,10 @@ class Observer:
             watched = self._watches.find(detail.watch)
             if watched is None:
                 return  # of another pair, or of nobody's pair
-            if time_ns > run.time_ns:
-                run.time_ns = time_ns
+            run.time_ns = max(run.time_ns, time_ns)
             self._on_changed(time_ns, role, watched)
             return
-        if time_ns > run.time_ns:
-            run.time_ns = time_ns
+        run.time_ns = max(run.time_ns, time_ns)
         take = self._takes.get(type(detail))
         if take is not None:
             take(time_ns, role, detail)

@@ -163,9 +163,7 @@ def _here(address: int, windows: Iterable[tuple[int, int, int]]) -> int | None:
 
 def _has_push(done: Iterable[tuple[int, Row]], where: Container[int], code: Code) -> bool:
     """Whether any of what is touched there was pushed."""
-    return any(
-        what in where and row[8] & ACCESS_WRITES and _is_push(access_of(row), code) for what, row in done
-    )
+    return any(what in where and row[8] & ACCESS_WRITES and _is_push(access_of(row), code) for what, row in done)
 
 
 def _is_push(write: Access, code: Code) -> bool:

@@ -95,21 +95,24 @@ def turns(bench: Bench, chance: random.Random) -> Iterator[tuple[str, list[Acces
     for number in range(150):
         core = chance.choice((MAIN, REMOTE))
         base = PA if core == MAIN else chance.choice(_EVERYWHERE)
-        yield core, [
-            Access(
-                number * 1_000 + each,
-                number * 1_000 + each + chance.randrange(3),
-                FLASH + 0x100 + 2 * chance.randrange(9),
-                address - PA + base,
-                size,
-                chance.randrange(1, 4),
-                writes,
-                chance.random() < 0.05,
-                chance.randrange(1 << min(16, 8 * size)),
-                chance.randrange(1 << min(16, 8 * size)),
-            )
-            for each, (address, size, writes) in enumerate(chance.choices(known, k=chance.randrange(12)))
-        ]
+        yield (
+            core,
+            [
+                Access(
+                    number * 1_000 + each,
+                    number * 1_000 + each + chance.randrange(3),
+                    FLASH + 0x100 + 2 * chance.randrange(9),
+                    address - PA + base,
+                    size,
+                    chance.randrange(1, 4),
+                    writes,
+                    chance.random() < 0.05,
+                    chance.randrange(1 << min(16, 8 * size)),
+                    chance.randrange(1 << min(16, 8 * size)),
+                )
+                for each, (address, size, writes) in enumerate(chance.choices(known, k=chance.randrange(12)))
+            ],
+        )
 
 
 @pytest.mark.parametrize("seed", range(12))
