@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import BUFFER, CARVEOUT, DA, FLASH, MAIN, PA, REMOTE, Bench, Script
+from bench import BUFFER, CARVEOUT, DA, FLASH, MAIN, MAIN_RAM, PA, REMOTE, Bench, Script
 from orchestrator.base.roles import Side
 from orchestrator.events import Access, Accessed
 from orchestrator.observe.history import History, Places
+from orchestrator.observe.stacks import StackGuard
 
 RX, TX = "vdev[0].vring[0]", "vdev[0].vring[1]"
 _EVERYWHERE = (PA, DA)  # the remote has shared memory by both
@@ -79,6 +80,18 @@ def test_another_history_is_told_everything_again(bench: Bench) -> None:
     bench.observer.run.history = History()
     bench.access(REMOTE, ring.base, 4)
     assert bench.observer.run.history.reads == {(TX, Side.DEVICE): {(0, 4): 1}}
+
+
+def test_a_push_below_the_end_of_a_stack_says_something_once_another_lay_above_it(bench: Bench) -> None:
+    end = MAIN_RAM + 0x1000
+    guard = StackGuard("main", end, "__stack_limit", end + 0x1000, MAIN_RAM)
+    bench.observer.run.stacks["main"] = guard
+    bench.main.write(FLASH + 0x100, b"\x10\xb5")  # PUSH {R4, LR}, by which all that is told is done
+    for at in (end - 8, end - 8, end + 8):
+        bench.access_at(MAIN, at, 8, before=0, value=1)
+    assert guard.crossed is None
+    bench.access_at(MAIN, end - 8, 8, before=0, value=1)
+    assert guard.crossed is not None
 
 
 def turns(bench: Bench, chance: random.Random) -> Iterator[tuple[str, list[Access]]]:
