@@ -54,6 +54,7 @@ __all__ = [
     "NotificationTaken",
     "Place",
     "Poll",
+    "Row",
     "Sleep",
     "StateChanged",
     "UnmodelledAccess",
@@ -325,8 +326,10 @@ class Access(NamedTuple):
 
 # An access as engines pack it: times, value, before, pc, address, size, count, flags, 0.
 RECORD = struct.Struct("<4Q6I")
-_TOUCH = struct.Struct("<8xQ20xQ2I4x")  # of the same: the last time, address and size as one number, count, flags
-_WHAT = itemgetter(1)  # of a ``_TOUCH``
+_TOUCH = struct.Struct("<36xQ4xI4x")  # of the same: address and size as one number, flags
+_WHAT = itemgetter(0)  # of a ``_TOUCH``
+Row = tuple[int, ...]
+"""An access as the numbers of its ``RECORD``."""
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -340,12 +343,12 @@ class Accessed:
 
     records: bytes
 
-    def rows(self) -> Iterator[tuple[int, ...]]:
+    def rows(self) -> Iterator[Row]:
         """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
         return RECORD.iter_unpack(self.records)
 
-    def touches(self) -> Iterator[tuple[int, int, int, int]]:
-        """Of each the last time, what is touched (:func:`touched`), how often, and the flags."""
+    def touches(self) -> Iterator[tuple[int, int]]:
+        """Of each what is touched (:func:`touched`), and the flags."""
         return _TOUCH.iter_unpack(self.records)
 
     def what_is_touched(self) -> Iterator[int]:
@@ -354,10 +357,6 @@ class Accessed:
 
     def __len__(self) -> int:
         return len(self.records) // RECORD.size
-
-    def row(self, number: int) -> tuple[int, ...]:
-        """One of :meth:`rows`."""
-        return RECORD.unpack_from(self.records, number * RECORD.size)
 
     @property
     def accesses(self) -> tuple[Access, ...]:
@@ -379,7 +378,7 @@ def address_and_size(what: int) -> tuple[int, int]:
     return what & 0xFFFF_FFFF, what >> 32
 
 
-def access_of(row: tuple[int, ...]) -> Access:
+def access_of(row: Row) -> Access:
     """An access by the numbers of its ``RECORD``."""
     first, last, value, before, pc, address, size, count, flags, _ = row
     return Access(

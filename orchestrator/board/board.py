@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attendant", "Board", "BoardSnapshot", "Until"]
 
-_SHOWING = (Changed, NotificationSent)  # events at which shared memory is looked at
+_SHOWING = frozenset((Changed, NotificationSent))  # events at which shared memory is looked at
 _BARE = (
     "bytes without symbols: its table is found when the cores use it, or by --table 0xADDRESS; stacks, sections and"
     " lines of source are not looked at"
@@ -212,7 +212,7 @@ class Board:
             if pair.on_event(event):
                 self.engine.stop()
         goal = self._goal
-        if goal is not None and isinstance(event.detail, _SHOWING) and goal.met() is not None:
+        if goal is not None and type(event.detail) in _SHOWING and goal.met() is not None:
             self.engine.stop()
 
     def _runs_in_circles(self) -> EndReason | None:

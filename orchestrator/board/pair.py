@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BoardPair", "pairs_of", "play_cores"]
 
 _MOST_RESETS = 100  # by firmware: more are for ever
-_TURNING = (StateChanged, NotificationTaken, Fault)  # events after which a pair may run in circles
+_TURNING = frozenset((StateChanged, NotificationTaken, Fault))  # events after which a pair may run in circles
 
 
 class BoardPair:
@@ -67,8 +67,7 @@ class BoardPair:
     def on_event(self, event: Event) -> bool:
         """Take the next event of the board; whether the pair runs in circles from here on."""
         self.observer.on_event(event)
-        is_turning = isinstance(event.detail, _TURNING)
-        return is_turning and self.runs_in_circles() is not None
+        return type(event.detail) in _TURNING and self.runs_in_circles() is not None
 
     def runs_in_circles(self) -> EndReason | None:
         """Why nothing will come of this pair any more, if it does the same again and again."""
@@ -80,9 +79,10 @@ class BoardPair:
             is_faulting = is_faulting or (core.fault_count > 0 and core.served.is_for_ever)
         if is_faulting:
             return EndReason.FAULTING
-        if any(log.is_blank_for_ever for log in run.traffic.messages.values()):
-            return EndReason.LIVELOCK
-        return EndReason.INTERRUPTING if any(run.ledger.never_cleared(role) for role in run.cores) else None
+        for log in run.traffic.messages.values():
+            if log.is_blank_for_ever:
+                return EndReason.LIVELOCK
+        return EndReason.INTERRUPTING if run.ledger.is_never_cleared(run.cores) else None
 
     def verdict(self) -> Verdict:
         """The verdict on everything up to now, from memory and events only."""

@@ -97,6 +97,11 @@ class _Core:
         self._searched = list(_writable(image)) if self.is_searched else []
         self._watched = 0
 
+    @property
+    def may_be_there(self) -> bool:
+        """Its place is known, or looked for; never again once it is False."""
+        return self._at is not None or self.is_searched
+
     def watch_from_the_start(self) -> None:
         if self._at is not None:
             self._follow(RttHeader.size)
@@ -158,8 +163,7 @@ class _Core:
 
     def console(self, index: int) -> RttConsole | None:
         """Also before the firmware has set it up, if it may."""
-        may = self._at is not None or self.is_searched
-        return self._console(index) if may and index < MOST_BUFFERS else None
+        return self._console(index) if self.may_be_there and index < MOST_BUFFERS else None
 
     def _console(self, index: int) -> RttConsole:
         if index not in self.consoles:
@@ -237,8 +241,9 @@ class Rtt:
         self._cores = [
             _Core(role, core, images[role], engine, self._note, console_size) for role, core in cores.items()
         ]
-        self._by_watch = {each.watch: each for each in self._cores}
-        engine.subscribe(self._on_event)
+        self._by_watch = {each.watch: each for each in self._cores if each.may_be_there}
+        if self._by_watch:
+            engine.subscribe(self._on_event)
         for each in self._cores:
             each.watch_from_the_start()
 
@@ -260,7 +265,7 @@ class Rtt:
                 each.search()
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event.detail, Changed) and event.detail.watch in self._by_watch:
+        if type(event.detail) is Changed and event.detail.watch in self._by_watch:
             self._by_watch[event.detail.watch].look()
 
     def _note(self, core: str, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import field, replace
 from enum import IntEnum
+from functools import lru_cache
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RpmsgError
@@ -106,6 +107,12 @@ class Message:
         return NameServiceMessage.unpack_from(self.payload)
 
 
+@lru_cache(maxsize=1024)
+def _header(data: bytes) -> RpmsgHeader:
+    """A header by its bytes: two endpoints send the same few again and again."""
+    return RpmsgHeader.unpack_from(data)
+
+
 def decode_message(data: bytes, *, where: str | None = None) -> Message:
     """The message at the start of a buffer; the header's ``len`` counts, not how much of the buffer was reported used.
 
@@ -119,7 +126,7 @@ def decode_message(data: bytes, *, where: str | None = None) -> Message:
             expected=f"at least {RpmsgHeader.size} bytes",
             found=f"{len(data)} bytes",
         )
-    header = RpmsgHeader.unpack_from(data)
+    header = _header(bytes(data[: RpmsgHeader.size]))
     room = len(data) - RpmsgHeader.size
     if header.len > room:
         raise RpmsgError(

@@ -91,7 +91,7 @@ class RingFlags(Structure):
     idx: int  # free-running, modulo 65536
 
 
-_HEAD_SIZE = RingFlags.size
+_HEAD_SIZE, _DESC_SIZE, _USED_SIZE = RingFlags.size, Descriptor.size, UsedElement.size
 _NEAR = 1024  # bytes
 _NEXT_AT = Descriptor.offset_of("next")
 
@@ -263,6 +263,12 @@ def _element(index: int, data: bytes, view: str, address: int, ring: str, table:
     return ChainElement(index, Descriptor.unpack_from(data), Place(view, address, f"{ring}.{path}" if ring else path))
 
 
+@lru_cache(maxsize=4096)
+def _used_element(data: bytes) -> UsedElement:
+    """An element by its bytes, which come again and again likewise."""
+    return UsedElement.unpack_from(data)
+
+
 class Taken:
     """Descriptors of the table that chains under way have."""
 
@@ -303,6 +309,7 @@ class SplitRing:
         self.name = name
         self._translate = translate
         self._table = _Table(layout.desc, layout.num, "desc")
+        self._avail_ring, self._used_ring = layout.avail_ring_at(0), layout.used_ring_at(0)
         apart = layout.used - layout.avail
         self._apart = apart if _HEAD_SIZE <= apart < _NEAR else 0  # of the two heads, where one look at both is cheaper
 
@@ -324,13 +331,6 @@ class SplitRing:
 
     def _halfword(self, address: int, path: str) -> int:
         return int.from_bytes(self._read(address, 2, path), "little")
-
-    def _read_slot(self, address: int, size: int, part: str, slot: int) -> bytes:
-        """An entry of a table or a ring; what it is called is made up where it cannot be read."""
-        try:
-            return self.memory.read(address, size)
-        except RptwinError:
-            return self._read(address, size, f"{part}[{slot}]")
 
     def desc(self, index: int) -> Descriptor:
         """Descriptor ``index``; ``ring.index-out-of-range`` past the queue size."""
@@ -363,8 +363,12 @@ class SplitRing:
 
     def avail_ring(self, slot: int) -> int:
         """The chain head in a slot, counted modulo the queue size; not yet checked to be a descriptor's index."""
-        layout = self.layout
-        data = self._read_slot(layout.avail_ring_at(slot), 2, "avail.ring", slot % layout.num)
+        slot %= self.layout.num
+        address = self._avail_ring + 2 * slot
+        try:
+            data = self.memory.read(address, 2)
+        except RptwinError:  # once more, to say what it is called, here and below
+            data = self._read(address, 2, f"avail.ring[{slot}]")
         return int.from_bytes(data, "little")
 
     @property
@@ -384,9 +388,19 @@ class SplitRing:
 
     def used_ring(self, slot: int) -> UsedElement:
         """The element in a slot, counted modulo the queue size."""
-        layout = self.layout
-        data = self._read_slot(layout.used_ring_at(slot), UsedElement.size, "used.ring", slot % layout.num)
-        return UsedElement.unpack_from(data)
+        return _used_element(self._used_bytes(slot))
+
+    def _used_bytes(self, slot: int) -> bytes:
+        slot %= self.layout.num
+        address = self._used_ring + _USED_SIZE * slot
+        try:
+            return self.memory.read(address, _USED_SIZE)
+        except RptwinError:
+            return self._read(address, _USED_SIZE, f"used.ring[{slot}]")
+
+    def used_id(self, slot: int) -> int:
+        """``id`` of the element in a slot."""
+        return int.from_bytes(self._used_bytes(slot)[:4], "little")
 
     @property
     def avail_event(self) -> int:
@@ -443,15 +457,22 @@ class SplitRing:
         ``ring.index-out-of-range``, ``ring.desc-loop``, ``ring.chain-too-long``, ``ring.indirect-next``,
         ``ring.indirect-nested``, ``ring.indirect-length`` and ``ring.indirect-address`` name the index that broke.
         """
+        first = None
+        if 0 <= head < self.layout.num:
+            first = self._element(self._table, head)
+            if not first.descriptor.flags & (_NEXT | _INDIRECT):  # as nearly always
+                if taken is not None:
+                    self._take(taken, head, first)
+                return (first,)
         elements: list[ChainElement] = []
-        for element in self._walk(self._table, head):
+        for element in self._walk(self._table, head, first):
             if taken is not None:
                 self._take(taken, head, element)
             if not element.descriptor.is_indirect:
                 elements.append(element)
                 continue
             inner = self._indirect(element)
-            for each in self._walk(inner, 0):
+            for each in self._walk(inner, 0, None):
                 if each.descriptor.is_indirect:
                     raise self._broken("ring.indirect-nested", "an indirect table names another", each)
                 elements.append(each)
@@ -473,25 +494,34 @@ class SplitRing:
                 found=f"index {element.index}",
             )
 
-    def _walk(self, table: _Table, head: int) -> Iterator[ChainElement]:
-        """Each descriptor once, from ``head`` along ``next``: a loop is over when it comes back."""
+    def _element(self, table: _Table, index: int) -> ChainElement:
+        address = table.base + _DESC_SIZE * index
+        try:
+            data = self.memory.read(address, _DESC_SIZE)
+        except RptwinError:
+            data = self._read(address, _DESC_SIZE, f"{table.path}[{index}]")
+        return _element(index, data, self.memory.view, address, self.name, table.path)
+
+    def _walk(self, table: _Table, head: int, first: ChainElement | None) -> Iterator[ChainElement]:
+        """Each descriptor once, from ``head`` along ``next``: a loop is over when it comes back. ``first`` is the one
+        at the head, if it has been read.
+        """
         seen: set[int] = set()
         index, before = head, None
         while True:
             if not 0 <= index < table.entries:
                 self._check_index(index, table.entries, *table.link(head, before))
-            address = table.base + Descriptor.size * index
             if index in seen:
                 raise RingError(
                     "chain comes back to a descriptor that it has already used",
                     rule="ring.desc-loop",
-                    where=self.place(address, f"{table.path}[{index}]"),
+                    where=self.place(table.base + _DESC_SIZE * index, f"{table.path}[{index}]"),
                     expected=f"an end within {table.entries} descriptors",
                     found=f"index {index} again after {len(seen)}",
                 )
             seen.add(index)
-            data = self._read_slot(address, Descriptor.size, table.path, index)
-            element = _element(index, data, self.memory.view, address, self.name, table.path)
+            element = self._element(table, index) if first is None else first
+            first = None
             yield element
             descriptor = element.descriptor
             if not descriptor.flags & _NEXT:

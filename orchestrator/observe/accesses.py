@@ -10,7 +10,7 @@ from orchestrator.base.roles import ROLES
 from orchestrator.events import Accessed
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint
-from orchestrator.observe.history import Places
+from orchestrator.observe.history import History, Places
 from orchestrator.observe.live import LiveView
 from orchestrator.observe.run import Run
 from orchestrator.observe.stacks import StackGuard
@@ -32,6 +32,7 @@ class AccessObserver:
         self._watches = watches
         self._roles = roles  # by the name of the core
         self._places: Places | None = None
+        self._history: History | None = None  # that accesses were last sorted into
 
     @property
     def tells(self) -> frozenset[str]:
@@ -47,7 +48,7 @@ class AccessObserver:
     @property
     def _tells_both(self) -> bool:
         told = self._watches.told
-        return told is not None and all(name in told for name in self._roles)
+        return told is not None and self._roles.keys() <= told
 
     def forget(self) -> None:
         """What lies where is to be found anew."""
@@ -55,23 +56,28 @@ class AccessObserver:
 
     def see(self, run: Run, live: LiveView, role: str, detail: Accessed) -> None:
         """What a core did in its turn, before what it changed is looked at."""
-        touched_here = set(detail.what_is_touched())
-        guard = run.stacks.get(role)
+        places, guard = self._placed(run, live), run.stacks.get(role)
+        if run.history is not self._history:  # another one may ask for what this one does not
+            self._history = run.history
+            places.forget_idle()
+        done = places.without_idle(role, detail)
         if guard is not None:
             memory = self._views.memories[role]
-            near = guard.nearby(detail, touched_here, memory)
+            near = guard.nearby(done, memory)
             more = bool(near) and guard.see(near, memory)
             less = self._watches.tells_slowly and guard.narrow(detail)
             if more or less:
                 self._watch_stack(guard)
-        places = self._placed(run, live)
+                places.forget_idle()
         if run.orders is not None:
             run.orders.see(role, detail.rows(), places)
         run.history.told = True
-        if places.says_nothing(role, touched_here):
+        if not done:
             return
         both = self._tells_both and not run.traffic.buffers_dropped
-        run.history.see(role, detail, places, run.traffic, run.outside, knows_owners=both)
+        for what, flags in run.history.see(role, done, places, run.traffic, run.outside, knows_owners=both):
+            if guard is None or guard.is_away(what):
+                places.pass_over(role, what, flags)
 
     def finish(self, run: Run, live: LiveView) -> None:
         """The run is over: what no access followed is put in its place."""
@@ -80,13 +86,15 @@ class AccessObserver:
 
     def _placed(self, run: Run, live: LiveView) -> Places:
         """What lies where by now."""
-        buffers = run.traffic.buffers
-        if self._places is None or self._places.live is not live:
-            self._places = Places(live, self._views, buffers)
-        elif self._places.count != len(buffers) or run.traffic.moved:
-            self._places.add(buffers, run.traffic.moved)
-        run.traffic.moved.clear()
-        return self._places
+        places, traffic = self._places, run.traffic
+        if places is None or places.live is not live:
+            places = self._places = Places(live, self._views, traffic.buffers)
+        elif places.count != len(traffic.buffers) or traffic.moved:
+            places.add(traffic.buffers, traffic.moved)
+        else:
+            return places
+        traffic.moved.clear()
+        return places
 
     def observe_buffers(self, run: Run, live: LiveView) -> None:
         """Have the buffers observed that rings have named since the last time."""

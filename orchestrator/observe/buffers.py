@@ -113,7 +113,8 @@ class Buffers:
         """
         if len(self.overlaps) >= MAX_FAULTS:
             return
-        for address in sorted(self._near[buffer.address]):
+        near = self._near[buffer.address]
+        for address in sorted(near) if near else ():
             other = self.buffers[address]
             if other.owner is Side.DEVICE and other.held.overlaps(buffer.held):
                 if all({a.address, b.address} != {other.address, buffer.address} for a, b in self.overlaps):
@@ -134,12 +135,11 @@ class Buffers:
             else:
                 origin = buffer.origin if buffer is not None else None
                 span = look.views.span_at_da("buffer", address if origin is None else origin + address, size)
-            reader = MAIN if span.pa is not None else REMOTE
-            extent = span.seen_by(reader)
-            if extent is None:
+            reader, start = (MAIN, span.pa) if span.pa is not None else (REMOTE, span.da)
+            if start is None:
                 return None
             try:
-                data += look.views.memories[reader].read(extent.start, size)
+                data += look.views.memories[reader].read(start, size)
             except RptwinError:
                 return None
         return data

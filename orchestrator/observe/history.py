@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import lru_cache
 from itertools import islice
@@ -22,14 +22,16 @@ from orchestrator.events import (
     ACCESS_FRAME,
     ACCESS_STORES,
     ACCESS_WRITES,
+    RECORD,
     Access,
     Accessed,
+    Row,
     access_of,
     address_and_size,
     touched,
 )
 from orchestrator.formats.resource_entry import VIRTIO_CONFIG_S_DRIVER_OK, VdevHeader, Vring
-from orchestrator.formats.virtqueue import RingLayout, SplitRing, Taken
+from orchestrator.formats.virtqueue import Descriptor, RingLayout, SplitRing, Taken
 from orchestrator.observe.live import LiveRing, LiveVdev, LiveView
 from orchestrator.observe.traffic import MAX_BUFFERS, Actor, Buffer, Traffic
 from orchestrator.observe.views import Span, Views
@@ -132,6 +134,7 @@ class RingAt:
     layout: RingLayout
     queue: SplitRing | None
     path: str
+    vdev_path: str
     start: int  # of the layout
     side: Side | None  # that the core plays
     key: tuple[str, Side] | None  # path and side
@@ -177,13 +180,14 @@ class Places:
         self._spans: dict[int, tuple[int, Span]] = {}  # number and place of each buffer, by its address in descriptors
         self._spots: dict[str, dict[int, Spot]] = {}  # by what is touched
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
-        self._silent: dict[str, set[int]] = {}  # of those, what says nothing
+        self._idle: dict[str, tuple[set[int], set[int]]] = {}  # what says nothing where a core reads, and writes it
+        self._idle_outside: dict[str, tuple[set[int], set[int]]] = {}  # of these, what lies outside of the rings
         self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
             self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
-            self._outside[role], self._silent[role] = [], set()
+            self._outside[role], self._idle[role], self._idle_outside[role] = [], (set(), set()), (set(), set())
             known = [(each.address, each.address + each.size) for each in self._fields[role]]
             known += [(start, end) for start, end, _ in self._rings[role]]
             starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
@@ -228,15 +232,38 @@ class Places:
             for what in outside:
                 del self._spots[role][what]
             outside.clear()
-            self._silent[role].clear()
+            for idle, gone in zip(self._idle[role], self._idle_outside[role], strict=True):
+                idle.difference_update(gone)
+                gone.clear()
 
     def spots(self, role: str) -> Mapping[int, Spot]:
         """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots[role]
 
-    def says_nothing(self, role: str, touched_here: Set[int]) -> bool:
-        """Whether it is known of all that a core has touched in a turn that nothing says anything."""
-        return touched_here <= self._silent[role]
+    def without_idle(self, role: str, told: Accessed) -> list[tuple[int, Row]]:
+        """What a core has touched in its turn and how, in order, without that which is known to say nothing."""
+        idle, records, size, row = self._idle[role], told.records, RECORD.size, RECORD.unpack_from
+        return [
+            (what, row(records, number * size))
+            for number, (what, flags) in enumerate(told.touches())
+            if what not in idle[flags & ACCESS_WRITES]
+        ]
+
+    def pass_over(self, role: str, what: int, flags: int) -> None:
+        """That a core touches this, and so (reads or writes it), says nothing, as long as nothing is added."""
+        idle, outside = (each[role][flags & ACCESS_WRITES] for each in (self._idle, self._idle_outside))
+        if len(idle) >= _MAX_SPOTS:
+            idle.clear()
+            outside.clear()
+        idle.add(what)
+        if self.find(role, *address_and_size(what)).ring is None:
+            outside.add(what)
+
+    def forget_idle(self) -> None:
+        """What said nothing may say something now."""
+        for reads, writes in (*self._idle.values(), *self._idle_outside.values()):
+            reads.clear()
+            writes.clear()
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""
@@ -247,12 +274,9 @@ class Places:
         if len(spots) >= _MAX_SPOTS:
             spots.clear()
             self._outside[role].clear()
-            self._silent[role].clear()
         spot = spots[what] = self._spot(role, address, size)
         if spot.ring is None:
             self._outside[role].append(what)
-            if spot.says_nothing:
-                self._silent[role].add(what)
         return spot
 
     def _spot(self, role: str, address: int, size: int) -> Spot:
@@ -354,7 +378,18 @@ def _rings(live: LiveView, views: Views, role: str) -> Iterator[RingAt]:
                     key = (ring.path, side) if side is not None else None
                     index_at = ring.layout.avail_idx_at if side is Side.DEVICE else ring.layout.used_idx_at
                     yield RingAt(
-                        at, start - at.start, vdev, ring, ring.layout, queue, ring.path, start, side, key, index_at
+                        at,
+                        start - at.start,
+                        vdev,
+                        ring,
+                        ring.layout,
+                        queue,
+                        ring.path,
+                        vdev.path,
+                        start,
+                        side,
+                        key,
+                        index_at,
                     )
 
 
@@ -368,7 +403,8 @@ class History:
     wishes: dict[str, set[int]] = field(default_factory=dict)  # by ring: where in it the device says when to notify it
     trespasses: dict[tuple[str, Side, bool], Trespass] = field(default_factory=dict)  # first by ring, side, writes
     backward: dict[str, Write] = field(default_factory=dict)  # by path: the first time that an index went back
-    reads: dict[tuple[str, Side], Counter[tuple[int, int]]] = field(default_factory=dict)  # by offset in ring, size
+    # What a device reads of a ring before it looks at the driver's index: how often, by offset in the ring and size.
+    reads: dict[tuple[str, Side], Counter[tuple[int, int]]] = field(default_factory=dict)
     looked_ns: dict[tuple[str, Side], int] = field(default_factory=dict)  # when a side last read the other's index
     read_table_ns: dict[str, int] = field(default_factory=dict)  # by role: when it last read a field of the table
     _status: dict[str, int] = field(default_factory=dict)  # by vdev
@@ -379,55 +415,78 @@ class History:
     def see(
         self,
         role: str,
-        told: Accessed,
+        done: Iterable[tuple[int, Row]],
         places: Places,
         traffic: Traffic,
         outside: Collection[str] = (),
         *,
         knows_owners: bool = True,
-    ) -> None:
-        """The accesses of one core's turn, in order.
+    ) -> list[tuple[int, int]]:
+        """What one core touched in its turn and how, in order. Gives what of that says nothing, and will not when it
+        does so again, with its flags.
 
         Whose a buffer is, is known where both cores' accesses are told, and where the vdev is not one of those that
         another process works (``outside``).
         """
         self.told = True
-        spots = places.spots(role)
-        ring: RingAt | None = None
-        reads: Counter[tuple[int, int]] | None = None  # of that one
-        for number, (last_ns, what, times, flags) in enumerate(told.touches()):
-            spot = spots.get(what) or places.find(role, *address_and_size(what))
+        spots, idle = places.spots(role), []
+        for what, row in done:
+            address, flags, spot = row[5], row[8], spots.get(what)
+            if spot is None:
+                spot = places.find(role, address, row[6])
             at = spot.ring
-            if at is not None and not flags & ACCESS_WRITES:  # most of them: no call for each
-                if at is not ring:
-                    ring, reads = at, self._reads_of(at)
-                if reads is not None:
-                    place = spot.place
-                    if place in reads or len(reads) < _MAX_READS:
-                        reads[place] += times
-                    if spot.is_look and at.key is not None:
-                        self.looked_ns[at.key] = last_ns
+            if at is not None and not flags & ACCESS_WRITES:
+                if not self._see_read(row, spot, at):
+                    idle.append((what, flags))
                 continue
             if spot.says_nothing:
+                idle.append((what, flags))
                 continue
             if spot.fields:
                 if flags & ACCESS_WRITES:
                     for each in spot.fields:
-                        self._see_field(role, access_of(told.row(number)), each)
+                        self._see_field(role, access_of(row), each)
                 else:
-                    self.read_table_ns[role] = last_ns
+                    self.read_table_ns[role] = row[1]
             if at is None:
                 if spot.buffers and knows_owners and not flags & ACCESS_FRAME:
-                    owned = self._last_passage(address_and_size(what)[0], spot)
+                    owned = self._last_passage(address, spot)
                     if owned is not None and places.side_of(role, owned.vdev) is not owned.owner:
-                        self._see_buffer(role, told.row(number), owned, places, outside)
+                        self._see_buffer(role, row, owned, places, outside)
             elif spot.word is not None and flags & ACCESS_STORES == ACCESS_STORES:
                 if spot.word.slot is not None:
-                    self._used_slots.setdefault(at.path, set()).add(spot.word.slot)
+                    self._note_slot(at.path, spot.word.slot)
                 if spot.word.is_wish and spot.is_own:
                     self.wishes.setdefault(at.path, set()).add(spot.place[0])
                 if not spot.is_own:
-                    self._see_word(role, access_of(told.row(number)), at, spot.word, places.views, traffic)
+                    self._see_word(role, row, at, spot.word, places.views, traffic)
+        return idle
+
+    def _see_read(self, row: Row, spot: Spot, at: RingAt) -> bool:
+        """A read of a ring; whether it says anything."""
+        key = at.key
+        if key is None:
+            return False
+        if spot.is_look:
+            if key not in self.looked_ns:
+                self.reads.pop(key, None)
+            self.looked_ns[key] = row[1]
+            return True
+        if at.side is Side.DRIVER or key in self.looked_ns:
+            return False
+        reads = self.reads.get(key)
+        if reads is None:
+            reads = self.reads[key] = Counter()
+        if spot.place in reads or len(reads) < _MAX_READS:
+            reads[spot.place] += row[7]
+        return True
+
+    def _note_slot(self, path: str, slot: int) -> None:
+        written = self._used_slots.get(path)
+        if written is None:
+            self._used_slots[path] = {slot}
+        else:
+            written.add(slot)
 
     def _note(self, write: Write) -> None:
         kept = self.writes.setdefault(write.path, [])
@@ -446,75 +505,80 @@ class History:
         if name == "status":
             self._status[vdev] = after
 
-    def _reads_of(self, at: RingAt) -> Counter[tuple[int, int]] | None:
-        """What the core's side has read of a ring; None: it plays no side."""
-        return None if at.key is None else self.reads.setdefault(at.key, Counter())
-
-    def _see_word(self, role: str, access: Access, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
+    def _see_word(self, role: str, row: Row, at: RingAt, word: _Word, views: Views, traffic: Traffic) -> None:
         """A store to a word of a ring that is not the core's, or that publishes something."""
-        assert access.before is not None
-        assert access.value is not None
-        address, path, step = access.address + at.shift, at.path, Step.of(role, access)
-        up = self._status.get(at.vdev.path, at.vdev.status) & VIRTIO_CONFIG_S_DRIVER_OK
+        time_ns, _, after, before, pc, address, _, _, _, _ = row
+        path, step = at.path, Step(time_ns, role, pc)
+        status = self._status.get(at.vdev_path)
+        if status is None:
+            status = at.vdev.status
+        up = status & VIRTIO_CONFIG_S_DRIVER_OK
         if up and at.side is not word.owner:
             error = RingError(
                 "written by the other side",
                 rule="ring.wrong-writer",
-                where=Place(views.name(at.ring.role), address, f"{path}.{word.name}"),
+                where=Place(views.name(at.ring.role), address + at.shift, f"{path}.{word.name}"),
                 expected=f"written by {the(at.vdev.role_of(word.owner))} only",
-                found=f"written by {step.role}: {access.before:#x} before, {access.value:#x} now",
+                found=f"written by {role}: {before:#x} before, {after:#x} now",
             )
-            traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
+            traffic.ring(path).fault(error, Actor(time_ns, role))
         if word.is_index:
-            if up and (access.value - access.before) & 0xFFFF > 0x7FFF:
+            if up and (after - before) & 0xFFFF > 0x7FFF:
                 name = f"{path}.{word.name}"
-                self.backward.setdefault(name, Write(name, step, access.before, access.value))
+                self.backward.setdefault(name, Write(name, step, before, after))
             if word.owner is Side.DEVICE:
-                self._check_slots(step, at, access, views, traffic)
-            self._pass_on(step, at, word.owner, access)
+                self._check_slots(step, at, before, after, views, traffic)
+            self._pass_on(step, at, word.owner, before, after)
 
-    def _check_slots(self, step: Step, at: RingAt, access: Access, views: Views, traffic: Traffic) -> None:
+    def _check_slots(self, step: Step, at: RingAt, before: int, after: int, views: Views, traffic: Traffic) -> None:
         """The device has written each element that its index moves past, if it was seen to write any."""
-        path, num = at.ring.path, at.layout.num
-        written = self._used_slots.pop(path, set())
-        assert access.before is not None
-        assert access.value is not None
-        count = (access.value - access.before) & 0xFFFF
-        slots = [index % num for index in range(access.before, access.before + count)] if count <= num else []
-        missed = [slot for slot in slots if slot not in written]
-        if not written or not missed:
+        path, num = at.path, at.layout.num
+        written = self._used_slots.pop(path, None)
+        count = (after - before) & 0xFFFF
+        if not written or count > num:
             return
+        missed = [index for index in range(before, before + count) if index % num not in written]
+        if not missed:
+            return
+        first = f"used.ring[{missed[0] % num}]"
         error = RingError(
-            f"used.idx moved by {count}, and {len(missed)} of these elements, from used.ring[{missed[0]}] on, were not"
-            " written",
+            f"used.idx moved by {count}, and {len(missed)} of these elements, from {first} on, were not written",
             rule="ring.used-ahead",
             where=Place(views.name(at.ring.role), at.layout.used_idx_at, f"{path}.used.idx"),
-            expected=f"no further than used.ring[{missed[0]}], {(access.before + slots.index(missed[0])) & 0xFFFF}",
-            found=access.value,
+            expected=f"no further than {first}, {missed[0] & 0xFFFF}",
+            found=after,
         )
         traffic.ring(path).fault(error, Actor(step.time_ns, step.role))
 
-    def _pass_on(self, step: Step, at: RingAt, publisher: Side, access: Access) -> None:
+    def _pass_on(self, step: Step, at: RingAt, publisher: Side, before: int, after: int) -> None:
         """An index moves: what lies behind it has another owner from now on."""
         queue = at.queue
-        assert access.before is not None
-        assert access.value is not None
-        count = (access.value - access.before) & 0xFFFF
+        count = (after - before) & 0xFFFF
         if queue is None or count > at.layout.num:
             return
-        driver, owner, vdev = publisher is Side.DRIVER, publisher.other, at.vdev.path
-        taken = Taken()
-        for index in range(access.before, access.before + count):
+        head_at, owner = queue.avail_ring if publisher is Side.DRIVER else queue.used_id, publisher.other
+        taken = Taken() if count > 1 else None
+        for index in range(before, before + count):
             try:
-                head = queue.avail_ring(index) if driver else queue.used_ring(index).id
+                head = head_at(index)
                 elements = queue.chain(head, taken)
             except RingError:
                 continue
             for each in elements:
-                address, size = each.descriptor.addr, each.descriptor.len
-                if address in self._owned or len(self._owned) < MAX_BUFFERS:
-                    self._passages += 1
-                    self._owned[address] = _Owned(vdev, at.path, head, owner, step, size, self._passages)
+                self._give(owner, step, at, head, each.descriptor)
+
+    def _give(self, owner: Side, step: Step, at: RingAt, head: int, what: Descriptor) -> None:
+        """A buffer has this owner from now on."""
+        owned = self._owned.get(what.addr)
+        if owned is None:
+            if len(self._owned) >= MAX_BUFFERS:
+                return
+            self._passages += 1
+            self._owned[what.addr] = _Owned(at.vdev_path, at.path, head, owner, step, what.len, self._passages)
+            return
+        self._passages += 1
+        owned.vdev, owned.ring, owned.head, owned.owner = at.vdev_path, at.path, head, owner
+        owned.since, owned.size, owned.order = step, what.len, self._passages
 
     def _last_passage(self, address: int, spot: Spot) -> _Owned | None:
         """The last time that some of these bytes changed hands: a driver may cut its memory anew each time."""
@@ -525,9 +589,7 @@ class History:
                 found = owned
         return found
 
-    def _see_buffer(
-        self, role: str, row: tuple[int, ...], owned: _Owned, places: Places, outside: Collection[str]
-    ) -> None:
+    def _see_buffer(self, role: str, row: Row, owned: _Owned, places: Places, outside: Collection[str]) -> None:
         """An access to what the other side has."""
         _, _, _, _, _, address, size, _, flags, _ = row
         writes = flags & ACCESS_WRITES != 0

@@ -167,8 +167,8 @@ class MessageLog:
             return
         source, target = self.use(record.side, record.src), self.use(record.side.other, record.dst)
         source.sent += 1
-        source.most_unanswered = max(source.most_unanswered, source.unanswered)
         if source.unanswered:
+            source.most_unanswered = max(source.most_unanswered, source.unanswered)
             source.longest_answer_ns = max(source.longest_answer_ns, record.time_ns - source.last_received_ns)
             if len(source.answered) < HISTORY:
                 source.answered.add(source.last_received)
@@ -248,7 +248,8 @@ class MessageLog:
 
     def note_addresses(self, record: MessageRecord) -> None:
         """Learn the sender's address; remember one that is sent to and that nobody announced or sends from."""
-        self.unknown.pop((record.side, record.src), None)
+        if self.unknown:
+            self.unknown.pop((record.side, record.src), None)
         if len(self._sources) < _MAX_PEERS:
             self._sources.add((record.side, record.src))
         peer = record.side.other

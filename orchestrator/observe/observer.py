@@ -5,8 +5,9 @@ It drives nothing but its watches, reads memory only, and uses as much memory fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import Any
 
 from orchestrator.base.copies import copied
 from orchestrator.base.dataclass import dataclass
@@ -20,6 +21,7 @@ from orchestrator.events import (
     Changed,
     CoreState,
     DataCache,
+    Detail,
     Event,
     FaultInjected,
     Fenced,
@@ -49,7 +51,7 @@ from orchestrator.observe.given import GivenVring
 from orchestrator.observe.history import Places
 from orchestrator.observe.live import LiveView, read_live
 from orchestrator.observe.order import Barriers, Orders
-from orchestrator.observe.progress import note_progress, see_core, see_taken
+from orchestrator.observe.progress import SEEN_OF_CORES, note_progress, see_core, see_taken
 from orchestrator.observe.run import Channel, CoreRun, Cut, Injected, Run, Unmet
 from orchestrator.observe.traffic import Actor
 from orchestrator.observe.views import Views
@@ -113,6 +115,7 @@ class Observer:
         is_unnamed = self.declared.location is None and self.options.locator is None and not self.options.vrings
         self._rings_found = VringSearch()
         self._search = TableSearch() if is_unnamed and len(images) == len(ROLES) else None
+        self._takes = self._how_taken()
         if self._tells_accesses:
             self._accesses.guard_stacks(self.run, images, vector_tables or {})
         self._watch_table()
@@ -241,9 +244,9 @@ class Observer:
 
     def on_event(self, event: Event) -> None:
         """Take the next event; in order."""
-        time_ns, core, detail = event.time_ns, event.core, event.detail
-        role, run = self._roles.get(core, core), self.run
-        if isinstance(detail, Changed):
+        time_ns, detail, run = event.time_ns, event.detail, self.run
+        role = self._roles.get(event.core, event.core)
+        if type(detail) is Changed:
             watched = self._watches.find(detail.watch)
             if watched is None:
                 return  # of another pair, or of nobody's pair
@@ -251,36 +254,72 @@ class Observer:
             self._on_changed(time_ns, role, watched)
             return
         run.time_ns = max(run.time_ns, time_ns)
-        if isinstance(detail, Accessed):
-            if role in run.cores:
-                self._accesses.see(run, self._live, role, detail)
-        elif isinstance(detail, NotificationSent):
-            self._on_sent(time_ns, role, detail)
-        elif isinstance(detail, NotificationIgnored):
-            self._on_ignored(time_ns, detail)
-        elif isinstance(detail, Fenced):
-            if role in run.cores and run.orders is not None:
-                run.orders.fence(role, detail.barriers)
-        elif isinstance(detail, Incoherent):
-            if role in run.cores:
-                run.coherence.see(role, detail, self._roles)
-        elif isinstance(detail, NotificationListened):
-            for number in detail.channels if role else ():
-                channel = Channel(role, detail.mailbox, number)
-                run.ledger.listens(channel, time_ns, waiting=number in detail.waiting)
-        elif isinstance(detail, FaultInjected):
-            run.last_activity_ns = time_ns  # what follows from it is waited for
-            run.injected.append(Injected(time_ns, role, detail.fault, detail.what))
-        elif role and role not in run.cores:
-            return  # a core of another pair: what it does reaches this one by memory and notifications only
-        elif isinstance(detail, NotificationTaken):
-            see_taken(run, time_ns, role, detail)
-        elif isinstance(detail, UnmodelledAccess):
-            run.see_unmodelled(core, detail, self.platform.registers)
-        elif isinstance(detail, Note):
-            run.notes.add(f"{core}: {detail.text}" if core else detail.text)
-        elif role:
-            see_core(run, time_ns, run.cores[role], detail)
+        take = self._takes.get(type(detail))
+        if take is not None:
+            take(time_ns, role, detail)
+
+    def _how_taken(self) -> dict[type[Any], Callable[[int, str, Any], None]]:
+        """By the kind of event: what takes it, with its time and the role of the core (the name of one without)."""
+        return {
+            Accessed: self._on_accessed,
+            NotificationSent: self._on_sent,
+            NotificationIgnored: self._on_ignored,
+            Fenced: self._on_fenced,
+            Incoherent: self._on_incoherent,
+            NotificationListened: self._on_listened,
+            FaultInjected: self._on_injected,
+            NotificationTaken: self._on_taken,
+            UnmodelledAccess: self._on_unmodelled,
+            Note: self._on_note,
+            **dict.fromkeys(SEEN_OF_CORES, self._on_core),
+        }
+
+    def _on_accessed(self, _time_ns: int, role: str, detail: Accessed) -> None:
+        if role in self.run.cores:
+            self._accesses.see(self.run, self._live, role, detail)
+
+    def _on_fenced(self, _time_ns: int, role: str, detail: Fenced) -> None:
+        run = self.run
+        if role in run.cores and run.orders is not None:
+            run.orders.fence(role, detail.barriers)
+
+    def _on_incoherent(self, _time_ns: int, role: str, detail: Incoherent) -> None:
+        if role in self.run.cores:
+            self.run.coherence.see(role, detail, self._roles)
+
+    def _on_listened(self, time_ns: int, role: str, detail: NotificationListened) -> None:
+        for number in detail.channels if role else ():
+            channel = Channel(role, detail.mailbox, number)
+            self.run.ledger.listens(channel, time_ns, waiting=number in detail.waiting)
+
+    def _on_injected(self, time_ns: int, role: str, detail: FaultInjected) -> None:
+        self.run.last_activity_ns = time_ns  # what follows from it is waited for
+        self.run.injected.append(Injected(time_ns, role, detail.fault, detail.what))
+
+    def _is_foreign(self, role: str) -> bool:
+        """A core of another pair: what it does reaches this one by memory and notifications only."""
+        return role != "" and role not in self.run.cores
+
+    def _on_taken(self, time_ns: int, role: str, detail: NotificationTaken) -> None:
+        if not self._is_foreign(role):
+            see_taken(self.run, time_ns, role, detail)
+
+    def _on_unmodelled(self, _time_ns: int, role: str, detail: UnmodelledAccess) -> None:
+        if not self._is_foreign(role):
+            self.run.see_unmodelled(self._name_of(role), detail, self.platform.registers)
+
+    def _on_note(self, _time_ns: int, role: str, detail: Note) -> None:
+        if not self._is_foreign(role):
+            self.run.notes.add(f"{self._name_of(role)}: {detail.text}" if role else detail.text)
+
+    def _name_of(self, role: str) -> str:
+        core = self.run.cores.get(role)
+        return role if core is None else core.name
+
+    def _on_core(self, time_ns: int, role: str, detail: Detail) -> None:
+        core = self.run.cores.get(role)
+        if core is not None:
+            see_core(self.run, time_ns, core, detail)
 
     def on_ring_fault(self, time_ns: int, error: RingError, ring: str, role: str) -> None:
         """A core that is played in Python met what its peer, of this role, did wrong on a ring."""
@@ -294,7 +333,7 @@ class Observer:
         self.run.last_activity_ns = time_ns
         return Channel(target, detail.mailbox, detail.channel)
 
-    def _on_ignored(self, time_ns: int, detail: NotificationIgnored) -> None:
+    def _on_ignored(self, time_ns: int, _role: str, detail: NotificationIgnored) -> None:
         channel, ledger = self._channel_of(time_ns, detail), self.run.ledger
         if channel is None:
             return

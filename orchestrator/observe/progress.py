@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from orchestrator.events import (
     RESET,
     SYSTEM_RESET,
     CoreState,
+    Detail,
     ExceptionReturn,
     ExceptionTaken,
     Fault,
@@ -24,7 +28,7 @@ from orchestrator.observe.live import LiveView
 from orchestrator.observe.run import Channel, CoreRun, Run
 from orchestrator.observe.traffic import Actor
 
-__all__ = ["note_progress", "see_core", "see_taken"]
+__all__ = ["SEEN_OF_CORES", "note_progress", "see_core", "see_taken"]
 
 _STATUS_MILESTONES = (
     (VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"),
@@ -33,37 +37,62 @@ _STATUS_MILESTONES = (
 )
 
 
-def see_core(run: Run, time_ns: int, core: CoreRun, detail: object) -> None:
-    """What a core did or what became of it."""
-    if isinstance(detail, ExceptionTaken):
-        core.see_exception(time_ns, detail.number, detail.return_address)
-    elif isinstance(detail, ExceptionReturn):
-        core.served.leave(detail.number, detail.address)
-    elif isinstance(detail, StateChanged):
-        core.state, core.why = detail.state, detail.why
-        core.acted_ns = time_ns
-        if detail.why.startswith(SYSTEM_RESET):
-            core.resets += 1
-            if detail.backtrace or core.last_reset is None:
-                core.last_reset = (time_ns, detail)
-        elif detail.why.startswith(RESET):
-            core.reset_ns = time_ns
-        if detail.state is CoreState.SLEEPING:
-            core.slept = True
-            core.slept_ns = time_ns
-            core.act(time_ns)
-        elif detail.state is CoreState.RUNNING and core.released_ns is None:
-            core.released_ns = time_ns
-            run.reach(time_ns, core.role, "released", detail.why)
-    elif isinstance(detail, Fault):
-        run.see_fault(core, time_ns, detail)
-        run.reach(time_ns, core.role, "fault", detail.what)
-    elif isinstance(detail, Lockup):
-        core.lockup = core.lockup or (time_ns, detail)
-        core.state = CoreState.LOCKED_UP
-        run.reach(time_ns, core.role, "lockup", detail.what)
-    elif isinstance(detail, GuestError):
-        run.see_error(core, time_ns, detail)
+def see_core(run: Run, time_ns: int, core: CoreRun, detail: Detail) -> None:
+    """What a core did or what became of it; of the kinds of ``SEEN_OF_CORES``."""
+    _SEES[type(detail)](run, time_ns, core, detail)
+
+
+def _see_exception(_run: Run, time_ns: int, core: CoreRun, detail: ExceptionTaken) -> None:
+    core.see_exception(time_ns, detail.number, detail.return_address)
+
+
+def _see_return(_run: Run, _time_ns: int, core: CoreRun, detail: ExceptionReturn) -> None:
+    core.served.leave(detail.number, detail.address)
+
+
+def _see_state(run: Run, time_ns: int, core: CoreRun, detail: StateChanged) -> None:
+    core.state, core.why = detail.state, detail.why
+    core.acted_ns = time_ns
+    if detail.why.startswith(SYSTEM_RESET):
+        core.resets += 1
+        if detail.backtrace or core.last_reset is None:
+            core.last_reset = (time_ns, detail)
+    elif detail.why.startswith(RESET):
+        core.reset_ns = time_ns
+    if detail.state is CoreState.SLEEPING:
+        core.slept = True
+        core.slept_ns = time_ns
+        core.act(time_ns)
+    elif detail.state is CoreState.RUNNING and core.released_ns is None:
+        core.released_ns = time_ns
+        run.reach(time_ns, core.role, "released", detail.why)
+
+
+def _see_fault(run: Run, time_ns: int, core: CoreRun, detail: Fault) -> None:
+    run.see_fault(core, time_ns, detail)
+    run.reach(time_ns, core.role, "fault", detail.what)
+
+
+def _see_lockup(run: Run, time_ns: int, core: CoreRun, detail: Lockup) -> None:
+    core.lockup = core.lockup or (time_ns, detail)
+    core.state = CoreState.LOCKED_UP
+    run.reach(time_ns, core.role, "lockup", detail.what)
+
+
+def _see_error(run: Run, time_ns: int, core: CoreRun, detail: GuestError) -> None:
+    run.see_error(core, time_ns, detail)
+
+
+_SEES: Mapping[type[Any], Callable[[Run, int, CoreRun, Any], None]] = {
+    ExceptionTaken: _see_exception,
+    ExceptionReturn: _see_return,
+    StateChanged: _see_state,
+    Fault: _see_fault,
+    Lockup: _see_lockup,
+    GuestError: _see_error,
+}
+SEEN_OF_CORES = tuple(_SEES)
+"""The kinds of events that say what a core did or what became of it."""
 
 
 def see_taken(run: Run, time_ns: int, role: str, detail: NotificationTaken) -> None:

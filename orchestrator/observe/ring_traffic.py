@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import field
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from orchestrator.observe.offsets import IoRegion
 from orchestrator.observe.views import Span, Views
 
 __all__ = ["Buffer", "BufferUse", "Chain", "Look", "RingFault", "RingTraffic", "Suppression", "UnexpectedDirection"]
+
+_RPMSG_RINGS = ".vring[0]", ".vring[1]"  # to the driver, and from it
 
 
 class BufferUse(NamedTuple):
@@ -80,8 +83,15 @@ class Chain(NamedTuple):
     @classmethod
     def of(cls, head: int, elements: tuple[ChainElement, ...], posted_ns: int, *, is_empty: bool) -> Chain:
         """With what its descriptors say together."""
-        room = sum(each.descriptor.len for each in elements if each.descriptor.is_writable)
+        room = 0
+        for each in elements:
+            if each.descriptor.is_writable:
+                room += each.descriptor.len
         return cls(head, elements, posted_ns, is_empty, room)
+
+    def carrying(self, message: MessageRecord) -> Chain:
+        """The same with what the driver sends in it."""
+        return Chain(self.head, self.elements, self.posted_ns, self.is_empty, self.room, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +131,9 @@ class Suppression(NamedTuple):
     until: int  # the other side's index now
 
     @classmethod
+    @lru_cache(maxsize=256)
     def by_flag(cls, path: str, address: int) -> Suppression:
-        """Of anything: the flag is set."""
+        """Of anything: the flag is set, as it mostly is for as long as the ring is there."""
         return cls(path, address, None, 0, 0)
 
     @classmethod
@@ -240,14 +251,14 @@ class Look(NamedTuple):
         """Whether the device is to fill a chain. RPMsg's driver receives on its first queue and sends on its second;
         OpenAMP before 2020 marks what it sends as writable too.
         """
-        ring = self.traffic.path.rpartition(".")[2]
-        if self.log is not None and ring in ("vring[0]", "vring[1]"):
-            return ring == "vring[0]"
+        path = self.traffic.path
+        if self.log is not None and path.endswith(_RPMSG_RINGS):
+            return path.endswith(_RPMSG_RINGS[0])
         return any(each.descriptor.is_writable for each in elements)
 
     def message(self, message: Message, sender: Side, text: str, chain: Chain) -> MessageRecord:
         """What a side sent in this turn."""
-        header, payload = message.header, bytes(message.payload)
+        header, payload = message.header, message.payload
         return MessageRecord(
             self.by.time_ns,
             self.ring.name,
@@ -272,8 +283,10 @@ class Look(NamedTuple):
 
     def check_chain(self, head: int, elements: tuple[ChainElement, ...]) -> None:
         """Its tables are of a kind that was negotiated, and what the device reads stands before what it writes."""
-        in_table = next((each for each in elements if ".indirect" in each.at.path), None)
-        if in_table is not None and self.features is not None and not self.features & Feature.INDIRECT_DESC:
+        if len(elements) == 1 and ".indirect" not in elements[0].at.path:
+            return  # as nearly always
+        in_table = any(".indirect" in each.at.path for each in elements)
+        if in_table and self.features is not None and not self.features & Feature.INDIRECT_DESC:
             self.fault(
                 RingError(
                     "an indirect table that was not negotiated",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import NamedTuple
 
@@ -143,10 +143,14 @@ class Ledger:
         """How many exceptions a core took for them."""
         return sum(count for channel, count in self.taken.items() if channel.target == target)
 
+    def is_never_cleared(self, targets: Iterable[str]) -> bool:
+        """Whether any of these cores has such a channel."""
+        if max(self.taken.values(), default=0) < _FOR_EVER:
+            return False  # as nearly always, and this is asked at every exception
+        return any(map(self.never_cleared, targets))
+
     def never_cleared(self, target: str) -> tuple[Channel, ...]:
         """Channels whose exception a core takes for ever: its handler leaves them pending."""
-        if max(self.taken.values(), default=0) < _FOR_EVER:
-            return ()  # as nearly always, and this is asked at every exception
         return tuple(
             channel
             for channel, count in self.taken.items()
@@ -245,7 +249,8 @@ class CoreRun:
     def act(self, time_ns: int) -> None:
         """It does something that can be seen: it stores to shared memory, notifies, or falls asleep."""
         self.acted_ns = time_ns
-        self.served.act()
+        if self.served.waiting:
+            self.served.act()
 
     def handled_faults(self, time_ns: int) -> tuple[FaultPlace, ...]:
         """Where it took faults that its handlers served."""

@@ -73,6 +73,13 @@ class Traffic(Buffers):
             found = self.rings[path] = RingTraffic(path)
         return found
 
+    def log(self, vdev: str, sides: Sides) -> MessageLog:
+        """The messages of a vdev, none at first."""
+        found = self.messages.get(vdev)
+        if found is None:
+            found = self.messages[vdev] = MessageLog(sides)
+        return found
+
     def restart(self, path: str, *, counting: bool = True) -> None:
         """The driver set the ring up anew: forget what was under way."""
         old = self.ring(path)
@@ -220,14 +227,17 @@ class Traffic(Buffers):
             traffic.most_outstanding, traffic.full_ns = len(traffic.outstanding), by.time_ns
         traffic.returned.pop(head, None)
         traffic.posted_empty += chain.is_empty
-        traffic.directed[any(each.descriptor.is_writable for each in elements)] += 1
-        if traffic.unexpected is None:
-            wrong = (each for each in elements if each.descriptor.is_writable is not chain.is_empty)
-            traffic.unexpected = next((UnexpectedDirection(chain.is_empty, each) for each in wrong), None)
-        for element in chain.elements:
+        is_written = False  # by the device
+        for element in elements:
+            is_writable = element.descriptor.is_writable
+            is_written |= is_writable
+            if is_writable is not chain.is_empty and traffic.unexpected is None:
+                traffic.unexpected = UnexpectedDirection(chain.is_empty, element)
             self.hand_to_device(look, chain, element)
-        if not chain.is_empty:
-            traffic.outstanding[head] = chain._replace(message=self._read_message(look, chain, Side.DRIVER))
+        traffic.directed[is_written] += 1
+        message = None if chain.is_empty else self._read_message(look, chain, Side.DRIVER)
+        if message is not None:
+            traffic.outstanding[head] = chain.carrying(message)
 
     def _see_used(self, look: Look, idx: int) -> int:
         traffic, ring = look.traffic, look.ring
@@ -349,14 +359,17 @@ class Traffic(Buffers):
         try:
             message = decode_message(data, where=where)
             notice = message.name_service()
-            text = "" if notice is None else f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
-            change = look.log.endpoints.observe(sender, message)
+            text, change = "", None
+            if notice is not None:
+                text = f"{notice.kind.name.lower()} {notice.text} at {notice.addr}"
+                change = look.log.endpoints.observe(sender, message)
         except FormatError as error:
             if len(look.log.malformed) < MAX_FAULTS:
                 look.log.malformed.append((error, look.ring.name, look.by))
             return None
         record = look.message(message, sender, text, chain)
-        look.log.note_endpoints(record.time_ns, sender, change, notice.text if notice else "")
+        if change is not None:
+            look.log.note_endpoints(record.time_ns, sender, change, notice.text if notice else "")
         look.log.add(record)
         look.log.note_addresses(record)
         look.log.note_use(record)
