@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["dataclass", "slots_of"]
@@ -248,40 +250,68 @@ def _freeze(made: Any, names: frozenset[str]) -> None:
 
 
 def _init(made: Any, fields: dict[str, dataclasses.Field[Any]], *, frozen: bool) -> Callable[..., None]:
-    """``__init__``, which sets each slot; of what is frozen by the slot's own descriptor."""
-    outer: dict[str, Any] = {"_FACTORY": _FACTORY}
+    """``__init__``, which sets each slot; of what is frozen by the slot's own descriptor.
+
+    Fields and what belongs to them have numbers instead of names in the text: classes of one shape share what is
+    compiled.
+    """
+    outer: dict[str, Any] = {"_FACTORY": _FACTORY, "_set": object.__setattr__}
     parameters, body = ["self"], []
-    for name, each in fields.items():
-        parameter = value = name
+    names: dict[str, str] = {}
+    defaults: list[Any] = []
+    for number, (name, each) in enumerate(fields.items()):
+        value = parameter = f"a{number}"
+        names[parameter] = name
         if each.default_factory is not dataclasses.MISSING:
-            outer[f"_make_{name}"] = each.default_factory
-            parameter = f"{name}=_FACTORY"
-            value = f"_make_{name}() if {name} is _FACTORY else {name}" if each.init else f"_make_{name}()"
-        elif each.default is not dataclasses.MISSING:
-            outer[f"_default_{name}"] = each.default
-            parameter = f"{name}=_default_{name}"
-            value = name if each.init else f"_default_{name}"
-        elif not each.init:
-            continue
+            outer[f"_make_{number}"] = each.default_factory
+            default: Any = _FACTORY
+            value = (
+                f"_make_{number}() if {parameter} is _FACTORY else {parameter}" if each.init else f"_make_{number}()"
+            )
+        else:
+            default = each.default
+            if not each.init:
+                if default is dataclasses.MISSING:
+                    continue
+                outer[f"_default_{number}"], value = default, f"_default_{number}"
         if each.init:
             parameters.append(parameter)
+            if default is not dataclasses.MISSING:
+                defaults.append(default)
+            elif defaults:
+                raise TypeError(f"non-default argument {name!r} follows default argument")
         if frozen and made.__dictoffset__:
-            outer["_set"] = object.__setattr__
-            body.append(f"_set(self, {name!r}, {value})")
+            outer[f"_name_{number}"] = name
+            body.append(f"_set(self, _name_{number}, {value})")
         elif frozen:
-            outer[f"_set_{name}"] = getattr(made, name).__set__
-            body.append(f"_set_{name}(self, {value})")
+            outer[f"_set_{number}"] = getattr(made, name).__set__
+            body.append(f"_set_{number}(self, {value})")
         else:
-            body.append(f"self.{name} = {value}")
+            body.append(f"self.{parameter} = {value}")
     if hasattr(made, "__post_init__"):
         body.append("self.__post_init__()")
-    lines = "\n  ".join(body or ["pass"])
-    text = f"def make({', '.join(outer)}):\n def __init__({', '.join(parameters)}):\n  {lines}\n return __init__"
-    known: dict[str, Any] = {}
-    exec(text, vars(sys.modules[made.__module__]), known)
-    init: Callable[..., None] = known["make"](**outer)
+    code = _compiled(f"({', '.join(parameters)}):\n  " + "\n  ".join(body or ["pass"]), tuple(outer))
+    init = FunctionType(
+        code.replace(
+            co_varnames=tuple(names.get(each, each) for each in code.co_varnames),
+            co_names=tuple(names.get(each, each) for each in code.co_names),
+        ),
+        vars(sys.modules[made.__module__]),
+        "__init__",
+        tuple(defaults),
+        tuple(CellType(outer[each]) for each in code.co_freevars),
+    )
     init.__qualname__ = f"{made.__qualname__}.__init__"
     init.__annotations__ = {name: each.type for name, each in fields.items() if each.init} | {"return": None}
+    return init
+
+
+@cache
+def _compiled(text: str, outer: tuple[str, ...]) -> CodeType:
+    """The code of an ``__init__`` with this text behind its name, which finds ``outer`` around it."""
+    whole = compile(f"def make({', '.join(outer)}):\n def __init__{text}\n return __init__", "<string>", "exec")
+    (make,) = (each for each in whole.co_consts if isinstance(each, CodeType))
+    (init,) = (each for each in make.co_consts if isinstance(each, CodeType))
     return init
 
 
@@ -289,11 +319,11 @@ def _standard_fields(made: type, fields: dict[str, dataclasses.Field[Any]]) -> A
     """What :mod:`dataclasses` knows of fields: taken from a class of the same that it makes, without any method."""
     hints = {name: each.type for name, each in fields.items()}
     twin: Any = type(
-        made.__name__, (), {"__annotations__": hints, "__module__": made.__module__, "__doc__": "", **fields}
+        made.__name__, (), {"__annotations__": hints, "__module__": made.__module__, "__doc__": "A twin.", **fields}
     )
     return dataclasses.dataclass(init=False, repr=False, eq=False)(twin).__dataclass_fields__
 
 
 def _standard_params(options: dict[str, bool]) -> Any:
-    twin: Any = type("Twin", (), {"__doc__": ""})
+    twin: Any = type("Twin", (), {"__doc__": "A twin."})
     return dataclasses.dataclass(**options)(twin).__dataclass_params__

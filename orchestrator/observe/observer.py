@@ -181,6 +181,7 @@ class Observer:
         self._rings_found = VringSearch(rings)
         self.run, self._raw, self._follower.published = self._copies.copy(seen)
         self.declared, self._live, self._follower.io = looked
+        self._accesses.forget()
         self._search = self._copy_of(search)
 
     def is_stopped(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.bus import Device, Placed, Pollers, Slot
@@ -58,8 +59,8 @@ class Peripherals:
 
     def _slot(self, key: str, name: str, extent: Extent) -> Slot:
         device = self.devices[key]
-        if isinstance(device, Placed):
-            device = device.at(extent.start)
+        if issubclass(type(device), Placed):  # known for each class; isinstance looks at all that it has each time
+            device = cast(Placed, device).at(extent.start)
         return Slot(name, extent, device, self._pollers.setdefault(key, Pollers()))
 
     def device_at(self, address: int) -> tuple[Device, int] | None:
