@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
@@ -51,7 +52,7 @@ class AccessLog:
         if not self._extents:
             for each in memory.mappings():
                 self._extents.setdefault(id(each.store), []).append((each.extent.start, each.extent.size))
-        spans = [
+        spans: list[Any] = [  # ctypes takes a tuple for a structure
             (start + part.start, start + min(part.end, size), part.merge)
             for part in observed
             for start, size in self._extents.get(id(part.store), ())
