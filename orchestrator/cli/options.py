@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from orchestrator.base.files import same_file
 from orchestrator.base.image_names import image_file
 from orchestrator.cli.completion import completer_of, offer_files
 from orchestrator.cli.trust import require_trust
-from orchestrator.config import SETTINGS, TRACES, Setting, Settings, find_config, load_config, settings_from
+from orchestrator.config import SETTINGS, TRACES, Settings, find_config, load_config, settings_from
 
 __all__ = [
     "BOARD_OPTIONS",
@@ -37,6 +38,8 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_SETTINGS = {setting.key: setting for setting in SETTINGS}
+_DEFAULTS = Settings()
 OUTPUTS = ("json", "junit", "sarif", "html", *TRACES)  # settings that name a file to write
 STANDARD_OUTPUT = "-"
 BOARD_OPTIONS = tuple(setting.key for setting in SETTINGS if setting.key not in ("main", "remote", "firmware"))
@@ -79,26 +82,25 @@ DEMO_OPTIONS = (
 
 def setting_options(*keys: str) -> Callable[[Command], Command]:
     """A decorator: these settings as options, in this order."""
-    wanted = {setting.key: setting for setting in SETTINGS}
 
     def decorate(command: Command) -> Command:
-        for key in reversed(keys):
-            command = _option(wanted[key])(command)
+        vars(command).setdefault("__click_params__", []).extend(map(_option, reversed(keys)))  # as click.option does
         return command
 
     return decorate
 
 
-def _option(setting: Setting) -> Callable[[Command], Command]:
-    text = setting.help
+@cache
+def _option(key: str) -> click.Option:
+    """One for all commands: making them anew for each takes longer than all else that a command line is made of."""
+    setting, text = _SETTINGS[key], _SETTINGS[key].help
     if setting.is_flag:
-        return click.option(f"--{setting.key}", setting.attribute, is_flag=True, default=None, help=text)
-    default = getattr(Settings(), setting.attribute)
+        return click.Option([f"--{key}", setting.attribute], is_flag=True, default=None, help=text)
+    default = getattr(_DEFAULTS, setting.attribute)
     if default not in (None, (), {}):
         text += f"  [default: {format_duration(default) if setting.metavar == 'DURATION' else default}]"
-    return click.option(
-        f"--{setting.key}",
-        setting.attribute,
+    return click.Option(
+        [f"--{key}", setting.attribute],
         metavar=setting.metavar,
         multiple=setting.repeated,
         help=text,

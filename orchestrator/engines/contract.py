@@ -14,7 +14,7 @@ from orchestrator.base.console_output import DEFAULT_CONSOLE_SIZE, Fresh, LineSt
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.memory import Extent, Memory
-from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Sleep, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
@@ -316,6 +316,10 @@ class Active(Protocol):
 
     def activity(self, core: str) -> Activity:
         """Exceptions that it is in, its last sleep, and where it has been running."""
+        ...
+
+    def last_sleep(self, core: str) -> Sleep | None:
+        """Its last sleep alone, which takes less to say; None: it never slept."""
         ...
 
 

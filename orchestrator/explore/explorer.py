@@ -269,7 +269,7 @@ class _Explorer:
     def _listen(board: Board) -> PointRecorder:
         cores = {board.platform.core(role).name: [image] for role, image in board.images.items()}
         assert isinstance(board.engine, Active)
-        recorder = PointRecorder(board.platform, cores, board.engine.activity)
+        recorder = PointRecorder(board.platform, cores, board.engine.last_sleep)
         board.subscribe(recorder)
         return recorder
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.backtrace import symbol_of
-from orchestrator.events import Accessed, Activity, Event, NotificationIgnored, NotificationSent, NotificationTaken
+from orchestrator.events import Accessed, Event, NotificationIgnored, NotificationSent, NotificationTaken, Sleep
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
@@ -40,10 +40,10 @@ class PointRecorder:
     """A listener: remembers what one run did, of which :meth:`points` are made, and its course."""
 
     def __init__(
-        self, platform: Platform, images: Mapping[str, Sequence[Image]], activity: Callable[[str], Activity]
+        self, platform: Platform, images: Mapping[str, Sequence[Image]], last_sleep: Callable[[str], Sleep | None]
     ) -> None:
         self._images = images  # by core
-        self._activity = activity
+        self._last_sleep = last_sleep
         self._mips = {core.name: core.mips for core in platform.cores}
         self._seen: list[tuple[str, int, str, int]] = []  # core, time, words, cycles later
         self._accesses: list[tuple[str, Accessed]] = []
@@ -77,7 +77,7 @@ class PointRecorder:
 
     def _slept(self, core: str) -> None:
         """Before the WFI or WFE from which it was woken."""
-        sleep = self._activity(core).sleep
+        sleep = self._last_sleep(core)
         if sleep is not None:
             self._see(core, sleep.since_ns, f"it falls asleep ({sleep.how} at {sleep.symbol})")
 

@@ -54,27 +54,37 @@ class CallFrames:
 
     def __init__(self, section: bytes, is_code: Callable[[int], bool]) -> None:
         self._section = section
-        self._functions = sorted((each for each in self._walk() if is_code(each.start)), key=lambda each: each.start)
-        self._starts = [each.start for each in self._functions]
+        self._is_code = is_code
+        self._places = sorted(self._walk())
 
-    def _walk(self) -> Iterator[_Function]:
-        at = 0
-        while at + _HEADER.size <= len(self._section):
-            length, common, start, size = _HEADER.unpack_from(self._section, at)
-            begin, end = at + _HEADER.size, at + 4 + length
-            if length < 4 or end > len(self._section):
+    def _walk(self) -> Iterator[tuple[int, int]]:
+        """Where functions start, and the offsets of their entries."""
+        section, unpack_from = self._section, _HEADER.unpack_from
+        at, last = 0, len(section) - _HEADER.size
+        while at <= last:
+            length, common, start, _ = unpack_from(section, at)
+            end = at + 4 + length
+            if length < 4 or end > len(section):
                 return  # the 64-bit format is one of these: it is for no 32-bit core
-            if common != _CIE_ID and begin <= end:
-                yield _Function(start, size, common, begin, end)
+            if common != _CIE_ID and at + _HEADER.size <= end:
+                yield start, at
             at = end
+
+    def _function_at(self, pc: int) -> _Function | None:
+        """The one of those that are code which starts last before ``pc``."""
+        index = bisect_right(self._places, (pc, len(self._section))) - 1
+        while index >= 0 and not self._is_code(self._places[index][0]):
+            index -= 1
+        if index < 0:
+            return None
+        at = self._places[index][1]
+        length, common, start, size = _HEADER.unpack_from(self._section, at)
+        return _Function(start, size, common, at + _HEADER.size, at + 4 + length)
 
     def rule_at(self, pc: int) -> UnwindRule | None:
         """How the frame of the code at ``pc`` is undone; None when nothing says so in terms of a register."""
-        index = bisect_right(self._starts, pc) - 1
-        if index < 0:
-            return None
-        function = self._functions[index]
-        if pc >= function.start + function.size:
+        function = self._function_at(pc)
+        if function is None or pc >= function.start + function.size:
             return None
         try:
             return self._rule_in(function, pc)

@@ -14,7 +14,7 @@ from functools import cached_property
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import ElfError
 from orchestrator.base.memory import Extent
-from orchestrator.formats.elf import SHF_ALLOC, SHF_EXECINSTR, Image, Section, Symbol, SymbolType
+from orchestrator.formats.elf import SHF_ALLOC, SHF_EXECINSTR, Image, Section, Symbol
 
 __all__ = ["ASSUMED_STACK", "Footprint", "Use"]
 
@@ -107,7 +107,7 @@ class Footprint:
         for section in self._sections:
             if "stack" in section.name.lower() and last in Extent(section.address, section.size):
                 return section.address, f"section {section.name}"
-        for start, end, each in self._objects:
+        for start, end, each in self.image.objects:
             if start <= last < end:
                 return start, each.name
         symbols = self.image.symbols
@@ -157,7 +157,7 @@ class Footprint:
 
     def objects_in(self, extent: Extent) -> tuple[str, ...]:
         """The names of the objects that share bytes with an extent, from the highest down."""
-        return tuple(s.name for start, end, s in sorted(self._objects, key=lambda e: e[:2], reverse=True)
+        return tuple(s.name for start, end, s in sorted(self.image.objects, key=lambda e: e[:2], reverse=True)
                      if start < extent.end and extent.start < end)  # fmt: skip
 
     @cached_property
@@ -173,12 +173,6 @@ class Footprint:
     def _sections(self) -> tuple[Section, ...]:
         """Those that take memory at run time."""
         return tuple(each for each in self.image.sections if each.flags & SHF_ALLOC and each.size)
-
-    @cached_property
-    def _objects(self) -> tuple[tuple[int, int, Symbol], ...]:
-        """Each with its first address and that after its last."""
-        every = self.image.every_symbol
-        return tuple((s.address, s.address + s.size, s) for s in every if s.type == SymbolType.OBJECT and s.size)
 
     def use_of(self, block: Extent, *, is_pool: bool = False) -> Use | None:
         """What the program needs of a block of shared memory; None when the block is its own.
@@ -205,7 +199,7 @@ class Footprint:
             is_own = _OF_THE_PROGRAM.fullmatch(section.name) is not None
             touched = [
                 each
-                for start, end, each in self._objects
+                for start, end, each in self.image.objects
                 if start < block.end and block.start < end and start in extent
             ]
             for each in touched:

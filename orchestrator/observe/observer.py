@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
-from orchestrator.base.copies import copied
+from orchestrator.base.copies import Copies
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.durations import DEFAULT_QUANTUM_NS
 from orchestrator.base.errors import RingError, RptwinError
@@ -108,6 +108,7 @@ class Observer:
         self._roles = {name: role for role, name in names.items()}
         self._watches = Watches(watcher, f"{name}: " if name else "", accesses)
         self._raw: bytes | None = None
+        self._copies = Copies()
         self._live = read_live(self.views, self.declared, release=self.options.release)
         self._follower = RingFollower(self.views, self.options.quantum_ns)
         self._accesses = AccessObserver(platform, self.views, self._watches, self._roles)
@@ -171,19 +172,20 @@ class Observer:
 
     def snapshot(self) -> object:
         """A copy of everything that was seen, for :meth:`restore`."""
-        seen = copied((self.run, self._raw, self._follower.published), {})
-        return seen, self.declared, self._copy_of(self._search), self._rings_found.rings, self._watches.save()
+        seen = self._copies.copy((self.run, self._raw, self._follower.published))
+        looked = self.declared, self._live, self._follower.io
+        return seen, looked, self._copy_of(self._search), self._rings_found.rings, self._watches.save()
 
     def restore(self, snapshot: object) -> None:
-        """Go back to a copy; the board's memory must have gone back first."""
+        """Go back to a copy; the board goes back too."""
         assert isinstance(snapshot, tuple)
-        seen, self.declared, search, rings, watched = snapshot
+        seen, looked, search, rings, watched = snapshot
         self._watches.restore(watched)
         self._rings_found = VringSearch(rings)
-        self.run, self._raw, self._follower.published = copied(seen, {})
+        self.run, self._raw, self._follower.published = self._copies.copy(seen)
+        self.declared, self._live, self._follower.io = looked
+        self._accesses.forget()
         self._search = self._copy_of(search)
-        self._read_table()
-        watch_live(self._watches, self.views, self._live)
 
     def is_stopped(self) -> bool:
         """Main has shut every vdev down in order: it took DRIVER_OK back, the remote acknowledged STOP or is held."""
@@ -439,7 +441,7 @@ class Observer:
         changed, self._raw = raw != self._raw, raw
         return changed
 
-    def _read_table(self, by: Actor | None = None) -> None:
+    def _read_table(self, by: Actor) -> None:
         before = self._live
         self._live = read_live(self.views, self.declared, release=self.options.release, dynamic=self.run.dynamic)
         self._follower.io = {vdev.path: self._live.io_region(vdev, self.views) for vdev in self._live.vdevs}
@@ -447,9 +449,8 @@ class Observer:
             self.run.dynamic.setdefault(ring.path, bool(ring.was_dynamic))
             if ring.entry.is_dynamic:
                 self.run.dynamic[ring.path] = True
-        if by is not None:
-            note_progress(self.run, self._live, before, by)
-            watch_live(self._watches, self.views, self._live)
+        note_progress(self.run, self._live, before, by)
+        watch_live(self._watches, self.views, self._live)
 
     # watches
 

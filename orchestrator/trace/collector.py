@@ -189,7 +189,7 @@ class TraceCollector:
     def _see_sleep(self, name: str, core: _Core) -> None:
         if self._sleeper is None or name not in self._firmware:
             return
-        sleep = self._sleeper.activity(name).sleep
+        sleep = self._sleeper.last_sleep(name)
         if sleep is None:
             return
         last = core.sleeps.items[-1] if core.sleeps.items else None

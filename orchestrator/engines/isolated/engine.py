@@ -30,7 +30,7 @@ from orchestrator.engines.isolated.messages import VERSION
 from orchestrator.engines.isolated.pages import Pages
 from orchestrator.engines.isolated.process import SERVER, Child
 from orchestrator.engines.isolated.views import IsolatedConsole, IsolatedMemory, IsolatedPlayed
-from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Waiting
+from orchestrator.events import Activity, Backtrace, CoreState, DataCache, Listener, Sleep, Waiting
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
@@ -164,6 +164,9 @@ class IsolatedEngine:
         self._need(Capability.ACTIVITY)
         activity: Activity = self._ask(messages.AskActivity(core))[0]
         return activity
+
+    def last_sleep(self, core: str) -> Sleep | None:
+        return self.activity(core).sleep
 
     def data_cache(self, core: str) -> DataCache | None:
         cache: DataCache | None = self._ask(messages.AskDataCache(core))[0]

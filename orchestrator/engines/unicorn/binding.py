@@ -10,11 +10,8 @@ import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import unicorn
-from unicorn import arm_const, unicorn_const
-from unicorn.unicorn_py3.unicorn import uclib
-
 from orchestrator.base.errors import EngineError
+from orchestrator.engines.unicorn.library import arm_const, uclib, unicorn, unicorn_const
 from orchestrator.engines.unicorn.native.abi import PAGE_SIZE, Compared, CoreState, hooks
 
 __all__ = ["ADDRESS_SPACE", "ALIASES", "CPU_MODELS", "Cpu", "RegisterBatch", "address_of", "compared", "describe"]

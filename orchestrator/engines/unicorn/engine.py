@@ -40,7 +40,17 @@ from orchestrator.engines.unicorn.snapshot import BoardSnapshot, restore_board, 
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.watches import Watches
 from orchestrator.engines.unicorn.wiring import Wiring
-from orchestrator.events import RESET, Activity, Backtrace, CoreState, DataCache, Listener, StateChanged, Waiting
+from orchestrator.events import (
+    RESET,
+    Activity,
+    Backtrace,
+    CoreState,
+    DataCache,
+    Listener,
+    Sleep,
+    StateChanged,
+    Waiting,
+)
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Platform
 
@@ -223,6 +233,9 @@ class UnicornEngine:
 
     def activity(self, core: str) -> Activity:
         return self.core(core).activity()
+
+    def last_sleep(self, core: str) -> Sleep | None:
+        return self.core(core).last_sleep()
 
     def data_cache(self, core: str) -> DataCache | None:
         return None if core in self.wiring.hosted else self.core(core).scs.data_cache()

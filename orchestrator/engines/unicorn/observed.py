@@ -26,8 +26,10 @@ class ObservedExtents:
             what = "what is to be observed does not lie in one piece of memory"
             raise EngineError(what, where=core.name, found=extent)
         start = extent.start - mapping.extent.start
-        self._observed[name] = Observed(mapping.store, start, start + extent.size, merge)
-        self._tell()
+        wanted = Observed(mapping.store, start, start + extent.size, merge)
+        if self._observed.get(name) != wanted:
+            self._observed[name] = wanted
+            self._tell()
 
     def remove(self, name: str) -> None:
         """Tell of it no more."""

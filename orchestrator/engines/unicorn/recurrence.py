@@ -16,6 +16,7 @@ from collections import Counter
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.cortex_m import exception_name
 from orchestrator.engines.unicorn.cpu.core import Core
+from orchestrator.engines.unicorn.memory.saved_bytes import Chunks
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
 
@@ -38,7 +39,7 @@ class _Moment:
     said: dict[str, int]  # bytes of each console: what is said in a round is said again in the next
     rest: object
     devices: dict[str, object]
-    memory: dict[str, bytes]
+    memory: dict[str, Chunks]
 
 
 class Recurrence:

@@ -6,6 +6,7 @@ from orchestrator.base.console_output import OutputState
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.unicorn.cpu.core import CoreSnapshot
 from orchestrator.engines.unicorn.injection import InjectionState
+from orchestrator.engines.unicorn.memory.saved_bytes import Chunks
 from orchestrator.engines.unicorn.turn import Turn
 from orchestrator.engines.unicorn.wiring import Wiring
 
@@ -19,7 +20,7 @@ class BoardSnapshot:
     owner: object
     time_ns: int
     quantum: int
-    memory: dict[str, bytes]
+    memory: dict[str, Chunks]
     cores: tuple[CoreSnapshot, ...]
     devices: dict[str, object]
     mailboxes: tuple[tuple[int, int, int], ...]

@@ -24,7 +24,7 @@ from orchestrator.formats.elf.sections import (
     read_segments,
     uncompressed,
 )
-from orchestrator.formats.elf.symbols import AddressNames, Symbol, read_symbols
+from orchestrator.formats.elf.symbols import AddressNames, Symbol, SymbolType, read_symbols
 from orchestrator.formats.unwind import UnwindRule, find_exidx_entry, unwind_entry
 
 __all__ = ["Image", "TableSection", "load_elf", "parse_elf"]
@@ -81,6 +81,12 @@ class Image:
     def symbols(self) -> Mapping[str, Symbol]:
         """Symbols by name; where a name is used twice, a global one before a weak one before a local one."""
         return {s.name: s for s in sorted(self.every_symbol, key=lambda s: (s.is_local, s.is_weak), reverse=True)}
+
+    @cached_property
+    def objects(self) -> tuple[tuple[int, int, Symbol], ...]:
+        """Data that has a size, each with its first address and that after its last."""
+        every = self.every_symbol
+        return tuple((s.address, s.address + s.size, s) for s in every if s.type == SymbolType.OBJECT and s.size)
 
     @cached_property
     def _names(self) -> AddressNames:

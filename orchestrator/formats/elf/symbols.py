@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from orchestrator.base.dataclass import dataclass
 from orchestrator.formats.elf.sections import (
     ADDRESS_SPACE,
     SHF_ALLOC,
@@ -35,8 +34,7 @@ class SymbolType:
     FUNC = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A symbol of ``.symtab``; the address of a function is without its Thumb bit."""
 
     name: str
@@ -85,12 +83,12 @@ def read_symbols(name: str, data: bytes, headers: tuple[SectionHeader, ...]) -> 
         return
     strings = Strings(f"{name}: symbol names", content_of(name, data, headers[table.sh_link], "symbol names"))
     rows = content_of(name, data, table, "symbol table")
-    for row in struct.iter_unpack("<3I2BH", rows[: len(rows) // 16 * 16]):
-        st_name, value, size, info, _, section = row
+    name_at = strings.at
+    for st_name, value, size, info, _, section in struct.iter_unpack("<3I2BH", rows[: len(rows) // 16 * 16]):
         if section == _SHN_UNDEF or st_name == 0:
             continue
-        title = strings.at(st_name)
-        if title.startswith("$"):
+        title = name_at(st_name)
+        if title[:1] == "$":
             continue
         type_, binding = info & 0xF, info >> 4
         address = value & ~1 if type_ == SymbolType.FUNC else value

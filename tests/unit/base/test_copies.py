@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.base.copies import copied
+from orchestrator.base.copies import Copies, copied
 from orchestrator.base.dataclass import dataclass
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.binary(max_size=3)
@@ -53,6 +53,19 @@ def kinds(value: Any) -> Any:
     if isinstance(value, list | tuple | deque):
         return type(value), [kinds(each) for each in value]
     return type(value), repr(value) if isinstance(value, bool | int) else None
+
+
+@given(st.lists(VALUES, max_size=4), st.data())
+def test_copies_of_what_changes_between_them_are_the_standard_ones(values, data):
+    copies = Copies()
+    for _ in range(3):
+        made = copies.copy(values)
+        again = copy.deepcopy(values)
+        assert made == again
+        assert kinds(made) == kinds(again)
+        assert sharing(made) == sharing(again)
+        if changed := [each for each in containers(values) if isinstance(each, list)]:
+            data.draw(st.sampled_from(changed)).append(data.draw(VALUES))
 
 
 @given(VALUES, st.data())
@@ -208,3 +221,25 @@ def test_a_subclass_with_more_than_its_slots_is_left_to_the_standard_library():
     assert type(made) is Subclass
     assert made == value
     assert made.held is not value.held
+
+
+def test_copies_one_after_the_other_are_those_that_were_made_alone():
+    copies, whole = Copies(), [Frozen(1, held=(2, 3)), deque([Frozen(4)], 3), Counter({(1, 2): 3})]
+    for number in range(4):
+        made = copies.copy(whole)
+        assert made == whole == copied(whole, {})
+        assert kinds(made) == kinds(copied(whole, {}))
+        assert made[0] is whole[0]
+        assert made[1] is not whole[1]
+        whole[1].append(Frozen(number, held=(number,)))
+        whole[2][(number, number)] += 1
+        assert made != whole
+
+
+def test_what_changes_inside_something_frozen_is_copied_each_time():
+    copies, inner = Copies(), [1]
+    whole = Frozen(1, held=(inner,))
+    first = copies.copy(whole)
+    inner.append(2)
+    assert copies.copy(whole).held == ([1, 2],)
+    assert first.held == ([1],)

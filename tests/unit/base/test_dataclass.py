@@ -242,6 +242,34 @@ def test_an_object_that_holds_itself_is_shown():
     assert repr(looped).endswith("Open(name='a', items=[...], made={}, found=None, late=1)")
 
 
+def test_classes_of_one_shape_keep_their_names_apart():
+    @ours(frozen=True, slots=True)
+    class One:
+        first: int
+        a0: int = 5
+
+    @ours(frozen=True, slots=True)
+    class Other:
+        a1: int
+        first: int = 6
+
+    assert (One(a0=1, first=2), One(3)) == (One(2, 1), One(3, 5))
+    assert repr((One(3), Other(a1=4))).endswith("Other(a1=4, first=6))")
+    assert One.__init__.__code__.co_code == Other.__init__.__code__.co_code
+    with pytest.raises(TypeError, match=r"Other.__init__\(\) missing 1 required positional argument: 'a1'"):
+        Other()
+
+
+def test_what_must_be_given_does_not_follow_what_need_not():
+    @ours(slots=True)
+    class Bad:
+        first: int = 1
+        second: str
+
+    with pytest.raises(TypeError, match="non-default argument 'second' follows default argument"):
+        Bad(1, "a")
+
+
 def test_a_default_that_may_change_is_refused():
     class Bad:
         a: list[int] = []

@@ -316,8 +316,8 @@ def test_a_global_symbol_goes_before_a_local_one_of_the_same_name(raw):
     before = parse_elf(bytes(raw), path=Path("x.elf"), name="x.elf")
     assert before.symbols["twice"].is_local
     data = renamed(raw, b"label", b"twice")
-    assert parse_elf(data, path=Path("x.elf"), name="x.elf").symbols["twice"] == replace(
-        before.symbols["label"], name="twice"
+    assert parse_elf(data, path=Path("x.elf"), name="x.elf").symbols["twice"] == (
+        before.symbols["label"]._replace(name="twice")
     )
     # The weak function is the one that the linker knows by that name.
     data = renamed(raw, b"fault", b"twice")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
@@ -40,6 +41,7 @@ class AccessLog:
         self._state = AccessesState()
         self._pointer = binding.address_of(self._state)
         self._spans = (Span * 0)()
+        self._extents: dict[int, list[tuple[int, int]]] = {}  # by store: where the core has it, start and size
         self._in_use = False
         self.stale = False  # the core's TLB does not yet know what is observed
 
@@ -47,15 +49,16 @@ class AccessLog:
         """Record accesses to these, which do not overlap, from the core's next instruction on, at every address that it
         has for them.
         """
-        stores = {id(part.store) for part in observed}
-        mappings = [each for each in memory.mappings() if id(each.store) in stores]
-        spans = [
-            (each.extent.start + part.start, each.extent.start + min(part.end, each.extent.size), part.merge)
+        if not self._extents:
+            for each in memory.mappings():
+                self._extents.setdefault(id(each.store), []).append((each.extent.start, each.extent.size))
+        spans: list[Any] = [  # ctypes takes a tuple for a structure
+            (start + part.start, start + min(part.end, size), part.merge)
             for part in observed
-            for each in mappings
-            if each.store is part.store and part.start < each.extent.size
+            for start, size in self._extents.get(id(part.store), ())
+            if part.start < size
         ]
-        self._spans = (Span * len(spans))(*(Span(*each) for each in sorted(spans)))
+        self._spans = (Span * len(spans))(*sorted(spans))
         self._state.spans = ctypes.addressof(self._spans)
         self._state.span_count = len(spans)
         self._native.accesses = self._pointer

@@ -83,12 +83,13 @@ class ActivityLog:
             ActiveException(number, exception_name(number), self._ns(at), pc, symbol_at(pc))
             for number, (at, pc) in sorted(came.items(), key=lambda each: each[1][0])
         )
-        return Activity(exceptions, self._sleep(symbol_at), *self._places(symbol_at))
+        return Activity(exceptions, self.last_sleep(symbol_at), *self._places(symbol_at))
 
     def _ns(self, count: int) -> int:
         return count * 1000 // self._mips
 
-    def _sleep(self, symbol_at: Callable[[int], str | None]) -> Sleep | None:
+    def last_sleep(self, symbol_at: Callable[[int], str | None]) -> Sleep | None:
+        """The one that it is in, or was in last."""
         last = self._last
         if last.how == abi.AWAKE:
             return None

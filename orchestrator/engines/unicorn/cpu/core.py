@@ -45,7 +45,17 @@ from orchestrator.engines.unicorn.cpu.signals import Signal
 from orchestrator.engines.unicorn.cpu.timeline import Timeline
 from orchestrator.engines.unicorn.memory import BoardMemory, CoreMemory
 from orchestrator.engines.unicorn.native import abi
-from orchestrator.events import Activity, Backtrace, Detail, ExceptionReturn, ExceptionTaken, GuestError, Poll, Waiting
+from orchestrator.events import (
+    Activity,
+    Backtrace,
+    Detail,
+    ExceptionReturn,
+    ExceptionTaken,
+    GuestError,
+    Poll,
+    Sleep,
+    Waiting,
+)
 from orchestrator.events import CoreState as RunState
 from orchestrator.formats.elf import Image
 from orchestrator.platform.model import Core as CoreModel
@@ -457,6 +467,10 @@ class Core:
     def activity(self) -> Activity:
         """What it is doing, and since when."""
         return self._p.activity.activity(self._p.exceptions.active, lambda pc: symbol_of(self._p.images, pc))
+
+    def last_sleep(self) -> Sleep | None:
+        """Or the one that it is in."""
+        return self._p.activity.last_sleep(lambda pc: symbol_of(self._p.images, pc))
 
     # --- where it spends its time
 

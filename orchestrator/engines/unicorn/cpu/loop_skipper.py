@@ -102,7 +102,8 @@ class LoopSkipper:
     def _settle(self, loop: IdleLoop) -> None:
         for slot in loop.slots:
             slot.pollers.remove(self)
-        changed = [(span, bytes(span), data) for span, data in loop.watched if span != data]
+        # Bytes, as a view compares itself element by element.
+        changed = [(span, now, data) for span, data in loop.watched if (now := bytes(span)) != data]
         for span, _new, old in changed:
             span[:] = old
         native = self._p.native

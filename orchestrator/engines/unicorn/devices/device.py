@@ -12,7 +12,7 @@ from collections.abc import Callable
 from operator import attrgetter, methodcaller
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from orchestrator.base.copies import copied
+from orchestrator.base.copies import copied, values_of
 
 __all__ = ["Clock", "Device", "DeviceHost", "Line", "reads", "register", "registers", "writes", "written"]
 
@@ -122,11 +122,16 @@ class Device:
     _declared: ClassVar[dict[str, _Register]] = {}
     is_steady: ClassVar[bool] = True  # False: its registers change with time
     state: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a snapshot keeps beside its registers
+    _kept: ClassVar[tuple[str, ...]] = ()  # of all that it keeps
+    _values: Callable[[Any], tuple[Any, ...]] = staticmethod(values_of(()))
+    _known: object = None  # its last snapshot
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         found = {name: getattr(cls, name) for name in dir(cls)}
         cls._declared = {name: each for name, each in found.items() if isinstance(each, _Register)}
+        cls._kept = (*cls.state, *cls._declared)
+        cls._values = staticmethod(values_of(cls._kept))
         kept = [(at, name, index) for name, each in cls._declared.items() for index, at in enumerate(each.offsets)]
         reading = _collect(cls, "_reads", [(at, name) for at, name, _ in kept])
         writing = _collect(cls, "_writes", [(at, name) for at, name, _ in kept if cls._declared[name].writable])
@@ -176,11 +181,17 @@ class Device:
         raise NotImplementedError
 
     def snapshot(self) -> object:
-        return {name: copied(getattr(self, name), {}) for name in (*self.state, *self._declared)}
+        """What it remembers; the very object that was saved or restored last, where it still says that."""
+        values = self._values(self)
+        if values != self._known:
+            self._known = tuple(copied(each, {}) for each in values)
+        return self._known
 
     def restore(self, state: Any) -> None:
-        for name, value in state.items():
-            setattr(self, name, copied(value, {}))
+        if self._values(self) != state:
+            for name, value in zip(self._kept, state, strict=True):
+                setattr(self, name, copied(value, {}))
+        self._known = state
 
 
 def _then(write: Callable[[Any, int], None], effect: str) -> Callable[[Any, int], None]:

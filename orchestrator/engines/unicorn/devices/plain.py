@@ -28,6 +28,12 @@ class Unmodelled(Device):
     def reset(self) -> None:
         """There is nothing to reset."""
 
+    def snapshot(self) -> None:
+        """Nor to remember."""
+
+    def restore(self, state: object) -> None:
+        """Nor to bring back."""
+
 
 class Tagged(Unmodelled):
     """A ``Tag`` of the platform description: reads as its value."""

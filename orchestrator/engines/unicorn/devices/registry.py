@@ -2,8 +2,10 @@
 
 A platform adds to them by files that its ``.toml`` names under ``[models]``, each with a :data:`Maker` called ``make``;
 other packages by entry points of the group ``rptwin.devices``: the name is a Renode type, the object a maker. What a
-maker may use is what this module and the devices' own modules export.
+maker may use is what this module and the devices' own modules export. What few chips have is imported by its maker.
 """
+
+# ruff: noqa: PLC0415  # see above
 
 from __future__ import annotations
 
@@ -14,12 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.base.errors import EngineError
 from orchestrator.engines.unicorn.bus import Device
-from orchestrator.engines.unicorn.devices.arm.cmsdk_uart import CmsdkUart
 from orchestrator.engines.unicorn.devices.arm.dwt import Dwt
-from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice
-from orchestrator.engines.unicorn.devices.nrf.dppi import Dppi
-from orchestrator.engines.unicorn.devices.nrf.timers import RTC_HZ, TIMER_HZ, NrfRtc, NrfTimer
-from orchestrator.engines.unicorn.devices.nrf.uart import BAUDRATE_HZ, NrfUart
 from orchestrator.engines.unicorn.devices.plain import Tagged, Unmodelled
 from orchestrator.engines.unicorn.devices.script import ScriptDevice
 from orchestrator.engines.unicorn.devices.stm32.dma import DmaPort, Stm32Dma
@@ -236,6 +233,8 @@ def _stm32_usart(board: Board, peripheral: Peripheral) -> Made:
 
 
 def _cmsdk_uart(board: Board, peripheral: Peripheral) -> Made:
+    from orchestrator.engines.unicorn.devices.arm.cmsdk_uart import CmsdkUart
+
     console = UartConsole(peripheral.name, board.settle)
     sent, received = (
         Lines(board, tuple(each for each in peripheral.interrupts if each.output == output))
@@ -252,6 +251,8 @@ def _home(board: Board, peripheral: Peripheral) -> str:
 
 
 def _nrf_uart(board: Board, peripheral: Peripheral) -> Made:
+    from orchestrator.engines.unicorn.devices.nrf.uart import BAUDRATE_HZ, NrfUart
+
     console = UartConsole(peripheral.name, board.settle)
     line = Lines(board, peripheral.interrupts)
     ram = Dma(board, _home(board, peripheral))
@@ -309,11 +310,15 @@ def _channels(peripheral: Peripheral) -> int:
 
 
 def _nrf_rtc(board: Board, peripheral: Peripheral) -> Made:
+    from orchestrator.engines.unicorn.devices.nrf.timers import RTC_HZ, NrfRtc
+
     line, clock = Lines(board, peripheral.interrupts), DeviceClock(board, peripheral.name, RTC_HZ)
     return NrfRtc(Host(board, peripheral.name), line, clock, _channels(peripheral)), None
 
 
 def _nrf_timer(board: Board, peripheral: Peripheral) -> Made:
+    from orchestrator.engines.unicorn.devices.nrf.timers import TIMER_HZ, NrfTimer
+
     line, clock = Lines(board, peripheral.interrupts), DeviceClock(board, peripheral.name, TIMER_HZ)
     return NrfTimer(Host(board, peripheral.name), line, clock, _channels(peripheral)), None
 
@@ -352,7 +357,7 @@ def create_device(board: Board, peripheral: Peripheral) -> Made:
     maker = _MAKERS.get(peripheral.type)
     if maker is not None:
         return maker(board, peripheral)
-    from importlib.metadata import entry_points  # noqa: PLC0415  # slow to import, and seldom needed
+    from importlib.metadata import entry_points
 
     found = entry_points(group=GROUP, name=peripheral.type)
     if not found:
@@ -394,6 +399,9 @@ def _package(found: EntryPoint) -> str:
 
 def connect_devices(board: Board, connections: Connections, devices: Mapping[str, Device]) -> None:
     """Let what one controller connects trigger one another; :class:`EngineError` where a device has no events."""
+    from orchestrator.engines.unicorn.devices.nrf.chip import NrfDevice
+    from orchestrator.engines.unicorn.devices.nrf.dppi import Dppi
+
     controller = devices[connections.controller]
     connected = []
     for name in connections.peripherals:

@@ -19,7 +19,8 @@ from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError, TranslationError
 from orchestrator.base.memory import Extent
 from orchestrator.engines.unicorn.binding import Cpu
-from orchestrator.engines.unicorn.memory.host_memory import address_of, holds
+from orchestrator.engines.unicorn.memory.host_memory import address_of
+from orchestrator.engines.unicorn.memory.saved_bytes import Chunks, SavedBytes
 from orchestrator.engines.unicorn.memory.store import Store, new_store
 from orchestrator.engines.unicorn.native.abi import PAGE_BITS, Window
 from orchestrator.platform.model import Platform
@@ -47,20 +48,10 @@ class _Executed:
     """Which pages of a region some core has translated."""
 
     store: Store
+    saved: SavedBytes
     code: ctypes.Array[ctypes.c_uint8]  # one for each page that ``by_page`` holds, for native code to look at
     by_page: dict[int, set[Mapping]] = field(default_factory=dict)  # page number in the region: by which mappings
     mappings: list[Mapping] = field(default_factory=list)
-    last: bytes = b""  # that was saved or restored
-
-    def holds(self, data: bytes) -> bool:
-        """Whether these are the bytes of the region."""
-        return holds(address_of(self.store.windows[0]), data)
-
-    def saved(self) -> bytes:
-        """The bytes of the region: the object that was saved or restored last, where it still says them."""
-        if not self.last or not self.holds(self.last):
-            self.last = bytes(self.store.view)
-        return self.last
 
 
 class BoardMemory:
@@ -72,7 +63,8 @@ class BoardMemory:
         for region in platform.regions:
             count = max(1, *(len(region.extents(core)) for core in cores))
             store = new_store(region, count, is_shared=is_shared and region.writable)
-            self._regions[region.name] = _Executed(store, (ctypes.c_uint8 * (region.size // PAGE + 1))())
+            code = (ctypes.c_uint8 * (region.size // PAGE + 1))()
+            self._regions[region.name] = _Executed(store, SavedBytes(store), code)
 
     def map_core(self, core: str, cpu: Cpu, forget: Callable[[], None]) -> CoreMemory:
         """Map every region that this core sees and give its view."""
@@ -115,6 +107,7 @@ class BoardMemory:
     def changes(self, store: Store, offset: int, size: int) -> None:
         """Bytes of a region change: whoever executed them must translate them again."""
         executed = self._regions[store.region.name]
+        executed.saved.written()
         if not executed.by_page:
             return
         for page in range(offset >> PAGE_BITS, (offset + size - 1 >> PAGE_BITS) + 1):
@@ -128,30 +121,27 @@ class BoardMemory:
             for mapping in executors:
                 mapping.forget()
 
-    def save(self, *, writable_only: bool = False) -> dict[str, bytes]:
+    def save(self, *, writable_only: bool = False) -> dict[str, Chunks]:
         """By region; what has not changed since the last time is the same object."""
         return {
-            name: executed.saved()
+            name: executed.saved.save()
             for name, executed in self._regions.items()
             if executed.store.region.writable or not writable_only
         }
 
-    def equals(self, saved: dict[str, bytes]) -> bool:
+    def equals(self, saved: dict[str, Chunks]) -> bool:
         """Whether these regions hold what they held at :meth:`save`."""
-        return all(self._regions[name].holds(data) for name, data in saved.items())
+        return all(self._regions[name].saved.hold(chunks) for name, chunks in saved.items())
 
-    def restore(self, saved: dict[str, bytes]) -> None:
-        for name, data in saved.items():
+    def restore(self, saved: dict[str, Chunks]) -> None:
+        """What was translated of pages that stay as they are holds."""
+        for name, chunks in saved.items():
             executed = self._regions[name]
-            if executed.holds(data):
-                continue
-            starts = [page << PAGE_BITS for page in executed.by_page]  # what was translated of pages that stay holds
-            view = executed.store.view
-            changed = [each for each in starts if bytes(view[each : each + PAGE]) != data[each : each + PAGE]]
-            view[:] = data
-            executed.last = data
-            for start in changed:
-                self.changes(executed.store, start, PAGE)
+            for at, before, now in executed.saved.restore(chunks):
+                for page in [each for each in executed.by_page if at <= each << PAGE_BITS < at + len(now)]:
+                    start = (page << PAGE_BITS) - at
+                    if before[start : start + PAGE] != now[start : start + PAGE]:
+                        self.changes(executed.store, at + start, PAGE)
 
     def part(self) -> None:
         """In a copy of this process: nothing is shared with the process that it was copied from."""

@@ -6,7 +6,7 @@ import contextlib
 import mmap
 import os
 import sys
-import tempfile
+from typing import IO
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import EngineError
@@ -75,13 +75,17 @@ def _shared_memory(size: int, count: int) -> tuple[int, tuple[mmap.mmap, ...]]:
     return file, tuple(mmap.mmap(file, size) for _ in range(count))
 
 
+def _unnamed_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):  # Linux alone has files without a place on disk
+        return os.fdopen(os.memfd_create("rptwin"), "r+b")
+    import tempfile  # noqa: PLC0415  # takes longer than all of this
+
+    return tempfile.TemporaryFile()
+
+
 def _same_memory(size: int, count: int) -> tuple[mmap.mmap, ...]:
     """The same bytes at several addresses of the host."""
-    with (
-        os.fdopen(os.memfd_create("rptwin"), "r+b")
-        if hasattr(os, "memfd_create")  # Linux alone has files without a place on disk
-        else tempfile.TemporaryFile()
-    ) as file:
+    with _unnamed_file() as file:
         try:
             file.truncate(size)
         except OSError as error:  # a limit for the size of files is one for these as well

@@ -99,6 +99,7 @@ def test_an_event_of_the_other_core_ends_wfe(board):
     assert (sleep.how, sleep.woken_by) == ("WFE", "event")
     assert sleep.woken_ns > sleep.since_ns
     assert rig.engine.activity(REMOTE).sleep is None
+    assert [rig.engine.last_sleep(core) for core in (MAIN, REMOTE)] == [sleep, None]
 
 
 def test_a_core_that_spins_is_in_its_loop_since_it_left_the_last_other_function(board):

@@ -356,6 +356,31 @@ def test_a_declared_register_keeps_the_bits_that_it_has_and_is_in_a_snapshot():
     assert Kept(host).row == [0, 0]
 
 
+def test_snapshots_of_a_device_in_which_nothing_changed_are_one():
+    class Kept(Device):
+        one: int = register(4)
+        row: list[int] = registers(8, 2)
+        state = ("seen",)
+
+        def __init__(self, host: DeviceHost) -> None:
+            super().__init__(host)
+            self.clear_registers()
+            self.seen = [0]
+
+    kept = Kept(DeviceHost())
+    first = kept.snapshot()
+    assert kept.snapshot() is first
+    kept.seen.append(1)
+    second = kept.snapshot()
+    kept.write(8, 4, 7, "cpu")
+    assert first != second != kept.snapshot()
+    for state, seen in ((first, [0]), (second, [0, 1])):
+        kept.restore(state)
+        assert (kept.seen, kept.row) == (seen, [0, 0])
+        assert kept.snapshot() is state
+        kept.seen.append(2)  # of its own, not of the snapshot's
+
+
 def test_a_register_that_is_declared_twice_is_refused():
     with pytest.raises(TypeError, match=r"Twice: .* and .* both serve reads at 0x008"):
 

@@ -61,6 +61,11 @@ SCRIPTS = {
         "request.Value = len([each for each in globals() if each.startswith('late')]) + seen",
         "globals()['late' + str(request.Value)] = 1\nif request.Value == 3:\n    seen += 1",
     ),
+    "equal values that are not the same": (
+        "first = [0]\nsecond = first\non = True\ndef is_on():\n    return on is True",
+        "first[0] += 1\nrequest.Value = first[0] * 100 + second[0] * 2 + is_on()",
+        "second = list(first) if request.Value % 2 else first\non = 1 if on is True else True",
+    ),
     "a value of a module's": (
         "from collections import deque, defaultdict\nlast = deque([], 3)\ncounts = defaultdict(int)",
         "counts[request.Offset] += 1\nrequest.Value = sum(last) + sum(counts.values()) * 100",
