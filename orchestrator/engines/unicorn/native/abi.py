@@ -29,6 +29,7 @@ __all__ = [
     "INVALIDATE",
     "LINE_BYTES",
     "MASKED",
+    "MOST_REGIONS",
     "NOTHING",
     "NO_ADDRESS",
     "NO_PAGE",
@@ -62,6 +63,7 @@ __all__ = [
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "MpuState",
     "NvicState",
     "OrderState",
     "PageBits",
@@ -97,6 +99,7 @@ STALE_READ, STAYED, DESTROYED = map(_constant, ("STALE_READ", "STAYED", "DESTROY
 OVERWRITES, TOO_EARLY, STALE_CODE = map(_constant, ("OVERWRITES", "TOO_EARLY", "STALE_CODE"))
 TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE = map(_constant, ("TURNS_GO_ON", "TURNS_BEFORE", "TURNS_SLICE"))
 TURNS_LOOK, TURNS_NEWS = map(_constant, ("TURNS_LOOK", "TURNS_NEWS"))
+MOST_REGIONS = _constant("MOST_REGIONS")
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
@@ -160,6 +163,12 @@ class NvicState(ctypes.Structure):
     """``struct nvic``."""
 
     _fields_ = _HEADER.fields("nvic")
+
+
+class MpuState(ctypes.Structure):
+    """``struct mpu``."""
+
+    _fields_ = _HEADER.fields("mpu")
 
 
 class TakenState(ctypes.Structure):
@@ -277,6 +286,12 @@ hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.core_set_fast.restype = None
 hooks.core_free_blocks.argtypes = (ctypes.c_void_p,)
 hooks.core_free_blocks.restype = None
+hooks.core_protect.argtypes = (*(ctypes.c_void_p,) * 3, *(ctypes.c_uint32,) * 2)
+hooks.core_protect.restype = None
+hooks.mpu_learn.argtypes = (*(ctypes.c_void_p,) * 3, *(ctypes.c_uint32,) * 2)
+hooks.mpu_learn.restype = ctypes.c_uint32
+hooks.mpu_forget.argtypes = (ctypes.c_void_p,)
+hooks.mpu_forget.restype = None
 hooks.turns_run.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.turns_run.restype = ctypes.c_uint32
 hooks.core_it_state.argtypes = (ctypes.c_void_p, ctypes.c_uint32)

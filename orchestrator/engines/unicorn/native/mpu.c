@@ -194,7 +194,8 @@ void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, v
         note_access(c, w, 0, (uint32_t)address, size, value);
     if (w && w->tracked && cache_write(c, w, (uint32_t)address, size, value))
         return;
-    if (!w && nvic_store(c, (uint32_t)address, size, (uint32_t)value))
+    if (!w && (nvic_store(c, (uint32_t)address, size, (uint32_t)value) ||
+               mpu_store(c, (uint32_t)address, size, (uint32_t)value)))
         return;
     if (!w) {
         c->called = 1;
