@@ -74,7 +74,8 @@ def _compile(root: Path, host: Host, engine: Path, header: str, library_name: st
     shared = _header(root, folder / header)
     (root / library.parent).mkdir(exist_ok=True)
     # No sanitizer, debug data or build id: the same bytes from any folder.
-    flags = ["-shared", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all", "-g0", "-s"]
+    flags = ["-shared", "-std=c11", "-O2", "-fomit-frame-pointer", "-fno-sanitize=all", "-g0", "-s"]
+    flags += ["-Wall", "-Wextra", "-Werror"]
     if host.library != "libhook.dll":  # all code of a DLL is position independent
         flags.append("-fPIC")
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", host.target, f"-DABI_DIGEST={shared.digest:#x}u"]

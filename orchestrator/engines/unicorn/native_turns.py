@@ -70,7 +70,8 @@ class NativeTurns:
         for core in self._cores:
             core.tell_untold()
         for seat, core, ends in zip(self._seats, self._cores, self._ends, strict=True):
-            core.leave_seat(seat, [(end.pc, end.executed) for end in ends[: seat.end_count]])
+            words = memoryview(ends).cast("B").cast("Q")[: 2 * seat.end_count].tolist()  # much faster than fields
+            core.leave_seat(seat, list(zip(words[1::2], words[::2], strict=True)))
         quanta = int(state.quanta)
         self.index = -1 if self.why == abi.TURNS_GO_ON else int(state.at)
         if quanta:

@@ -1,13 +1,15 @@
 """The Memory Protection Unit of a core: its registers, and what they grant at each address.
 
 PMSAv7 (DDI0403E B3.5) of Cortex-M4 and M7, PMSAv8 (DDI0553 B11, "Memory Protection Unit") of Cortex-M33. No emulator
-here: :class:`Mpu` keeps the registers, :class:`ProtectionMap` says what they mean. Enforcing it is the core's.
+here: :class:`Mpu` keeps the registers, where native code stores to them too (protection.c), :class:`ProtectionMap` says
+what they mean. Enforcing it is the core's.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -27,6 +29,7 @@ from orchestrator.engines.common.memory_protection import (
     regions_v7,
     regions_v8,
 )
+from orchestrator.engines.unicorn.native.abi import MOST_REGIONS, MpuState
 
 __all__ = [
     "NO_PROTECTION",
@@ -189,20 +192,50 @@ class Mpu:
     """The registers MPU_TYPE to MPU_MAIR1; ``changed`` is called when what they grant may have changed."""
 
     def __init__(self, count: int, *, armv8: bool, changed: Callable[[], None]) -> None:
-        self.count = count
+        self.count = min(count, MOST_REGIONS)  # no chip has more
         self.armv8 = armv8
+        self.native = MpuState(count=self.count, armv8=armv8)
+        self._registers = self.native.registers
         self._changed = changed
         self.mair = [0, 0]
         self.reset()
+
+    @property
+    def control(self) -> int:
+        """MPU_CTRL."""
+        return int(self._registers.control)
+
+    @control.setter
+    def control(self, value: int) -> None:
+        self._registers.control = value
+
+    @property
+    def number(self) -> int:
+        """MPU_RNR."""
+        return int(self.native.number)
+
+    @number.setter
+    def number(self, value: int) -> None:
+        self.native.number = value
+
+    @property
+    def regions(self) -> tuple[tuple[int, int], ...]:
+        """MPU_RBAR and MPU_RASR, or MPU_RLAR, of each region."""
+        return tuple(zip(self._registers.base[: self.count], self._registers.second[: self.count], strict=True))
+
+    @regions.setter
+    def regions(self, pairs: Iterable[tuple[int, int]]) -> None:
+        for index, (base, second) in enumerate(pairs):
+            self._registers.base[index], self._registers.second[index] = base, second
 
     def reset(self) -> None:
         self.control = 0
         self.number = 0
         self.mair[:] = (0, 0)
-        self.regions = [(0, 0)] * self.count
+        self.regions = ((0, 0),) * self.count
 
     def save(self) -> tuple[object, ...]:
-        return (self.control, self.number, tuple(self.mair), tuple(self.regions))
+        return (self.control, self.number, tuple(self.mair), self.regions)
 
     def restore(self, state: tuple[object, ...]) -> None:
         control, number, mair, regions = state
@@ -210,7 +243,7 @@ class Mpu:
         assert isinstance(number, int)
         assert isinstance(mair, tuple)
         assert isinstance(regions, tuple)
-        self.control, self.number, self.mair[:], self.regions = control, number, mair, list(regions)
+        self.control, self.number, self.mair[:], self.regions = control, number, mair, regions
 
     # --- what it means
 
@@ -226,17 +259,16 @@ class Mpu:
         """What is granted; the default memory map while the MPU is not in force."""
         if not self.protects(negative_priority=negative_priority):
             return NO_PROTECTION
-        registers = tuple(self.regions)
-        regions = regions_v8(registers) if self.armv8 else regions_v7(registers)
+        regions = regions_v8(self.regions) if self.armv8 else regions_v7(self.regions)
         return protection_map(regions, background=bool(self.control & _PRIVDEFENA), overlap_faults=self.armv8)
 
     def cacheable(self) -> tuple[Extent, ...]:
         """Where a data cache may keep bytes (PMSAv7: no Cortex-M33 has one)."""
-        return cacheable_v7(tuple(self.regions), enabled=self.enabled, background=bool(self.control & _PRIVDEFENA))
+        return cacheable_v7(self.regions, enabled=self.enabled, background=bool(self.control & _PRIVDEFENA))
 
     def device_memory(self) -> tuple[Extent, ...]:
         """What is Device or Strongly-ordered memory."""
-        regions, background = tuple(self.regions), bool(self.control & _PRIVDEFENA)
+        regions, background = self.regions, bool(self.control & _PRIVDEFENA)
         if self.armv8:
             return device_v8(regions, tuple(self.mair), enabled=self.enabled, background=background)
         return device_v7(regions, enabled=self.enabled, background=background)
@@ -244,7 +276,7 @@ class Mpu:
     def caching(self, cacr: int) -> tuple[tuple[int, Caching], ...]:
         """How memory is cached from each address on; ``cacr`` is the L1 Cache Control Register (DDI0489F 3.3.3)."""
         return caching_v7(
-            tuple(self.regions),
+            self.regions,
             enabled=self.enabled,
             background=bool(self.control & _PRIVDEFENA),
             shareable_through=bool(cacr & _SIWT),
@@ -284,11 +316,15 @@ class Mpu:
         """The region that an alias means: on Armv8-M, of the four that RNR lies in, the alias's own."""
         return self.number & ~3 | alias if self.armv8 and alias else self.number
 
+    def _words(self, word: int) -> ctypes.Array[ctypes.c_uint32]:
+        words: ctypes.Array[ctypes.c_uint32] = self._registers.second if word else self._registers.base
+        return words
+
     def _read(self, alias: int, word: int) -> int:
         number = self._selected(alias)
         if number >= self.count:
             return 0
-        value = self.regions[number][word]
+        value = int(self._words(word)[number])
         return value | number if word == 0 and not self.armv8 else value
 
     def _write_base(self, alias: int, value: int) -> None:
@@ -307,9 +343,9 @@ class Mpu:
     def _set(self, number: int, word: int, value: int) -> None:
         if number >= self.count:
             return
-        pair = self.regions[number]
-        if pair[word] == value:
+        words = self._words(word)
+        if words[number] == value:
             return
-        self.regions[number] = (value, pair[1]) if word == 0 else (pair[0], value)
+        words[number] = value
         if self.enabled:
             self._changed()

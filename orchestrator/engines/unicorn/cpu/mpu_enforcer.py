@@ -14,15 +14,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.engines.unicorn.binding import address_of
 from orchestrator.engines.unicorn.cpu.code_marks import CodeMarks
 from orchestrator.engines.unicorn.cpu.frames import Frames
 from orchestrator.engines.unicorn.cpu.mpu import NO_PROTECTION, Mpu, ProtectionMap, Shut, with_shut
 from orchestrator.engines.unicorn.cpu.processor import Processor
 from orchestrator.engines.unicorn.memory import CoreMemory
 from orchestrator.engines.unicorn.memory.host_memory import private_memory
-from orchestrator.engines.unicorn.native.abi import PAGES
+from orchestrator.engines.unicorn.native.abi import PAGES, hooks
 
 __all__ = ["MpuEnforcer"]
+
+_MOST_MAPS = 256
 
 
 @lru_cache(maxsize=256)
@@ -41,14 +44,14 @@ class MpuEnforcer:
         self._p = processor
         self._cpu, self._state = processor.cpu, processor.native
         self._mpu = mpu
+        self._native_mpu = address_of(mpu.native)
+        self._state.guard.mpu = self._native_mpu
         self._marks = marks
-        self._keep: tuple[Any, ...] = ()
+        self._windows: Any = None
         self._devices: mmap.mmap | None = None
-        self.map = NO_PROTECTION
-        self.in_use = False  # the MPU has been enabled: accesses are looked at
-        self.stale = False
+        self._maps = {0: (NO_PROTECTION, *_arrays(NO_PROTECTION))}  # by number, and as native code has them
+        self._last_number = 0
         self._negative_priority = False
-        self._depends_on_faultmask = False  # whether the MPU is in force
         self._shut: tuple[Shut, ...] = ()  # behind the MPU
         self._let_pass: Callable[[Shut], None] = lambda _shut: None
 
@@ -56,7 +59,32 @@ class MpuEnforcer:
         """Memory that the chip keeps from the core from now on; ``let_pass`` is told what it does not refuse."""
         if shut != self._shut:
             self._shut, self._let_pass = shut, let_pass
+            self._forget_maps()
             self.stale = True
+
+    @property
+    def map(self) -> ProtectionMap:
+        """What is enforced."""
+        return self._maps[self._state.map][0]
+
+    @property
+    def in_use(self) -> bool:
+        """The MPU has been enabled: accesses are looked at."""
+        return bool(self._mpu.native.enforced)
+
+    @property
+    def stale(self) -> bool:
+        """What is enforced may not be what the registers say."""
+        return bool(self._mpu.native.stale)
+
+    @stale.setter
+    def stale(self, value: bool) -> None:
+        self._mpu.native.stale = value
+
+    @property
+    def _depends_on_faultmask(self) -> bool:
+        """Whether the MPU is in force."""
+        return self._mpu.enabled and not self._mpu.protects(negative_priority=True)
 
     def look_again(self) -> None:
         """The registers may be others than they were."""
@@ -81,12 +109,11 @@ class MpuEnforcer:
             if not mpu.enabled and not self._shut:
                 return
             self.fill_tlb(self._p.memory, device_pages(), self._p.stub)
-            self.in_use = self.stale = True
+            mpu.native.enforced = self.stale = True
             self.frames.denies = self._frame_denied
-        depends = mpu.enabled and not mpu.protects(negative_priority=True)
-        if depends != self._depends_on_faultmask:
-            self._depends_on_faultmask = depends
-            self._state.guard.watch_faultmask = depends
+        depends = self._depends_on_faultmask
+        if depends and not self._state.guard.watch_faultmask:  # for good: a context switch may turn it off and on
+            self._state.guard.watch_faultmask = True
             self._marks.forget()
         self._apply(negative_priority=depends and self._p.has_negative_priority())
 
@@ -120,20 +147,45 @@ class MpuEnforcer:
         guard.window_count = len(memory.windows)
         guard.devices = ctypes.addressof(ctypes.c_char.from_buffer(self._devices))
         guard.stub = stub
-        self._hand_over(NO_PROTECTION)
-        self._keep = (*self._keep, memory.windows)
+        self._windows = memory.windows
+        self._hand_over(0)
         self._cpu.guard(self._state, *self.slow)
         self._p.count_blocks(allowed=True)
 
-    def _hand_over(self, protection: ProtectionMap) -> None:
-        starts, granted = _arrays(protection)
-        guard = self._state.guard
-        guard.count = len(protection.starts)
-        guard.starts = ctypes.addressof(starts)
-        guard.granted = ctypes.addressof(granted)
-        guard.version += 1
-        self._keep = (starts, granted, *self._keep[2:])
-        self.map = protection
+    def _hand_over(self, number: int) -> None:
+        """Enforce a map that native code may have."""
+        protection, starts, granted = self._maps[number]
+        hooks.core_protect(
+            self._p.native_pointer,
+            ctypes.addressof(starts),
+            ctypes.addressof(granted),
+            len(protection.starts),
+            number,
+        )
+
+    def _number_of(self, protection: ProtectionMap) -> int:
+        """Of a map, which native code may have then."""
+        number = next((each for each, (known, *_) in self._maps.items() if known is protection), None)
+        if number is None:
+            if len(self._maps) == _MOST_MAPS:
+                self._forget_maps()
+            number = self._last_number = self._last_number + 1
+            self._maps[number] = (protection, *_arrays(protection))
+        return number
+
+    def _learn(self, number: int) -> None:
+        """Let native code find this map by the registers as they are."""
+        protection, starts, granted = self._maps[number]
+        where = ctypes.addressof(starts), ctypes.addressof(granted), len(protection.starts), number
+        if not hooks.mpu_learn(self._native_mpu, *where):
+            self._forget_maps()
+            hooks.mpu_learn(self._native_mpu, *where)
+
+    def _forget_maps(self) -> None:
+        """All but that which is enforced."""
+        hooks.mpu_forget(self._native_mpu)
+        number = self._state.map
+        self._maps = {number: self._maps[number]}
 
     def _apply(self, *, negative_priority: bool) -> None:
         """Enforce what the registers say now."""
@@ -143,8 +195,8 @@ class MpuEnforcer:
         protection = self._mpu.map(negative_priority=negative_priority)
         if self._shut:
             protection = with_shut(protection, self._shut)
-        if protection is self.map:
-            return
-        self._hand_over(protection)
-        self._state.page = 0xFFFF_FFFF
-        self._cpu.forget_pages()
+        number = self._number_of(protection)
+        if number != self._state.map:
+            self._hand_over(number)
+        if not negative_priority:
+            self._learn(number)

@@ -128,6 +128,37 @@ struct cache {
     struct incoherence *found;
 };
 
+#define MOST_REGIONS 16
+#define KNOWN_PROTECTIONS 256
+
+/* What decides what the MPU grants: MPU_CTRL, and of each region MPU_RBAR and MPU_RASR or MPU_RLAR. */
+struct mpu_registers {
+    uint32_t control;
+    uint32_t base[MOST_REGIONS], second[MOST_REGIONS];
+};
+
+/* What they grant. */
+struct protection {
+    const uint32_t *starts; /* as of `struct guard` */
+    const uint8_t *granted;
+    uint32_t count;         /* 0: nothing is known here */
+    uint32_t map;           /* its number */
+    struct mpu_registers registers;
+    uint32_t reserved;
+};
+
+/* The MPU of a core; mpu.py says what its registers mean. */
+struct mpu {
+    struct mpu_registers registers;
+    uint32_t number;        /* MPU_RNR */
+    uint32_t count, armv8;
+    uint32_t stale;         /* what is enforced is not what they say */
+    uint32_t enforced;      /* it has been enabled */
+    uint32_t known_count;
+    uint32_t reserved;
+    struct protection known[KNOWN_PROTECTIONS];
+};
+
 /* What the MPU grants, and what the hooks need to enforce it. `granted[i]` holds from `starts[i]` to the next start:
  * READ, WRITE, EXECUTE for privileged code, and the same shifted by UNPRIVILEGED. */
 struct guard {
@@ -145,9 +176,9 @@ struct guard {
     ctl_fn ctl;
     int32_t flush_tlb;      /* the control that drops the TLB */
     int32_t flush_code, remove_code, request_code; /* all translations; that at an address; make one there */
-    uint32_t version;       /* of what is granted */
     slow_read_fn slow_read; /* a device */
     slow_write_fn slow_write;
+    struct mpu *mpu;
 };
 
 /* What a device has answered to a read, and would answer again for as long as `*version` is `seen`. */
@@ -265,17 +296,25 @@ struct taken {
 struct core {
     uint64_t executed;   /* instructions since power-on, sleep counted as executed */
     uint64_t limit;      /* stop before the instruction that would exceed this */
+    struct block *block; /* that runs and is counted as a whole; null: each instruction is */
+    /* Any of these eight is looked at before the next block is counted: as one word. */
+    uint8_t stopping;    /* a stop was asked for; core_run() clears it */
+    uint8_t skipping;    /* the rest of an IT block is kept from running */
+    uint8_t undo;        /* the instruction stopped before ran all the same: put back the registers as they were kept */
+    uint8_t denied;      /* an access was: whatever else the instruction does must not happen */
+    uint8_t turn_back;   /* a block is not to be executed as it is */
+    uint8_t watch_masks;
+    uint8_t spare[2];
     uint32_t address;    /* of the instruction that runs, or that was stopped before */
-    uint32_t stopping;   /* a stop was asked for; Python clears it before emu_start */
+    uint32_t map;        /* number of what the MPU grants now */
+    uint32_t fp_watch;   /* stop before a floating-point instruction */
+    uint32_t ran;        /* address of the last conditional instruction of the block that ran; NO_ADDRESS: none */
     uint32_t exit_reason;
     uint32_t clean_page; /* address of the page before, if nothing on it needs a look; NO_PAGE: look */
     uint32_t page;       /* of the instruction before; ~0: look it up again */
-    uint32_t fp_watch;   /* stop before a floating-point instruction */
     uint32_t traps;      /* TRAP_DIVISION, TRAP_UNALIGNED: of CCR */
     uint32_t trap;       /* with EXIT_TRAP: which */
     uint32_t it;         /* ITSTATE at the instruction stopped before; 0: outside an IT block */
-    uint32_t undo;       /* that instruction ran all the same: put back the registers as they were kept */
-    uint32_t skipping;   /* the rest of an IT block is kept from running */
     uint32_t skip_next, flags; /* address of the first instruction of that rest; NZCV as they really are */
     uint32_t limits[2];  /* MSPLIM, PSPLIM: what Unicorn was told, and does not show */
     uint32_t has_limits; /* Armv8-M: there are MSPLIM and PSPLIM */
@@ -285,7 +324,6 @@ struct core {
     struct bits *bits;   /* of that page; null: no instruction of interest stands in it */
     uint16_t *pages;     /* one per page of the address space */
     struct bits *page_bits;
-    uint32_t watch_masks;
     uint32_t masks[MASKS];
     int32_t mask_ids[MASKS];
     int32_t exception;   /* Unicorn's number from the INTR hook; -1: none */
@@ -307,8 +345,7 @@ struct core {
     int32_t flags_id, xpsr_id, xpsr_write_id; /* NZCV alone; xPSR, and without its exception number to be written */
     void *uc;
     uint32_t check_fetch; /* the MPU does not grant the same on all of this page: ask for each instruction */
-    uint32_t denied;     /* an access was: whatever else the instruction does must not happen */
-    uint64_t denied_executed; /* `executed` and `address` then */
+    uint64_t denied_executed; /* `executed` and `address` when an access was denied */
     uint32_t denied_address;
     int32_t saved_count;  /* registers as they were then: their ids and places */
     int *saved_ids;
@@ -323,9 +360,7 @@ struct core {
     uint32_t drop_blocks; /* what is known of blocks is void, and each translation */
     uint32_t called;     /* Python has been, since core_advance() or core_attend() began */
     uint32_t comes_back; /* and is to go on */
-    uint32_t turn_back;  /* a block is not to be executed as it is */
     uint32_t block_size; /* of the one to be translated anew */
-    struct block *block; /* that runs and is counted as a whole; null: each instruction is */
     struct blocks *blocks;
     int *saved_write_ids; /* of `saved_ids` */
     reg_write_batch_fn reg_write_batch;

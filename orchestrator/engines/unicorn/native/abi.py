@@ -30,6 +30,7 @@ __all__ = [
     "INVALIDATE",
     "LINE_BYTES",
     "MASKED",
+    "MOST_REGIONS",
     "NOTHING",
     "NO_ADDRESS",
     "NO_PAGE",
@@ -66,6 +67,7 @@ __all__ = [
     "FramesState",
     "IncoherenceState",
     "LineState",
+    "MpuState",
     "NvicState",
     "OrderState",
     "PageBits",
@@ -103,6 +105,7 @@ TURNS_GO_ON, TURNS_BEFORE, TURNS_SLICE = map(_constant, ("TURNS_GO_ON", "TURNS_B
 TURNS_LOOK, TURNS_NEWS = map(_constant, ("TURNS_LOOK", "TURNS_NEWS"))
 ANSWERS = _constant("ANSWERS")
 RETURNED_FROM, SENT = map(_constant, ("RETURNED_FROM", "SENT"))
+MOST_REGIONS = _constant("MOST_REGIONS")
 PAGE_SIZE = 1 << PAGE_BITS
 PAGES = 1 << (32 - PAGE_BITS)
 PROBE_ACCESSES = _constant("PROBE_ACCESSES") + _constant("PROBE_SPARE")
@@ -166,6 +169,12 @@ class NvicState(ctypes.Structure):
     """``struct nvic``."""
 
     _fields_ = _HEADER.fields("nvic")
+
+
+class MpuState(ctypes.Structure):
+    """``struct mpu``."""
+
+    _fields_ = _HEADER.fields("mpu")
 
 
 class TakenState(ctypes.Structure):
@@ -289,6 +298,12 @@ hooks.core_set_fast.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.core_set_fast.restype = None
 hooks.core_free_blocks.argtypes = (ctypes.c_void_p,)
 hooks.core_free_blocks.restype = None
+hooks.core_protect.argtypes = (*(ctypes.c_void_p,) * 3, *(ctypes.c_uint32,) * 2)
+hooks.core_protect.restype = None
+hooks.mpu_learn.argtypes = (*(ctypes.c_void_p,) * 3, *(ctypes.c_uint32,) * 2)
+hooks.mpu_learn.restype = ctypes.c_uint32
+hooks.mpu_forget.argtypes = (ctypes.c_void_p,)
+hooks.mpu_forget.restype = None
 hooks.turns_run.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
 hooks.turns_run.restype = ctypes.c_uint32
 hooks.compared_update.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)

@@ -14,7 +14,7 @@
 /* How often a block runs before it is translated anew; again, twice as often, up to one bound for what could be counted
  * (a translation removes those that hold its first instruction too) and another for what could not. */
 enum { HOT = 16, HOTTER = 256, HOTTEST = 1 << 20 };
-enum { CALLS = 32, NO_BASE = 0xFF };
+enum { CALLS = 128 };
 enum { SEEN_BLOCKS = 1 << 14, TOUCHED = 1 << 14, POOL = 256, MOST_POOLS = 256 };
 enum { TAIL = 1, TRANSLATE, STALE, TAKE_BACK }; /* values of core.turn_back */
 enum { HOOK_BEGIN = 3, HOOK_END, HOOK_CALLBACK, HOOK_USER }; /* words of Unicorn's struct hook */
@@ -24,14 +24,14 @@ enum { INVALID_STATE = 18 };
 
 struct block {
     struct core *core;
-    uint32_t address, size;
-    uint32_t count;    /* instructions without a call */
+    uint32_t count;    /* instructions that are not conditional */
     uint32_t most;     /* all of them */
     uint32_t last;     /* address of the last one */
+    uint32_t map;      /* core.map for which its page was looked at */
     uint32_t floats;   /* it has floating-point instructions */
-    uint32_t map;      /* guard.version for which its page was looked at */
-    uint32_t first_call, last_call; /* addresses: from there to there each has a call; NO_ADDRESS: none */
-    uint8_t bases[CALLS];           /* by halfword behind the first: what register must be aligned there, or NO_BASE */
+    uint32_t address, size;
+    uint32_t first_call, last_call; /* addresses: from there to there each is called for; NO_ADDRESS: none */
+    uint8_t calls[CALLS];           /* by halfword behind the first: why */
 };
 
 struct seen {
@@ -46,7 +46,6 @@ struct blocks {
     uint64_t *code_hook, *block_hook;
     uint32_t begins;     /* a run, with the next block: anywhere in the code, or in the translation for other words */
     uint32_t marked;     /* ITSTATE is in other words */
-    uint32_t passed;     /* a bit for each halfword at which an instruction with a call ran */
     uint32_t back_pc, back_block; /* where it goes on; the block that was taken back */
     uint64_t back_executed;
     uint32_t control;
@@ -154,22 +153,46 @@ static void turn_back(struct core *c, uint32_t why, uint32_t address)
     c->emu_stop(c->uc);
 }
 
-/* An instruction that is more than registers and memory, or that decides more than its registers show: what changes or
- * reads special registers, exceptions, exclusive and unprivileged accesses, coprocessors. */
+/* MRS and MSR of what every M-profile core has, CLREX, DSB, DMB, ISB and NOP (DDI0403E B5.2, A7.7). */
+static int is_plain_control(uint32_t first, uint32_t second)
+{
+    uint32_t number = second & 0xFF;
+    if (first == 0xF3EF || ((first & 0xFFF0) == 0xF380 && (second & 0xF300) == 0x8000))
+        return number <= 11 || (number >= 16 && number <= 20);
+    return is_barrier(first, second) || (first == 0xF3BF && second == 0x8F2F) || (first == 0xF3AF && second == 0x8000);
+}
+
+/* CPS, MSR and SVC: Unicorn ends its block behind them, and what follows may be something else. */
+static int ends_block(uint32_t first, uint32_t second)
+{
+    if (!is_wide(first))
+        return (first & 0xFFE0) == 0xB660 || (first & 0xFF00) == 0xDF00;
+    return (first & 0xFFE0) == 0xF380 && (second & 0xD000) == 0x8000;
+}
+
+/* What it changes is not put back: that, CLREX, store-exclusive and VMSR. */
+static int is_final(uint32_t first, uint32_t second)
+{
+    return ends_block(first, second) || (first == 0xF3BF && second == 0x8F2F) || is_exclusive_store(first, second) ||
+           (first & 0xFFF0) == 0xEEE0;
+}
+
+/* An instruction that is more than registers and memory, or that decides more than its registers show. */
 static int is_special(uint32_t first, uint32_t second)
 {
     if (!is_wide(first))
-        return (first & 0xFF00) == 0xDF00 || (first & 0xFF00) == 0xDE00 || (first & 0xFF00) == 0xBE00 || /* SVC UDF BKPT */
-               (first & 0xFFE0) == 0xB660; /* CPS */
+        return (first & 0xFF00) == 0xDE00 || (first & 0xFF00) == 0xBE00; /* UDF, BKPT */
     if ((first & 0xF800) == 0xF000 && (second & 0xD000) == 0x8000 && (first & 0x0380) == 0x0380)
-        return 1; /* MSR, MRS, hints, barriers, UDF.W */
-    if ((first & 0xFFE0) == 0xE840 || (first & 0xFFE0) == 0xE8C0)
-        return (first & 0xFFF0) != 0xE8D0 || (second & 0x00E0) != 0; /* exclusive, acquire and release, TT; not TBB, TBH */
-    if ((first & 0xFFE0) == 0xEEE0)
-        return 1; /* VMSR, VMRS */
-    if ((first & 0xEC00) == 0xEC00)
+        return !is_plain_control(first, second); /* hints, UDF.W */
+    if ((first & 0xFFF0) == 0xE8D0 && (second & 0xFFE0) == 0xF000)
+        return 0; /* TBB, TBH */
+    if ((first & 0xFFE0) == 0xE840 || (first & 0xFFE0) == 0xE8C0) /* acquire and release, TT */
+        return !is_exclusive_load(first, second) && !is_exclusive_store(first, second);
+    if ((first & 0xEC00) == 0xEC00 && (first & 0xFFE0) != 0xEEE0)
         return (second & 0x0E00) != 0x0A00; /* other coprocessors */
-    return is_unprivileged_access(first, second) || (first & 0xFE50) == 0xE850;
+    if ((first & 0xFE50) == 0xE850) /* LDRD: where the second word is refused, the first is loaded */
+        return second >> 12 == (first & 0xF);
+    return is_unprivileged_access(first, second);
 }
 
 static int is_it(uint32_t first)
@@ -177,8 +200,8 @@ static int is_it(uint32_t first)
     return (first & 0xFF00) == 0xBF00 && (first & 0xF);
 }
 
-/* A call for an instruction, and for those between it and others that have one. */
-static int add_call(struct block *b, uint32_t address, int base)
+/* Calls for an instruction, and for those between it and others that have one. */
+static int add_call(struct block *b, uint32_t address, uint32_t why)
 {
     uint32_t at;
     if (b->first_call == NO_ADDRESS)
@@ -187,48 +210,54 @@ static int add_call(struct block *b, uint32_t address, int base)
     if (at >= CALLS)
         return 0;
     b->last_call = address;
-    if (base >= 0)
-        b->bases[at] = (uint8_t)base;
+    b->calls[at] = (uint8_t)why;
     return 1;
+}
+
+static uint32_t call_at(const struct block *b, uint32_t address)
+{
+    return address < b->first_call || address > b->last_call ? NO_CALL : b->calls[(address - b->first_call) / 2];
 }
 
 /* What a block consists of. 0: it needs a call for each instruction. */
 static int analyse(const struct core *c, const struct bits *bits, struct block *b)
 {
     uint16_t code[PAGE_MASK / 2 + 1];
-    uint32_t it = 0, count = b->size / 2, uncalled = 0;
+    uint32_t it = 0, count = b->size / 2;
     if (c->guard.mem_read(c->uc, b->address, code, b->size) != 0)
         return 0;
     b->count = b->most = b->floats = 0;
-    b->first_call = b->last_call = NO_ADDRESS;
-    memset(b->bases, NO_BASE, sizeof b->bases);
+    b->first_call = NO_ADDRESS;
+    b->last_call = 0;
+    memset(b->calls, NO_CALL, sizeof b->calls);
     for (uint32_t at = 0; at < count;) {
         uint32_t first = code[at], second = at + 1 < count ? code[at + 1] : 0, address = b->address + 2 * at;
-        uint32_t half = (address & PAGE_MASK) >> 1, step = is_wide(first) ? 2 : 1;
-        int base = -1;
+        uint32_t half = (address & PAGE_MASK) >> 1, why;
         if (bits && bits->stop[half >> 3] & 1u << (half & 7))
             return 0;
         if (c->blocks->touched[touched_at(address) / 8] & 1u << (touched_at(address) & 7))
             return 0;
-        if (!needs_no_look(c, first, second, &b->floats, &base) || is_special(first, second))
+        why = call_in_block(c, first, second, &b->floats);
+        if (why == EVERY_CALL || is_special(first, second))
             return 0;
-        if (it && (base >= 0 || is_it(first))) /* a stop is not obeyed there */
+        if (why == NO_CALL && b->count != b->most && is_final(first, second)) /* a store may have been refused in the IT block */
+            why = IS_FINAL;
+        if (ends_block(first, second) && (it || at + (is_wide(first) ? 2 : 1) != count))
             return 0;
-        if (it || base >= 0) {
-            if (b->first_call != NO_ADDRESS)
-                b->count -= uncalled;
-            uncalled = 0;
-            if (!add_call(b, address, base))
+        if (it) { /* a stop is not obeyed there */
+            if (why != NO_CALL || is_it(first))
                 return 0;
+            why = IS_COUNTED;
             it = it_advance(it);
         } else {
             it = is_it(first) ? first & 0xFF : 0;
-            uncalled++;
             b->count++;
         }
+        if (why != NO_CALL && !add_call(b, address, why))
+            return 0;
         b->most++;
         b->last = address;
-        at += step;
+        at += is_wide(first) ? 2 : 1;
         if (at > count)
             return 0;
     }
@@ -257,6 +286,109 @@ static void block_is_called_for(void *uc, uint64_t address, uint32_t size, void 
     c->block = 0;
 }
 
+/* Instructions that had run before the one at an address of the present block: it itself may be counted already. */
+static uint64_t executed_before(const struct core *c, uint32_t address)
+{
+    const struct block *b = c->block;
+    uint64_t count = c->executed - b->count - (c->ran == address);
+    for (uint32_t at = b->address; at < address;) {
+        uint16_t first = 0;
+        c->guard.mem_read(c->uc, at, &first, sizeof first);
+        count += call_at(b, at) != IS_COUNTED;
+        at += is_wide(first) ? 4 : 2;
+    }
+    return count;
+}
+
+static void remember_touch(struct core *c, uint32_t pc)
+{
+    if (call_at(c->block, pc) == LOADS_EXCLUSIVE && c->order)
+        c->order->seen[SEEN_EXCLUSIVE]--; /* it comes again */
+    c->blocks->touched[touched_at(pc) / 8] |= (uint8_t)(1u << (touched_at(pc) & 7));
+    c->blocks->back_pc = pc;
+    c->blocks->back_block = c->block->address;
+    c->blocks->back_executed = executed_before(c, pc);
+}
+
+/* A counted block accesses what needs its instruction: nothing of it has happened, and nothing more of the block may.
+ * Unicorn has told the CPU where it stands, ends a load at once, and goes on behind a store, which is why registers are
+ * kept and the TLB is dropped. */
+void take_back(struct core *c)
+{
+    uint32_t pc = 0;
+    if (c->turn_back == TAKE_BACK)
+        return;
+    c->reg_read(c->uc, c->register_ids[PC], &pc);
+    remember_touch(c, pc & ~1u);
+    c->reg_read_batch(c->uc, c->saved_ids, c->saved_pointers, c->saved_count);
+    c->blocks->control = 0;
+    c->reg_read(c->uc, c->guard.control_id, &c->blocks->control);
+    c->turn_back = TAKE_BACK;
+    c->emu_stop(c->uc);
+    c->guard.ctl(c->uc, c->guard.flush_tlb);
+}
+
+/* Before an instruction of a counted block that does more than to be counted. */
+static void look_in_block(struct core *c, uint32_t address, uint32_t why)
+{
+    uint16_t code[2] = {0, 0};
+    uint64_t executed = c->executed;
+    uint32_t last = c->address;
+
+    if (why >= IS_ALIGNED) {
+        if (register_of(c, why - IS_ALIGNED) & 3)
+            take_back(c);
+        return;
+    }
+    c->guard.mem_read(c->uc, address, code, sizeof code);
+    switch (why) {
+    case LOADS_EXCLUSIVE:
+        note_exclusive_load(c);
+        break;
+    case ORDERS:
+        c->executed = executed_before(c, address);
+        c->address = address;
+        note_barrier(c, code[1]);
+        c->executed = executed;
+        c->address = last;
+        break;
+    case SETS_LIMIT:
+        note_stack_limit(c, code[0], code[1]);
+        break;
+    }
+}
+
+/* Before an instruction of a counted block, between others that are called for: what a store within an IT block asked
+ * for, Unicorn has forgotten. */
+static void passes_by(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    const struct block *b = user;
+    (void)address;
+    (void)size;
+    if (b->core->turn_back)
+        b->core->emu_stop(uc);
+}
+
+/* The same where some are not only counted. */
+static void looks_in_passing(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    const struct block *b = user;
+    uint32_t why = call_at(b, (uint32_t)address);
+    (void)size;
+    if (b->core->turn_back)
+        b->core->emu_stop(uc);
+    else if (why != NO_CALL && b->core->block == b)
+        look_in_block(b->core, (uint32_t)address, why);
+}
+
+static void (*passing(const struct block *b))(void *, uint64_t, uint32_t, void *)
+{
+    for (uint32_t at = 0; at < CALLS; at++)
+        if (b->calls[at] > IS_FINAL)
+            return looks_in_passing;
+    return passes_by;
+}
+
 /* Translates the block at an address anew, in the form that it can have; whether it is counted then. */
 static int translate(struct core *c, uint32_t address, uint32_t size)
 {
@@ -276,7 +408,7 @@ static int translate(struct core *c, uint32_t address, uint32_t size)
     b->core = c;
     b->address = address;
     b->size = size;
-    b->map = c->guard.version;
+    b->map = c->map;
     counted = analyse(c, mark >= FIRST_BITS ? &c->page_bits[mark - FIRST_BITS] : 0, b) &&
               !(b->floats && is_unprivileged_mode(c));
     remove_translation(c, address);
@@ -287,6 +419,8 @@ static int translate(struct core *c, uint32_t address, uint32_t size)
             nowhere(all->code_hook);
         } else {
             set_bounds(all->code_hook, b->first_call, b->last_call);
+            all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)passing(b);
+            all->code_hook[HOOK_USER] = (uint64_t)(uintptr_t)b;
         }
     } else {
         all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)block_is_called_for;
@@ -294,8 +428,9 @@ static int translate(struct core *c, uint32_t address, uint32_t size)
     c->guard.ctl(c->uc, c->guard.request_code, (uint64_t)address, &done);
     everywhere(all->block_hook);
     everywhere(all->code_hook);
+    all->code_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_code;
     all->block_hook[HOOK_CALLBACK] = (uint64_t)(uintptr_t)core_on_block;
-    all->block_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
+    all->code_hook[HOOK_USER] = all->block_hook[HOOK_USER] = (uint64_t)(uintptr_t)c;
     if (counted && (done.size != size || done.instructions != b->most)) /* other code than was looked at */
         remove_translation(c, address);
     return counted;
@@ -348,7 +483,7 @@ static void count(struct core *c, struct block *b)
     c->block = b;
     c->executed += b->count;
     c->address = b->last;
-    c->blocks->passed = 0;
+    c->ran = NO_ADDRESS;
 }
 
 /* A block that is not to be counted as a whole, or not at all. */
@@ -362,25 +497,29 @@ static __attribute__((noinline)) void not_counted(struct core *c, struct block *
     }
     if ((c->skipping || c->undo) && ends_skipping(c, b->address))
         return;
-    if (b->map != c->guard.version) {
+    if (b->map != c->map) {
         if (c->guard.on && is_mixed_code(c, b->address)) {
             turn_back(c, STALE, b->address);
             return;
         }
-        b->map = c->guard.version;
+        b->map = c->map;
     }
     if (c->executed >= c->limit) {
         c->address = b->address;
         c->exit_reason = EXIT_BUDGET;
         c->stopping = 1;
         c->emu_stop(c->uc);
+    } else if (c->executed + b->most > c->limit || (b->floats && c->fp_watch)) {
+        turn_back(c, TAIL, b->address);
     } else if (c->watch_masks && have_masks_changed(c)) {
+        if (b->first_call == b->address) { /* it may be stopped before for more than that */
+            turn_back(c, TAIL, b->address);
+            return;
+        }
         c->address = b->address;
         c->exit_reason = EXIT_UNMASKED;
         c->stopping = 1;
         c->emu_stop(c->uc);
-    } else if (c->executed + b->most > c->limit || (b->floats && c->fp_watch)) {
-        turn_back(c, TAIL, b->address);
     } else {
         count(c, b);
     }
@@ -390,71 +529,18 @@ void block_begins(void *uc, uint64_t address, uint32_t size, void *user)
 {
     struct block *b = user;
     struct core *c = b->core;
-    uint64_t end = c->executed + b->most;
+    uint64_t asked;
     (void)uc;
     (void)address;
     (void)size;
 
-    c->block = 0;
-    if (end > c->limit || (c->stopping | c->skipping | c->undo | c->denied | c->turn_back | c->watch_masks) ||
-        b->map != c->guard.version || (b->floats && c->fp_watch)) {
+    memcpy(&asked, &c->stopping, sizeof asked);
+    if (__builtin_expect((c->executed + b->most > c->limit) | (asked != 0) | (b->map != c->map) | (b->floats & c->fp_watch), 0)) {
+        c->block = 0;
         not_counted(c, b);
         return;
     }
     count(c, b);
-}
-
-/* Instructions of the present block that ran before the one at an address. */
-static uint64_t executed_before(const struct core *c, uint32_t address)
-{
-    const struct block *b = c->block;
-    uint64_t count = c->executed - b->count - (uint32_t)__builtin_popcount(c->blocks->passed);
-    for (uint32_t at = b->address; at < address;) {
-        uint16_t first = 0;
-        c->guard.mem_read(c->uc, at, &first, sizeof first);
-        count += at < b->first_call || at > b->last_call ? 1 : c->blocks->passed >> ((at - b->first_call) / 2) & 1;
-        at += is_wide(first) ? 4 : 2;
-    }
-    return count;
-}
-
-static void remember_touch(struct core *c, uint32_t pc)
-{
-    c->blocks->touched[touched_at(pc) / 8] |= (uint8_t)(1u << (touched_at(pc) & 7));
-    c->blocks->back_pc = pc;
-    c->blocks->back_block = c->block->address;
-    c->blocks->back_executed = executed_before(c, pc);
-}
-
-/* A counted block accesses what needs its instruction: nothing of it has happened, and nothing more of the block may.
- * Unicorn has told the CPU where it stands, ends a load at once, and goes on behind a store, which is why registers are
- * kept and the TLB is dropped. */
-void take_back(struct core *c)
-{
-    uint32_t pc = 0;
-    if (c->turn_back == TAKE_BACK)
-        return;
-    c->reg_read(c->uc, c->register_ids[PC], &pc);
-    remember_touch(c, pc & ~1u);
-    c->reg_read_batch(c->uc, c->saved_ids, c->saved_pointers, c->saved_count);
-    c->blocks->control = 0;
-    c->reg_read(c->uc, c->guard.control_id, &c->blocks->control);
-    c->turn_back = TAKE_BACK;
-    c->emu_stop(c->uc);
-    c->guard.ctl(c->uc, c->guard.flush_tlb);
-}
-
-/* Before an instruction of a counted block that has a call of its own, if it runs. */
-void block_goes_on(struct core *c, uint32_t address)
-{
-    const struct block *b = c->block;
-    uint32_t at = (address - b->first_call) / 2;
-    if (b->bases[at] != NO_BASE && register_of(c, b->bases[at]) & 3) {
-        take_back(c);
-        return;
-    }
-    c->blocks->passed |= 1u << at;
-    c->executed++;
 }
 
 int is_taken_back(const struct core *c)

@@ -236,7 +236,7 @@ static int call_supervisor(struct core *c)
 static int deals_with(struct core *c, uint32_t reason)
 {
     int is_dealt_with;
-    if (!takes_exceptions(c) || c->comes_back || c->undo)
+    if (!takes_exceptions(c) || c->comes_back || c->undo || (c->guard.mpu->stale && reason != EXIT_BUDGET))
         return 0;
     switch (reason) {
     case EXIT_BUDGET:
@@ -274,6 +274,10 @@ uint32_t core_advance(struct core *c, uint64_t end)
             reason = core_run(c, least(end, c->next_count));
             if (!deals_with(c, reason))
                 return reason;
+            if (c->guard.mpu->stale && !mpu_apply(c)) {
+                c->called = 1;
+                return EXIT_BUDGET;
+            }
         }
         if (c->executed >= end || c->resumed || (c->executed >= c->next_count && !systick_comes(c)))
             return EXIT_BUDGET;

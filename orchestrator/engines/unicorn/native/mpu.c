@@ -217,7 +217,7 @@ uint64_t guard_on_read(void *uc, uint64_t address, unsigned size, void *user)
 static int is_done_here(struct core *c, uint32_t address, uint32_t size, uint64_t value)
 {
     return nvic_store(c, address, size, (uint32_t)value) || systick_store(c, address, size, (uint32_t)value) ||
-           sends(c, address, size, value);
+           mpu_store(c, address, size, (uint32_t)value) || sends(c, address, size, value);
 }
 
 void guard_on_write(void *uc, uint64_t address, unsigned size, uint64_t value, void *user)

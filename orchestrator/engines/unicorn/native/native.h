@@ -50,10 +50,17 @@ int core_read_masks(struct core *c, uint32_t *values);
 void leave_it(void *uc, reg_read_fn reg_read, reg_write_fn reg_write, int cpsr_id);
 void core_leave_it(struct core *c);
 int is_single_access(uint32_t first);
+int is_exclusive_load(uint32_t first, uint32_t second);
 uint32_t address_of(const struct core *c, uint32_t first, uint32_t second, uint32_t *size);
 uint32_t register_of(const struct core *c, uint32_t number);
 
-int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats, int *base);
+/* What an instruction of a counted block needs before it runs: nothing, to be counted, to be stopped before where the
+ * block is taken back, to be noted, or, with the number of a register, that it is aligned. With EVERY_CALL no counted
+ * block has it. */
+enum { NO_CALL, IS_COUNTED, IS_FINAL, LOADS_EXCLUSIVE, ORDERS, SETS_LIMIT, EVERY_CALL, IS_ALIGNED = 16 };
+uint32_t call_in_block(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats);
+void note_stack_limit(struct core *c, uint32_t first, uint32_t second);
+void note_exclusive_load(struct core *c);
 void look(struct core *c, void *uc, uint32_t address, uint32_t size);
 int ends_skipping(struct core *c, uint32_t address);
 int have_masks_changed(struct core *c);
@@ -62,7 +69,6 @@ void core_on_code(void *uc, uint64_t address, uint32_t size, void *user);
 /* blocks.c */
 void core_on_block(void *uc, uint64_t address, uint32_t size, void *user);
 void block_begins(void *uc, uint64_t address, uint32_t size, void *user);
-void block_goes_on(struct core *c, uint32_t address);
 void take_back(struct core *c);
 int is_taken_back(const struct core *c);
 void blocks_before_run(struct core *c);
@@ -124,6 +130,10 @@ void note_access(struct core *c, const struct window *w, int reads, uint32_t add
 int is_no_access(const struct core *c, int reads, uint32_t size, uint64_t value);
 int bytes_asked_for(const struct core *c, uint32_t *start, uint32_t *end);
 void core_note_frame(struct core *c, uint32_t frame, uint32_t size, uint32_t pc, int writes);
+
+/* protection.c */
+int mpu_store(struct core *c, uint32_t address, uint32_t size, uint32_t value);
+int mpu_apply(struct core *c);
 
 /* mpu.c */
 int is_unprivileged_access(uint32_t first, uint32_t second);

@@ -145,7 +145,7 @@ int is_single_access(uint32_t first)
 }
 
 /* LDREX, LDREXB, LDREXH (A7.7.52 ff), LDAEX, LDAEXB, LDAEXH (DDI0553B C2.4). */
-static int is_exclusive_load(uint32_t first, uint32_t second)
+int is_exclusive_load(uint32_t first, uint32_t second)
 {
     uint32_t kind = second >> 4 & 0xF;
     if ((first & 0xFFF0) == 0xE850)
@@ -197,14 +197,41 @@ static enum kind kind_of(const struct core *c, uint32_t first, uint32_t second)
     return (c->traps & TRAP_UNALIGNED) && is_single_access(first) ? ACCESS : PLAIN;
 }
 
-/* Whether an instruction may run without a look at it, but for those of floating point and at its base register, which
- * must be aligned (-1: none). */
-int needs_no_look(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats, int *base)
+/* The call that an instruction of a counted block needs; `floats`: it is one of floating point. */
+uint32_t call_in_block(const struct core *c, uint32_t first, uint32_t second, uint32_t *floats)
 {
-    enum kind kind = kind_of(c, first, second);
     *floats |= is_wide(first) && is_float(first, second);
-    *base = kind == ALIGNED ? aligned_base(first, second) : -1;
-    return kind == PLAIN || kind == FLOAT || kind == ALIGNED;
+    switch (kind_of(c, first, second)) {
+    case PLAIN:
+    case FLOAT:
+        return NO_CALL;
+    case ALIGNED:
+        return aligned_base(first, second) < 0 ? NO_CALL : IS_ALIGNED + (uint32_t)aligned_base(first, second);
+    case STACK_POINTER:
+        return IS_ALIGNED + (first & 0xF);
+    case EXCLUSIVE:
+        return LOADS_EXCLUSIVE;
+    case BARRIER:
+        return ORDERS;
+    case STACK_LIMIT:
+        return SETS_LIMIT;
+    default:
+        return EVERY_CALL;
+    }
+}
+
+/* MSPLIM or PSPLIM is about to be written. */
+void note_stack_limit(struct core *c, uint32_t first, uint32_t second)
+{
+    if (!is_unprivileged_mode(c))
+        c->limits[second & 1] = register_of(c, first & 0xF) & ~7u;
+}
+
+void note_exclusive_load(struct core *c)
+{
+    c->exclusive = 1;
+    if (c->order)
+        c->order->seen[SEEN_EXCLUSIVE]++;
 }
 
 /* Fills a page's bits from `code` and `behind`; 0 when there is nothing to look at. */
@@ -333,17 +360,15 @@ static int look_at(struct core *c, void *uc, uint32_t address)
         return 1;
     }
     if (kind == EXCLUSIVE)
-        c->exclusive = 1;
+        note_exclusive_load(c);
     if (kind == BARRIER)
         note_barrier(c, second);
-    if (kind == EXCLUSIVE && c->order)
-        c->order->seen[SEEN_EXCLUSIVE]++;
     if (kind == FAULTMASK) {
         c->limit = c->executed + 1;
         c->comes_back = 1; /* Python is to see whether the MPU is in force */
     }
-    if (kind == STACK_LIMIT && is_executed(c, address) && !is_unprivileged_mode(c))
-        c->limits[second & 1] = register_of(c, first & 0xF) & ~7u;
+    if (kind == STACK_LIMIT && is_executed(c, address))
+        note_stack_limit(c, first, second);
     return 0;
 }
 
@@ -440,8 +465,9 @@ void core_on_code(void *uc, uint64_t address64, uint32_t size, void *user)
     struct core *c = user;
     uint32_t address = (uint32_t)address64;
 
-    if (c->block) {
-        block_goes_on(c, address);
+    if (c->block) { /* only what is conditional comes here, and runs */
+        c->ran = address;
+        c->executed++;
         return;
     }
     /* Wholly inside a page with nothing to look at: an instruction has at most four bytes. */

@@ -69,6 +69,7 @@ visits: push {{r4, lr}}
     addeq r1, #{skew}
     bl pairs
     bl floats
+    bl kinds
     mov r0, r2
     bl returns
     lsr r0, #8
@@ -81,6 +82,13 @@ touch: add r3, r2, #1
     add r3, r2
     str r3, [r4, #4]
     bx lr
+kinds: push {{r5, r6, lr}}   @ r1 is plain memory or not, r4 is
+{kinds}
+    mov r0, #0
+    msr basepri, r0
+    msr primask, r0
+    pop {{r5, r6, pc}}
+    .ltorg
 returns: and r0, #0x7F
     cmp r0, #80
     itt lo
@@ -151,6 +159,7 @@ counts: ldr r0, =TICKS
     bx lr
 bus_fault: b skips
 usage_fault: b skips
+hard_fault: b skips
 skips: ldr r1, [sp, #24]    @ over the instruction that faults
     ldrh r2, [r1]
     lsr r2, #11
@@ -177,13 +186,53 @@ IN_FLASH_END:
     .bss
     .align 3
 TICKS: .skip 8
-VISIT: .skip 16
+VISIT: .skip 32
     .align 5
 AREA: .skip 256
     .align 2
 IN_RAM: .skip 4096
     .text
 """
+_SUM = " ldr r3, [r4, #16]\n add r5, r3, r5\n str r5, [r4, #16]\n eor r2, r5"
+# Of code that is counted by blocks; {n}: a small number, {l}: a number of its own, {m}: of priority.
+_KINDS = (
+    *["str r2, [r1]", "ldr r2, [r1]"] * 3,
+    *["mrs r5, primask\n cpsid i\n ldr r0, [r4, #4]\n add r0, #{n}\n str r0, [r4, #4]\n msr primask, r5"] * 3,
+    *["mrs r5, basepri\n mov r0, #{m}\n msr basepri, r0\n str r9, [r8]\n add r2, #1\n msr basepri, r5"] * 2,
+    "mov r0, #{m}\n msr basepri_max, r0",
+    *["cpsid i\n str r9, [r8]\n eor r2, r9", "cpsie i\n add r2, #{n}", "cpsid i", "cpsie i"],
+    "cpsid i\n str r9, [r8]\n cpsie i\n ldm r1, {{r0, r3}}",
+    "cpsid i\n str r9, [r8]\n cpsie i\n vmov s4, r2\n vcvt.f32.s32 s4, s4",
+    "mrs r0, {special}\n eor r2, r0",
+    "mrs r0, {special}\n str r0, [r4, #12]",
+    *["dmb", "dsb", "isb", "nop.w", "clrex", "nop", "sev", "yield", "svc {n}"],
+    *["{l}: ldrex r0, [r4, #4]\n add r0, #1\n strex r5, r0, [r4, #4]\n cmp r5, #0\n bne {l}b\n dmb"] * 2,
+    "ldrex r0, [r4, #4]\n str r2, [r1]\n strex r5, r0, [r4, #4]\n" + _SUM,
+    "str r2, [r1]\n ldrex r0, [r4]\n clrex\n strex r5, r2, [r4]\n" + _SUM,
+    "ldrexb r0, [r1]\n add r0, r2\n strexb r5, r0, [r1]\n" + _SUM,
+    "ldrexh r0, [r4]\n strexh r5, r0, [r1]\n" + _SUM,
+    "ldr r0, =IN_RAM\n ldrex r3, [r0]\n strex r5, r3, [r0]\n" + _SUM,
+    "ldr r0, =TICKS\n ldrex r3, [r0]\n str r9, [r8]\n strex r5, r3, [r0]\n" + _SUM,
+    "str r2, [r1]\n cpsid i\n add r2, #1\n cpsie i",
+    "str r2, [r1]\n mov r0, #{m}\n msr basepri, r0",
+    "tst r2, #{n}\n it ne\n strne r2, [r1]\n cpsid i\n add r2, #1\n cpsie i",
+    "str r2, [r1]\n svc {n}",
+    "str r2, [r1]\n vmrs r0, fpscr\n eor r0, #0x400000\n vmsr fpscr, r0",
+    "vcmp.f32 s0, s1\n vmrs apsr_nzcv, fpscr\n itee gt\n addgt r2, #3\n suble r2, #1\n eorle r2, r0",
+    "ldrd r0, r5, [r4]\n add r2, r5",
+    "ldr r0, ={l}f\n mov r5, r0\n ldrd r0, r3, [r1]\n eor r2, r3\n{l}: nop",
+    "mov r5, r1\n ldrd r5, r3, [r5]\n add r2, r3",
+    "and r0, r2, #3\n tbb [pc, r0]\n{l}: .byte 2, 3, 2, 4\n adds r2, #1\n adds r2, #2\n eor r2, #{n}",
+    "and r0, r2, #1\n tbh [pc, r0, lsl #1]\n{l}: .hword 2, 3\n adds r2, #1\n adds r2, #2",
+    "mrs r0, psp\n add r0, r1\n msr psp, r0",
+    "mrs r0, psp\n bic r0, #3\n msr psp, r0",
+    "mrs r0, msp\n add r0, #{n}\n bic r0, #3\n mrs r5, msp\n cpsid i\n msr msp, r0\n msr msp, r5\n cpsie i",
+    "msr apsr_nzcvq, r2\n adc r2, r2\n it mi\n addmi r2, #1",
+    "lsrs r0, r2, #1\n it cs\n eorcs r0, #0xA1\n lsrs r0, #1\n it cs\n eorcs r0, #0xA1\n"
+    " lsrs r0, #2\n itt cc\n eorcc r0, #0x5\n addcc r2, r0\n eor r2, r0\n ldm r4, {{r0, r3}}\n add r2, r3",
+    "str r2, [r4, #4]\n ldr r0, [r4, #4]\n add r2, r0",
+)
+_SPECIALS = ("xpsr", "ipsr", "apsr", "primask", "basepri", "faultmask", "control", "msp", "psp")
 _RARE = ("USART", "NOWHERE", "0x08000000", "SYST_CSR + 4", "AREA + 1", "IN_RAM", "0xFFFFFFF8", "PULLER")
 
 
@@ -193,6 +242,23 @@ def _label(number: int) -> str:
 
 def _text(label: str, sequence: Sequence) -> str:
     return f"{label}: .hword {', '.join(hex(half) for half in sequence.code)}\n"
+
+
+def _kinds(chance: random.Random) -> str:
+    groups = []
+    for group in range(chance.randrange(1, 4)):
+        lines = [
+            "    "
+            + chance.choice(_KINDS).format(
+                n=chance.randrange(1, 12),
+                l=10 * group + number,
+                m=chance.choice((0x40, 0x80, 0xC0)),
+                special=chance.choice(_SPECIALS),
+            )
+            for number in range(chance.randrange(1, 8))
+        ]
+        groups.append("\n".join(lines))
+    return "\n    b 99f\n    .ltorg\n99:\n".join(groups)
 
 
 def program(seed: str) -> str:
@@ -216,6 +282,7 @@ def program(seed: str) -> str:
         mask=chance.choice((1, 3, 31, 63)),
         rare=chance.choice(_RARE),
         skew=chance.choice((1, 2, 4)),
+        kinds=_kinds(random.Random(f"kinds of {seed}")),
         table="\n".join(f"    .word {word}" for word in words),
         in_flash_only="".join(_text(_label(number), each) for number, each in enumerate(halves[0])),
         in_flash="".join(_text(_label(number), each) for number, each in enumerate(halves[1], 4)),
@@ -226,7 +293,17 @@ def _state(machine) -> object:
     engine = machine.engine
     cores = [(core.now, dict(engine.registers(core.name))) for core in engine.wiring.cores]
     activities = [engine.activity(core.name) for core in engine.platform.cores]
-    return engine.time_ns, cores, engine.wiring.memory.save(), machine.events, activities
+    ordered = [engine.ordered(core.name) for core in engine.platform.cores]
+    return engine.time_ns, cores, engine.wiring.memory.save(), machine.events, activities, ordered
+
+
+def _look_on(machine, seed: int) -> None:
+    """Barriers and exclusive loads are counted, of some what is observed comes before and behind them."""
+    if seed % 3 == 1:
+        for core in machine.engine.wiring.cores:
+            core.order_log.start()
+    if seed % 6 == 1:
+        machine.engine.observe("ticks", machine.name, Extent(machine.symbol("TICKS"), 8))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -238,6 +315,8 @@ def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
         boot(texts[0], other=texts[1], quantum_ns=quantum_ns, skip_idle_loops=True, count_blocks=blocks)
         for blocks in (True, False)
     )
+    for machine in (quick, slow):
+        _look_on(machine, seed)
     for _piece in range(8):
         piece = chance.randrange(1, 160) * US
         assert quick.engine.run(piece) == slow.engine.run(piece)

@@ -11,6 +11,7 @@ import random
 import pytest
 
 from orchestrator.engines.unicorn.cpu.exceptions import ExceptionUnit
+from orchestrator.engines.unicorn.cpu.mpu import Mpu
 from orchestrator.engines.unicorn.wiring import Wiring
 from orchestrator.events import ExceptionTaken, Note
 
@@ -102,6 +103,8 @@ _REGIONS = (
     ("psp_top - 64", 0x1000_0009),  # 32 bytes, where a frame may be
     ("0x20000000", 0x1600_0017),  # 4 KB that nobody writes
 )
+# Its address, with VALID and a number, in r1, and its attributes in r2, or on an M33 its last address.
+_REGION = "ldr r1, ={base}\n bic r1, #0x3F\n orr r1, #0x10 | ({n} & 7)\n ldr r2, ={attributes}\n ldr r0, =0xE000ED9C\n "
 # What a main program does; {w}: a random word of a few bits, {n}: a small number, {l}: a number of its own.
 _MAIN = (
     *["poke NVIC_ISPR, {w}"] * 4,
@@ -115,6 +118,15 @@ _MAIN = (
     "mov r0, #{priority}\n msr basepri_max, r0",
     "cpsid f",
     "poke 0xE000ED94, {mpu}",
+    "poke 0xE000ED94, 0\n dsb\n" + _REGION + "str r1, [r0]\n str r2, [r0, #4]\n poke 0xE000ED94, 5\n isb",
+    _REGION + "str r1, [r0]\n str r2, [r0, #4]",
+    _REGION + "str r1, [r0, #8]\n str r2, [r0, #12]\n ldr r1, [r0, #8]\n ldr r2, [r0, #-4]\n eor r7, r1\n add r7, r2",
+    _REGION + "strd r1, r2, [r0, #16]",
+    _REGION + "stm r0, {{r1, r2}}",
+    _REGION + "str r2, [r0, #4]\n strb r1, [r0]",
+    _REGION + "tst r6, #{n}\n itt eq\n streq r1, [r0]\n addeq r7, #1\n ldr r3, =out\n ldr r3, [r3]\n str r2, [r0, #4]",
+    "poke 0xE000ED98, {n}\n poke 0xE000EDA0, 0\n dsb\n isb",
+    "poke 0xE000ED98, {n} & 7\n ldr r0, =0xE000ED98\n ldr r0, [r0]\n add r7, r0",
     "poke NVIC_ICPR, {w}",
     "poke NVIC_ICER, {w}",
     "poke NVIC_ISER, 0xFF",
@@ -163,6 +175,8 @@ _HANDLED = (
     "mrs r0, ipsr\n ldr r1, =out + 20\n ldr r2, [r1]\n eor r2, r0\n ror r2, #3\n str r2, [r1]",
     "ldr r0, =ICSR\n ldr r0, [r0]\n ldr r1, =out + 24\n ldr r2, [r1]\n add r2, r0\n str r2, [r1]",
     "poke NVIC_ICPR, {w}",
+    "poke 0xE000ED98, {n} & 3\n poke 0xE000EDA0, {attributes}",
+    _REGION + "str r1, [r0]\n str r2, [r0, #4]",
     "vadd.f32 s2, s2, s2",
     "cpsie i",
     "cpsid i\n nop\n cpsie i",
@@ -211,6 +225,8 @@ class _Chance:
             reload=self.choice((60, 97, 250, 999)),
             counting=self.choice((0, 1, 2, 3, 5, 6)),
             mpu=self.choice((0, 5, 7)),
+            base=self.choice(_REGIONS)[0],
+            attributes=self.choice((*(hex(region[1]) for region in _REGIONS), 0, "psp_top - 31", "0x200000FF")),
         )
 
     def lines(self, templates: tuple[str, ...], count: int) -> str:
@@ -458,6 +474,102 @@ def test_a_failure_of_who_is_told_of_an_interrupt_ends_the_run(boot, core, annou
     assert states[0] == states[1]
 
 
+_IN_TURN = """
+reset: poke 0xE000ED94, 5   @ MPU_CTRL
+    poke SHCSR, 1 << 16
+    ldr r4, =0xE000ED98     @ MPU_RNR, MPU_RBAR, MPU_RASR
+    mov r5, #0
+again: mov r0, #2
+    ldr r1, =out
+    ldr r2, =0x15000009     @ 32 bytes that nobody writes
+    str r0, [r4]
+    str r1, [r4, #4]
+    str r2, [r4, #8]
+    str r5, [r1]
+    mov r2, #0
+    str r2, [r4, #8]
+    add r5, #1
+    str r5, [r1]
+    cmp r5, #100
+    bne again
+    b done
+mem_manage: ldr r0, [sp, #24]
+    add r0, #2
+    str r0, [sp, #24]
+    ldr r0, =out + 32
+    ldr r1, [r0]
+    add r1, #1
+    str r1, [r0]
+    bx lr
+"""
+
+
+def test_a_region_that_is_known_is_switched_without_python(boot, core, monkeypatch):
+    worked_out: list[Mpu] = []
+    original = Mpu.map
+
+    def worked_out_by(self, **how):
+        worked_out.append(self)
+        return original(self, **how)
+
+    monkeypatch.setattr(Mpu, "map", worked_out_by)
+    counts = []
+    for native in (True, False):
+        machine = boot(_IN_TURN, core=core, native_exceptions=native).finish(1_000)
+        assert (machine.out(), machine.read(machine.symbol("out") + 32)) == (100, 100)
+        counts.append(len(worked_out))
+        worked_out.clear()
+    assert counts[0] < 210  # twice for each fault, and once for each setting
+    assert counts[1] > 400
+
+
+_AT_NEGATIVE_PRIORITY = """
+reset: poke 0xE000ED94, 5   @ MPU_CTRL, without HFNMIENA
+    poke SHCSR, 1 << 16
+    mov r5, #0
+again: bl refuse
+    str r5, [r1]            @ by MemManage
+    bl grant
+    str r5, [r1]
+    udf #0                  @ by HardFault
+    str r5, [r1, #4]
+    add r5, #1
+    cmp r5, #20
+    bne again
+    b done
+refuse: mov r2, #9
+    orr r2, #0x15000000
+    b 1f
+grant: mov r2, #0
+1:  ldr r1, =out
+    ldr r4, =0xE000ED9C
+    str r1, [r4]
+    str r2, [r4, #4]
+    bx lr
+hard_fault: push {r4, lr}
+    bl refuse
+    str r5, [r1, #8]
+    pop {r4, lr}
+mem_manage: ldr r0, [sp, #24]
+    add r0, #2
+    str r0, [sp, #24]
+    ldr r0, =out + 32
+    ldr r3, [r0]
+    add r3, #1
+    str r3, [r0]
+    bx lr
+"""
+
+
+def test_a_region_that_is_set_in_hardfault_refuses_behind_it(boot, core):
+    quick, slow = (boot(_AT_NEGATIVE_PRIORITY, core=core, native_exceptions=native) for native in (True, False))
+    for machine in (quick, slow):
+        machine.finish(1_000)
+        assert machine.outs(3) == [19, 0, 19]
+        assert machine.read(machine.symbol("out") + 32) == 3 * 20
+    assert quick.events == slow.events
+
+
 @pytest.mark.parametrize("seed", range(18))
 def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_in_python, announced, seed):
     chance = random.Random(f"exceptions {seed}")
@@ -484,3 +596,22 @@ def test_a_random_program_is_the_same_whoever_takes_its_exceptions(boot, taken_i
     assert sleeps[0] == sleeps[1]
     assert [core.work for core in quick.engine.wiring.cores] == [core.work for core in slow.engine.wiring.cores]
     assert taken_in_python(quick) <= taken_in_python(slow)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
+    chance = random.Random(f"blocks {seed}")
+    quantum_ns = chance.choice((20_000, 20_000, 7_130, 2_500))
+    how = {"quantum_ns": quantum_ns, "skip_idle_loops": bool(seed & 1), "listens": seed % 4 != 3}
+    if seed % 3 == 2:
+        text = program(f"blocks {seed}", limits=True)
+        how |= {"board": "single"}
+    else:
+        text = program(f"blocks {seed} 0")
+        how |= {"other": program(f"blocks {seed} 1")}
+    quick, slow = (boot(text, count_blocks=blocks, **how) for blocks in (True, False))
+    for _piece in range(6):
+        piece = chance.randrange(1, 160) * US
+        assert quick.engine.run(piece) == slow.engine.run(piece)
+        assert _state(quick) == _state(slow)
+    assert quick.core.native.fast

@@ -214,7 +214,7 @@ def test_a_region_that_is_not_there_is_neither_selected_nor_written(armv8):
     registers[RNR][1](8)
     if not armv8:
         registers[RBAR][1](0x2000_001F)  # VALID, region 15
-    assert (mpu.number, mpu.regions) == (0, [(0, 0)] * 8)
+    assert (mpu.number, mpu.regions) == (0, ((0, 0),) * 8)
 
 
 def test_only_what_changes_something_is_told():
