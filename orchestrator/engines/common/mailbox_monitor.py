@@ -6,6 +6,7 @@ The registers are looked at after each store of a core to the mailbox; who store
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.engines.common.bits import bits_of
@@ -21,6 +22,7 @@ class _Watched:
 
     mailbox: str
     line: MailboxLine
+    read: Callable[[int], int]  # a register, by its offset, as the line's core sees it
     enabled_at: int | None = None  # register with a bit for each channel that interrupts the core
     pending: int = 0
     signalled: int = 0
@@ -36,10 +38,14 @@ class MailboxMonitor:
     """
 
     def __init__(self, platform: Platform, word: Callable[[str, str, int], int]) -> None:
-        self._word = word
         enabled = {(drive.mailbox, drive.core): drive.enabled for drive in platform.drives}
         self._lines = [
-            _Watched(each.peripheral, line, enabled.get((each.peripheral, line.core)))
+            _Watched(
+                each.peripheral,
+                line,
+                partial(word, line.core, each.peripheral),
+                enabled.get((each.peripheral, line.core)),
+            )
             for each in platform.mailboxes
             for line in each.lines
         ]
@@ -56,12 +62,12 @@ class MailboxMonitor:
 
     def _look(self, each: _Watched, writer: str) -> Iterator[_Stored]:
         line = each.line
-        pending, signalled = line.look(lambda offset: self._word(line.core, each.mailbox, offset))
+        pending, signalled = line.look(each.read)
         sent, ignored = pending & ~each.pending, signalled & ~pending & ~each.signalled
         rising = not each.pending
         each.pending, each.signalled = pending, signalled
         if each.enabled_at is not None and line.core == writer:
-            enabled = self._word(line.core, each.mailbox, each.enabled_at)
+            enabled = each.read(each.enabled_at)
             listened, each.enabled = enabled & ~each.enabled, enabled
             if listened:
                 yield NotificationListened(each.mailbox, tuple(bits_of(listened)), tuple(bits_of(listened & signalled)))
@@ -75,13 +81,13 @@ class MailboxMonitor:
     def taken(self, core: str, interrupt: int) -> Iterator[NotificationTaken]:
         """A core has entered the exception of an external interrupt: what the mailboxes that drive it show."""
         for each in self._by_input.get((core, interrupt), ()):
-            pending = self._word(core, each.mailbox, each.line.pending)
+            pending = each.read(each.line.pending)
             yield NotificationTaken(each.mailbox, tuple(bits_of(pending)), interrupt)
 
     def driven(self, core: str) -> list[int]:
         """Interrupts of a core whose line a mailbox drives now, whoever has looked at it, in order."""
         lines = (each for each in self._lines if each.line.core == core)
-        return sorted({each.line.interrupt for each in lines if self._word(core, each.mailbox, each.line.pending)})
+        return sorted({each.line.interrupt for each in lines if each.read(each.line.pending)})
 
     def ringing(self, core: str) -> list[int]:
         """By which interrupts mailboxes rang a core at the last look, in order."""
