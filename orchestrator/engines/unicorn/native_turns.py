@@ -53,7 +53,8 @@ class NativeTurns:
         if self._held_off:
             self._held_off -= 1
             return False
-        return all(core.native.fast and core.debugger.core_debug is None for core in self._cores)
+        cores = self._cores
+        return all((core.native.fast or core.stands) and core.debugger.core_debug is None for core in cores)
 
     def pass_quanta(self, most: int) -> int:
         """Let at most so many quanta pass; how many did as a whole. ``why`` says whether one more has begun."""

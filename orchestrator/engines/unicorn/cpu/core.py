@@ -326,6 +326,11 @@ class Core:
         return self._p.locked_up
 
     @property
+    def stands(self) -> bool:
+        """Held or locked up: it executes nothing, and takes no exception."""
+        return self._p.held or self._p.locked_up
+
+    @property
     def in_deep_sleep(self) -> bool:
         """Asleep with SCR.SLEEPDEEP (DDI0403E B3.2.7): the chip may stop its clock."""
         return self._p.sleeping and not self._p.held and self.sleeps_deeply

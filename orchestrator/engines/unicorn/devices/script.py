@@ -113,6 +113,7 @@ class ScriptDevice:
         self._not_state = {*self._api, *passing}
         self._has_changed = True  # in the last run, as far as is known
         self._answers: dict[tuple[str | None, int, int], int] = {}  # to reads, as nothing has changed after them
+        self._is_repeated = False  # the last read was answered as before
         self.version = array("Q", [0])
         self._asks_where = "Absolute" in script
         self.is_steady = "Counter" not in script  # else a read depends on how many came before
@@ -126,6 +127,7 @@ class ScriptDevice:
         """The value that an access of ``size`` bytes by a core (None: the host) sees."""
         asked = core, offset, size
         answer = self._answers.get(asked)
+        self._is_repeated = answer is not None
         if answer is None:
             answer = self.read_at(self._base, offset, size, core)
             if not self._has_changed:
@@ -180,8 +182,8 @@ class ScriptDevice:
                 request.IsInit = False
 
     def stands(self, offset: int, size: int, core: str) -> bool:
-        """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says."""
-        return (core, offset, size) in self._answers
+        """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says; from the second time on: most are read once."""
+        return self._is_repeated
 
     def forget_answers(self) -> None:
         """A read may see something else than it did: the script has changed, or who sleeps."""

@@ -46,10 +46,14 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
 {
     struct core *c = s->core;
     while (c->executed < end) {
-        if (s->python || (c->executed >= c->next_count && (s->loop_length || !systick_comes(c))))
+        if (s->stands && c->executed < c->next_count && !s->loop_length) {
+            c->executed = least(end, c->next_count);
+            continue;
+        }
+        if (s->python || s->stands || (c->executed >= c->next_count && (s->loop_length || !systick_comes(c))))
             return TURNS_BEFORE;
         if (c->attention) {
-            if (s->loop_length || s->stands || c->executed < s->delayed_until || !core_attend(c) || c->called)
+            if (s->loop_length || c->executed < s->delayed_until || !core_attend(c) || c->called)
                 return TURNS_BEFORE;
             continue;
         }
@@ -59,7 +63,7 @@ static uint32_t advance(struct turns *t, struct seat *s, uint64_t end)
                 return TURNS_BEFORE;
             s->loop_debt = (s->loop_debt + to - c->executed) % s->loop_length;
             c->executed = to;
-        } else if (s->stands || (c->sleeping && c->executed >= s->delayed_until)) {
+        } else if (c->sleeping && c->executed >= s->delayed_until) {
             c->executed = least(end, c->next_count);
         } else if (c->executed < s->delayed_until) {
             c->executed = least(least(end, c->next_count), s->delayed_until);

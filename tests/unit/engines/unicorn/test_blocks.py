@@ -13,6 +13,8 @@ import pytest
 from conformance.sequences import Sequence, generate
 from orchestrator.base.memory import Extent
 from orchestrator.engines.contract import Watchpoint
+from orchestrator.engines.unicorn.cpu.signals import Released
+from orchestrator.engines.unicorn.native_turns import NativeTurns
 
 US = 1_000
 
@@ -324,6 +326,53 @@ def test_a_random_program_is_the_same_by_blocks_and_by_instructions(boot, seed):
     assert len(quick.events) > 100
     assert quick.core.native.fast
     assert not slow.core.native.fast
+
+
+_COUNTS = """
+reset: poke SYST_CSR + 4, {reload}
+    poke SYST_CSR, 7
+    ldr r4, =COUNT
+1:  add r0, #1
+    eor r2, r2, r0, ror #3
+    str r2, [r4]
+    b 1b
+sys_tick: ldr r1, [r4, #4]
+    add r1, #1
+    str r1, [r4, #4]
+    bx lr
+    .bss
+COUNT: .skip 8
+    .text
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_core_that_is_held_and_released_again_is_so_in_native_turns_too(boot, monkeypatch, seed):
+    chance = random.Random(f"held {seed}")
+    texts = [_COUNTS.format(reload=chance.choice((499, 2999, 19_999))) for _core in range(2)]
+    quick, slow = (boot(texts[0], other=texts[1], count_blocks=blocks, listens=False) for blocks in (True, False))
+    passed = []
+    original = NativeTurns.pass_quanta
+
+    def pass_quanta(self, most):
+        quanta = original(self, most)
+        if any(core.stands for core in quick.engine.wiring.cores):
+            passed.append(quanta)
+        return quanta
+
+    monkeypatch.setattr(NativeTurns, "pass_quanta", pass_quanta)
+    for _piece in range(6):
+        number, late = chance.randrange(2), chance.randrange(9_999)
+        pieces = [chance.randrange(1, 160) * US for _ in range(3)]
+        for machine in (quick, slow):
+            core = machine.engine.wiring.cores[number]
+            machine.engine.run(pieces[0])
+            core.resets.hold("held")
+            machine.engine.run(pieces[1])
+            core.post(core.now + late, Released())
+            machine.engine.run(pieces[2])
+        assert _state(quick) == _state(slow)
+    assert sum(passed) > 0
 
 
 _READS = """
