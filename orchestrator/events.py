@@ -57,6 +57,7 @@ __all__ = [
     "Row",
     "Sleep",
     "StateChanged",
+    "Touch",
     "UnmodelledAccess",
     "Waiting",
     "access_of",
@@ -330,6 +331,8 @@ _TOUCH = struct.Struct("<36xQ4xI4x")  # of the same: address and size as one num
 _WHAT = itemgetter(0)  # of a ``_TOUCH``
 Row = tuple[int, ...]
 """An access as the numbers of its ``RECORD``."""
+Touch = tuple[int, int, int]
+"""Of an access what is touched (:func:`touched`), the flags, and its number among those of its turn."""
 ACCESS_WRITES, ACCESS_FRAME, _VALUE = 1, 2, 4  # its flags
 ACCESS_STORES = ACCESS_WRITES | _VALUE  # one value, over another
 
@@ -346,6 +349,10 @@ class Accessed:
     def rows(self) -> Iterator[Row]:
         """The same as numbers, in the order of ``RECORD``: for who looks at most of them and at little of each."""
         return RECORD.iter_unpack(self.records)
+
+    def row(self, number: int) -> Row:
+        """One of :meth:`rows`."""
+        return RECORD.unpack_from(self.records, number * RECORD.size)
 
     def touches(self) -> Iterator[tuple[int, int]]:
         """Of each what is touched (:func:`touched`), and the flags."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from itertools import islice
 
 from orchestrator.base.memory import Extent
 from orchestrator.base.roles import ROLES
-from orchestrator.events import Accessed
+from orchestrator.events import Accessed, Touch
 from orchestrator.formats.elf import Image
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import History, Places
@@ -20,6 +20,7 @@ from orchestrator.platform.model import Platform
 
 __all__ = ["AccessObserver"]
 
+_LONG = 64  # accesses in a turn: of those that have more, most keep to their stack
 _MOST_EXTENTS = 64  # buffers all over the place: the rest goes unobserved
 
 
@@ -60,10 +61,10 @@ class AccessObserver:
         if run.history is not self._history:  # another one may ask for what this one does not
             self._history = run.history
             places.forget_idle()
-        done = places.without_idle(role, detail)
+        touches, touched_here = _touches(places, role, detail)
         if guard is not None:
             memory = self._views.memories[role]
-            near = guard.nearby(done, memory)
+            near = guard.nearby(detail, touched_here, memory)
             more = bool(near) and guard.see(near, memory)
             less = self._watches.tells_slowly and guard.narrow(detail)
             if more or less:
@@ -72,12 +73,12 @@ class AccessObserver:
         if run.orders is not None:
             run.orders.see(role, detail.rows(), places)
         run.history.told = True
+        done = places.without_stack(role, detail, touches)
         if not done:
             return
         both = self._tells_both and not run.traffic.buffers_dropped
         for what, flags in run.history.see(role, done, places, run.traffic, run.outside, knows_owners=both):
-            if guard is None or guard.is_away(what):
-                places.pass_over(role, what, flags)
+            places.pass_over(role, what, flags, near_stack=guard is not None and not guard.is_away(what))
 
     def finish(self, run: Run, live: LiveView) -> None:
         """The run is over: what no access followed is put in its place."""
@@ -129,3 +130,13 @@ class AccessObserver:
 
     def _watch_stack(self, guard: StackGuard) -> None:
         self._watches.set(WatchedKind.STACK, f"stack {guard.role}", self._views.name(guard.role), guard.extent)
+
+
+def _touches(places: Places, role: str, told: Accessed) -> tuple[list[Touch], Set[int]]:
+    """What of a turn may say something, in order, and what it touches; of the stack alone, where nothing else may."""
+    if len(told) > _LONG:
+        touched_here = set(told.what_is_touched())
+        if places.is_of_stack(role, touched_here):
+            return [], touched_here
+    touches = places.without_idle(role, told)
+    return touches, {what for what, _, _ in touches}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import field
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +26,7 @@ from orchestrator.events import (
     Access,
     Accessed,
     Row,
+    Touch,
     access_of,
     address_and_size,
     touched,
@@ -182,12 +183,15 @@ class Places:
         self._outside: dict[str, list[int]] = {}  # of these, what lies outside of the rings
         self._idle: dict[str, tuple[set[int], set[int]]] = {}  # what says nothing where a core reads, and writes it
         self._idle_outside: dict[str, tuple[set[int], set[int]]] = {}  # of these, what lies outside of the rings
+        self._on_stack: dict[str, tuple[set[int], set[int]]] = {}  # as ``_idle``, but for who looks at the stack
+        self._on_stack_both: dict[str, set[int]] = {}  # of these, what stands in both
         self._bounds: dict[str, tuple[int, int]] = {}  # behind these there is nothing
         for role in views.memories:
             self._fields[role] = sorted(_fields(live, views, role), key=lambda each: each.address)
             self._rings[role] = [(each.extent.start, each.extent.end, each) for each in _rings(live, views, role)]
             self._buffers[role], self._extents[role], self._spots[role] = [], [], {}
             self._outside[role], self._idle[role], self._idle_outside[role] = [], (set(), set()), (set(), set())
+            self._on_stack[role], self._on_stack_both[role] = (set(), set()), set()
             known = [(each.address, each.address + each.size) for each in self._fields[role]]
             known += [(start, end) for start, end, _ in self._rings[role]]
             starts, ends = zip(*known, strict=True) if known else ((1 << 32,), (0,))
@@ -235,23 +239,55 @@ class Places:
             for idle, gone in zip(self._idle[role], self._idle_outside[role], strict=True):
                 idle.difference_update(gone)
                 gone.clear()
+        self._forget_stack()
+
+    def _forget_stack(self) -> None:
+        for role, (reads, writes) in self._on_stack.items():
+            reads.clear()
+            writes.clear()
+            self._on_stack_both[role].clear()
 
     def spots(self, role: str) -> Mapping[int, Spot]:
         """Those that are known, by what is touched, as long as nothing is added; :meth:`find` finds the others."""
         return self._spots[role]
 
-    def without_idle(self, role: str, told: Accessed) -> list[tuple[int, Row]]:
-        """What a core has touched in its turn and how, in order, without that which is known to say nothing."""
-        idle, records, size, row = self._idle[role], told.records, RECORD.size, RECORD.unpack_from
+    def without_idle(self, role: str, told: Accessed) -> list[Touch]:
+        """What a core has touched in its turn, in order, without that which is known to say nothing to anybody."""
+        idle = self._idle[role]
         return [
-            (what, row(records, number * size))
+            (what, flags, number)
             for number, (what, flags) in enumerate(told.touches())
             if what not in idle[flags & ACCESS_WRITES]
         ]
 
-    def pass_over(self, role: str, what: int, flags: int) -> None:
-        """That a core touches this, and so (reads or writes it), says nothing, as long as nothing is added."""
-        idle, outside = (each[role][flags & ACCESS_WRITES] for each in (self._idle, self._idle_outside))
+    def is_of_stack(self, role: str, touched_here: Set[int]) -> bool:
+        """Whether all that is touched is known to say nothing but of a stack, be it read or written."""
+        return touched_here <= self._on_stack_both[role]
+
+    def without_stack(self, role: str, told: Accessed, touches: Iterable[Touch]) -> list[tuple[int, Row]]:
+        """Of these, without that which is known to say nothing but of a stack, with how it was touched."""
+        on_stack, records, size, row = self._on_stack[role], told.records, RECORD.size, RECORD.unpack_from
+        return [
+            (what, row(records, number * size))
+            for what, flags, number in touches
+            if what not in on_stack[flags & ACCESS_WRITES]
+        ]
+
+    def pass_over(self, role: str, what: int, flags: int, *, near_stack: bool) -> None:
+        """That a core touches this, and so (reads or writes it), says nothing, or nothing but of its stack, as long as
+        nothing is added.
+        """
+        writes = flags & ACCESS_WRITES
+        if near_stack:
+            known = self._on_stack[role]
+            if len(known[writes]) >= _MAX_SPOTS:
+                known[writes].clear()
+                self._on_stack_both[role].clear()
+            known[writes].add(what)
+            if what in known[1 - writes]:
+                self._on_stack_both[role].add(what)
+            return
+        idle, outside = self._idle[role][writes], self._idle_outside[role][writes]
         if len(idle) >= _MAX_SPOTS:
             idle.clear()
             outside.clear()
@@ -264,6 +300,7 @@ class Places:
         for reads, writes in (*self._idle.values(), *self._idle_outside.values()):
             reads.clear()
             writes.clear()
+        self._forget_stack()
 
     def find(self, role: str, address: int, size: int) -> Spot:
         """What an access of a core touches."""

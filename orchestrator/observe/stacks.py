@@ -6,14 +6,14 @@ does where the pushes before it, with no return in between, lie just above the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from dataclasses import field
 from functools import cache, partial
 
 from orchestrator.base.dataclass import dataclass
 from orchestrator.base.errors import RptwinError
 from orchestrator.base.memory import Extent, Memory
-from orchestrator.events import ACCESS_WRITES, Access, Accessed, Row, access_of, address_and_size
+from orchestrator.events import ACCESS_WRITES, Access, Accessed, access_of, address_and_size, touched
 from orchestrator.formats.footprint import Footprint
 from orchestrator.observe.history import Step
 
@@ -73,13 +73,12 @@ class StackGuard:
             self._here.clear()
         return self._windows
 
-    def nearby(self, done: Sequence[tuple[int, Row]], memory: Memory) -> list[Access]:
-        """What the core did there in its turn, of what it touched and how, in order; mostly nothing.
+    def nearby(self, told: Accessed, touched_here: Set[int], memory: Memory) -> list[Access]:
+        """What the core did there in its turn, in order; mostly nothing. ``touched_here``: what it touched there.
 
         Where nothing is pushed below the end it is the last access alone that says anything: others are left out.
         """
         windows, here = self.windows, self._here
-        touched_here = {what for what, _ in done}
         if touched_here <= self._away:
             return []
         for what in touched_here - self._away - here.keys():
@@ -93,13 +92,15 @@ class StackGuard:
             return []
         code = cache(partial(_code, memory))
         below = {what for what in found if here[what] < self.end}
-        if self.crossed is not None or (below and _has_push(done, below, code)):
-            return [access_of(row) for what, row in done if what in found]
-        for what, row in reversed(done):
-            if what in found:
-                access = access_of(row)
-                if _is_push(access, code) if access.writes else self._ends_descent(access, here[what], code):
-                    return [access]
+        if self.crossed is not None or (below and _has_push(told, below, code)):
+            return [access_of(told.row(number)) for number, (what, _) in enumerate(told.touches()) if what in found]
+        for number in reversed(range(len(told))):
+            access = access_of(told.row(number))
+            what = touched(access.address, access.size)
+            if what in found and (
+                _is_push(access, code) if access.writes else self._ends_descent(access, here[what], code)
+            ):
+                return [access]
         return []
 
     def is_away(self, what: int) -> bool:
@@ -161,9 +162,13 @@ def _here(address: int, windows: Iterable[tuple[int, int, int]]) -> int | None:
     return next((address + distance for start, end, distance in windows if start <= address < end), None)
 
 
-def _has_push(done: Iterable[tuple[int, Row]], where: Container[int], code: Code) -> bool:
+def _has_push(told: Accessed, where: Container[int], code: Code) -> bool:
     """Whether any of what is touched there was pushed."""
-    return any(what in where and row[8] & ACCESS_WRITES and _is_push(access_of(row), code) for what, row in done)
+    return any(
+        _is_push(access_of(told.row(number)), code)
+        for number, (what, flags) in enumerate(told.touches())
+        if what in where and flags & ACCESS_WRITES
+    )
 
 
 def _is_push(write: Access, code: Code) -> bool:

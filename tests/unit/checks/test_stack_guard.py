@@ -127,7 +127,7 @@ def test_what_is_left_out_of_a_turn_says_nothing(seed: int) -> None:
         ]
         whole.see(turn, Flash())
         told = Accessed.of(turn)
-        near = left.nearby(list(zip(told.what_is_touched(), told.rows(), strict=True)), Flash())
+        near = left.nearby(told, set(told.what_is_touched()), Flash())
         count += len(near)
         left.see(near, Flash())
         for fact in ("near", "crossed", "deepest", "deepest_by", "extent"):

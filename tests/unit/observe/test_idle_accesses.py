@@ -135,7 +135,7 @@ def test_what_is_passed_over_says_nothing(monkeypatch: pytest.MonkeyPatch, seed:
     quick, slow = Bench(script), Bench(script)
     quick.run()
     with monkeypatch.context() as patched:
-        patched.setattr(Places, "pass_over", lambda *_: None)
+        patched.setattr(Places, "pass_over", lambda *_, **__: None)
         slow.run()
     left = whole = 0
     chance = random.Random(seed)
@@ -143,7 +143,7 @@ def test_what_is_passed_over_says_nothing(monkeypatch: pytest.MonkeyPatch, seed:
         told = Accessed.of(turn)
         quick.emit(core, told)
         with monkeypatch.context() as patched:
-            patched.setattr(Places, "pass_over", lambda *_: None)
+            patched.setattr(Places, "pass_over", lambda *_, **__: None)
             slow.emit(core, told)
         places = quick.observer.places
         assert places is not None
