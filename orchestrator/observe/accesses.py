@@ -133,10 +133,9 @@ class AccessObserver:
 
 
 def _touches(places: Places, role: str, told: Accessed) -> tuple[list[Touch], Set[int]]:
-    """What of a turn may say something, in order, and what it touches; of the stack alone, where nothing else may."""
+    """What of a turn may say something, in order, and what is touched there that may say something of a stack."""
     if len(told) > _LONG:
         touched_here = set(told.what_is_touched())
-        if places.is_of_stack(role, touched_here):
-            return [], touched_here
+        return places.without_known(role, told, touched_here), touched_here
     touches = places.without_idle(role, told)
     return touches, {what for what, _, _ in touches}

@@ -260,9 +260,16 @@ class Places:
             if what not in idle[flags & ACCESS_WRITES]
         ]
 
-    def is_of_stack(self, role: str, touched_here: Set[int]) -> bool:
-        """Whether all that is touched is known to say nothing but of a stack, be it read or written."""
-        return touched_here <= self._on_stack_both[role]
+    def without_known(self, role: str, told: Accessed, touched_here: Set[int]) -> list[Touch]:
+        """The same without what is known to say nothing but of a stack, be it read or written, where that is most."""
+        fresh, idle = touched_here - self._on_stack_both[role], self._idle[role]
+        if not fresh:
+            return []
+        return [
+            (what, flags, number)
+            for number, (what, flags) in enumerate(told.touches())
+            if what in fresh and what not in idle[flags & ACCESS_WRITES]
+        ]
 
     def without_stack(self, role: str, told: Accessed, touches: Iterable[Touch]) -> list[tuple[int, Row]]:
         """Of these, without that which is known to say nothing but of a stack, with how it was touched."""

@@ -46,6 +46,7 @@ class StackGuard:
     _windows: tuple[tuple[int, int, int], ...] | None = None  # where what is observed is seen; None: not yet found
     _away: set[int] = field(default_factory=set)  # what was touched outside of these
     _here: dict[int, int] = field(default_factory=dict)  # and inside: its address by the stack pointer's
+    _below: set[int] = field(default_factory=set)  # of these, what lies below the end
 
     @classmethod
     def of(cls, role: str, footprint: Footprint, memory: Iterable[Extent]) -> StackGuard | None:
@@ -71,6 +72,7 @@ class StackGuard:
             self._windows = tuple(self._find_windows())
             self._away.clear()
             self._here.clear()
+            self._below.clear()
         return self._windows
 
     def nearby(self, told: Accessed, touched_here: Set[int], memory: Memory) -> list[Access]:
@@ -81,27 +83,35 @@ class StackGuard:
         windows, here = self.windows, self._here
         if touched_here <= self._away:
             return []
-        for what in touched_here - self._away - here.keys():
-            address = _here(address_and_size(what)[0], windows)
-            if address is not None:
-                here[what] = address
-            elif len(self._away) < _MOST_AWAY:
-                self._away.add(what)
-        found = here.keys() & touched_here
-        if not found:
-            return []
+        if not touched_here <= here.keys():
+            self._find(touched_here - self._away - here.keys(), windows)
+            if here.keys().isdisjoint(touched_here):
+                return []
         code = cache(partial(_code, memory))
-        below = {what for what in found if here[what] < self.end}
-        if self.crossed is not None or (below and _has_push(told, below, code)):
-            return [access_of(told.row(number)) for number, (what, _) in enumerate(told.touches()) if what in found]
+        if self.crossed is not None or (
+            not self._below.isdisjoint(touched_here) and _has_push(told, self._below, code)
+        ):
+            return [access_of(told.row(number)) for number, (what, _) in enumerate(told.touches()) if what in here]
         for number in reversed(range(len(told))):
             access = access_of(told.row(number))
             what = touched(access.address, access.size)
-            if what in found and (
+            if what in here and (
                 _is_push(access, code) if access.writes else self._ends_descent(access, here[what], code)
             ):
                 return [access]
         return []
+
+    def _find(self, touched_here: Iterable[int], windows: Iterable[tuple[int, int, int]]) -> None:
+        """Where what is touched lies."""
+        for what in touched_here:
+            address = _here(address_and_size(what)[0], windows)
+            if address is None:
+                if len(self._away) < _MOST_AWAY:
+                    self._away.add(what)
+                continue
+            self._here[what] = address
+            if address < self.end:
+                self._below.add(what)
 
     def is_away(self, what: int) -> bool:
         """Whether it is known of what was touched that it lies elsewhere."""
