@@ -104,6 +104,8 @@ class Machine:
         self.events: list[Event] = []
         if listens:
             self.engine.subscribe(self.events.append)
+        for each in self.engine.wiring.cores:
+            each.native.hot = 16  # runs of a block before it is counted as one: programs here are short
         self.images = images
         self.name = core
         for each in platform.cores:

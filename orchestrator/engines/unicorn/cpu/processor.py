@@ -37,6 +37,7 @@ NEVER = 1 << 62  # an instruction count that does not come
 XPSR_T = cortex_m.XPSR_THUMB
 _IT_BITS = 0x0600_FC00  # xPSR
 _TOLD = struct.Struct("=Q3I4x")  # ``struct told``
+_HOT = 128  # runs of a block: those cost half of what it takes to translate it anew
 GENERAL = tuple(f"R{number}" for number in range(13))
 _VISIBLE = (*GENERAL, "SP", "LR", "PC", "XPSR", "MSP", "PSP", "PRIMASK", "BASEPRI", "FAULTMASK", "CONTROL")
 
@@ -147,6 +148,7 @@ class Processor:
         native.exception = native.access = native.watched = -1
         native.passed = native.next_count = NEVER
         native.loop_pc = abi.NO_ADDRESS
+        native.hot = _HOT
         native.page = 0xFFFF_FFFF
         native.mask_ids[:] = binding.registers("PRIMASK", "BASEPRI", "FAULTMASK")
         native.register_ids[:] = binding.registers(*GENERAL, "SP", "LR", "PC")

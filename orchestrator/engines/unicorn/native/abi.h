@@ -357,6 +357,7 @@ struct core {
     uint32_t grown_seen; /* what the TLB takes into account */
     uint32_t number;     /* of the core */
     uint32_t fast;       /* blocks.c: code that runs often is counted by blocks */
+    uint32_t hot;        /* which is so many times */
     uint32_t drop_blocks; /* what is known of blocks is void, and each translation */
     uint32_t called;     /* Python has been, since core_advance() or core_attend() began */
     uint32_t comes_back; /* and is to go on */

@@ -11,9 +11,9 @@
 
 #include "native.h"
 
-/* How often a block runs before it is translated anew; again, twice as often, up to one bound for what could be counted
- * (a translation removes those that hold its first instruction too) and another for what could not. */
-enum { HOT = 16, HOTTER = 256, HOTTEST = 1 << 20 };
+/* A block that has run core.hot times is translated anew; again after twice as many, up to one bound for what could be
+ * counted (a translation removes those that hold its first instruction too) and another for what could not. */
+enum { HOTTER = 256, HOTTEST = 1 << 20 };
 enum { CALLS = 128 };
 enum { SEEN_BLOCKS = 1 << 14, TOUCHED = 1 << 14, POOL = 256, MOST_POOLS = 256 };
 enum { TAIL = 1, TRANSLATE, STALE, TAKE_BACK }; /* values of core.turn_back */
@@ -466,7 +466,7 @@ void core_on_block(void *uc, uint64_t address64, uint32_t size, void *user)
     seen = &all->seen[seen_at(address)];
     if (seen->address != address) {
         seen->address = address;
-        seen->left = seen->again = HOT;
+        seen->left = seen->again = c->hot;
         return;
     }
     if (--seen->left || c->stopping || c->skipping || c->undo || c->denied || c->turn_back) {
