@@ -183,7 +183,7 @@ class ScriptDevice:
 
     def stands(self, offset: int, size: int, core: str) -> bool:
         """As :class:`~orchestrator.engines.unicorn.bus.Lasting` says; from the second time on: most are read once."""
-        return self._is_repeated
+        return self._is_repeated and (core, offset, size) in self._answers
 
     def forget_answers(self) -> None:
         """A read may see something else than it did: the script has changed, or who sleeps."""
