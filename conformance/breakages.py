@@ -368,8 +368,8 @@ BREAKAGES = (
         "SysTick never interrupts",
         "systick_interrupts_a_busy_loop",
         SysTick,
-        "expiry",
-        lambda _o: property(lambda self: None),
+        "advance",
+        _result(lambda _due: False),
     ),
     Breakage(
         "WFI sleeps through what is masked",
